@@ -1,0 +1,135 @@
+"""The vocabulary: Mikels' eight emotions, their polarity, and how each is shown.
+
+The eight categories come from Mikels et al. (2005), "Emotional category data on
+images from the International Affective Picture System"; the order is the one the
+image-emotion papers use (alphabetical). Colours are the Okabe-Ito palette, which
+stays distinguishable under the common forms of colour blindness; glyphs carry the
+same information where there is no colour. Neither is a face on purpose: the
+subject is what an image evokes in viewers, not the expression of anyone in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "MIKELS8",
+    "POSITIVE",
+    "Emotion",
+    "EmotionStyle",
+    "Polarity",
+    "polarity_of",
+    "style_of",
+]
+
+
+class Polarity(StrEnum):
+    """Whether an emotion counts as positive or negative (Mikels et al. 2005)."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+class Emotion(StrEnum):
+    """The eight emotion categories of Mikels et al. (2005).
+
+    >>> Emotion("awe").polarity
+    <Polarity.POSITIVE: 'positive'>
+    >>> [str(e) for e in Emotion][:3]
+    ['amusement', 'anger', 'awe']
+    """
+
+    AMUSEMENT = "amusement"
+    ANGER = "anger"
+    AWE = "awe"
+    CONTENTMENT = "contentment"
+    DISGUST = "disgust"
+    EXCITEMENT = "excitement"
+    FEAR = "fear"
+    SADNESS = "sadness"
+
+    @property
+    def polarity(self) -> Polarity:
+        """Positive for amusement, awe, contentment and excitement; else negative."""
+        return Polarity.POSITIVE if self in POSITIVE else Polarity.NEGATIVE
+
+
+MIKELS8: tuple[Emotion, ...] = tuple(Emotion)
+"""The eight emotions in the papers' order."""
+
+POSITIVE: frozenset[Emotion] = frozenset(
+    {Emotion.AMUSEMENT, Emotion.AWE, Emotion.CONTENTMENT, Emotion.EXCITEMENT}
+)
+"""The positive half of the eight (Mikels et al. 2005)."""
+
+
+@dataclass(frozen=True)
+class EmotionStyle:
+    """How an emotion is drawn everywhere: terminal, pictures, pages.
+
+    Attributes:
+        colour: ``#RRGGBB``, from the Okabe-Ito colour-blind-safe palette.
+        glyph: one character, a plain shape of terminal width 1.
+        ascii: the stand-in where the output cannot carry the glyph.
+    """
+
+    colour: str
+    glyph: str
+    ascii: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three integers 0..255."""
+        code = self.colour.lstrip("#")
+        return int(code[0:2], 16), int(code[2:4], 16), int(code[4:6], 16)
+
+
+_STYLES: dict[Emotion, EmotionStyle] = {
+    Emotion.AMUSEMENT: EmotionStyle("#F0E442", "✦", "*"),
+    Emotion.ANGER: EmotionStyle("#D55E00", "▲", "^"),
+    Emotion.AWE: EmotionStyle("#56B4E9", "★", "+"),
+    Emotion.CONTENTMENT: EmotionStyle("#009E73", "●", "o"),
+    Emotion.DISGUST: EmotionStyle("#999999", "✖", "x"),
+    Emotion.EXCITEMENT: EmotionStyle("#E69F00", "◆", "!"),
+    Emotion.FEAR: EmotionStyle("#CC79A7", "▼", "v"),
+    Emotion.SADNESS: EmotionStyle("#0072B2", "■", "="),
+}
+_OTHER = EmotionStyle("#BBBBBB", "○", "-")
+
+
+def style_of(label: str) -> EmotionStyle:
+    """Return the fixed colour and glyph of a label.
+
+    Labels outside the eight emotions share one neutral style.
+
+    >>> style_of("awe").glyph
+    '★'
+    >>> style_of("surprise").colour
+    '#BBBBBB'
+    """
+    try:
+        return _STYLES[Emotion(label)]
+    except ValueError:
+        return _OTHER
+
+
+def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | None:
+    """Sum a distribution into its polarity.
+
+    Args:
+        probabilities: label to probability; the probabilities sum to 1.
+
+    Returns:
+        The polarity that holds at least half of the probability, and the summed
+        probability of the positive emotions (0..1); ``None`` where a label is not
+        one of the eight, since its polarity is then unknown. The label follows the
+        sum, so it can differ from the polarity of the single most likely emotion.
+
+    >>> polarity_of({"awe": 0.4, "fear": 0.35, "sadness": 0.25})
+    (<Polarity.NEGATIVE: 'negative'>, 0.4)
+    """
+    if not set(probabilities) <= {str(e) for e in MIKELS8}:
+        return None
+    positive = float(sum(p for label, p in probabilities.items() if Emotion(label) in POSITIVE))
+    return (Polarity.POSITIVE if positive >= 0.5 else Polarity.NEGATIVE), positive

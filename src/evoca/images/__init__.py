@@ -1,0 +1,23 @@
+"""Bytes to pixels: the only place that opens, orients, limits and resizes images.
+
+Training, ``predict`` and everything built on them go through this package, so they
+all see the same pixels.
+"""
+
+from evoca.images.decode import DecodedImage, ImageLimits, decode
+from evoca.images.preprocess import Preprocessing
+from evoca.images.sources import ImageInput, LoadedImage, load_image
+from evoca.images.walk import IMAGE_SUFFIXES, find_images, printable_name
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "DecodedImage",
+    "ImageInput",
+    "ImageLimits",
+    "LoadedImage",
+    "Preprocessing",
+    "decode",
+    "find_images",
+    "load_image",
+    "printable_name",
+]

@@ -1,0 +1,69 @@
+"""Upright RGB pictures to the uint8 array a model takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Preprocessing"]
+
+_FILTERS: dict[str, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+_Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Preprocessing(BaseModel):
+    """How a decoded picture becomes model input; stored in every bundle.
+
+    Attributes:
+        height: rows of the model input in pixels.
+        width: columns of the model input in pixels.
+        resize: ``squash`` scales both sides independently, so the whole picture is
+            seen; ``cover`` keeps the aspect ratio, fills the input and cuts off what
+            stands out evenly on both sides.
+        filter: the antialiased resampling filter.
+        jpeg_min_scale: a JPEG is decoded at reduced scale, but never below this many
+            times the input size; 0 decodes in full.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: _Side
+    width: _Side
+    resize: Literal["squash", "cover"] = "squash"
+    filter: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    jpeg_min_scale: float = Field(default=2.0, ge=0.0, le=16.0)
+
+    @property
+    def decode_size(self) -> tuple[int, int] | None:
+        """The (width, height) a scaled JPEG decode must not fall below."""
+        if self.jpeg_min_scale == 0:
+            return None
+        return round(self.width * self.jpeg_min_scale), round(self.height * self.jpeg_min_scale)
+
+    def __call__(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """Resize an upright RGB picture.
+
+        Args:
+            picture: a PIL image of mode ``RGB``, any size.
+
+        Returns:
+            uint8 array of shape (height, width, 3), RGB.
+        """
+        method = _FILTERS[self.filter]
+        target = (self.width, self.height)
+        if self.resize == "cover":
+            resized = ImageOps.fit(picture, target, method)
+        else:
+            # Boxes first, then the filter over what is left: the same picture within
+            # rounding at a fraction of the time on large inputs.
+            resized = picture.resize(target, method, reducing_gap=3.0)
+        return np.asarray(resized, dtype=np.uint8)

@@ -1,0 +1,62 @@
+"""Find image files under paths, and print their names safely."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["IMAGE_SUFFIXES", "find_images", "printable_name"]
+
+IMAGE_SUFFIXES: frozenset[str] = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif")
+    + (".bmp", ".dib", ".tif", ".tiff", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".ico")
+    + (".heic", ".heif", ".hif")
+)
+"""Suffixes, in lower case, by which a folder walk recognises images."""
+
+
+def find_images(folder: Path) -> Iterator[Path]:
+    """Walk a folder for files with an image suffix, in a stable order.
+
+    Hidden files and folders (a leading dot) are left out; links to folders are not
+    followed, so a loop of links ends.
+
+    Raises:
+        OSError: the folder itself, or one below it, cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for root, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                yield Path(root) / name
+
+
+def printable_name(path: str | os.PathLike[str]) -> str:
+    """Return a path as valid UTF-8 text.
+
+    A name that is valid UTF-8 is returned as it is. In any other, each undecodable
+    byte becomes ``%XX`` and a literal ``%`` becomes ``%25``, so nothing is lost.
+
+    >>> printable_name("50%.jpg")
+    '50%.jpg'
+    >>> printable_name(os.fsdecode(b"50% caf" + bytes([0xE9]) + b".jpg"))
+    '50%25 caf%E9.jpg'
+    """
+    text = os.fspath(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Python stores the undecodable byte 0xNN as the lone surrogate U+DCNN.
+        return "".join(
+            f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else ("%25" if c == "%" else c)
+            for c in text
+        )
+    return text

@@ -1,0 +1,169 @@
+"""The answer for one image: a distribution, what follows from it, and the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.emotions import Polarity, polarity_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from evoca.images.sources import ImageInput
+
+__all__ = ["EvidenceMap", "Prediction", "prediction_set"]
+
+
+@dataclass(frozen=True)
+class EvidenceMap:
+    """Where in the picture the prediction comes from.
+
+    Attributes:
+        values: float32 (K, h, w), one coarse map a label over the whole picture (or the
+            part the model sees), or (1, h, w) where all labels share one map.
+        kind: ``additive``: the spatial mean of a label's map plus its bias is that
+            label's logit, so a cell's value is its share in it; ``relevance`` or
+            ``attention``: higher is more important, without a unit.
+        labels: the K labels.
+    """
+
+    values: NDArray[np.float32]
+    kind: str
+    labels: tuple[str, ...]
+
+    def of(self, label: str) -> NDArray[np.float32]:
+        """Return what speaks for a label, cell by cell.
+
+        An additive map is given against the mean of all labels: a softmax sees only
+        differences between logits, so what all labels share says nothing.
+
+        Args:
+            label: one of the labels.
+
+        Returns:
+            float32 (h, w); above 0 speaks for the label where the kind is additive.
+
+        Raises:
+            KeyError: the label is not one of the model's.
+        """
+        if label not in self.labels:
+            raise KeyError(f"{label!r} is not one of {', '.join(self.labels)}")
+        if len(self.values) == 1:
+            return np.asarray(self.values[0], dtype=np.float32)
+        own = np.asarray(self.values[self.labels.index(label)], dtype=np.float32)
+        if self.kind != "additive":
+            return own
+        return np.asarray(own - self.values.mean(axis=0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Which emotions one image evokes in viewers, as a model sees it.
+
+    Attributes:
+        probabilities: label to probability, in the model's order; they sum to 1.
+        prediction_set: the labels that remain plausible, most likely first: every label
+            with a probability at or above the model's threshold, and always the top one.
+            Built so that the set holds the true label for the share of images that the
+            model's card states.
+        model: name of the model.
+        path: printable name of the input; ``None`` where it has none.
+        size: (width, height) of the picture in pixels, upright; ``None`` if unknown.
+        sha256: of the encoded file; ``None`` for PIL images and arrays.
+        evidence: where the prediction comes from; ``None`` where the model has no map.
+        embedding: float32 (D,), the model's features; ``None`` where it gives none.
+        warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
+    """
+
+    probabilities: Mapping[str, float]
+    prediction_set: tuple[str, ...]
+    model: str
+    path: str | None = None
+    size: tuple[int, int] | None = None
+    sha256: str | None = None
+    evidence: EvidenceMap | None = field(default=None, repr=False, compare=False)
+    embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def emotion(self) -> str:
+        """The most likely label (the first in order where several tie)."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most likely label, 0..1."""
+        return self.probabilities[self.emotion]
+
+    @property
+    def polarity(self) -> Polarity | None:
+        """Positive or negative, whichever holds more probability in sum.
+
+        This can differ from the polarity of :attr:`emotion`. ``None`` where the model's
+        labels are not the eight emotions.
+        """
+        found = polarity_of(dict(self.probabilities))
+        return None if found is None else found[0]
+
+    @property
+    def positive(self) -> float | None:
+        """The summed probability of the positive emotions, 0..1."""
+        found = polarity_of(dict(self.probabilities))
+        return None if found is None else found[1]
+
+    def ranked(self) -> list[tuple[str, float]]:
+        """Return (label, probability) pairs, the most likely first."""
+        return sorted(self.probabilities.items(), key=lambda pair: -pair[1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as plain data, the object ``--format json`` prints."""
+        return {
+            "path": self.path,
+            "emotion": self.emotion,
+            "probabilities": dict(self.probabilities),
+            "polarity": (
+                None
+                if self.polarity is None
+                else {"label": str(self.polarity), "positive": self.positive}
+            ),
+            "prediction_set": list(self.prediction_set),
+            "model": self.model,
+            "warnings": list(self.warnings),
+        }
+
+    def to_image(self, source: ImageInput, label: str | None = None) -> Image.Image:
+        """Draw the picture with the evidence for a label over it, the distribution beside.
+
+        Args:
+            source: the picture this prediction was made from.
+            label: whose evidence to draw; the top emotion if omitted.
+
+        Returns:
+            A new PIL image, mode RGB.
+
+        Raises:
+            ImageError: the source cannot be read.
+            KeyError: the label is not one of the model's.
+        """
+        from evoca.drawing import draw_prediction
+
+        return draw_prediction(self, source, label)
+
+
+def prediction_set(probabilities: Mapping[str, float], threshold: float) -> tuple[str, ...]:
+    """Return the labels at or above a threshold, most likely first, never empty.
+
+    >>> prediction_set({"awe": 0.5, "fear": 0.3, "anger": 0.2}, 0.25)
+    ('awe', 'fear')
+    >>> prediction_set({"awe": 0.5, "fear": 0.3, "anger": 0.2}, 0.9)
+    ('awe',)
+    """
+    ranked = sorted(probabilities, key=lambda label: -probabilities[label])
+    return tuple(
+        label for i, label in enumerate(ranked) if i == 0 or probabilities[label] >= threshold
+    )

@@ -1,0 +1,1 @@
+"""From a model bundle and images to predictions, without PyTorch."""

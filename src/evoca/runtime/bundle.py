@@ -1,0 +1,132 @@
+"""Find, read and verify a model bundle: a directory with model.json and model.onnx.
+
+Nothing in a bundle is executed or unpickled. ``model.onnx`` is checked against the
+SHA-256 that ``model.json`` gives before ONNX Runtime sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evoca.errors import BundleError
+from evoca.images.walk import printable_name
+from evoca.runtime.card import FORMAT_VERSION, ModelCard
+
+__all__ = ["MODEL_VARIABLE", "Bundle", "bundled_models", "find_bundle", "read_bundle"]
+
+MODEL_VARIABLE = "EVOCA_MODEL"
+"""Environment variable that names the bundle to use where none is given."""
+
+_MODELS = Path(__file__).resolve().parent.parent / "models"
+_DEFAULT = "default"
+_MAX_JSON_BYTES = 64 * 1024 * 1024
+_MAX_ONNX_BYTES = 2 * 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose description is valid and whose model file is the one described.
+
+    Attributes:
+        path: the directory.
+        card: the validated ``model.json``.
+    """
+
+    path: Path
+    card: ModelCard
+
+    def onnx_bytes(self) -> bytes:
+        """Read ``model.onnx`` and verify it.
+
+        Raises:
+            BundleError: it is missing, unreadable, too large, or not the file whose
+                SHA-256 the card gives.
+        """
+        data = _read(self.path / "model.onnx", _MAX_ONNX_BYTES)
+        if hashlib.sha256(data).hexdigest() != self.card.sha256:
+            raise BundleError(
+                f"{printable_name(self.path)}: model.onnx is not the file that model.json "
+                "describes (SHA-256 differs): the bundle is damaged or was changed; get it again"
+            )
+        return data
+
+
+def bundled_models() -> dict[str, Path]:
+    """Return the bundles that ship inside the package, by name."""
+    return {p.parent.name: p.parent for p in sorted(_MODELS.glob("*/model.json"))}
+
+
+def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
+    """Return the directory of a bundle.
+
+    Args:
+        model: a directory, or the name of a bundle inside the package; if omitted, the
+            environment variable ``EVOCA_MODEL``, else ``default``.
+
+    Raises:
+        BundleError: there is no such bundle.
+    """
+    wanted = os.fspath(model if model is not None else os.environ.get(MODEL_VARIABLE) or _DEFAULT)
+    where = f"{MODEL_VARIABLE}={wanted}" if model is None and wanted != _DEFAULT else wanted
+    shipped = bundled_models()
+    if wanted in shipped and not Path(wanted).is_dir():
+        return shipped[wanted]
+    if wanted in shipped and model is None:
+        return shipped[wanted]
+    path = Path(wanted)
+    if path.is_file() and path.name == "model.json":
+        path = path.parent
+    if not path.is_dir():
+        raise BundleError(
+            f"{printable_name(where)}: no such model bundle; give a directory with model.json "
+            f"and model.onnx, or one of: {', '.join(shipped) or 'none'} (evoca models list)"
+        )
+    return path
+
+
+def read_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
+    """Find a bundle and validate its description.
+
+    Raises:
+        BundleError: missing, unreadable, of a newer format, or invalid.
+    """
+    path = find_bundle(model)
+    name = printable_name(path)
+    raw = _read(path / "model.json", _MAX_JSON_BYTES)
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{name}: model.json is not valid JSON: {error}") from error
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BundleError(
+            f"{name}: bundle format {version} is newer than this Evoca reads "
+            f"({FORMAT_VERSION}): update with pip install --upgrade evoca"
+        )
+    try:
+        card = ModelCard.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise BundleError(f"{name}: model.json is invalid at {place}: {first['msg']}") from error
+    if not (path / "model.onnx").is_file():
+        raise BundleError(f"{name}: model.onnx is missing")
+    return Bundle(path, card)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    name = printable_name(path)
+    try:
+        if not path.is_file():
+            raise BundleError(f"{name}: missing, or not a file: this is not a model bundle")
+        if path.stat().st_size > limit:
+            raise BundleError(f"{name}: larger than the limit of {limit:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{name}: cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,146 @@
+"""``model.json``: what a bundle says about its model, validated strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evoca.images.preprocess import Preprocessing
+
+__all__ = ["FORMAT_VERSION", "DeletionTest", "Licence", "Metric", "ModelCard", "Provenance"]
+
+FORMAT_VERSION = 1
+"""The bundle format this version of Evoca writes, and the newest one it reads."""
+
+_Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+_Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_ +-]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Metric(_Strict):
+    """A measured figure with its 95% confidence interval.
+
+    Attributes:
+        value: the figure.
+        ci95: the low and high end of its interval.
+    """
+
+    value: float
+    ci95: tuple[float, float]
+
+
+class Licence(_Strict):
+    """Terms of the code and of the weights, which differ.
+
+    Attributes:
+        code: SPDX identifier of the code.
+        weights: the terms of the weights, in words.
+    """
+
+    code: str
+    weights: str
+
+
+class Provenance(_Strict):
+    """Where the model comes from.
+
+    Attributes:
+        recipe: name of the recipe that made it.
+        backbones: the pretrained networks whose features it uses.
+        data: the labelled images it learnt from, in words.
+        images: how many of them.
+        protocol: how the metrics were measured.
+        evoca_version: the version of Evoca that exported it.
+    """
+
+    recipe: str
+    backbones: tuple[str, ...]
+    data: str
+    images: int = Field(ge=0)
+    protocol: str
+    evoca_version: str
+
+
+class DeletionTest(_Strict):
+    """How well the evidence map finds what the model relies on.
+
+    Each figure is the area under the curve of the top emotion's probability, relative
+    to the untouched image, while cells are replaced by the image's mean colour in the
+    order a map ranks them (Petsiuk et al. 2018, RISE, deletion metric). Lower is better.
+
+    Attributes:
+        evidence: the model's own map.
+        random: a random order of the cells.
+        centre: from the centre outwards.
+        images: how many held-out images were measured.
+        evidence_minus_random: mean difference, with its interval; below 0 is a win.
+        evidence_minus_centre: the same against the centre map.
+    """
+
+    evidence: float
+    random: float
+    centre: float
+    images: int
+    evidence_minus_random: Metric
+    evidence_minus_centre: Metric
+
+
+class ModelCard(_Strict):
+    """The content of ``model.json``.
+
+    Attributes:
+        format_version: of the bundle format.
+        name: of the model; printed with every prediction.
+        summary: one sentence for a listing.
+        labels: the K emotions in the order of the model's outputs.
+        taxonomy: name of the set the labels belong to, such as ``mikels8``.
+        preprocessing: how a decoded picture becomes the model's input.
+        temperature: probabilities are softmax(logits / temperature).
+        set_threshold: the prediction set holds every label with a probability at or
+            above it, and always the top label.
+        set_coverage: the share of images whose true label the set is built to hold.
+        evidence_kind: ``additive`` where the spatial mean of the map plus
+            ``evidence_bias`` equals the logit; ``relevance``; ``attention``; or none.
+        evidence_bias: K numbers, for ``additive``.
+        deletion_test: proof that the map is worth looking at.
+        provenance: recipe, backbones and data.
+        metrics: measured figures with intervals, fractions 0..1 unless named.
+        per_emotion: label to precision, recall and F1.
+        licence: of code and weights.
+        training_images: first 16 hex digits of the SHA-256 of each training image, so
+            that an evaluation can warn when it is run on what the model has seen.
+        sha256: of ``model.onnx``.
+    """
+
+    format_version: int = Field(ge=1)
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    summary: str
+    labels: Annotated[tuple[_Label, ...], Field(min_length=2, max_length=1000)]
+    taxonomy: str
+    preprocessing: Preprocessing
+    temperature: float = Field(gt=0.0, le=1000.0)
+    set_threshold: _Fraction
+    set_coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    evidence_kind: Literal["additive", "relevance", "attention"] | None
+    evidence_bias: tuple[float, ...] | None = None
+    deletion_test: DeletionTest | None = None
+    provenance: Provenance
+    metrics: dict[str, Metric]
+    per_emotion: dict[str, dict[str, float]]
+    licence: Licence
+    training_images: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], ...]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelCard:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels repeat")
+        if (self.evidence_kind == "additive") != (self.evidence_bias is not None):
+            raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")
+        if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
+            raise ValueError("evidence_bias does not have one number a label")
+        return self

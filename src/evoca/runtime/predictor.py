@@ -1,0 +1,276 @@
+"""Images in, predictions out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from evoca.errors import ImageError
+from evoca.images.decode import ImageLimits
+from evoca.images.sources import ImageInput, LoadedImage, load_image
+from evoca.images.walk import printable_name
+from evoca.prediction import EvidenceMap, Prediction, prediction_set
+from evoca.runtime.bundle import Bundle, read_bundle
+from evoca.runtime.session import OrtSession, Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from evoca.runtime.card import ModelCard
+
+__all__ = ["Predictor", "load", "softmax"]
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    threads: int | None = None,
+    limits: ImageLimits | None = None,
+) -> Predictor:
+    """Load a model.
+
+    Args:
+        model: a bundle directory, or the name of a bundle inside the package; if
+            omitted, the one that ``EVOCA_MODEL`` names, else the bundled default.
+        threads: CPU threads for one run; by default ONNX Runtime takes the cores.
+        limits: what images are refused.
+
+    Raises:
+        BundleError: the bundle is missing, damaged, of a newer format, or untrue.
+
+    >>> import evoca
+    >>> model = evoca.load()
+    >>> prediction = model.predict("examples/rocket.jpg")
+    >>> prediction.emotion in model.labels
+    True
+    """
+    return Predictor(read_bundle(model), threads=threads, limits=limits)
+
+
+_I = TypeVar("_I", bound=ImageInput)
+
+
+class Predictor:
+    """A loaded model. Safe to share between threads, to pickle, and to use after a fork."""
+
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, limits: ImageLimits | None = None
+    ) -> None:
+        """Wrap a bundle; prefer :func:`evoca.load`.
+
+        Raises:
+            BundleError: the graph is damaged or contradicts the card.
+        """
+        self._bundle = bundle
+        self._threads = threads
+        self._limits = limits or ImageLimits()
+        self._lock = threading.Lock()
+        self._session: OrtSession | None = None
+        self._session_pid = 0
+        self._ready_session()
+
+    @property
+    def card(self) -> ModelCard:
+        """What the bundle says about its model: figures, terms, preprocessing."""
+        return self._bundle.card
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of every distribution."""
+        return self.card.labels
+
+    @overload
+    def predict(self, images: ImageInput) -> Prediction: ...
+    @overload
+    def predict(self, images: list[_I] | tuple[_I, ...]) -> list[Prediction]: ...
+
+    def predict(self, images: ImageInput | Sequence[ImageInput]) -> Prediction | list[Prediction]:
+        """Predict which emotions one image, or each of several, evokes in viewers.
+
+        Args:
+            images: a path, the bytes of an encoded file, a PIL image, an array of shape
+                (H, W), (H, W, 3) or (H, W, 4) (uint8 0..255 or floating point 0..1), or
+                a list of any of these.
+
+        Returns:
+            One :class:`~evoca.prediction.Prediction`, or a list in the order given.
+
+        Raises:
+            ImageError: an input cannot be read; see :meth:`stream` to go on past it.
+            TypeError: an input is of another kind.
+        """
+        if isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image | np.ndarray):
+            return self._predict_loaded([images], [self._load(images)])[0]
+        if not isinstance(images, list | tuple):
+            raise TypeError(
+                "give one image (a path, bytes, a PIL image or an array) or a list of them, "
+                f"not {type(images).__name__}"
+            )
+        found: list[Prediction] = []
+        for answer in self.stream(images):
+            if isinstance(answer, ImageError):
+                raise answer
+            found.append(answer)
+        return found
+
+    def stream(
+        self, images: Iterable[ImageInput], *, batch_size: int = 8
+    ) -> Iterator[Prediction | ImageError]:
+        """Predict many images one after the other, with errors in their place.
+
+        Decoding of the next images runs in other threads while the model computes. Only a
+        few batches are held in memory, so the input may be a generator without end.
+
+        Args:
+            images: any iterable of what :meth:`predict` takes.
+            batch_size: images in one run of the model.
+
+        Yields:
+            For each input, in order, its prediction, or the :class:`~evoca.ImageError`
+            that says why there is none.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        source = iter(images)
+        first = list(islice(source, 2))
+        if len(first) < 2:  # no threads for one image
+            yield from self._answer(first, [_outcome(self._load, image) for image in first])
+            return
+        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+            waiting: deque[tuple[ImageInput, Future[LoadedImage | ImageError]]] = deque()
+
+            def submit(items: Iterable[ImageInput]) -> None:
+                for item in items:
+                    waiting.append((item, pool.submit(_outcome, self._load, item)))
+
+            submit(first)
+            submit(islice(source, 2 * batch_size - len(first)))
+            try:
+                while waiting:
+                    batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
+                    submit(islice(source, len(batch)))
+                    inputs = [item for item, _ in batch]
+                    yield from self._answer(inputs, [future.result() for _, future in batch])
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def embed(self, images: Sequence[ImageInput]) -> NDArray[np.float32]:
+        """Return the model's features, for search, clustering or a head of one's own.
+
+        Args:
+            images: a list of what :meth:`predict` takes.
+
+        Returns:
+            float32 (N, D).
+
+        Raises:
+            ImageError: an input cannot be read.
+            ValueError: the model gives no embedding, or the list is empty.
+        """
+        rows = [prediction.embedding for prediction in self.predict(list(images))]
+        kept = [row for row in rows if row is not None]
+        if not kept or len(kept) != len(rows):
+            raise ValueError("no images given" if not rows else "this model has no embedding")
+        return np.stack(kept)
+
+    def _load(self, image: ImageInput) -> LoadedImage:
+        return load_image(image, self.card.preprocessing, self._limits)
+
+    def _answer(
+        self, inputs: list[ImageInput], outcomes: list[LoadedImage | ImageError]
+    ) -> Iterator[Prediction | ImageError]:
+        good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, LoadedImage)]
+        loaded = [outcome for outcome in outcomes if isinstance(outcome, LoadedImage)]
+        predictions = self._predict_loaded([inputs[i] for i in good], loaded) if good else []
+        by_place = dict(zip(good, predictions, strict=True))
+        for i, outcome in enumerate(outcomes):
+            yield by_place[i] if isinstance(outcome, LoadedImage) else outcome
+
+    def _predict_loaded(
+        self, inputs: Sequence[ImageInput], loaded: Sequence[LoadedImage]
+    ) -> list[Prediction]:
+        outputs = self._ready_session().run(np.stack([image.pixels for image in loaded]))
+        probabilities = softmax(outputs.logits, self.card.temperature)
+        return [
+            self._prediction(i, source, image, probabilities[i], outputs)
+            for i, (source, image) in enumerate(zip(inputs, loaded, strict=True))
+        ]
+
+    def _prediction(
+        self,
+        i: int,
+        source: ImageInput,
+        image: LoadedImage,
+        probabilities: NDArray[np.float64],
+        outputs: Outputs,
+    ) -> Prediction:
+        card = self.card
+        distribution = dict(zip(card.labels, (float(p) for p in probabilities), strict=True))
+        evidence = None
+        if outputs.evidence is not None and card.evidence_kind is not None:
+            evidence = EvidenceMap(outputs.evidence[i].copy(), card.evidence_kind, card.labels)
+        return Prediction(
+            probabilities=distribution,
+            prediction_set=prediction_set(distribution, card.set_threshold),
+            model=card.name,
+            path=printable_name(source) if isinstance(source, str | os.PathLike) else None,
+            size=image.size,
+            sha256=image.sha256,
+            evidence=evidence,
+            embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
+            warnings=image.warnings,
+        )
+
+    def _ready_session(self) -> OrtSession:
+        # The thread pool of a session does not survive a fork, and a session is not
+        # pickled: both make a new one on first use.
+        session = self._session
+        if session is not None and self._session_pid == os.getpid():
+            return session
+        with self._lock:
+            if self._session is None or self._session_pid != os.getpid():
+                self._session = OrtSession(self._bundle, self._threads)
+                self._session_pid = os.getpid()
+            return self._session
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"bundle": self._bundle, "threads": self._threads, "limits": self._limits}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._bundle = state["bundle"]
+        self._threads = state["threads"]
+        self._limits = state["limits"]
+        self._lock = threading.Lock()
+        self._session = None
+        self._session_pid = 0
+
+    def __repr__(self) -> str:
+        return f"<evoca.Predictor {self.card.name} at {printable_name(self._bundle.path)}>"
+
+
+def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Turn logits (N, K) into probabilities (N, K), in double precision.
+
+    >>> softmax(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def _outcome(load: Any, image: ImageInput) -> LoadedImage | ImageError:
+    try:
+        loaded: LoadedImage = load(image)
+    except ImageError as error:
+        return error
+    return loaded

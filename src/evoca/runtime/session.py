@@ -1,0 +1,153 @@
+"""Run a bundle's graph with ONNX Runtime and check that it is what the card says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.errors import BundleError
+from evoca.images.walk import printable_name
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+    from evoca.runtime.bundle import Bundle
+
+__all__ = ["OrtSession", "Outputs"]
+
+Array = NDArray[np.float32]
+_OUTPUTS = ("logits", "evidence", "embedding")
+
+
+class Outputs(NamedTuple):
+    """What a bundle computes for a batch of N images.
+
+    Attributes:
+        logits: (N, K).
+        evidence: (N, K, h, w) or (N, 1, h, w), or ``None``.
+        embedding: (N, D), or ``None``.
+    """
+
+    logits: Array
+    evidence: Array | None
+    embedding: Array | None
+
+
+class OrtSession:
+    """An ONNX Runtime session over a verified bundle. Safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        """Load the graph.
+
+        Args:
+            bundle: a validated bundle.
+            threads: CPU threads for one run; ONNX Runtime's choice (the cores) if omitted.
+
+        Raises:
+            BundleError: the graph is damaged, or not the one the card describes.
+        """
+        import onnxruntime as ort
+
+        self._card = bundle.card
+        self._name = printable_name(bundle.path)
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        # Idle threads sleep instead of spinning, so that decoding keeps its cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A graph that asks for weights in files beside it gets none: a folder that
+        # cannot exist, whatever the working directory is.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", "/dev/null/no-external-data"
+        )
+        data = bundle.onnx_bytes()
+        try:
+            self._session = ort.InferenceSession(
+                data, sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises its own family of exceptions
+            raise BundleError(
+                f"{self._name}: ONNX Runtime cannot load model.onnx: {_first_line(error)}"
+            ) from error
+        self._check_signature(self._session)
+        present = {output.name for output in self._session.get_outputs()}
+        self._outputs = [name for name in _OUTPUTS if name in present]
+
+    def _check_signature(self, session: ort.InferenceSession) -> None:
+        size = self._card.preprocessing
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or inputs[0].name != "image" or inputs[0].type != "tensor(uint8)":
+            found = ", ".join(f"{i.name}: {i.type}" for i in inputs)
+            self._fail(f"model.onnx must have one input, image: tensor(uint8); it has {found}")
+        wanted = (size.height, size.width, 3)
+        shape = inputs[0].shape
+        if len(shape) != 4 or any(
+            isinstance(side, int) and side != want
+            for side, want in zip(shape[1:], wanted, strict=True)
+        ):
+            self._fail(f"model.json says an input of (N, {wanted}), model.onnx takes {shape}")
+        outputs = {output.name: output for output in session.get_outputs()}
+        if "logits" not in outputs:
+            self._fail("model.onnx has no output named logits")
+        if self._card.evidence_kind is not None and "evidence" not in outputs:
+            self._fail(
+                f"model.json says evidence_kind {self._card.evidence_kind}, "
+                "but model.onnx has no output named evidence"
+            )
+        for name in ("logits", "evidence"):
+            k = outputs[name].shape[1:2] if name in outputs else []
+            allowed = {len(self._card.labels)} | ({1} if name == "evidence" else set())
+            if k and isinstance(k[0], int) and k[0] not in allowed:
+                self._fail(
+                    f"model.json has {len(self._card.labels)} labels, "
+                    f"but the {name} of model.onnx have {k[0]}"
+                )
+
+    def _fail(self, reason: str) -> None:
+        raise BundleError(f"{self._name}: the bundle is untrue about itself: {reason}")
+
+    def run(self, batch: NDArray[np.uint8]) -> Outputs:
+        """Compute all outputs for a batch.
+
+        Args:
+            batch: uint8 (N, H, W, 3), RGB, at the size the card's preprocessing gives.
+
+        Raises:
+            BundleError: the graph fails, or its outputs contradict the card.
+        """
+        try:
+            values = self._session.run(self._outputs, {"image": batch})
+        except Exception as error:
+            raise BundleError(f"{self._name}: model.onnx failed: {_first_line(error)}") from error
+        found = dict(zip(self._outputs, values, strict=True))
+        outputs = Outputs(found["logits"], found.get("evidence"), found.get("embedding"))
+        self._check_outputs(outputs, len(batch))
+        return outputs
+
+    def _check_outputs(self, outputs: Outputs, n: int) -> None:
+        k = len(self._card.labels)
+        if outputs.logits.shape != (n, k):
+            self._fail(
+                f"model.json has {k} labels, but logits came out as {outputs.logits.shape} "
+                f"for {n} images"
+            )
+        if not np.isfinite(outputs.logits).all():
+            self._fail("logits are not finite")
+        if outputs.evidence is None:
+            return
+        if outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] not in {(n, k), (n, 1)}:
+            self._fail(f"evidence came out as {outputs.evidence.shape} for {n} images")
+        if self._card.evidence_bias is not None:
+            bias = np.array(self._card.evidence_bias, dtype=np.float32)
+            total = outputs.evidence.mean(axis=(2, 3)) + bias
+            if total.shape != outputs.logits.shape or not np.allclose(
+                total, outputs.logits, rtol=1e-3, atol=1e-2
+            ):
+                self._fail("evidence_kind is additive, but the maps do not add up to the logits")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
