@@ -24,17 +24,20 @@ class EvidenceMap:
     """Where in the picture the prediction comes from.
 
     Attributes:
-        values: float32 (K, h, w), one coarse map a label over the whole picture (or the
-            part the model sees), or (1, h, w) where all labels share one map.
+        values: float32 (K, h, w), one coarse map a label, or (1, h, w) where all labels
+            share one.
         kind: ``additive``: the spatial mean of a label's map plus its bias is that
             label's logit, so a cell's value is its share in it; ``relevance`` or
             ``attention``: higher is more important, without a unit.
         labels: the K labels.
+        region: left, top, right, bottom of the part of the picture that the map covers,
+            as fractions 0..1 of its sides; all of it unless the model crops.
     """
 
     values: NDArray[np.float32]
     kind: str
     labels: tuple[str, ...]
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def of(self, label: str) -> NDArray[np.float32]:
         """Return what speaks for a label, cell by cell.

@@ -49,6 +49,25 @@ class Preprocessing(BaseModel):
             return None
         return round(self.width * self.jpeg_min_scale), round(self.height * self.jpeg_min_scale)
 
+    def seen_region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Return the part of a picture that the model sees.
+
+        Args:
+            size: (width, height) of the upright picture in pixels.
+
+        Returns:
+            left, top, right, bottom as fractions 0..1 of the picture's sides.
+
+        >>> Preprocessing(height=10, width=10, resize="cover").seen_region((40, 20))
+        (0.25, 0.0, 0.75, 1.0)
+        """
+        if self.resize == "squash":
+            return 0.0, 0.0, 1.0, 1.0
+        width, height = size
+        scale = max(self.width / width, self.height / height)
+        x, y = self.width / (width * scale), self.height / (height * scale)
+        return (1 - x) / 2, (1 - y) / 2, (1 + x) / 2, (1 + y) / 2
+
     def __call__(self, picture: Image.Image) -> NDArray[np.uint8]:
         """Resize an upright RGB picture.
 

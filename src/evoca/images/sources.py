@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca.errors import ImageError
-from evoca.images.decode import ImageLimits, decode, decode_picture
+from evoca.images.decode import DecodedImage, ImageLimits, decode, decode_picture
 from evoca.images.preprocess import Preprocessing
 from evoca.images.screening import screen
 from evoca.images.walk import printable_name
 
-__all__ = ["ImageInput", "LoadedImage", "load_image", "read_file"]
+__all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "read_file"]
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 """A path, an encoded file's bytes, a PIL image, or an array of shape (H, W), (H, W, 3)
@@ -53,21 +53,68 @@ def load_image(
             printable path where there is one.
         TypeError: the input is of a kind that :data:`ImageInput` does not name.
     """
-    limits = limits or ImageLimits()
-    if isinstance(source, Image.Image):
-        return _from_picture(source, preprocessing, limits)
-    if isinstance(source, np.ndarray):
-        return _from_picture(_picture_of(source), preprocessing, limits)
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), preprocessing, limits)
-    if isinstance(source, str | os.PathLike):
-        try:
-            return _from_bytes(read_file(Path(source), limits), preprocessing, limits)
-        except ImageError as error:
-            raise ImageError(error.cause, printable_name(source)) from error
-    raise TypeError(
-        f"an image is a path, bytes, a PIL image or a NumPy array, not {type(source).__name__}"
+    data = _encoded(source, limits or ImageLimits())
+    decoded = _decoded(source, data, preprocessing.decode_size, limits)
+    pixels = preprocessing(decoded.image)
+    return LoadedImage(
+        pixels=pixels,
+        size=decoded.size,
+        sha256=None if data is None else hashlib.sha256(data).hexdigest(),
+        warnings=decoded.notes + screen(pixels),
     )
+
+
+def open_picture(
+    source: ImageInput,
+    *,
+    min_size: tuple[int, int] | None = None,
+    limits: ImageLimits | None = None,
+) -> DecodedImage:
+    """Read, decode and orient one input, as :func:`load_image` does, without resizing.
+
+    Args:
+        source: any input.
+        min_size: (width, height) that a scaled JPEG decode must not fall below.
+        limits: what to refuse.
+
+    Raises:
+        ImageError: the input cannot be read as an image.
+        TypeError: the input is of a kind that :data:`ImageInput` does not name.
+    """
+    return _decoded(source, _encoded(source, limits or ImageLimits()), min_size, limits)
+
+
+def _encoded(source: ImageInput, limits: ImageLimits) -> bytes | None:
+    """Return the file's bytes, or ``None`` for a PIL image or an array."""
+    if isinstance(source, Image.Image | np.ndarray):
+        return None
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            f"an image is a path, bytes, a PIL image or a NumPy array, not {type(source).__name__}"
+        )
+    try:
+        return read_file(Path(source), limits)
+    except ImageError as error:
+        raise ImageError(error.cause, printable_name(source)) from error
+
+
+def _decoded(
+    source: ImageInput,
+    data: bytes | None,
+    min_size: tuple[int, int] | None,
+    limits: ImageLimits | None,
+) -> DecodedImage:
+    if isinstance(source, Image.Image):
+        return decode_picture(source, limits)
+    if isinstance(source, np.ndarray):
+        return decode_picture(_picture_of(source), limits)
+    try:
+        return decode(data or b"", min_size=min_size, limits=limits)
+    except ImageError as error:
+        name = printable_name(source) if isinstance(source, str | os.PathLike) else ""
+        raise ImageError(error.cause, name) from error
 
 
 def read_file(path: Path, limits: ImageLimits) -> bytes:
@@ -96,27 +143,6 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(f"cannot be read: {reason or error}") from error
-
-
-def _from_bytes(data: bytes, preprocessing: Preprocessing, limits: ImageLimits) -> LoadedImage:
-    decoded = decode(data, min_size=preprocessing.decode_size, limits=limits)
-    pixels = preprocessing(decoded.image)
-    return LoadedImage(
-        pixels=pixels,
-        size=decoded.size,
-        sha256=hashlib.sha256(data).hexdigest(),
-        warnings=decoded.notes + screen(pixels),
-    )
-
-
-def _from_picture(
-    picture: Image.Image, preprocessing: Preprocessing, limits: ImageLimits
-) -> LoadedImage:
-    decoded = decode_picture(picture, limits)
-    pixels = preprocessing(decoded.image)
-    return LoadedImage(
-        pixels=pixels, size=decoded.size, sha256=None, warnings=decoded.notes + screen(pixels)
-    )
 
 
 def _picture_of(array: NDArray[Any]) -> Image.Image:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_SUFFIXES", "find_images", "printable_name"]
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif")
-    + (".bmp", ".dib", ".tif", ".tiff", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".ico")
-    + (".heic", ".heif", ".hif")
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "avif", "bmp"),
+        *("dib", "tif", "tiff", "jp2", "j2k", "ppm", "pgm", "pbm", "ico", "heic", "heif", "hif"),
+    )
 )
 """Suffixes, in lower case, by which a folder walk recognises images."""
 

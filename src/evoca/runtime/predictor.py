@@ -217,7 +217,12 @@ class Predictor:
         distribution = dict(zip(card.labels, (float(p) for p in probabilities), strict=True))
         evidence = None
         if outputs.evidence is not None and card.evidence_kind is not None:
-            evidence = EvidenceMap(outputs.evidence[i].copy(), card.evidence_kind, card.labels)
+            evidence = EvidenceMap(
+                outputs.evidence[i].copy(),
+                card.evidence_kind,
+                card.labels,
+                card.preprocessing.seen_region(image.size),
+            )
         return Prediction(
             probabilities=distribution,
             prediction_set=prediction_set(distribution, card.set_threshold),

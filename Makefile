@@ -1,0 +1,17 @@
+.PHONY: bench check model
+
+check:
+	bash .ci/run
+
+bench:
+	uv run --all-extras python benchmarks/startup.py
+	uv run --all-extras python benchmarks/latency.py
+	uv run --all-extras python benchmarks/footprint.py
+
+# Makes the bundled model again from labelled photographs: make model DATA=path/to/fi
+model:
+	rm -rf runs/default runs/bundle
+	uv run --all-extras evoca train default --data $(DATA) --out runs/default
+	uv run --all-extras evoca export runs/default --out runs/bundle
+	rm -rf src/evoca/models/default
+	cp -r runs/bundle src/evoca/models/default

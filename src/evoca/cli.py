@@ -1,0 +1,279 @@
+"""The command line: parse, call, print. Each command imports what it needs itself, so
+that ``evoca --help`` and the completion of a command stay quick.
+"""  # noqa: D205
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="evoca",
+    help="Which emotions does an image evoke in its viewers?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="The models that ship with Evoca.", invoke_without_command=True)
+recipes_app = typer.Typer(help="The systems that can be trained.", invoke_without_command=True)
+app.add_typer(models_app, name="models")
+app.add_typer(recipes_app, name="recipes")
+
+_INTERRUPTED = 130
+
+
+class PredictFormat(StrEnum):
+    """How ``predict`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class FigureFormat(StrEnum):
+    """How figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def _finish(call: Callable[[], int | None]) -> None:
+    """Run a command; every failure becomes one line on standard error and a status."""
+    from evoca.errors import EvocaError
+    from evoca.terminal import clean
+
+    try:
+        status = call() or 0
+        sys.stdout.flush()
+    except EvocaError as error:
+        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+        status = 1
+    except BrokenPipeError:
+        # The reader has gone, as in `evoca ... | head`; nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except KeyboardInterrupt:
+        print("evoca: interrupted", file=sys.stderr)
+        status = _INTERRUPTED
+    raise typer.Exit(status)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from evoca import __version__
+
+        print(f"evoca {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+_Model = Annotated[
+    str | None, typer.Option("--model", help="A bundle directory or a name; EVOCA_MODEL otherwise.")
+]
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images and folders.")],
+    model: _Model = None,
+    output: Annotated[
+        PredictFormat, typer.Option("--format", help="What to print.")
+    ] = PredictFormat.TABLE,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, metavar="K", help="Show the K likeliest in the table."),
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            "--explain",
+            metavar="DIR",
+            help="Write each image into DIR with its evidence map and distribution.",
+        ),
+    ] = None,
+) -> None:
+    """Predict which emotions images evoke in their viewers."""
+
+    def call() -> int:
+        from evoca.commands.predict import predict as run
+
+        return run(paths, model=model, output=output.value, top=top, explain=explain)
+
+    _finish(call)
+
+
+@models_app.callback()
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        models_list()
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the bundled models."""
+
+    def call() -> None:
+        from evoca.commands.models import list_models
+
+        list_models()
+
+    _finish(call)
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="A bundled model's name or a bundle directory.")],
+) -> None:
+    """Show a model's figures, provenance and terms."""
+
+    def call() -> None:
+        from evoca.commands.models import show_model
+
+        show_model(name)
+
+    _finish(call)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which engine and model would be used, and what is wrong."""
+
+    def call() -> int:
+        from evoca.commands.doctor import doctor as run
+
+        return run()
+
+    _finish(call)
+
+
+@recipes_app.callback()
+def _recipes(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        recipes_list()
+
+
+@recipes_app.command("list")
+def recipes_list() -> None:
+    """List the recipes."""
+
+    def call() -> None:
+        from evoca.commands.lab import list_recipes
+
+        list_recipes()
+
+    _finish(call)
+
+
+@recipes_app.command("show")
+def recipes_show(name: Annotated[str, typer.Argument(help="A recipe's name or file.")]) -> None:
+    """Show a recipe with all its settings."""
+
+    def call() -> None:
+        from evoca.commands.lab import show_recipe
+
+        show_recipe(name)
+
+    _finish(call)
+
+
+_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")]
+_Data = Annotated[
+    Path,
+    typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of class folders."),
+]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe; repeatable."),
+]
+
+
+@app.command()
+def train(
+    recipe: _Recipe,
+    data: _Data,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
+    settings: _Set = None,
+) -> None:
+    """Train a recipe on labelled images, with its cross-validated figures."""
+
+    def call() -> None:
+        from evoca.commands.lab import train as run
+
+        run(recipe, data, out, settings or [])
+
+    _finish(call)
+
+
+@app.command()
+def crossval(
+    recipe: _Recipe,
+    data: _Data,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
+    ] = None,
+    settings: _Set = None,
+) -> None:
+    """Measure a recipe by nested, stratified and grouped cross-validation."""
+
+    def call() -> None:
+        from evoca.commands.lab import crossval as run
+
+        run(
+            recipe,
+            data,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            output=output.value,
+            out=out,
+            settings=settings or [],
+        )
+
+    _finish(call)
+
+
+@app.command("export")
+def export_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write.")],
+) -> None:
+    """Export a trained run to a model bundle."""
+
+    def call() -> None:
+        from evoca.commands.lab import export
+
+        export(run, out)
+
+    _finish(call)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

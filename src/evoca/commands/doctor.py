@@ -1,0 +1,109 @@
+"""``evoca doctor``: what is installed, what would be used, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+
+import numpy as np
+from PIL import features as pillow_features
+
+import evoca
+from evoca.errors import EvocaError
+from evoca.runtime.bundle import MODEL_VARIABLE
+from evoca.runtime.predictor import load
+from evoca.terminal import clean, console_for
+
+__all__ = ["doctor"]
+
+_GOOD, _BAD, _NEUTRAL = "ok", "WRONG", "-"
+
+
+def doctor() -> int:
+    """Print a report; return 1 where something is wrong."""
+    rows = [*_installation(), *_formats(), *_extras(), *_model()]
+    console = console_for()
+    for state, what, text in rows:
+        style = {_GOOD: "green", _BAD: "bold red"}.get(state, "dim")
+        console.print(f"{state:<6}", style=style, end=" ")
+        console.print(f"{what:<22}{clean(text)}", soft_wrap=True)
+    return int(any(state == _BAD for state, _, _ in rows))
+
+
+Row = tuple[str, str, str]
+
+
+def _installation() -> list[Row]:
+    rows = [
+        (_GOOD, "evoca", f"{evoca.__version__} in {os.path.dirname(evoca.__file__)}"),  # noqa: PTH120
+        (_GOOD, "python", f"{platform.python_version()} ({sys.executable})"),
+        (_GOOD, "machine", f"{platform.platform()}, {os.cpu_count()} cores"),
+    ]
+    for name in ("numpy", "onnxruntime", "pillow", "pydantic", "rich", "typer"):
+        try:
+            rows.append((_GOOD, name, version(name)))
+        except PackageNotFoundError:
+            rows.append((_BAD, name, "not installed: pip install --force-reinstall evoca"))
+    return rows
+
+
+def _formats() -> list[Row]:
+    rows = []
+    for feature, name in (("jpg", "JPEG"), ("webp", "WebP"), ("avif", "AVIF")):
+        there = bool(pillow_features.check(feature))
+        text = "can be read" if there else "cannot be read: this build of Pillow lacks it"
+        rows.append((_GOOD if there else _BAD, name, text))
+    heic = find_spec("pillow_heif") is not None
+    text = "can be read" if heic else "not installed: pip install 'evoca[heic]'"
+    return [*rows, (_GOOD if heic else _NEUTRAL, "HEIC", text)]
+
+
+def _extras() -> list[Row]:
+    """Say for each extra whether all of its packages are there."""
+    missing: dict[str, list[str]] = {}
+    for line in requires("evoca") or []:
+        package, _, marker = line.partition(";")
+        if "extra ==" not in marker:
+            continue
+        extra = marker.split("extra ==")[1].strip().strip("'\"")
+        name = _distribution(package)
+        absent = missing.setdefault(extra, [])
+        try:
+            version(name)
+        except PackageNotFoundError:
+            absent.append(name)
+    return [
+        (_NEUTRAL, f"extra {extra}", f"not installed: pip install 'evoca[{extra}]'")
+        if absent
+        else (_GOOD, f"extra {extra}", "installed")
+        for extra, absent in sorted(missing.items())
+    ]
+
+
+def _distribution(requirement: str) -> str:
+    end = next((i for i, c in enumerate(requirement) if c in "<>=!~[ ;"), len(requirement))
+    return requirement[:end]
+
+
+def _model() -> list[Row]:
+    wanted = os.environ.get(MODEL_VARIABLE)
+    chosen = f"{MODEL_VARIABLE}={wanted}" if wanted else "the bundled default"
+    try:
+        start = time.perf_counter()
+        model = load()
+        loaded = time.perf_counter() - start
+        picture = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
+        start = time.perf_counter()
+        model.predict(picture)
+        took = time.perf_counter() - start
+    except EvocaError as error:
+        return [(_BAD, "model", f"{chosen}: {error}")]
+    return [
+        (_GOOD, "engine", "onnxruntime, CPU, float32"),
+        (_GOOD, "model", f"{model.card.name} ({chosen})"),
+        (_GOOD, "self-test", f"loaded in {loaded * 1e3:.0f} ms, one image in {took * 1e3:.0f} ms"),
+    ]

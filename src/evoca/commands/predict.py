@@ -1,0 +1,241 @@
+"""``evoca predict``: images in, a table, JSON or CSV out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from evoca.errors import EvocaError, ImageError
+from evoca.images.walk import find_images, printable_name
+from evoca.prediction import Prediction
+from evoca.runtime.predictor import load
+from evoca.terminal import clean, console_for, detailed, heading, one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Format", "expand", "predict", "table_columns", "table_row"]
+
+Format = Literal["table", "json", "csv"]
+Answer = Prediction | ImageError
+
+_DETAILED_UP_TO = 4
+_PROGRESS_FROM = 16
+
+
+def predict(
+    paths: Sequence[str],
+    *,
+    model: str | None,
+    output: Format,
+    top: int | None,
+    explain: Path | None,
+) -> int:
+    """Predict and print; return the exit status (1 where an input failed)."""
+    predictor = load(model)
+    gallery = _Gallery(explain) if explain is not None else None
+    inputs = list(expand(paths))
+    writer = _writer(output, predictor.labels, inputs, top)
+    failed = False
+    with _progress(len(inputs)) as advance:
+        for source, answer in zip(inputs, _answers(predictor.stream, inputs), strict=True):
+            if isinstance(answer, ImageError):
+                failed = True
+                _complain(answer)
+            elif gallery is not None:
+                gallery.add(answer, source)
+            writer.add(answer)
+            advance()
+    writer.close()
+    return int(failed)
+
+
+def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
+    """Walk folders; a folder without images is an error in its place."""
+    for text in paths:
+        path = Path(text)
+        try:
+            if not path.is_dir():
+                yield path
+                continue
+            found = list(find_images(path))
+        except (OSError, ValueError) as error:
+            place = getattr(error, "filename", None) or text
+            reason = getattr(error, "strerror", None) or str(error)
+            yield ImageError(f"cannot be read: {reason}", printable_name(place))
+            continue
+        yield from found
+        if not found:
+            yield ImageError("no images in this folder", printable_name(path))
+
+
+def _answers(stream: Any, inputs: list[Path | ImageError]) -> Iterator[Answer]:
+    """Put the errors of the walk back among the model's answers, in order."""
+    answers = stream(item for item in inputs if isinstance(item, Path))
+    for item in inputs:
+        yield item if isinstance(item, ImageError) else next(answers)
+
+
+def _complain(error: ImageError) -> None:
+    print(f"evoca: {clean(str(error))}", file=sys.stderr)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """Show a bar on a terminal's standard error for work that takes a while."""
+    if total < _PROGRESS_FROM or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    progress: Progress = Progress(
+        "predicting",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console_for("stderr"),
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+class _Writer(Protocol):
+    def add(self, answer: Answer) -> None: ...
+    def close(self) -> None: ...
+
+
+def _writer(
+    output: Format, labels: Sequence[str], inputs: list[Path | ImageError], top: int | None
+) -> _Writer:
+    if output == "table":
+        return _TableWriter(inputs, top)
+    # Programs read this: UTF-8 whatever the locale says.
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    return _JsonWriter() if output == "json" else _CsvWriter(labels)
+
+
+class _TableWriter:
+    def __init__(self, inputs: list[Path | ImageError], top: int | None) -> None:
+        self._console = console_for()
+        self._top = top
+        names = [len(printable_name(item)) for item in inputs if isinstance(item, Path)]
+        self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
+        self._name_width = max(8, min(max(names, default=8), self._console.width // 3))
+        if not self._detailed:
+            self._print(heading(self._name_width))
+
+    def add(self, answer: Answer) -> None:
+        if isinstance(answer, ImageError):
+            return
+        if self._detailed:
+            self._print(detailed(answer, self._console, self._top))
+        else:
+            self._print(one_line(answer, self._console, self._name_width))
+
+    def _print(self, what: Any) -> None:
+        self._console.print(what, no_wrap=True, overflow="ellipsis", crop=False)
+
+    def close(self) -> None:
+        pass
+
+
+class _JsonWriter:
+    """One array, an object a line; printed as answers come, complete when closed."""
+
+    def __init__(self) -> None:
+        self._separator = "["
+
+    def add(self, answer: Answer) -> None:
+        if isinstance(answer, ImageError):
+            item: dict[str, Any] = {"path": answer.source, "error": answer.cause}
+        else:
+            item = answer.to_dict()
+        print(self._separator, json.dumps(item, ensure_ascii=False, allow_nan=False), sep="\n")
+        self._separator = ","
+
+    def close(self) -> None:
+        print("[]" if self._separator == "[" else "]")
+
+
+class _CsvWriter:
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        columns = table_columns(labels)
+        self._csv = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+        self._csv.writeheader()
+
+    def add(self, answer: Answer) -> None:
+        self._csv.writerow(table_row(answer))
+
+    def close(self) -> None:
+        pass
+
+
+def table_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns of every table of predictions, in order."""
+    probabilities = [f"p_{label}" for label in labels]
+    polarity = ["polarity", "polarity_positive", "prediction_set"]
+    return [
+        *("path", "sha256", "emotion"),
+        *probabilities,
+        *polarity,
+        *("model", "warnings", "error"),
+    ]
+
+
+def table_row(answer: Answer) -> dict[str, Any]:
+    """Return one row of a table of predictions; absent values are absent keys."""
+    if isinstance(answer, ImageError):
+        return {"path": answer.source, "error": answer.cause}
+    row: dict[str, Any] = {
+        "path": answer.path,
+        "sha256": answer.sha256,
+        "emotion": answer.emotion,
+        "prediction_set": json.dumps(answer.prediction_set),
+        "model": answer.model,
+        "warnings": "; ".join(answer.warnings),
+    }
+    if answer.polarity is not None:
+        row |= {"polarity": str(answer.polarity), "polarity_positive": answer.positive}
+    return row | {f"p_{label}": p for label, p in answer.probabilities.items()}
+
+
+class _Gallery:
+    """Writes explained pictures into a folder, never two under one name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._taken: set[str] = set()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._failure(folder, error) from error
+
+    def add(self, prediction: Prediction, source: Path | ImageError) -> None:
+        assert isinstance(source, Path)
+        target = self._folder / self._name(source)
+        try:
+            prediction.to_image(source).save(target)
+        except OSError as error:
+            raise self._failure(target, error) from error
+
+    def _name(self, source: Path) -> str:
+        # Long names are cut so that the suffix still fits the file system's limit.
+        stem = printable_name(source.name).encode()[:200].decode(errors="ignore")
+        name, number = f"{stem}.evoca.png", 2
+        while name in self._taken:
+            name, number = f"{stem}-{number}.evoca.png", number + 1
+        self._taken.add(name)
+        return name
+
+    @staticmethod
+    def _failure(path: Path, error: OSError) -> EvocaError:
+        reason = error.strerror or str(error)
+        return EvocaError(f"--explain {printable_name(path)}: cannot be written: {reason}")

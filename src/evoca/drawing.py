@@ -1,0 +1,192 @@
+"""Draw a prediction as a picture: the evidence over the image, the distribution beside.
+
+The font that Pillow carries has no symbols, so glyphs are drawn as the same shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from evoca.emotions import style_of
+from evoca.images.sources import ImageInput, open_picture
+from evoca.prediction import EvidenceMap, Prediction
+
+__all__ = ["draw_prediction", "overlay"]
+
+_PICTURE = 640  # longest side of the drawn picture, pixels
+_PANEL = 380
+_MARGIN = 20
+_ROW = 40
+_INK, _QUIET, _PAPER, _TRACK = (33, 37, 41), (108, 117, 125), (255, 255, 255), (233, 236, 239)
+# Five points of the "inferno" ramp: perceptually even, readable in every colour vision.
+_RAMP = np.array(
+    [(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64
+)
+_OPACITY = 0.72
+_Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def draw_prediction(
+    prediction: Prediction, source: ImageInput, label: str | None = None
+) -> Image.Image:
+    """Draw one prediction; see :meth:`evoca.Prediction.to_image`."""
+    label = label or prediction.emotion
+    if label not in prediction.probabilities:
+        raise KeyError(f"{label!r} is not one of {', '.join(prediction.probabilities)}")
+    picture = _shrunk(open_picture(source, min_size=(_PICTURE, _PICTURE)).image)
+    if prediction.evidence is not None:
+        picture = overlay(picture, prediction.evidence, label)
+    rows = len(prediction.probabilities)
+    height = max(picture.height, 150 + rows * _ROW) + 2 * _MARGIN
+    canvas = Image.new("RGB", (picture.width + _PANEL + 3 * _MARGIN, height), _PAPER)
+    canvas.paste(picture, (_MARGIN, (height - picture.height) // 2))
+    _draw_panel(canvas, prediction, label, picture.width + 2 * _MARGIN)
+    return canvas
+
+
+def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Image:
+    """Lay the evidence for a label over a picture.
+
+    Where nothing speaks for the label the picture is a dimmed grey; the more a place
+    speaks for it, the hotter its colour.
+
+    Args:
+        picture: upright, mode RGB.
+        evidence: of the same picture.
+        label: whose map to draw.
+
+    Returns:
+        A new picture of the same size.
+    """
+    heat = _heat(evidence, label)
+    left, top, right, bottom = (
+        round(edge * side)
+        for edge, side in zip(evidence.region, (picture.width, picture.height) * 2, strict=True)
+    )
+    fine = Image.fromarray((heat * 255).round().astype(np.uint8)).resize(
+        (max(1, right - left), max(1, bottom - top)), Image.Resampling.BICUBIC
+    )
+    full = Image.new("L", picture.size, 0)
+    full.paste(fine, (left, top))
+    level = np.asarray(full, dtype=np.float64)[..., None] / 255.0
+    grey = np.asarray(picture.convert("L"), dtype=np.float64)[..., None]
+    colour = _ramp(level[..., 0])
+    base = np.repeat(0.55 * grey + 40.0, 3, axis=2)
+    weight = _OPACITY * np.clip(level * 1.6, 0.0, 1.0)
+    mixed = base * (1 - weight) + (0.35 * grey + 0.65 * colour) * weight
+    return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
+
+
+def _heat(evidence: EvidenceMap, label: str) -> NDArray[np.float64]:
+    """Scale a label's map to 0..1; an additive map keeps only what speaks for it."""
+    values = np.asarray(evidence.of(label), dtype=np.float64)
+    values = np.maximum(values, 0.0) if evidence.kind == "additive" else values - values.min()
+    top = values.max()
+    return values / top if top > 0 else np.zeros_like(values)
+
+
+def _ramp(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    points = np.linspace(0.0, 1.0, len(_RAMP))
+    return np.stack([np.interp(level, points, _RAMP[:, c]) for c in range(3)], axis=-1)
+
+
+def _shrunk(picture: Image.Image) -> Image.Image:
+    """Fit a picture to the drawing; small ones grow, and no side vanishes."""
+    scale = _PICTURE / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int) -> None:
+    draw = ImageDraw.Draw(canvas)
+    big, normal, small = (ImageFont.load_default(size) for size in (30, 18, 15))
+    rows = prediction.ranked()
+    y = (canvas.height - 150 - len(rows) * _ROW) // 2
+    _draw_glyph(draw, prediction.emotion, (x + 14, y + 18), 14)
+    draw.text((x + 40, y), f"{prediction.emotion} {prediction.confidence:.0%}", _INK, big)
+    if prediction.positive is not None and prediction.polarity is not None:
+        share = max(prediction.positive, 1 - prediction.positive)
+        draw.text((x, y + 46), f"{prediction.polarity} {share:.0%}", _QUIET, normal)
+    draw.text((x, y + 72), _fitted(draw, _set_line(prediction), small), _QUIET, small)
+    y += 108
+    for name, probability in rows:
+        _draw_row(draw, name, probability, (x, y), name in prediction.prediction_set)
+        y += _ROW
+    draw.text((x, y + 12), _legend(prediction, label), _QUIET, small)
+
+
+def _set_line(prediction: Prediction) -> str:
+    return "plausible: " + ", ".join(prediction.prediction_set)
+
+
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: _Font) -> str:
+    while draw.textlength(text, font) > _PANEL and "," in text:
+        text = text.rpartition(",")[0].removesuffix(", ...") + ", ..."
+        if text.count(",") <= 1:
+            break
+    return text
+
+
+def _legend(prediction: Prediction, label: str) -> str:
+    if prediction.evidence is None:
+        return "this model gives no evidence map"
+    return f"bright places speak for {label}"
+
+
+def _draw_row(
+    draw: ImageDraw.ImageDraw, name: str, probability: float, at: tuple[int, int], *flags: bool
+) -> None:
+    x, y = at
+    ink = _INK if any(flags) else _QUIET
+    font = ImageFont.load_default(18)
+    _draw_glyph(draw, name, (x + 8, y + 12), 8)
+    draw.text((x + 26, y), name, ink, font)
+    left, right = x + 150, x + _PANEL - 60
+    draw.rounded_rectangle((left, y + 3, right, y + 21), 4, _TRACK)
+    length = round((right - left) * probability)
+    if length >= 2:
+        draw.rounded_rectangle(
+            (left, y + 3, left + length, y + 21), min(4, length // 2), style_of(name).rgb
+        )
+    draw.text((x + _PANEL, y), f"{probability:.0%}", ink, font, anchor="ra")
+
+
+_POLYGONS = {"▲": (3, -90), "▼": (3, 90), "◆": (4, -90), "■": (4, -45)}
+_STARS = {"★": (5, 0.45), "✦": (4, 0.38)}
+
+
+def _draw_glyph(
+    draw: ImageDraw.ImageDraw, label: str, centre: tuple[int, int], radius: int
+) -> None:
+    style = style_of(label)
+    x, y = centre
+    box = (x - radius, y - radius, x + radius, y + radius)
+    if style.glyph in _POLYGONS:
+        sides, turn = _POLYGONS[style.glyph]
+        draw.polygon(_around(centre, [radius] * sides, turn), style.rgb)
+    elif style.glyph in _STARS:
+        points, inner = _STARS[style.glyph]
+        draw.polygon(_around(centre, [radius, radius * inner] * points, -90), style.rgb)
+    elif style.glyph == "✖":
+        width = max(3, radius // 2)
+        draw.line((box[0], box[1], box[2], box[3]), style.rgb, width)
+        draw.line((box[0], box[3], box[2], box[1]), style.rgb, width)
+    elif style.glyph == "●":
+        draw.ellipse(box, style.rgb)
+    else:
+        draw.ellipse(box, None, style.rgb, 3)
+
+
+def _around(
+    centre: tuple[int, int], radii: list[float] | list[int], turn: float
+) -> list[tuple[float, float]]:
+    angles = [math.radians(turn + 360 * i / len(radii)) for i in range(len(radii))]
+    return [
+        (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle))
+        for radius, angle in zip(radii, angles, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""From labelled images to a model bundle. Needs the extra ``train``."""

@@ -1,0 +1,163 @@
+"""Nested, repeated, stratified and grouped cross-validation of a recipe's head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from evoca.errors import DataError
+from evoca.evaluation.calibration import fit_temperature, set_threshold
+from evoca.evaluation.metrics import nll
+from evoca.lab.heads import Features, LinearHead, fit_linear_path
+from evoca.lab.recipe import Recipe
+from evoca.runtime.predictor import softmax
+
+__all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]
+
+Truth = NDArray[np.int_]
+Groups = NDArray[np.int_]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What the inner folds choose.
+
+    Attributes:
+        c: inverse penalty of the head.
+        temperature: for softmax(logits / temperature).
+        threshold: of the prediction set.
+    """
+
+    c: float
+    temperature: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Out-of-fold predictions of every repeat; no image is predicted by a model that,
+    in any of its choices, has seen it or another image of its group.
+
+    Attributes:
+        probabilities: (R, n, K), calibrated.
+        fold: (R, n), the outer fold an image was held out in.
+        threshold: (R, folds), of the prediction sets.
+        heads: of the first repeat, one a fold.
+        choices: of the first repeat, one a fold.
+    """  # noqa: D205
+
+    probabilities: NDArray[np.float64]
+    fold: NDArray[np.int_]
+    threshold: NDArray[np.float64]
+    heads: tuple[LinearHead, ...]
+    choices: tuple[Calibrated, ...]
+
+    def in_set(self) -> NDArray[np.bool_]:
+        """Return (R, n, K): which labels each image's held-out prediction set holds."""
+        repeats = np.arange(len(self.fold))[:, None]
+        limit = self.threshold[repeats, self.fold][..., None]
+        top = self.probabilities == self.probabilities.max(axis=2, keepdims=True)
+        return np.asarray((self.probabilities >= limit) | top)
+
+
+def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
+    """Assign each image a fold, stratified by class, no group split between folds.
+
+    Returns:
+        (n,) fold numbers 0..folds-1.
+
+    Raises:
+        DataError: a class has fewer images than there are folds.
+    """
+    counts = np.bincount(truth)
+    if counts.min() < folds:
+        raise DataError(
+            f"class {int(counts.argmin())} has {int(counts.min())} images, fewer than "
+            f"the {folds} folds: give more images or fewer folds"
+        )
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    fold = np.empty(len(truth), dtype=np.int_)
+    for number, (_, held_out) in enumerate(splitter.split(truth[:, None], truth, groups)):
+        fold[held_out] = number
+    return fold
+
+
+def calibrate(
+    features: Features, truth: Truth, groups: Groups, recipe: Recipe, seed: int
+) -> Calibrated:
+    """Choose penalty, temperature and set threshold on out-of-fold logits.
+
+    The penalty is the one with the lowest negative log-likelihood after temperature
+    scaling (Guo et al. 2017); the threshold is the conformal quantile of the true
+    label's probability (Sadinle et al. 2019, least ambiguous sets).
+    """
+    fold = folds_of(truth, groups, recipe.protocol.inner_folds, seed)
+    grid = recipe.head.c_grid
+    logits = np.empty((len(grid), len(truth), int(truth.max()) + 1))
+    for number in range(recipe.protocol.inner_folds):
+        train, held_out = fold != number, fold == number
+        path = fit_linear_path(features[train], truth[train], grid)
+        for i, head in enumerate(path):
+            logits[i, held_out] = head.logits(features[held_out])
+    temperatures = [fit_temperature(candidate, truth) for candidate in logits]
+    losses = [
+        nll(truth, softmax(candidate, temperature))
+        for candidate, temperature in zip(logits, temperatures, strict=True)
+    ]
+    best = int(np.argmin(losses))
+    probabilities = softmax(logits[best], temperatures[best])
+    threshold = set_threshold(probabilities, truth, recipe.protocol.coverage)
+    return Calibrated(grid[best], temperatures[best], threshold)
+
+
+def fit_head(features: Features, truth: Truth, c: float) -> LinearHead:
+    """Fit one linear head."""
+    return next(fit_linear_path(features, truth, (c,)))
+
+
+def cross_validate(
+    features: Features,
+    truth: Truth,
+    groups: Groups,
+    recipe: Recipe,
+    progress: Callable[[int], None] | None = None,
+) -> CrossValidation:
+    """Measure a recipe's head: everything that is chosen is chosen inside training parts.
+
+    Args:
+        features: (n, D) frozen features.
+        truth: (n,) class indices.
+        groups: (n,) duplicate clusters.
+        recipe: gives penalties, folds, repeats and seed.
+        progress: called with 1 after each outer fold.
+
+    Raises:
+        DataError: a class is too small for the folds.
+    """
+    protocol = recipe.protocol
+    n, k = len(truth), int(truth.max()) + 1
+    probabilities = np.empty((protocol.repeats, n, k))
+    folds = np.empty((protocol.repeats, n), dtype=np.int_)
+    thresholds = np.empty((protocol.repeats, protocol.folds))
+    heads: list[LinearHead] = []
+    choices: list[Calibrated] = []
+    for repeat in range(protocol.repeats):
+        seed = protocol.seed + repeat
+        folds[repeat] = folds_of(truth, groups, protocol.folds, seed)
+        for number in range(protocol.folds):
+            train, held_out = folds[repeat] != number, folds[repeat] == number
+            chosen = calibrate(features[train], truth[train], groups[train], recipe, seed)
+            head = fit_head(features[train], truth[train], chosen.c)
+            logits = head.logits(features[held_out])
+            probabilities[repeat, held_out] = softmax(logits, chosen.temperature)
+            thresholds[repeat, number] = chosen.threshold
+            if repeat == 0:
+                heads.append(head)
+                choices.append(chosen)
+            if progress is not None:
+                progress(1)
+    return CrossValidation(probabilities, folds, thresholds, tuple(heads), tuple(choices))

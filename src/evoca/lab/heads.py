@@ -1,0 +1,80 @@
+"""Light classifiers on frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+__all__ = ["LinearHead", "fit_linear_path"]
+
+Features = NDArray[np.float32]
+
+# Mean squared norm of the standardised features, so that one grid of penalties serves
+# backbones of every width.
+_SQUARED_NORM = 100.0
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A linear layer on the raw averaged features.
+
+    Attributes:
+        weight: float64 (K, D); the standardisation of the features is folded in.
+        bias: float64 (K,).
+        c: the inverse L2 penalty it was fitted with.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    c: float
+
+    def logits(self, features: Features) -> NDArray[np.float64]:
+        """Return (N, K) logits of features (N, D)."""
+        return np.asarray(features.astype(np.float64) @ self.weight.T + self.bias)
+
+
+def fit_linear_path(
+    features: Features, truth: NDArray[np.int_], c_grid: Sequence[float]
+) -> Iterator[LinearHead]:
+    """Fit multinomial logistic regression for each penalty, weakest penalty last.
+
+    An L2-penalised solution lies in the span of the N training rows, so it is found in
+    at most N dimensions after an exact rotation: with 480 images and 2,136 features
+    that is several times faster and gives the same result.
+
+    Args:
+        features: (N, D) averaged features.
+        truth: (N,) class indices; every class 0..K-1 must occur.
+        c_grid: inverse penalties.
+
+    Yields:
+        One head for each value of the grid, in its order.
+    """
+    centre = features.mean(axis=0, dtype=np.float64)
+    spread = features.std(axis=0, dtype=np.float64) + 1e-6
+    standard = (features - centre) / spread
+    norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
+    standard /= norm
+    eigenvalues, vectors = np.linalg.eigh(standard @ standard.T)
+    kept = eigenvalues > 1e-6 * eigenvalues[-1]
+    rotation = standard.T @ (vectors[:, kept] / np.sqrt(eigenvalues[kept]))
+    rotated = standard @ rotation
+    for c in c_grid:
+        fitted = LogisticRegression(C=c, max_iter=1000, tol=1e-4).fit(rotated, truth)
+        coefficients, intercept = _multinomial(fitted)
+        weight = (coefficients @ rotation.T) / (spread * norm)
+        yield LinearHead(weight, intercept - weight @ centre, c)
+
+
+def _multinomial(
+    fitted: LogisticRegression,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return one row a class; scikit-learn keeps a single one for two classes."""
+    weight, bias = np.asarray(fitted.coef_), np.asarray(fitted.intercept_)
+    if len(weight) == 1:
+        return np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias

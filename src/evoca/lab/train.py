@@ -1,0 +1,157 @@
+"""Cross-validate, train and keep: what ``evoca crossval`` and ``evoca train`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+from evoca.evaluation.report_card import Report, evaluate_predictions, mean_with_interval
+from evoca.lab.backbones import load_backbone
+from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
+from evoca.lab.deletion import deletion_test
+from evoca.lab.features import load_pixels, pooled_features
+from evoca.lab.recipe import Recipe
+from evoca.lab.run import (
+    new_run,
+    run_description,
+    write_head,
+    write_json,
+    write_predictions,
+)
+
+__all__ = ["Measured", "Step", "measure", "train"]
+
+Step = Callable[[str, int], Callable[[int], None]]
+"""Announces a step of the work by name and size; gives what to call as it advances."""
+
+
+def _silent(name: str, total: int) -> Callable[[int], None]:
+    del name, total
+    return lambda _: None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cross-validated recipe.
+
+    Attributes:
+        features: float32 (n, D), frozen.
+        validation: held-out predictions.
+        report: the figures.
+        sets: ``set_coverage`` and ``set_size`` of the held-out prediction sets.
+    """
+
+    features: NDArray[np.float32]
+    validation: CrossValidation
+    report: Report
+    sets: dict[str, dict[str, object]]
+
+
+def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measured:
+    """Compute features once and cross-validate the head on them.
+
+    Raises:
+        DataError: an image has no label, or a class is too small.
+        ImageError: an image cannot be read.
+    """
+    _require_labels(data)
+    backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
+    batches = (pixels for pixels, _ in load_pixels(data.paths, recipe.preprocessing))
+    features = pooled_features(backbone, batches, step("features", len(data.paths)))
+    rounds = recipe.protocol.folds * recipe.protocol.repeats
+    validation = cross_validate(
+        features, data.truth, data.groups, recipe, step("cross-validation", rounds)
+    )
+    report = evaluate_predictions(data.truth, validation.probabilities, data.labels, data.groups)
+    return Measured(features, validation, report, _set_figures(validation, data))
+
+
+def _require_labels(data: LabelledImages) -> None:
+    missing = np.flatnonzero(data.truth < 0)
+    if len(missing):
+        raise DataError(
+            f"{len(missing)} images have no label, the first is {data.paths[missing[0]]}: "
+            "leave them out or label them"
+        )
+    empty = np.flatnonzero(np.bincount(data.truth, minlength=len(data.labels)) == 0)
+    if len(empty):
+        names = ", ".join(data.labels[i] for i in empty)
+        raise DataError(f"no image is labelled {names}: a class cannot be learnt from nothing")
+
+
+def _set_figures(validation: CrossValidation, data: LabelledImages) -> dict[str, dict[str, object]]:
+    inside = validation.in_set()
+    hit = np.take_along_axis(inside, data.truth[None, :, None], axis=2)[..., 0]
+    return {
+        "set_coverage": mean_with_interval(hit.mean(axis=0), data.groups),
+        "set_size": mean_with_interval(inside.sum(axis=2).mean(axis=0), data.groups),
+    }
+
+
+def train(recipe: Recipe, data: LabelledImages, out: Path, step: Step = _silent) -> Measured:
+    """Measure a recipe, fit it on all images, and write the run directory.
+
+    Args:
+        recipe: what to train.
+        data: labelled images.
+        out: the run directory; appears only when it is complete.
+        step: announces progress.
+
+    Raises:
+        EvocaError: the data or the folder cannot be used.
+    """
+    with new_run(out) as folder:
+        measured = measure(recipe, data, step)
+        backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
+        deletion = deletion_test(
+            backbone,
+            measured.validation,
+            data.paths,
+            recipe.preprocessing,
+            data.labels,
+            progress=step("deletion test", min(200, len(data.paths))),
+        )
+        seed = recipe.protocol.seed
+        chosen = calibrate(measured.features, data.truth, data.groups, recipe, seed)
+        head = fit_head(measured.features, data.truth, chosen.c)
+        write_run(folder, recipe, data, measured, chosen)
+        write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
+        (folder / "checkpoints").mkdir()
+        write_head(folder / "checkpoints" / "last", head)
+    return measured
+
+
+def write_run(
+    folder: Path,
+    recipe: Recipe,
+    data: LabelledImages,
+    measured: Measured,
+    chosen: Calibrated | None = None,
+) -> None:
+    """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
+    description = run_description(recipe, data.fingerprint(), len(data.paths), data.source)
+    description["labels"] = list(data.labels)
+    if chosen is not None:
+        description["chosen"] = {
+            "c": chosen.c,
+            "temperature": chosen.temperature,
+            "set_threshold": chosen.threshold,
+        }
+        hashes = data.file_hashes()
+        description["training_images"] = sorted({digest[:16] for digest in hashes})
+    write_json(folder / "run.json", description)
+    write_json(folder / "metrics.json", measured.report.to_dict() | measured.sets)
+    write_predictions(
+        folder / "predictions.csv",
+        [path.name for path in data.paths],
+        [data.labels[i] for i in data.truth],
+        [int(group) for group in data.groups],
+        data.labels,
+        measured.validation,
+    )

@@ -1,0 +1,154 @@
+"""Predictions as tables with bars, in colour on a terminal and plain elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evoca.emotions import style_of
+
+if TYPE_CHECKING:
+    from evoca.prediction import Prediction
+
+__all__ = ["clean", "console_for", "detailed", "heading", "one_line"]
+
+_BAR = 28
+_STRIP = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_PLAIN_WIDTH = 200  # where no terminal sets a width, names are not cut
+
+
+def console_for(stream: str = "stdout") -> Console:
+    """Return a console for standard output or standard error.
+
+    Colour only on a terminal and without ``NO_COLOR``; full width elsewhere.
+    """
+    file = sys.stdout if stream == "stdout" else sys.stderr
+    width = None if file.isatty() else _PLAIN_WIDTH
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def clean(text: str) -> str:
+    r"""Make control characters visible, so that a file name cannot steer the terminal.
+
+    >>> print(clean("a\x1b[31m.jpg"))
+    a\x1b[31m.jpg
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _unicode(console: Console) -> bool:
+    return not console.options.ascii_only
+
+
+def _glyph(label: str, console: Console) -> Text:
+    style = style_of(label)
+    return Text(style.glyph if _unicode(console) else style.ascii, style=style.colour)
+
+
+def _bar(share: float, width: int, label: str, console: Console) -> Text:
+    """Draw a bar with a resolution of an eighth of a character."""
+    if not _unicode(console):
+        return Text("#" * round(share * width))
+    eighths = round(share * width * 8)
+    full, rest = divmod(eighths, 8)
+    return Text("█" * full + (_EIGHTHS[rest] if rest else ""), style=style_of(label).colour)
+
+
+def _strip(prediction: Prediction, console: Console) -> Text:
+    """Draw the whole distribution as one line of coloured cells, most likely first."""
+    ranked = prediction.ranked()
+    cells = [int(p * _STRIP) for _, p in ranked]
+    by_loss = sorted(range(len(ranked)), key=lambda i: cells[i] - ranked[i][1] * _STRIP)
+    for i in by_loss[: _STRIP - sum(cells)]:
+        cells[i] += 1
+    strip = Text()
+    for (label, _), count in zip(ranked, cells, strict=True):
+        style = style_of(label)
+        glyph = style.glyph if _unicode(console) else style.ascii
+        strip.append(glyph * count, style=style.colour)
+    return strip
+
+
+def _headline(prediction: Prediction, console: Console) -> Text:
+    line = Text()
+    line.append_text(_glyph(prediction.emotion, console))
+    line.append(f" {prediction.emotion} {prediction.confidence:.0%}", style="bold")
+    if prediction.positive is not None and prediction.polarity is not None:
+        share = max(prediction.positive, 1 - prediction.positive)
+        line.append(f"  {prediction.polarity} {share:.0%}", style="dim")
+    return line
+
+
+def detailed(prediction: Prediction, console: Console, top: int | None) -> Table:
+    """Lay out one prediction: a headline and a bar for each emotion.
+
+    Args:
+        prediction: what to show.
+        console: decides between glyphs and ASCII.
+        top: show only this many emotions.
+    """
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_row(Text(clean(prediction.path or "image"), style="bold underline"))
+    table.add_row(_headline(prediction, console))
+    bars = Table.grid(padding=(0, 1))
+    for _ in range(4):
+        bars.add_column(no_wrap=True)
+    for label, probability in prediction.ranked()[:top]:
+        plausible = label in prediction.prediction_set
+        bars.add_row(
+            Text("  ").append_text(_glyph(label, console)),
+            Text(label, style="" if plausible else "dim"),
+            Text(f"{probability:6.1%}", style="" if plausible else "dim"),
+            _bar(probability, _BAR, label, console),
+        )
+    table.add_row(bars)
+    table.add_row(Text("  plausible: " + ", ".join(prediction.prediction_set), style="dim"))
+    for warning in prediction.warnings:
+        table.add_row(Text(f"  note: {warning}", style="yellow"))
+    table.add_row("")
+    return table
+
+
+def heading(name_width: int) -> Text:
+    """Return the line above the lines of :func:`one_line`."""
+    columns = ("image".ljust(name_width), f"{'emotion':<18}", "distribution".ljust(_STRIP))
+    return Text("  ".join((*columns, "positive", "plausible")), style="dim")
+
+
+def one_line(prediction: Prediction, console: Console, name_width: int) -> Text:
+    """Lay out one prediction as a line, for lists that are longer than a few images.
+
+    Args:
+        prediction: what to show.
+        console: decides between glyphs and ASCII.
+        name_width: terminal columns for the name, which is cut on the left to fit.
+    """
+    name = clean(prediction.path or "image")
+    line = (
+        Text(_fit(name, name_width)).append("  ").append_text(_glyph(prediction.emotion, console))
+    )
+    line.append(f" {prediction.emotion:<11} ", style="bold")
+    line.append(f"{prediction.confidence:4.0%}  ").append_text(_strip(prediction, console))
+    positive = "" if prediction.positive is None else f"{prediction.positive:.0%}"
+    line.append(f"  {positive:>8}  ").append(", ".join(prediction.prediction_set), style="dim")
+    for warning in prediction.warnings:
+        line.append(f"  ({warning})", style="yellow")
+    return line
+
+
+def _fit(name: str, width: int) -> str:
+    """Cut the start of a name and pad it to a width in cells.
+
+    >>> _fit("a/very/long/way/to/photo.jpg", 15)
+    '...to/photo.jpg'
+    """
+    while cell_len(name) > width:
+        name = "..." + name.removeprefix("...")[1:]
+    return name + " " * (width - cell_len(name))
