@@ -15,12 +15,14 @@ from enum import StrEnum
 
 __all__ = [
     "MIKELS8",
+    "MIKELS_WHEEL",
     "POSITIVE",
     "Emotion",
     "EmotionStyle",
     "Polarity",
     "polarity_of",
     "style_of",
+    "wheel_steps",
 ]
 
 
@@ -62,6 +64,23 @@ POSITIVE: frozenset[Emotion] = frozenset(
     {Emotion.AMUSEMENT, Emotion.AWE, Emotion.CONTENTMENT, Emotion.EXCITEMENT}
 )
 """The positive half of the eight (Mikels et al. 2005)."""
+
+MIKELS_WHEEL: tuple[Emotion, ...] = (
+    Emotion.AMUSEMENT,
+    Emotion.CONTENTMENT,
+    Emotion.AWE,
+    Emotion.EXCITEMENT,
+    Emotion.FEAR,
+    Emotion.SADNESS,
+    Emotion.DISGUST,
+    Emotion.ANGER,
+)
+"""The eight around Mikels' wheel; the last stands next to the first.
+
+The wheel is the figure of Zhao et al. (2016), "Predicting Personalized Emotion
+Perceptions of Social Images", ACM Multimedia, which draws the two polarities as two
+halves that meet at excitement and fear and at anger and amusement.
+"""
 
 
 @dataclass(frozen=True)
@@ -133,3 +152,25 @@ def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | Non
         return None
     positive = float(sum(p for label, p in probabilities.items() if Emotion(label) in POSITIVE))
     return (Polarity.POSITIVE if positive >= 0.5 else Polarity.NEGATIVE), positive
+
+
+def wheel_steps(first: str, second: str) -> int:
+    """Count the steps from one emotion to another around Mikels' wheel.
+
+    Zhao et al. (2016) define the distance of two emotions as 1 + this number.
+
+    Args:
+        first: one of the eight emotions.
+        second: one of the eight emotions.
+
+    Returns:
+        0 (the same) to 4 (opposite).
+
+    Raises:
+        ValueError: one of them is not one of the eight.
+
+    >>> wheel_steps("amusement", "anger"), wheel_steps("awe", "disgust")
+    (1, 4)
+    """
+    apart = abs(MIKELS_WHEEL.index(Emotion(first)) - MIKELS_WHEEL.index(Emotion(second)))
+    return min(apart, len(MIKELS_WHEEL) - apart)
