@@ -119,7 +119,7 @@ def _read_csv(path: Path, where: str) -> Columns:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
             _check_header(header, where)
-            for row, record in enumerate(reader, start=2):  # noqa: B007 (named in the error)
+            for row, record in enumerate(reader, start=2):
                 if record:
                     _check_width(record, header, row, where)
                     records.append(record)
