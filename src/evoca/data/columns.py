@@ -1,0 +1,157 @@
+"""Read a CSV or Parquet table into NumPy columns, for the in-memory view."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.duck import connect, duck_errors, sql_file
+from evoca.data.schema import TABLE_SUFFIXES
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["DISTRIBUTION_TOLERANCE", "Columns", "numbers", "read_columns", "texts"]
+
+DISTRIBUTION_TOLERANCE = 0.01
+"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table, column by column.
+
+    Attributes:
+        values: column name to an array of n cells; text cells may be ``None``.
+        rows: int64 (n,), the row of the file that holds each record, counted from 1; the
+            header of a CSV is row 1.
+    """
+
+    values: Mapping[str, NDArray[Any]]
+    rows: NDArray[np.int64]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.values[name]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_columns(path: Path) -> Columns:
+    """Read a CSV (standard library) or Parquet table (DuckDB).
+
+    Raises:
+        DataError: missing, of another kind, or not readable as what its name says.
+        MissingExtraError: Parquet without DuckDB.
+    """
+    where = printable_name(path)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        if not path.exists():
+            raise DataError(f"{where}: no such file or folder")
+        raise DataError(f"{where}: not a manifest; give a .csv, a .parquet or a folder")
+    if not path.is_file():
+        raise DataError(f"{where}: no such file")
+    return _read_csv(path, where) if path.suffix.lower() == ".csv" else _read_parquet(path)
+
+
+def texts(
+    columns: Columns, name: str, where: str, *, required: bool = False
+) -> NDArray[np.object_]:
+    """Return a column as text, object (n,): stripped, empty where there is no cell.
+
+    Raises:
+        DataError: the column is required and absent.
+    """
+    if name not in columns:
+        if required:
+            have = ", ".join(columns.values) or "none"
+            raise DataError(f"{where}: no column {name!r}; the columns are {have}")
+        return np.full(len(columns), "", dtype=object)
+    cells = ("" if cell is None else str(cell).strip() for cell in columns[name].tolist())
+    return np.fromiter(cells, dtype=object, count=len(columns))
+
+
+def numbers(columns: Columns, name: str, where: str) -> NDArray[np.float64]:
+    """Return a column as float64 (n,); NaN where it is absent or a cell is empty.
+
+    Raises:
+        DataError: a cell is not a finite number.
+    """
+    if name not in columns:
+        return np.full(len(columns), np.nan)
+    if columns[name].dtype.kind in "iuf":
+        values = np.ma.filled(np.ma.asarray(columns[name], dtype=np.float64), np.nan)
+        bad = np.flatnonzero(np.isinf(values))
+        if len(bad):
+            raise _not_a_number(columns, int(bad[0]), name, where)
+        return np.asarray(values)
+    cells = texts(columns, name, where)
+    result = np.full(len(cells), np.nan)
+    for i in np.flatnonzero(cells != ""):
+        try:
+            result[i] = float(cells[i])
+        except ValueError:
+            raise _not_a_number(columns, int(i), name, where) from None
+        if not np.isfinite(result[i]):
+            raise _not_a_number(columns, int(i), name, where)
+    return result
+
+
+def _not_a_number(columns: Columns, index: int, name: str, where: str) -> DataError:
+    cell = columns[name].tolist()[index]
+    return DataError(f"{where}: row {columns.rows[index]}: {name} is {cell!r}, not a finite number")
+
+
+def _read_csv(path: Path, where: str) -> Columns:
+    records: list[list[str]] = []
+    rows: list[int] = []
+    row = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            _check_header(header, where)
+            for row, record in enumerate(reader, start=2):
+                if record:
+                    _check_width(record, header, row, where)
+                    records.append(record)
+                    rows.append(row)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8 text at byte {error.start}") from error
+    except csv.Error as error:
+        raise DataError(f"{where}: after row {row}: not valid CSV: {error}") from error
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from error
+    cells = zip(*records, strict=True) if records else [()] * len(header)
+    values = {
+        name: np.array(column, dtype=object) for name, column in zip(header, cells, strict=True)
+    }
+    return Columns(values, np.array(rows, dtype=np.int64))
+
+
+def _check_width(record: list[str], header: list[str], row: int, where: str) -> None:
+    if len(record) != len(header):
+        raise DataError(f"{where}: row {row}: {len(record)} cells, the header has {len(header)}")
+
+
+def _check_header(header: list[str], where: str) -> None:
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if not header:
+        raise DataError(f"{where}: the file is empty; its first row must name the columns")
+    if repeated:
+        raise DataError(f"{where}: the header names {', '.join(repeated)} more than once")
+
+
+def _read_parquet(path: Path) -> Columns:
+    with connect() as connection, duck_errors(printable_name(path)):
+        found = connection.execute(f"SELECT * FROM read_parquet({sql_file(path)})").fetchnumpy()
+    n = len(next(iter(found.values())))
+    return Columns(found, np.arange(1, n + 1))

@@ -1,0 +1,97 @@
+"""A folder of class folders: the simplest form of labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evoca.data.taxonomies import labels_of
+from evoca.errors import DataError
+from evoca.images import find_images, printable_name
+
+__all__ = ["ClassFile", "scan_class_folders"]
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class ClassFile:
+    """One image in a class folder.
+
+    Attributes:
+        path: the file.
+        label: the class folder's name in lower case.
+        split: ``train``, ``val`` or ``test`` where the class folder lies in such a folder;
+            else empty.
+    """
+
+    path: Path
+    label: str
+    split: str = ""
+
+
+def scan_class_folders(folder: Path, taxonomy: str) -> list[ClassFile]:
+    """List the images of ``folder/<emotion>/`` or ``folder/<split>/<emotion>/``.
+
+    Names of folders are matched in any case. Hidden entries and files beside the class
+    folders are left out; images may lie deeper inside a class folder.
+
+    Returns:
+        The images in a stable order, at least one.
+
+    Raises:
+        DataError: a folder that is no emotion of the taxonomy, no class folders, no
+            images, or a folder that cannot be read.
+    """
+    try:
+        splits = [entry for entry in _folders(folder) if entry.name.lower() in _SPLIT_FOLDERS]
+        if splits and len(splits) == len(_folders(folder)):
+            found = [
+                item
+                for split in splits
+                for item in _scan(split, taxonomy, _SPLIT_FOLDERS[split.name.lower()])
+            ]
+        else:
+            found = _scan(folder, taxonomy, "")
+    except OSError as error:
+        name = printable_name(error.filename or folder)
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+    if not found:
+        raise DataError(f"{printable_name(folder)}: no images in its class folders")
+    return found
+
+
+def _scan(folder: Path, taxonomy: str, split: str) -> list[ClassFile]:
+    labels = labels_of(taxonomy)
+    classes = _folders(folder)
+    if not classes:
+        raise DataError(
+            f"{printable_name(folder)}: no class folders; put the images into folders named "
+            f"{', '.join(labels)}"
+        )
+    for entry in classes:
+        if entry.name.lower() not in labels:
+            raise DataError(
+                f"{printable_name(entry)}: the folder's name is no emotion of {taxonomy}; "
+                f"rename or move it (known: {', '.join(labels)})"
+            )
+    return [
+        ClassFile(path, entry.name.lower(), split)
+        for entry in classes
+        for path in find_images(entry)
+    ]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )

@@ -1,0 +1,359 @@
+"""Labelled images in memory: what training and evaluation read."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.columns import (
+    DISTRIBUTION_TOLERANCE,
+    Columns,
+    numbers,
+    read_columns,
+    texts,
+)
+from evoca.data.folders import scan_class_folders
+from evoca.data.schema import (
+    DISAGREE,
+    PROBABILITY,
+    SPLITS,
+    VOTES,
+    check_emotion_columns,
+    emotion_columns,
+)
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LabelledImages", "load_labelled"]
+
+_HASH_THREADS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """n images with what is known about the emotion they evoke; K labels.
+
+    Attributes:
+        paths: n files.
+        names: n printable names: the manifest's ``image`` cell, or the path below the
+            folder. Use these in results; they do not name the machine's folders.
+        truth: int64 (n,), index into ``labels``; -1 where no single label is known.
+        labels: the K labels of the taxonomy, in its order.
+        groups: int64 (n,), images of one group (near-duplicates) share a number; each
+            image has its own where the source gives no group.
+        has_groups: whether any group was given by the source.
+        split: str (n,), ``train``, ``val``, ``test`` or empty.
+        distribution: float64 (n, K), each row sums to 1, or is NaN where unknown;
+            ``None`` where no image has one.
+        affect: float64 (n, 2), valence and arousal as the source scales them, NaN where
+            unknown; ``None`` where no image has them.
+        recorded_hashes: n SHA-256 digests as the manifest states them, empty where it
+            does not.
+        taxonomy: name of the taxonomy.
+        source: printable name of the manifest or folder.
+    """
+
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
+    truth: NDArray[np.int64]
+    labels: tuple[str, ...]
+    groups: NDArray[np.int64]
+    has_groups: bool
+    split: NDArray[np.str_]
+    distribution: NDArray[np.float64] | None
+    affect: NDArray[np.float64] | None
+    recorded_hashes: tuple[str, ...]
+    taxonomy: str
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: NDArray[Any] | Sequence[int]) -> LabelledImages:
+        """Return the images at the given positions, or under a boolean mask of length n."""
+        chosen = np.arange(len(self))[np.asarray(indices)]
+        changed: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in {"paths", "names", "recorded_hashes"}:
+                changed[field.name] = tuple(value[i] for i in chosen)
+            elif isinstance(value, np.ndarray):
+                changed[field.name] = value[chosen]
+            else:
+                changed[field.name] = value
+        return LabelledImages(**changed)
+
+    def in_split(self, *names: str) -> LabelledImages:
+        """Return the images of the named splits (``train``, ``val``, ``test``)."""
+        return self.take(np.isin(self.split, names))
+
+    def with_truth(self) -> LabelledImages:
+        """Return the images that have a single known label."""
+        return self.take(self.truth >= 0)
+
+    def file_hashes(self, *, trust_recorded: bool = True) -> tuple[str, ...]:
+        """Return the SHA-256 of each file, as hexadecimal text.
+
+        Args:
+            trust_recorded: take the manifest's ``sha256`` where it has one, rather than
+                read the file.
+
+        Raises:
+            DataError: a file that must be read is missing or unreadable.
+        """
+        known = self.recorded_hashes if trust_recorded else ("",) * len(self)
+        with ThreadPoolExecutor(_HASH_THREADS) as pool:
+            return tuple(pool.map(lambda path, digest: digest or _sha256(path), self.paths, known))
+
+    def fingerprint(self) -> str:
+        """Return one SHA-256 for names, labels, distributions and file contents.
+
+        The order of the images, their splits and the folder they lie in do not matter.
+
+        Raises:
+            DataError: a file that must be read is missing or unreadable.
+        """
+        rows = []
+        for i, digest in enumerate(self.file_hashes()):
+            label = self.labels[self.truth[i]] if self.truth[i] >= 0 else ""
+            soft = (
+                ""
+                if self.distribution is None
+                else " ".join(f"{p:.6f}" for p in self.distribution[i])
+            )
+            rows.append("\0".join((self.names[i], label, soft, digest)))
+        head = "\0".join(("evoca-labelled-1", self.taxonomy, *self.labels))
+        return hashlib.sha256("\n".join((head, *sorted(rows))).encode()).hexdigest()
+
+
+def load_labelled(
+    path: Path | str, *, taxonomy: str | None = None, require_files: bool = True
+) -> LabelledImages:
+    """Read labelled images from a manifest or a folder of class folders.
+
+    A folder holds one folder an emotion, optionally below ``train``, ``val`` and
+    ``test``. A manifest is a CSV (UTF-8, comma, with a header) or a Parquet file; only
+    Parquet needs the extra ``data``.
+
+    The label is the manifest's ``emotion``; a manifest without that column gives the
+    unique maximum of the distribution, which for votes is the rule ``plurality``. The
+    distribution is ``p_<emotion>``, else the share of ``votes_<emotion>`` where there
+    are no disagree counts (agreement with one proposed emotion is not a distribution).
+
+    Args:
+        path: the manifest or folder.
+        taxonomy: the labels to expect in a folder, and in a manifest whose rows do not
+            name theirs; ``mikels8`` if omitted.
+        require_files: refuse a manifest that names files which do not exist.
+
+    Raises:
+        DataError: nothing there, a class folder that is no emotion, a missing column, a
+            bad cell, missing files; one line that names file, row and cause.
+        MissingExtraError: Parquet without DuckDB.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _from_folder(path, taxonomy or DEFAULT_TAXONOMY)
+    columns = read_columns(path)
+    result = _from_columns(columns, path, taxonomy)
+    if require_files:
+        _require_files(result)
+    return result
+
+
+def _from_folder(folder: Path, taxonomy: str) -> LabelledImages:
+    found = scan_class_folders(folder, taxonomy)
+    labels = labels_of(taxonomy)
+    index = {label: i for i, label in enumerate(labels)}
+    return LabelledImages(
+        paths=tuple(item.path for item in found),
+        names=tuple(printable_name(item.path.relative_to(folder)) for item in found),
+        truth=np.array([index[item.label] for item in found], dtype=np.int64),
+        labels=labels,
+        groups=np.arange(len(found), dtype=np.int64),
+        has_groups=False,
+        split=np.array([item.split for item in found], dtype=np.str_),
+        distribution=None,
+        affect=None,
+        recorded_hashes=("",) * len(found),
+        taxonomy=taxonomy,
+        source=printable_name(folder),
+    )
+
+
+def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> LabelledImages:
+    where = printable_name(path)
+    names = texts(columns, "image", where, required=True)
+    if not len(names):
+        raise DataError(f"{where}: no rows; a manifest has one row an image")
+    _refuse(names == "", columns, where, "no image in this row")
+    taxonomy = _one_taxonomy(columns, where, taxonomy or DEFAULT_TAXONOMY)
+    labels = labels_of(taxonomy)
+    check_emotion_columns(columns.values, labels, where)
+    distribution = _distribution(columns, labels, where)
+    groups, has_groups = _groups(columns, where)
+    root = path.parent
+    return LabelledImages(
+        paths=tuple(root / name for name in names),
+        names=tuple(names),
+        truth=_truth(columns, labels, distribution, where),
+        labels=labels,
+        groups=groups,
+        has_groups=has_groups,
+        split=_split(columns, where),
+        distribution=distribution,
+        affect=_affect(columns, where),
+        recorded_hashes=tuple(str(digest).lower() for digest in texts(columns, "sha256", where)),
+        taxonomy=taxonomy,
+        source=where,
+    )
+
+
+def _one_taxonomy(columns: Columns, where: str, default: str) -> str:
+    cells = texts(columns, "taxonomy", where)
+    found = sorted({str(name) or default for name in np.unique(cells.astype(np.str_))})
+    if len(found) > 1:
+        raise DataError(
+            f"{where}: rows of several taxonomies ({', '.join(found)}); map them to one first"
+        )
+    return found[0]
+
+
+def _truth(
+    columns: Columns,
+    labels: tuple[str, ...],
+    distribution: NDArray[np.float64] | None,
+    where: str,
+) -> NDArray[np.int64]:
+    if "emotion" not in columns:
+        return _unique_maximum(distribution, len(columns["image"]))
+    cells = texts(columns, "emotion", where)
+    known, codes = np.unique(cells.astype(np.str_), return_inverse=True)
+    index = {label: i for i, label in enumerate(labels)} | {"": -1}
+    truth = np.array([index.get(label, -2) for label in known.tolist()], dtype=np.int64)[codes]
+    _refuse(
+        truth == -2,
+        columns,
+        where,
+        f"unknown emotion {{!r}}; the taxonomy has {', '.join(labels)}",
+        cells,
+    )
+    return truth
+
+
+def _unique_maximum(distribution: NDArray[np.float64] | None, n: int) -> NDArray[np.int64]:
+    if distribution is None:
+        return np.full(n, -1, dtype=np.int64)
+    filled = np.nan_to_num(distribution, nan=0.0)
+    top = filled.max(axis=1, keepdims=True)
+    unique = (np.isclose(filled, top, rtol=0, atol=1e-9).sum(axis=1) == 1) & (top[:, 0] > 0)
+    return np.where(unique, filled.argmax(axis=1), -1).astype(np.int64)
+
+
+def _distribution(
+    columns: Columns, labels: tuple[str, ...], where: str
+) -> NDArray[np.float64] | None:
+    stated = _matrix(columns, PROBABILITY, labels, where)
+    if stated is not None:
+        total = stated.sum(axis=1, keepdims=True)
+        off = np.abs(total[:, 0] - 1.0) > DISTRIBUTION_TOLERANCE
+        _refuse(off, columns, where, "the distribution sums to {:.4g}, not 1", total[:, 0])
+        return np.asarray(stated / total)
+    if any(column in columns for column in emotion_columns(DISAGREE, labels)):
+        return None
+    votes = _matrix(columns, VOTES, labels, where)
+    if votes is None:
+        return None
+    with np.errstate(invalid="ignore"):
+        return np.asarray(votes / votes.sum(axis=1, keepdims=True))
+
+
+def _matrix(
+    columns: Columns, prefix: str, labels: tuple[str, ...], where: str
+) -> NDArray[np.float64] | None:
+    """One column a label, (n, K); an absent column or an empty cell beside others is 0."""
+    if not any(column in columns for column in emotion_columns(prefix, labels)):
+        return None
+    parts = []
+    for column in emotion_columns(prefix, labels):
+        values = numbers(columns, column, where)
+        _refuse(values < 0, columns, where, f"{column} is {{:g}}, below zero", values)
+        parts.append(values)
+    matrix = np.stack(parts, axis=1)
+    empty = np.isnan(matrix).all(axis=1, keepdims=True)
+    return np.where(empty, np.nan, np.nan_to_num(matrix, nan=0.0))
+
+
+def _groups(columns: Columns, where: str) -> tuple[NDArray[np.int64], bool]:
+    cells = texts(columns, "group", where)
+    given = cells != ""
+    codes = np.empty(len(cells), dtype=np.int64)
+    known, inverse = np.unique(cells[given].astype(np.str_), return_inverse=True)
+    codes[given] = inverse
+    codes[~given] = len(known) + np.arange((~given).sum())
+    return codes, bool(given.any())
+
+
+def _split(columns: Columns, where: str) -> NDArray[np.str_]:
+    cells = texts(columns, "split", where)
+    allowed = np.isin(cells.astype(np.str_), (*SPLITS, ""))
+    _refuse(
+        ~allowed,
+        columns,
+        where,
+        f"unknown split {{!r}}; use {', '.join(SPLITS)} or leave it empty",
+        cells,
+    )
+    return cells.astype(np.str_)
+
+
+def _affect(columns: Columns, where: str) -> NDArray[np.float64] | None:
+    if "valence" not in columns and "arousal" not in columns:
+        return None
+    return np.stack([numbers(columns, name, where) for name in ("valence", "arousal")], axis=1)
+
+
+def _refuse(
+    bad: NDArray[np.bool_],
+    columns: Columns,
+    where: str,
+    cause: str,
+    values: NDArray[Any] | None = None,
+) -> None:
+    """Raise for the first bad row, with the number of others."""
+    if not bad.any():
+        return
+    first = int(bad.argmax())
+    text = cause if values is None else cause.format(values[first])
+    more = int(bad.sum()) - 1
+    rest = f" (and {more:,} more rows)" if more else ""
+    raise DataError(f"{where}: row {columns.rows[first]}: {text}{rest}")
+
+
+def _require_files(images: LabelledImages) -> None:
+    missing = [i for i, path in enumerate(images.paths) if not path.is_file()]
+    if missing:
+        raise DataError(
+            f"{images.source}: {len(missing):,} of {len(images):,} images are not there, first "
+            f"{printable_name(images.paths[missing[0]])}; paths are relative to the manifest"
+        )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise DataError(f"{printable_name(path)}: no such file")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{printable_name(path)}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,94 @@
+"""The columns of a manifest: names, prefixes and order, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evoca.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "AFFECT_COLUMNS",
+    "DISAGREE",
+    "PROBABILITY",
+    "SPLITS",
+    "TABLE_SUFFIXES",
+    "VOTES",
+    "check_emotion_columns",
+    "column_order",
+    "emotion_columns",
+]
+
+VOTES = "votes_"
+"""Prefix of the columns that count the viewers who chose an emotion."""
+DISAGREE = "disagree_"
+"""Prefix of the columns that count the viewers who rejected an emotion."""
+PROBABILITY = "p_"
+"""Prefix of the columns that hold a distribution over the emotions, 0..1."""
+
+SPLITS: tuple[str, ...] = ("train", "val", "test")
+"""What the column ``split`` may hold; an empty cell is allowed too."""
+
+AFFECT_COLUMNS: tuple[str, ...] = (
+    "valence",
+    "valence_sd",
+    "valence_n",
+    "arousal",
+    "arousal_sd",
+    "arousal_n",
+)
+"""Ratings of valence and arousal: mean, standard deviation and number of raters."""
+
+TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".parquet"})
+"""File name endings, in lower case, that a manifest may have."""
+
+_PREFIXES = (VOTES, DISAGREE, PROBABILITY)
+_HEAD = ("image", "emotion")
+_TAIL = (*AFFECT_COLUMNS, "split", "group", "source", "url", "taxonomy", "sha256")
+_SIZE = ("width", "height")
+
+
+def emotion_columns(prefix: str, labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the column of each label under a prefix.
+
+    >>> emotion_columns(VOTES, ["awe", "fear"])
+    ('votes_awe', 'votes_fear')
+    """
+    return tuple(prefix + label for label in labels)
+
+
+def column_order(columns: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
+    """Put columns into the manifest's order; unknown columns come last, as they came.
+
+    >>> column_order(["photographer", "split", "votes_awe", "image"], ["awe"])
+    ('image', 'votes_awe', 'split', 'photographer')
+    """
+    labels = tuple(labels)
+    known = (
+        *_HEAD,
+        *(column for prefix in _PREFIXES for column in emotion_columns(prefix, labels)),
+        *_TAIL,
+        *_SIZE,
+    )
+    rank = {column: position for position, column in enumerate(known)}
+    return tuple(sorted(columns, key=lambda column: rank.get(column, len(rank))))
+
+
+def check_emotion_columns(columns: Iterable[str], labels: Iterable[str], where: str) -> None:
+    """Refuse vote columns for something that is not a label of the taxonomy.
+
+    Raises:
+        DataError: such as for ``votes_joy`` among Mikels' eight. Columns that merely
+            start with ``p_`` pass: a distribution that lacks a label does not sum to 1.
+    """
+    labels = frozenset(labels)
+    for column in columns:
+        for prefix in (VOTES, DISAGREE):
+            label = column.removeprefix(prefix)
+            if label != column and label not in labels:
+                raise DataError(
+                    f"{where}: column {column}: unknown emotion {label!r}; "
+                    f"the taxonomy has {', '.join(sorted(labels))}"
+                )

@@ -1,0 +1,199 @@
+"""The label sets of the field, and tables that bring one to another.
+
+A mapping is a table that names every label of its source, so nothing is dropped by
+silence: a label mapped to ``None`` has no counterpart and its images lose their label.
+Mappings between categorical models are conventions, not findings; each says whose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from evoca.emotions import MIKELS8, POSITIVE
+from evoca.errors import DataError
+
+__all__ = [
+    "DEFAULT_TAXONOMY",
+    "TAXONOMIES",
+    "TaxonomyMapping",
+    "labels_of",
+    "mapping",
+    "mappings",
+]
+
+DEFAULT_TAXONOMY = "mikels8"
+
+TAXONOMIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        # Mikels et al. (2005): the papers' eight, in their order.
+        "mikels8": tuple(str(emotion) for emotion in MIKELS8),
+        # Ekman (1992); Emotion6 and EmotionROI (Peng et al. 2015, 2016) use these six.
+        "ekman6": ("anger", "disgust", "fear", "joy", "sadness", "surprise"),
+        # Emotion6's distributions add neutral (Peng et al. 2015).
+        "ekman7": ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"),
+        # Plutchik (1980): the primary emotions.
+        "plutchik8": (
+            "anger",
+            "anticipation",
+            "disgust",
+            "fear",
+            "joy",
+            "sadness",
+            "surprise",
+            "trust",
+        ),
+        # Parrott (2001), level 2, as WEBEmo uses it (Panda et al. 2018).
+        "parrott6": ("anger", "fear", "joy", "love", "sadness", "surprise"),
+        "polarity": ("negative", "positive"),
+    }
+)
+"""Name of a taxonomy to its labels, in order."""
+
+
+@dataclass(frozen=True)
+class TaxonomyMapping:
+    """How the labels of one taxonomy read in another.
+
+    Attributes:
+        source: name of the taxonomy mapped from.
+        target: name of the taxonomy mapped to.
+        table: every label of ``source`` to a label of ``target``, or ``None``: dropped.
+        basis: on what the table rests.
+    """
+
+    source: str
+    target: str
+    table: Mapping[str, str | None]
+    basis: str
+    dropped: tuple[str, ...] = field(init=False)
+    """The labels of ``source`` that have no counterpart."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", MappingProxyType(dict(self.table)))
+        lost = tuple(label for label, target in self.table.items() if target is None)
+        object.__setattr__(self, "dropped", lost)
+
+
+_SHARED_NEGATIVE = {name: name for name in ("anger", "disgust", "fear", "sadness")}
+_VALENCE = "polarity of the category (Mikels et al. 2005)"
+
+_MAPPINGS: tuple[TaxonomyMapping, ...] = (
+    TaxonomyMapping(
+        "mikels8",
+        "polarity",
+        {str(e): "positive" if e in POSITIVE else "negative" for e in MIKELS8},
+        _VALENCE,
+    ),
+    TaxonomyMapping(
+        "ekman6",
+        "mikels8",
+        _SHARED_NEGATIVE | {"joy": None, "surprise": None},
+        "shared names; joy could be any of the four positive emotions, surprise has no polarity",
+    ),
+    TaxonomyMapping(
+        "ekman7",
+        "mikels8",
+        _SHARED_NEGATIVE | {"joy": None, "surprise": None, "neutral": None},
+        "shared names; joy could be any of the four positive emotions",
+    ),
+    TaxonomyMapping(
+        "ekman7",
+        "ekman6",
+        {name: name for name in TAXONOMIES["ekman6"]} | {"neutral": None},
+        "the same categories without neutral",
+    ),
+    TaxonomyMapping(
+        "ekman6",
+        "polarity",
+        dict.fromkeys(_SHARED_NEGATIVE, "negative") | {"joy": "positive", "surprise": None},
+        "surprise is pleasant or unpleasant",
+    ),
+    TaxonomyMapping(
+        "ekman7",
+        "polarity",
+        dict.fromkeys(_SHARED_NEGATIVE, "negative")
+        | {"joy": "positive", "surprise": None, "neutral": None},
+        "surprise is pleasant or unpleasant, neutral neither",
+    ),
+    TaxonomyMapping(
+        "mikels8",
+        "ekman6",
+        _SHARED_NEGATIVE
+        | {"amusement": "joy", "awe": None, "contentment": "joy", "excitement": "joy"},
+        "the positive emotions are kinds of joy; awe may be pleasant or threatening",
+    ),
+    TaxonomyMapping(
+        "plutchik8",
+        "mikels8",
+        _SHARED_NEGATIVE | dict.fromkeys(("anticipation", "joy", "surprise", "trust")),
+        "shared names",
+    ),
+    TaxonomyMapping(
+        "plutchik8",
+        "ekman6",
+        {name: name for name in TAXONOMIES["ekman6"]} | {"anticipation": None, "trust": None},
+        "shared names",
+    ),
+    TaxonomyMapping(
+        "plutchik8",
+        "polarity",
+        dict.fromkeys(_SHARED_NEGATIVE, "negative")
+        | {"joy": "positive", "trust": "positive", "anticipation": None, "surprise": None},
+        "anticipation and surprise are pleasant or unpleasant",
+    ),
+    TaxonomyMapping(
+        "parrott6",
+        "mikels8",
+        {"anger": "anger", "fear": "fear", "sadness": "sadness"}
+        | dict.fromkeys(("joy", "love", "surprise")),
+        "shared names",
+    ),
+    TaxonomyMapping(
+        "parrott6",
+        "polarity",
+        {"anger": "negative", "fear": "negative", "sadness": "negative"}
+        | {"joy": "positive", "love": "positive", "surprise": "positive"},
+        "WEBEmo's own two classes (Panda et al. 2018)",
+    ),
+)
+
+
+def labels_of(taxonomy: str) -> tuple[str, ...]:
+    """Return the labels of a taxonomy, in order.
+
+    >>> labels_of("polarity")
+    ('negative', 'positive')
+
+    Raises:
+        DataError: no such taxonomy.
+    """
+    try:
+        return TAXONOMIES[taxonomy]
+    except KeyError:
+        known = ", ".join(TAXONOMIES)
+        raise DataError(f"no taxonomy {taxonomy!r}; the known ones are {known}") from None
+
+
+def mappings() -> tuple[TaxonomyMapping, ...]:
+    """Return every mapping there is."""
+    return _MAPPINGS
+
+
+def mapping(source: str, target: str) -> TaxonomyMapping:
+    """Return the table from one taxonomy to another.
+
+    >>> mapping("ekman6", "mikels8").dropped
+    ('joy', 'surprise')
+
+    Raises:
+        DataError: there is no such table, or no such taxonomy.
+    """
+    labels_of(source)
+    labels_of(target)
+    for known in _MAPPINGS:
+        if (known.source, known.target) == (source, target):
+            return known
+    targets = ", ".join(m.target for m in _MAPPINGS if m.source == source) or "nothing"
+    raise DataError(f"no mapping from {source} to {target}; {source} maps to {targets}")
