@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.columns import (
-    DISTRIBUTION_TOLERANCE,
     Columns,
     numbers,
     read_columns,
@@ -21,6 +20,7 @@ from evoca.data.columns import (
 from evoca.data.folders import scan_class_folders
 from evoca.data.schema import (
     DISAGREE,
+    DISTRIBUTION_TOLERANCE,
     PROBABILITY,
     SPLITS,
     VOTES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from evoca.errors import DataError
@@ -12,8 +14,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AFFECT_COLUMNS",
     "DISAGREE",
+    "DISTRIBUTION_TOLERANCE",
     "PROBABILITY",
     "SPLITS",
+    "SPLIT_ALIASES",
     "TABLE_SUFFIXES",
     "VOTES",
     "check_emotion_columns",
@@ -43,6 +47,20 @@ AFFECT_COLUMNS: tuple[str, ...] = (
 
 TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".parquet"})
 """File name endings, in lower case, that a manifest may have."""
+
+DISTRIBUTION_TOLERANCE = 0.01
+"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
+
+SPLIT_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "training": "train",
+        "valid": "val",
+        "validation": "val",
+        "dev": "val",
+        "testing": "test",
+    }
+)
+"""Names that data sets use for the three splits."""
 
 _PREFIXES = (VOTES, DISAGREE, PROBABILITY)
 _HEAD = ("image", "emotion")
