@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from evoca.data.rejects import Reject
 
-__all__ = ["Manifest", "read_manifest"]
+__all__ = ["Manifest", "manifest_of", "read_manifest"]
 
 _names = count()
 
@@ -286,7 +286,7 @@ def read_manifest(
     builder = TableBuilder(connect(), taxonomy, strict=strict)
     if path.is_dir():
         _add_folder(builder, path, taxonomy)
-        return _finish(builder, path, where)
+        return manifest_of(builder, path, where)
     if not path.exists():
         raise DataError(f"{where}: no such file or folder")
     if path.suffix.lower() == ".parquet":
@@ -297,10 +297,17 @@ def read_manifest(
             builder.add(batch.values, batch.rows, where)
     else:
         raise DataError(f"{where}: not a manifest; give a .csv, a .parquet or a folder")
-    return _finish(builder, path.parent, where)
+    return manifest_of(builder, path.parent, where)
 
 
-def _finish(builder: TableBuilder, root: Path, source: str) -> Manifest:
+def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
+    """Return what a builder has collected.
+
+    Raises:
+        DataError: no row is left.
+    """
+    if not builder.started:
+        raise DataError(f"{source}: no rows")
     manifest = Manifest(builder.connection, "manifest", root, source, tuple(builder.rejects))
     if not len(manifest):
         first = f"; the first of {len(manifest.rejects):,} bad rows: {manifest.rejects[0]}"

@@ -47,6 +47,11 @@ class TableBuilder:
         self.rejects: list[Reject] = []
         self._columns: dict[str, str] = {}
 
+    @property
+    def started(self) -> bool:
+        """Whether any batch has come in."""
+        return bool(self._columns)
+
     def reject(self, file: str, row: int, cause: str, image: str = "") -> None:
         """Refuse a row.
 
