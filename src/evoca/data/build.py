@@ -47,7 +47,7 @@ def build(
     out: Path,
     *,
     options: ReadOptions | None = None,
-    taxonomy: str | None = None,
+    map_to: str | None = None,
     variant: str = "",
     strict: bool = False,
 ) -> Built:
@@ -62,7 +62,7 @@ def build(
         out: the manifest, ``.parquet`` or ``.csv``.
         options: what the reader needs telling. Images that lie inside other files go to
             ``<out without suffix>_images`` where it does not say.
-        taxonomy: map the labels to this one.
+        map_to: bring the labels to this taxonomy.
         variant: which mapping, where there are several.
         strict: stop at the first bad row; else list the bad ones beside the manifest.
 
@@ -75,26 +75,27 @@ def build(
     if not source.exists():
         raise DataError(f"{printable_name(source)}: no such file or folder")
     options = _options(chosen, options or ReadOptions(), out)
-    builder = TableBuilder(connect(), chosen.taxonomy, strict=strict)
+    taxonomy = options.taxonomy or chosen.taxonomy
+    builder = TableBuilder(connect(), taxonomy, strict=strict)
     root = source if source.is_dir() else source.parent
     locator = Locator(root, out.parent, files_required=chosen.files_required, also=options.images)
     for batch in _batches(chosen.read(source, options)):
-        _add(builder, batch, chosen, locator)
+        _add(builder, batch, chosen.name, locator)
     manifest = _labelled(manifest_of(builder, out.parent, printable_name(source)))
     dropped: Mapping[str, int] = {}
-    if taxonomy is not None and taxonomy != manifest.taxonomy:
-        remapped = remap(manifest, taxonomy, variant)
+    if map_to is not None and map_to != manifest.taxonomy:
+        remapped = remap(manifest, map_to, variant)
         manifest, dropped = remapped.manifest, remapped.dropped
     manifest.write(out)
     return Built(manifest, dropped, write_rejects(manifest.rejects, out))
 
 
 def _options(reader: Reader, options: ReadOptions, out: Path) -> ReadOptions:
-    if not reader.configurable and (options.columns or options.labels or options.images):
-        raise DataError(
-            f"the reader {reader.name} knows its layout: it takes no columns, labels or images"
-        )
-    if reader.configurable and options.images is None:
+    given = {name for name in ("columns", "labels", "images", "taxonomy") if getattr(options, name)}
+    if given - reader.accepts:
+        unused = ", ".join(sorted(given - reader.accepts))
+        raise DataError(f"the reader {reader.name} knows its layout and takes no {unused}")
+    if "images" in reader.accepts and options.images is None:
         return replace(options, images=out.with_name(out.stem + "_images"))
     return options
 
@@ -126,7 +127,9 @@ def _batches(rows: Iterable[Row | TableBatch]) -> Iterator[_Batch]:
 def _columns(rows: list[Row]) -> _Batch:
     names = dict.fromkeys(name for row in rows for name in row.cells)
     values = {
-        name: np.array([_text(row.cells.get(name)) for row in rows], dtype=object) for name in names
+        name: np.array([_text(row.cells.get(name)) for row in rows], dtype=object)
+        for name in names
+        if name == "image" or any(row.cells.get(name) not in {None, ""} for row in rows)
     }
     numbers = np.array([row.row for row in rows], dtype=np.int64)
     return _Batch(rows[0].file, values, numbers, [row.cause or None for row in rows])
@@ -136,13 +139,13 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _add(builder: TableBuilder, batch: _Batch, reader: Reader, locator: Locator) -> None:
+def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) -> None:
     n = len(batch.rows)
     values: dict[str, NDArray[Any]] = dict(batch.values)
     links = values["url"].tolist() if "url" in values else None
     names, causes = locate_all(locator, values["image"].tolist(), links)
     values["image"] = np.array(names, dtype=object)
-    for column, value in (("source", reader.name), ("taxonomy", reader.taxonomy)):
+    for column, value in (("source", reader), ("taxonomy", builder.taxonomy)):
         values.setdefault(column, np.full(n, value, dtype=object))
     stated = [first or second for first, second in zip(batch.causes, causes, strict=True)]
     refused = np.array(stated, dtype=object) if any(stated) else None

@@ -71,15 +71,16 @@ class ReadOptions:
     """What a user may tell a reader.
 
     Attributes:
-        columns: column of the manifest to column of the source (``csv``, ``hf``).
-        labels: label of the source to label of the taxonomy (``csv``, ``hf``, ``webdataset``).
-        images: where images that lie inside other files are written (``hf``,
-            ``webdataset``).
+        columns: column of the manifest to column of the source.
+        labels: label of the source to label of the taxonomy.
+        images: where images that lie inside other files are written.
+        taxonomy: of the source's labels; ``mikels8`` if empty.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     images: Path | None = None
+    taxonomy: str = ""
 
 
 PlainRead = Callable[[Path], Iterable[Row]]
@@ -97,7 +98,7 @@ class Reader:
         read: yields the rows of a source.
         files_required: a row whose image is not there is refused. Lists of votes and
             links are of use without.
-        configurable: whether :class:`ReadOptions` mean anything to it.
+        accepts: the fields of :class:`ReadOptions` that mean something to it.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Reader:
     taxonomy: str
     read: ConfigurableRead
     files_required: bool
-    configurable: bool
+    accepts: frozenset[str] = frozenset()
 
 
 _READERS: dict[str, Reader] = {}
@@ -120,17 +121,23 @@ def reader(
         def read(source: Path, options: ReadOptions) -> Iterable[Row]:  # noqa: ARG001
             return function(source)
 
-        _READERS[name] = Reader(name, _summary(function), taxonomy, read, files_required, False)
+        _READERS[name] = Reader(name, _summary(function), taxonomy, read, files_required)
         return function
 
     return register
 
 
-def configurable_reader(name: str) -> Callable[[ConfigurableRead], ConfigurableRead]:
-    """Register a reader as :func:`reader` does, of a layout that needs telling what is what."""
+def configurable_reader(name: str, *accepts: str) -> Callable[[ConfigurableRead], ConfigurableRead]:
+    """Register a reader as :func:`reader` does, of a layout that needs telling what is what.
+
+    Args:
+        name: of the reader.
+        accepts: the fields of :class:`ReadOptions` that it heeds.
+    """
 
     def register(function: ConfigurableRead) -> ConfigurableRead:
-        _READERS[name] = Reader(name, _summary(function), DEFAULT_TAXONOMY, function, True, True)
+        summary, heeded = _summary(function), frozenset(accepts)
+        _READERS[name] = Reader(name, summary, DEFAULT_TAXONOMY, function, True, heeded)
         return function
 
     return register

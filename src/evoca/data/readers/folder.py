@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evoca.data.folders import scan_class_folders
-from evoca.data.readers.base import Row, reader
+from evoca.data.readers.base import ReadOptions, Row, configurable_reader
+from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.images import printable_name
 
 __all__ = ["class_folder_rows", "read"]
 
 
-@reader("folder")
-def read(source: Path) -> Iterator[Row]:
+@configurable_reader("folder", "taxonomy")
+def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """Images in folders named after emotions, optionally below train, val and test."""
-    yield from class_folder_rows(source, "mikels8")
+    yield from class_folder_rows(source, options.taxonomy or DEFAULT_TAXONOMY)
 
 
 def class_folder_rows(source: Path, taxonomy: str) -> Iterator[Row]:

@@ -20,7 +20,7 @@ _LABEL_COLUMNS = ("emotion", "label", "labels")
 _FETCH = 64
 
 
-@configurable_reader("hf")
+@configurable_reader("hf", "columns", "labels", "images", "taxonomy")
 def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """A Hugging Face dataset: Parquet shards, or a folder from ``save_to_disk``.
 

@@ -19,7 +19,7 @@ __all__ = ["read", "renamed"]
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 
 
-@configurable_reader("csv")
+@configurable_reader("csv", "columns", "labels", "taxonomy")
 def read(source: Path, options: ReadOptions) -> Iterator[Row | TableBatch]:
     """A CSV or TSV with a header; --column and --label say what its names mean.
 

@@ -32,7 +32,7 @@ class _Sample:
     cause: str = ""
 
 
-@configurable_reader("webdataset")
+@configurable_reader("webdataset", "labels", "images", "taxonomy")
 def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """WebDataset shards: tar files of ``key.jpg`` with ``key.cls``, ``key.txt`` or ``key.json``.
 
