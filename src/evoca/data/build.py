@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoca.data.csv_rows import BATCH_ROWS, CsvBatch
 from evoca.data.duck import connect
-from evoca.data.locate import Locator, locate_all
+from evoca.data.locate import Locator
 from evoca.data.manifest import Manifest, manifest_of
 from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
 from evoca.data.rejects import write_rejects
@@ -142,14 +142,14 @@ def _text(value: Any) -> str | None:
 def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) -> None:
     n = len(batch.rows)
     values: dict[str, NDArray[Any]] = dict(batch.values)
-    links = values["url"].tolist() if "url" in values else None
-    names, causes = locate_all(locator, values["image"].tolist(), links)
+    names = [str(name or "").strip() for name in values["image"].tolist()]
+    linked = [bool(url) for url in values["url"].tolist()] if "url" in values else [False] * n
+    names, causes = locator(names, linked)
     values["image"] = np.array(names, dtype=object)
-    for column, value in (("source", reader), ("taxonomy", builder.taxonomy)):
-        values.setdefault(column, np.full(n, value, dtype=object))
+    constants = {"source": reader, "taxonomy": builder.taxonomy}
     stated = [first or second for first, second in zip(batch.causes, causes, strict=True)]
     refused = np.array(stated, dtype=object) if any(stated) else None
-    builder.add(values, batch.rows, batch.file, refused)
+    builder.add(values, batch.rows, batch.file, causes=refused, constants=constants)
 
 
 def _labelled(manifest: Manifest) -> Manifest:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ from evoca.data.duck import sql_name
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
 from evoca.data.schema import SPLITS
-from evoca.images import printable_name
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -81,25 +82,17 @@ def check(manifest: Manifest, *, files: bool = True) -> CheckReport:
     """
     found: list[Finding | None] = [_bad_rows(manifest)]
     if files:
-        found.append(_missing_files(manifest))
+        sizes = _file_sizes(manifest)
+        found.append(_missing_files(manifest, sizes))
         if "sha256" not in manifest:
-            hashes = _hashes_of_equal_sizes(manifest)
-            if hashes is not None:
-                manifest = manifest.with_columns({"sha256": hashes})
+            manifest = _with_hashes_of_equal_sizes(manifest, sizes)
     for column, kind in (
         ("image", "image"),
         ("url", "url"),
         ("sha256", "file"),
         ("group", "group"),
     ):
-        found.append(_leak(manifest, column, kind))
-    found.append(_repeats(manifest))
-    for column, kind, problem in (
-        ("image", "image", True),
-        ("sha256", "file", True),
-        ("group", "group", False),
-    ):
-        found.append(_conflicts(manifest, column, kind, problem=problem))
+        found += _clashes(manifest, column, kind)
     found += [_unlabelled(manifest), *_absent_labels(manifest), _ungrouped(manifest)]
     present = [finding for finding in found if finding is not None]
     present.sort(key=lambda finding: not finding.problem)
@@ -114,76 +107,85 @@ def _bad_rows(manifest: Manifest) -> Finding | None:
     return Finding("bad-row", True, len(rejects), "rows that cannot be used", examples)
 
 
-def _missing_files(manifest: Manifest) -> Finding | None:
-    lost = [path for path in manifest.paths() if not path.is_file()]
-    if not lost:
+def _file_sizes(manifest: Manifest) -> NDArray[np.int64]:
+    """Bytes of each image, int64 (n,); -1 where there is no such file."""
+    root = os.path.abspath(manifest.root)  # noqa: PTH100
+    found = np.full(len(manifest), -1, dtype=np.int64)
+    is_folder = cache(os.path.isdir)
+    for i, (name,) in enumerate(manifest.rows("image")):
+        path = f"{root}/{name}" if name[0] != "/" else name
+        # Of a list that is not fetched yet not even the folders are there.
+        if is_folder(path.rpartition("/")[0] or "/"):
+            found[i] = _file_size(path)
+    return found
+
+
+def _file_size(path: str) -> int:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def _missing_files(manifest: Manifest, sizes: NDArray[np.int64]) -> Finding | None:
+    lost = np.flatnonzero(sizes < 0)
+    if not len(lost):
         return None
     if len(lost) == len(manifest) and _is_list(manifest):
         return Finding("no-files", False, len(lost), "images of a list of votes or links")
-    names = tuple(printable_name(path) for path in lost[:_EXAMPLES])
-    return Finding("missing-file", True, len(lost), "images are not there", names)
+    names = manifest.texts("image")[lost[:_EXAMPLES]]
+    return Finding("missing-file", True, len(lost), "images are not there", tuple(names))
 
 
 def _is_list(manifest: Manifest) -> bool:
     """Whether the set is of use without its images."""
-    sources = set(manifest.texts("source").tolist())
+    column = "source" if "source" in manifest else "NULL"
+    sources = {source for (source,) in manifest.sql(f"SELECT DISTINCT {column} FROM {{manifest}}")}
     lists = {name for name in reader_names() if not get_reader(name).files_required}
     return "url" in manifest or sources <= lists
 
 
-def _leak(manifest: Manifest, column: str, kind: str) -> Finding | None:
-    if column not in manifest or "split" not in manifest:
-        return None
+_WHAT = {"image": "images", "url": "links", "file": "identical files", "group": "duplicate groups"}
+
+
+def _clashes(manifest: Manifest, column: str, kind: str) -> list[Finding]:
+    """Look at the rows that share a value: are their splits and labels the same?"""
+    if column not in manifest:
+        return []
+    split = "split" if "split" in manifest else "NULL"
+    emotion = "emotion" if "emotion" in manifest else "NULL"
     name = sql_name(column)
-    crossing = (
-        f"SELECT {name}, string_agg(DISTINCT split, ', ' ORDER BY split) AS splits "
-        f"FROM {{manifest}} WHERE {name} IS NOT NULL AND split IS NOT NULL "
-        f"GROUP BY {name} HAVING min(split) <> max(split)"
+    manifest.sql(
+        f"CREATE OR REPLACE TEMP TABLE shared AS SELECT {name}::VARCHAR AS value, count(*) AS n, "
+        f"min({split}) AS split, max({split}) AS other_split, "
+        f"min({emotion}) AS emotion, max({emotion}) AS other_emotion "
+        f"FROM {{manifest}} WHERE {name} IS NOT NULL GROUP BY ALL HAVING count(*) > 1"
     )
-    count = manifest.sql(f"SELECT count(*) FROM ({crossing})")[0][0]
-    if not count:
-        return None
-    shown = manifest.sql(f"{crossing} ORDER BY {name} LIMIT {_EXAMPLES}")
-    examples = tuple(f"{value}: {splits}" for value, splits in shown)
-    what = {
-        "image": "images are in several splits",
-        "url": "links are in several splits",
-        "file": "identical files are in several splits",
-        "group": "duplicate groups are in several splits",
-    }
-    return Finding(f"leak-{kind}", True, int(count), what[kind], examples)
+    what = _WHAT[kind]
+    leak = "concat_ws(', ', split, other_split)", "split <> other_split"
+    torn = "concat_ws(', ', emotion, other_emotion)", "emotion <> other_emotion"
+    found = [
+        _cases(manifest, f"leak-{kind}", True, f"{what} are in several splits", *leak),
+        # Near-duplicates may rightly differ; one file cannot evoke two labels.
+        _cases(manifest, f"conflict-{kind}", kind != "group", f"{what} differ in label", *torn),
+    ]
+    if kind == "image":
+        found.append(_cases(manifest, "repeat", True, "images have several rows", "n", "true"))
+    return [finding for finding in found if finding is not None]
 
 
-def _repeats(manifest: Manifest) -> Finding | None:
-    repeated = "SELECT image, count(*) AS n FROM {manifest} GROUP BY image HAVING count(*) > 1"
-    count = manifest.sql(f"SELECT count(*) FROM ({repeated})")[0][0]
-    if not count:
-        return None
-    shown = manifest.sql(f"{repeated} ORDER BY image LIMIT {_EXAMPLES}")
-    examples = tuple(f"{image}: {n} rows" for image, n in shown)
-    return Finding("repeat", True, int(count), "images have several rows", examples)
-
-
-def _conflicts(manifest: Manifest, column: str, kind: str, *, problem: bool) -> Finding | None:
-    if column not in manifest or "emotion" not in manifest:
-        return None
-    name = sql_name(column)
-    torn = (
-        f"SELECT {name}, string_agg(DISTINCT emotion, ', ' ORDER BY emotion) AS emotions "
-        f"FROM {{manifest}} WHERE {name} IS NOT NULL AND emotion IS NOT NULL "
-        f"GROUP BY {name} HAVING min(emotion) <> max(emotion)"
+def _cases(
+    manifest: Manifest, kind: str, problem: bool, message: str, shown: str, condition: str
+) -> Finding | None:
+    rows = manifest.sql(
+        f"SELECT value, {shown}, count(*) OVER () FROM shared WHERE {condition} "
+        f"ORDER BY value LIMIT {_EXAMPLES}"
     )
-    count = manifest.sql(f"SELECT count(*) FROM ({torn})")[0][0]
-    if not count:
+    if not rows:
         return None
-    shown = manifest.sql(f"{torn} ORDER BY {name} LIMIT {_EXAMPLES}")
-    examples = tuple(f"{value}: {emotions}" for value, emotions in shown)
-    what = {
-        "image": "images have labels that contradict each other",
-        "file": "identical files have labels that contradict each other",
-        "group": "duplicate groups have labels that contradict each other",
-    }
-    return Finding(f"conflict-{kind}", problem, int(count), what[kind], examples)
+    examples = tuple(f"{value}: {text}" for value, text, _ in rows)
+    return Finding(kind, problem, int(rows[0][2]), message, examples)
 
 
 def _unlabelled(manifest: Manifest) -> Finding | None:
@@ -221,22 +223,16 @@ def _ungrouped(manifest: Manifest) -> Finding | None:
     return Finding("no-group", False, 1, message, ("find them with: evoca data duplicates",))
 
 
-def _hashes_of_equal_sizes(manifest: Manifest) -> NDArray[np.object_] | None:
-    """SHA-256 of the files that share their size with another; the rest are unlike all."""
-    paths = manifest.paths()
-    by_size: dict[int, list[int]] = defaultdict(list)
-    for i, path in enumerate(paths):
-        try:
-            status = os.stat(path)  # noqa: PTH116 (a million calls)
-        except (OSError, ValueError):
-            continue
-        by_size[status.st_size].append(i)
-    alike = [i for same in by_size.values() if len(same) > 1 for i in same]
-    if not alike:
-        return None
-    result = np.full(len(paths), "", dtype=object)
-    result[alike] = _hash_all([paths[i] for i in alike])
-    return result
+def _with_hashes_of_equal_sizes(manifest: Manifest, sizes: NDArray[np.int64]) -> Manifest:
+    """Add the SHA-256 of the files that share their size with another: no others can equal."""
+    _, same, times = np.unique(sizes, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero((times[same] > 1) & (sizes >= 0))
+    if not len(alike):
+        return manifest
+    names = manifest.texts("image")[alike]
+    hashes = np.full(len(manifest), "", dtype=object)
+    hashes[alike] = _hash_all([manifest.root / name for name in names])
+    return manifest.with_columns({"sha256": hashes})
 
 
 def _hash_all(paths: Sequence[Path]) -> list[str]:

@@ -10,6 +10,7 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress, islice
 from pathlib import Path
 
 import numpy as np
@@ -76,38 +77,39 @@ def csv_batches(
     with _one_clear_error(where), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         header = _header(reader, where)
-        records: list[list[str]] = []
-        rows: list[int] = []
-        first = True
-        for row, record in _numbered(reader, where):
-            if len(record) != len(header):
-                if record:
-                    on_bad_row(row, f"{len(record)} cells, the header has {len(header)}")
-                continue
-            records.append(record)
-            rows.append(row)
-            if len(records) == batch:
-                yield _batch(header, records, rows)
-                records, rows, first = [], [], False
-        if records or first:
+        start, first = 2, True
+        while (records := _take(reader, batch, start, where)) or first:
+            rows = np.arange(start, start + len(records))
+            start += len(records)
+            if not set(map(len, records)) <= {len(header)}:
+                good = [len(record) == len(header) for record in records]
+                for row, record in zip(rows.tolist(), records, strict=True):
+                    if record and len(record) != len(header):
+                        on_bad_row(row, f"{len(record)} cells, the header has {len(header)}")
+                records, rows = list(compress(records, good)), rows[good]
             yield _batch(header, records, rows)
+            first = False
 
 
-def _numbered(reader: Iterator[list[str]], where: str) -> Iterator[tuple[int, list[str]]]:
-    row = 1
+def _take(reader: Iterator[list[str]], n: int, start: int, where: str) -> list[list[str]]:
+    """Take up to n records; a list of them tells an error's place better than a generator."""
+    records: list[list[str]] = []
     try:
-        for row, record in enumerate(reader, start=2):
-            yield row, record
+        records.extend(islice(reader, n))
     except csv.Error as error:
-        raise DataError(f"{where}: after row {row}: not valid CSV: {error}") from error
+        # extend keeps what it got before the error.
+        raise DataError(
+            f"{where}: after row {start + len(records) - 1}: not valid CSV: {error}"
+        ) from error
+    return records
 
 
-def _batch(header: list[str], records: list[list[str]], rows: list[int]) -> CsvBatch:
+def _batch(header: list[str], records: list[list[str]], rows: NDArray[np.int64]) -> CsvBatch:
     columns = zip(*records, strict=True) if records else [()] * len(header)
     values = {
         name: np.array(cells, dtype=object) for name, cells in zip(header, columns, strict=True)
     }
-    return CsvBatch(values, np.array(rows, dtype=np.int64))
+    return CsvBatch(values, rows)
 
 
 def _header(reader: Iterator[list[str]], where: str) -> list[str]:

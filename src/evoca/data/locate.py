@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from evoca.images import printable_name
 
-__all__ = ["Located", "Locator", "locate_all"]
+__all__ = ["Locator"]
+
+# Names without a leading slash, doubled slashes or dots beside slashes: nothing to resolve.
+_PLAIN = re.compile(r"(?:[\w -][\w ().,'&+=!@#~-]*(?:/[\w -][\w ().,'&+=!@#~-]*)*\n?)*", re.ASCII)
 
 
 class Locator:
-    """Checks the image of each row and names it for the manifest."""
+    """Checks the images of rows and names them for the manifest."""
 
     def __init__(
         self, root: Path, manifest_folder: Path, *, files_required: bool, also: Path | None = None
@@ -30,34 +35,44 @@ class Locator:
         self._home = os.path.abspath(manifest_folder)  # noqa: PTH100
         self._also = None if also is None else os.path.abspath(also)  # noqa: PTH100
         self._files_required = files_required
-        self._prefix = self._named(self._root).rstrip("/") + "/"
-        if self._root == self._home:
-            self._prefix = ""
+        self._is_folder = cache(os.path.isdir)
+        same = self._root == self._home
+        self._prefix = "" if same else self._named(self._root).rstrip("/") + "/"
 
-    def __call__(self, name: str, linked: bool) -> Located:
-        """Return the manifest's name for an image, or why it cannot be used.
+    def __call__(
+        self, names: Sequence[str], linked: Sequence[bool]
+    ) -> tuple[list[str], list[str | None]]:
+        """Locate the images of some rows.
 
         Args:
-            name: path as the source states it.
-            linked: the row has a link that the image can be fetched from.
+            names: paths as the source states them; empty where there is none.
+            linked: whether each row has a link that the image can be fetched from.
+
+        Returns:
+            The names for the manifest, and why each row is refused or ``None``.
         """
+        # One look at all names tells whether any of them needs a closer one.
+        plain = _PLAIN.fullmatch("\n".join(names)) is not None
+        found = [self._locate(name, link, plain) for name, link in zip(names, linked, strict=True)]
+        return [name for name, _ in found], [cause for _, cause in found]
+
+    def _locate(self, name: str, linked: bool, plain: bool) -> tuple[str, str | None]:
         if not name:
             return "", None
-        if not name.isprintable() and not _is_text(name):
-            return printable_name(name), "the file name is not valid UTF-8; rename the file"
-        simple = ".." not in name and "//" not in name and "./" not in name and name[0] != "/"
-        path = f"{self._root}/{name}" if simple else os.path.normpath(f"{self._join(name)}")
-        if not simple and not self._inside(path):
-            return name, f"outside the data set's folder: {name}"
-        if not os.path.isfile(path):  # noqa: PTH113
+        if plain:
+            path = f"{self._root}/{name}"
+        else:
+            if printable_name(name) != name:
+                return printable_name(name), "the file name is not valid UTF-8; rename the file"
+            path = os.path.normpath(os.path.join(self._root, name))  # noqa: PTH118
+            if not self._inside(path):
+                return name, f"outside the data set's folder: {name}"
+        if not (self._is_folder(path.rpartition("/")[0]) and os.path.isfile(path)):  # noqa: PTH113
             if self._files_required and not linked:
                 return name, f"no such file: {name}"
             # Nothing is there yet: it will be fetched to a place beside the manifest.
             return name, None
-        return (self._prefix + name if simple else self._named(path)), None
-
-    def _join(self, name: str) -> str:
-        return os.path.join(self._root, name)  # noqa: PTH118
+        return (self._prefix + name if plain else self._named(path)), None
 
     def _inside(self, path: str) -> bool:
         roots = (self._root, self._also)
@@ -67,26 +82,3 @@ class Locator:
         if path.startswith(self._home.rstrip(os.sep) + os.sep):
             return os.path.relpath(path, self._home)
         return path
-
-
-Located = tuple[str, str | None]
-"""The name for the manifest, and why the row is refused or ``None``."""
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def locate_all(
-    locator: Locator, names: Sequence[object], links: Sequence[object] | None
-) -> tuple[list[str], list[str | None]]:
-    """Locate many images; a link is whatever is not empty."""
-    found = [
-        locator(str(name or "").strip(), bool(link))
-        for name, link in zip(names, links or [None] * len(names), strict=True)
-    ]
-    return [name for name, _ in found], [cause for _, cause in found]

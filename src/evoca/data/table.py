@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duck import sql_file, sql_name
+from evoca.data.duck import sql_file, sql_name, sql_string
 from evoca.data.rejects import Reject
 from evoca.data.schema import check_emotion_columns
 from evoca.data.taxonomies import TAXONOMIES, labels_of
@@ -68,7 +68,9 @@ class TableBuilder:
         values: Mapping[str, NDArray[Any]],
         rows: NDArray[np.int64],
         file: str,
+        *,
         causes: NDArray[np.object_] | None = None,
+        constants: Mapping[str, str] | None = None,
     ) -> None:
         """Add n rows.
 
@@ -77,6 +79,8 @@ class TableBuilder:
             rows: int64 (n,), the row of the file that each came from.
             file: printable name of that file.
             causes: why a row is refused already, object (n,); ``None`` where it is not.
+            constants: cells of columns that are the same in all rows, unless the column
+                is in ``values``.
 
         Raises:
             DataError: no column ``image``, a vote column for an unknown emotion, or a bad
@@ -85,11 +89,21 @@ class TableBuilder:
         incoming = {**values, _ROW: rows}
         if causes is not None:
             incoming[_CAUSE] = causes
+        fixed = [
+            f"{sql_string(value)} AS {sql_name(name)}"
+            for name, value in (constants or {}).items()
+            if name not in values
+        ]
         self.connection.register("incoming", incoming)
         try:
-            self._add("incoming", file)
+            cleaned = ", ".join((*self._cleaned("incoming"), *fixed))
+            # Stored, because the rules read each cell several times.
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE batch AS SELECT {cleaned} FROM incoming"
+            )
         finally:
             self.connection.unregister("incoming")
+        self._add("batch", file)
 
     def add_parquet(self, path: Path) -> None:
         """Add the rows of a Parquet file.
@@ -98,42 +112,46 @@ class TableBuilder:
             DataError: as :meth:`add`.
             duckdb.Error: not a Parquet file.
         """
-        self._add(
-            f"(SELECT *, row_number() OVER () AS {_ROW} FROM read_parquet({sql_file(path)}))",
-            printable_name(path),
-        )
+        source = f"(SELECT *, row_number() OVER () AS {_ROW} FROM read_parquet({sql_file(path)}))"
+        cleaned = ", ".join(self._cleaned(source))
+        self._add(f"(SELECT {cleaned} FROM {source})", printable_name(path))
+
+    def _cleaned(self, source: str) -> list[str]:
+        described = self.connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        return [
+            f"{clean_expression(name, str(kind))} AS {sql_name(name)}"
+            for name, kind, *_ in described
+        ]
 
     def _add(self, source: str, file: str) -> None:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        types = {name: str(kind) for name, kind, *_ in described}
-        stated = "CAST(NULL AS VARCHAR)" if _CAUSE not in types else _CAUSE
-        columns = {name: kind for name, kind in types.items() if name not in {_ROW, _CAUSE}}
+        present = {name for name, *_ in described}
+        columns = tuple(name for name, *_ in described if name not in {_ROW, _CAUSE})
         if "image" not in columns:
-            have = ", ".join(columns) or "none"
-            raise DataError(f"{file}: no column 'image'; the columns are {have}")
+            raise DataError(
+                f"{file}: no column 'image'; the columns are {', '.join(columns) or 'none'}"
+            )
         labels = self._labels("taxonomy" in columns)
         check_emotion_columns(columns, labels, file)
-        cleaned = ", ".join(
-            f"{clean_expression(name, kind)} AS {sql_name(name)}" for name, kind in columns.items()
-        )
-        cause = cause_expression(tuple(columns), labels, self.taxonomy)
+        stated = _CAUSE if _CAUSE in present else "NULL"
+        cause = cause_expression(columns, labels, self.taxonomy)
         self.connection.execute(
             "CREATE OR REPLACE TEMP VIEW checked AS "
-            f"SELECT *, coalesce({_CAUSE}, {cause}) AS __refused FROM "
-            f"(SELECT {cleaned}, {_ROW}, {stated} AS {_CAUSE} FROM {source})"
+            f"SELECT *, coalesce({stated}, {cause}) AS __refused FROM {source}"
         )
-        self._keep(columns, labels)
-        self._refuse(file)
+        refused = self._refuse(file)
+        # Without bad rows, the common case, the rules need not run a second time.
+        self._keep(columns, labels, "WHERE __refused IS NULL" if refused else "")
 
     def _labels(self, taxonomy_by_row: bool) -> tuple[str, ...]:
         names = tuple(TAXONOMIES) if taxonomy_by_row else (self.taxonomy,)
         return tuple(dict.fromkeys(label for name in names for label in labels_of(name)))
 
-    def _keep(self, columns: Mapping[str, str], labels: tuple[str, ...]) -> None:
+    def _keep(self, columns: tuple[str, ...], labels: tuple[str, ...], where: str) -> None:
         chosen = ", ".join(
             f"{typed_expression(name, labels)} AS {sql_name(name)}" for name in columns
         )
-        query = f"SELECT {chosen} FROM checked WHERE __refused IS NULL"
+        query = f"SELECT {chosen} FROM checked {where}"
         if not self._columns:
             self.connection.execute(f"CREATE TABLE manifest AS {query}")
         else:
@@ -147,10 +165,12 @@ class TableBuilder:
             if name not in self._columns:
                 self.connection.execute(f"ALTER TABLE manifest ADD COLUMN {sql_name(name)} {kind}")
 
-    def _refuse(self, file: str) -> None:
+    def _refuse(self, file: str) -> int:
         found = self.connection.execute(
             f"SELECT {_ROW}, coalesce(image, ''), __refused FROM checked "
             f"WHERE __refused IS NOT NULL ORDER BY {_ROW}"
         )
-        for row, image, cause in found.fetchall():
+        rows = found.fetchall()
+        for row, image, cause in rows:
             self.reject(file, int(row), cause, image)
+        return len(rows)
