@@ -47,7 +47,6 @@ class LabelPart:
         self._on_wheel = {str(label) for label in labels} <= {str(e) for e in MIKELS8}
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1)
-        correct = (predicted == truth).astype(np.float64)
         means = {
             "nll": metrics.nll(truth, probabilities),
             "brier": metrics.brier(truth, probabilities),
@@ -60,11 +59,13 @@ class LabelPart:
         if self._on_wheel:
             means["polarity_accuracy"] = metrics.polarity_hits(truth, probabilities, labels)
         self._means = tuple(means)
-        gaps = np.eye(BINS)[equal_width_bin(confidence, BINS)] * (correct - confidence)[:, None]
+        gap = (predicted == truth) - confidence
+        gaps = np.eye(BINS)[equal_width_bin(confidence, BINS)] * gap[:, None]
         cells = np.eye(len(labels) ** 2)[truth * len(labels) + predicted]
         columns = np.column_stack([*means.values(), gaps, cells])
         self._sums = sum_by_group(columns, group, groups)
-        self._bins = EqualMassBins(confidence, correct, BINS)
+        self._bins = EqualMassBins(confidence, BINS)
+        self._gap_in_order = gap[self._bins.order]
         self._group_in_order = group[self._bins.order]
 
     def figures(self, counts: FloatArray) -> Figures:
@@ -95,7 +96,7 @@ class LabelPart:
 
     def _error(self, draw: FloatArray) -> float:
         in_order = draw[self._group_in_order]
-        return self._bins.error_in_order(in_order) if in_order.any() else np.nan
+        return self._bins.error(in_order, self._gap_in_order) if in_order.any() else np.nan
 
 
 class DistributionPart:
