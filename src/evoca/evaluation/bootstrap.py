@@ -1,4 +1,4 @@
-"""Percentile intervals by resampling groups of rows.
+"""Resample groups of rows: percentile intervals, and swaps for permutation tests.
 
 Images that belong together (near-duplicates, photographs of one series) are not
 independent, so whole groups are drawn, with replacement, and all rows of a drawn group
@@ -15,7 +15,7 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray, IntArray
 
-__all__ = ["Figures", "draw_counts", "interval", "resample", "sum_by_group"]
+__all__ = ["Figures", "draw_counts", "draw_swaps", "interval", "resample", "sum_by_group"]
 
 Figures = Mapping[str, FloatArray]
 """Name to values of shape (B, ...), one for each of B draws."""
@@ -38,12 +38,27 @@ def draw_counts(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
         float (B, G), rows sum to G.
     """
     random = np.random.default_rng(seed)
-    size = max(1, _CHUNK_NUMBERS // groups)
-    for start in range(0, draws, size):
-        counts = np.empty((min(size, draws - start), groups))
+    for size in _chunks(groups, draws):
+        counts = np.empty((size, groups))
         for row in counts:
             row[:] = np.bincount(random.integers(groups, size=groups), minlength=groups)
         yield counts
+
+
+def draw_swaps(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
+    """Yield which groups two systems swap, each as likely as not.
+
+    Args:
+        groups: G.
+        draws: how many draws in all.
+        seed: of the random generator.
+
+    Yields:
+        float (B, G), 0 or 1.
+    """
+    random = np.random.default_rng(seed)
+    for size in _chunks(groups, draws):
+        yield random.integers(2, size=(size, groups)).astype(np.float64)
 
 
 def resample(
@@ -98,3 +113,9 @@ def sum_by_group(columns: FloatArray, group: IntArray, groups: int) -> FloatArra
     for i, column in enumerate(columns.T):
         totals[:, i] = np.bincount(group, column, minlength=groups)
     return totals
+
+
+def _chunks(groups: int, draws: int) -> Iterator[int]:
+    size = max(1, _CHUNK_NUMBERS // groups)
+    for start in range(0, draws, size):
+        yield min(size, draws - start)
