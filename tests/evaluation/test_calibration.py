@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from evoca.errors import DataError
+from evoca.errors import DataError, MissingExtraError
 from evoca.evaluation import metrics
 from evoca.evaluation.calibration import (
     Isotonic,
@@ -167,3 +169,9 @@ def test_bad_input_is_named(fit, logits, truth, message):
 def test_one_fold_is_too_few():
     with pytest.raises(DataError, match="two folds"):
         cross_calibrate(np.eye(3), np.arange(3), np.zeros(3), fit_temperature_scaling)
+
+
+def test_isotonic_without_scikit_learn_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.isotonic", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'evoca\[eval\]'"):
+        fit_isotonic(np.eye(2), np.arange(2))

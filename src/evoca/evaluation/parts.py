@@ -2,7 +2,8 @@
 
 Each class takes the rows of one run that have its kind of truth, sums what its figures
 need by group, once, and then gives the figures for any counts of the groups: one matrix
-product a chunk of draws, and a pass over the rows only for the equal-mass bins.
+product a chunk of draws. Only the confusion matrix, whose K x K sums a group would fill
+the memory, and the equal-mass bins pass over the rows in each draw.
 """
 
 from __future__ import annotations
@@ -61,26 +62,23 @@ class LabelPart:
         self._means = tuple(means)
         gap = (predicted == truth) - confidence
         gaps = np.eye(BINS)[equal_width_bin(confidence, BINS)] * gap[:, None]
-        cells = np.eye(len(labels) ** 2)[truth * len(labels) + predicted]
-        columns = np.column_stack([*means.values(), gaps, cells])
-        self._sums = sum_by_group(columns, group, groups)
+        self._sums = sum_by_group(np.column_stack([*means.values(), gaps]), group, groups)
         self._bins = EqualMassBins(confidence, BINS)
-        self._gap_in_order = gap[self._bins.order]
-        self._group_in_order = group[self._bins.order]
+        order = self._bins.order
+        self._group, self._gap = group[order], gap[order]
+        self._cell = (truth * len(labels) + predicted)[order]
 
     def figures(self, counts: FloatArray) -> Figures:
         """Return the figures for counts (B, G): (B,), (B, K) or (B, K, K)."""
-        first, second = len(self._means), len(self._means) + BINS
-        means, gaps, cells = np.split(counts @ self._sums, [first, second], axis=1)
-        k = len(self._labels)
-        confusion = cells.reshape(-1, k, k)
-        rows = cells.sum(axis=1)
+        confusion, ece = self._pass_over_rows(counts)
+        rows = confusion.sum(axis=(1, 2))
+        means, gaps = np.split(counts @ self._sums, [len(self._means)], axis=1)
         found = {
             "accuracy": metrics.accuracy(confusion),
             "balanced_accuracy": metrics.balanced_accuracy(confusion),
             "macro_f1": metrics.macro_f1(confusion),
             "weighted_f1": metrics.weighted_f1(confusion),
-            "ece": np.array([self._error(draw) for draw in counts]),
+            "ece": ece,
             "ece_equal_width": divide(np.abs(gaps).sum(axis=1), rows),
             **{name: divide(means[:, i], rows) for i, name in enumerate(self._means)},
             "precision": metrics.precision(confusion),
@@ -94,9 +92,15 @@ class LabelPart:
             found["emc"] = metrics.emc(confusion, self._labels)
         return found
 
-    def _error(self, draw: FloatArray) -> float:
-        in_order = draw[self._group_in_order]
-        return self._bins.error(in_order, self._gap_in_order) if in_order.any() else np.nan
+    def _pass_over_rows(self, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return confusion (B, K, K) and equal-mass calibration error (B,)."""
+        k = len(self._labels)
+        confusion, ece = np.empty((len(counts), k * k)), np.empty(len(counts))
+        for i, draw in enumerate(counts):
+            weights = draw[self._group]
+            confusion[i] = np.bincount(self._cell, weights, minlength=k * k)
+            ece[i] = self._bins.error(weights, self._gap) if weights.any() else np.nan
+        return confusion.reshape(-1, k, k), ece
 
 
 class DistributionPart:
