@@ -8,10 +8,10 @@ bench:
 	uv run --all-extras python benchmarks/latency.py
 	uv run --all-extras python benchmarks/footprint.py
 
-# Makes the bundled model again from labelled photographs: make model DATA=path/to/fi
+# Makes the bundled model again from labelled photographs: make model DATA=path/to/fi NAME="what it is"
 model:
 	rm -rf runs/default runs/bundle
-	uv run --all-extras evoca train default --data $(DATA) --out runs/default
+	uv run --all-extras evoca train default --data $(DATA) --data-name "$(NAME)" --out runs/default
 	uv run --all-extras evoca export runs/default --out runs/bundle
 	rm -rf src/evoca/models/default
 	cp -r runs/bundle src/evoca/models/default

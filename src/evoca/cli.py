@@ -211,13 +211,17 @@ def train(
     data: _Data,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
     settings: _Set = None,
+    data_name: Annotated[
+        str | None,
+        typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
+    ] = None,
 ) -> None:
     """Train a recipe on labelled images, with its cross-validated figures."""
 
     def call() -> None:
         from evoca.commands.lab import train as run
 
-        run(recipe, data, out, settings or [])
+        run(recipe, data, out, settings or [], data_name)
 
     _finish(call)
 

@@ -23,9 +23,9 @@ _PANEL = 380
 _MARGIN = 20
 _ROW = 40
 _INK, _QUIET, _PAPER, _TRACK = (33, 37, 41), (108, 117, 125), (255, 255, 255), (233, 236, 239)
-# Five points of the "inferno" ramp: perceptually even, readable in every colour vision.
+# The "inferno" ramp without its black end: even steps, readable in every colour vision.
 _RAMP = np.array(
-    [(0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64
+    [(60, 9, 90), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64
 )
 _OPACITY = 0.72
 _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -76,7 +76,7 @@ def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Im
     level = np.asarray(full, dtype=np.float64)[..., None] / 255.0
     grey = np.asarray(picture.convert("L"), dtype=np.float64)[..., None]
     colour = _ramp(level[..., 0])
-    base = np.repeat(0.55 * grey + 40.0, 3, axis=2)
+    base = np.repeat(0.65 * grey + 50.0, 3, axis=2)
     weight = _OPACITY * np.clip(level * 1.6, 0.0, 1.0)
     mixed = base * (1 - weight) + (0.35 * grey + 0.65 * colour) * weight
     return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
@@ -112,7 +112,7 @@ def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int)
     if prediction.positive is not None and prediction.polarity is not None:
         share = max(prediction.positive, 1 - prediction.positive)
         draw.text((x, y + 46), f"{prediction.polarity} {share:.0%}", _QUIET, normal)
-    draw.text((x, y + 72), _fitted(draw, _set_line(prediction), small), _QUIET, small)
+    draw.text((x, y + 72), _set_line(draw, prediction.prediction_set, small), _QUIET, small)
     y += 108
     for name, probability in rows:
         _draw_row(draw, name, probability, (x, y), name in prediction.prediction_set)
@@ -120,16 +120,13 @@ def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int)
     draw.text((x, y + 12), _legend(prediction, label), _QUIET, small)
 
 
-def _set_line(prediction: Prediction) -> str:
-    return "plausible: " + ", ".join(prediction.prediction_set)
-
-
-def _fitted(draw: ImageDraw.ImageDraw, text: str, font: _Font) -> str:
-    while draw.textlength(text, font) > _PANEL and "," in text:
-        text = text.rpartition(",")[0].removesuffix(", ...") + ", ..."
-        if text.count(",") <= 1:
-            break
-    return text
+def _set_line(draw: ImageDraw.ImageDraw, labels: tuple[str, ...], font: _Font) -> str:
+    """Name the prediction set in one line, cut at the end where it is too long."""
+    for kept in range(len(labels), 0, -1):
+        line = "plausible: " + ", ".join(labels[:kept]) + (", ..." if kept < len(labels) else "")
+        if draw.textlength(line, font) <= _PANEL:
+            return line
+    return f"plausible: {len(labels)} labels"
 
 
 def _legend(prediction: Prediction, label: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from evoca.emotions import style_of
@@ -85,7 +84,7 @@ def _headline(prediction: Prediction, console: Console) -> Text:
     return line
 
 
-def detailed(prediction: Prediction, console: Console, top: int | None) -> Table:
+def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
     """Lay out one prediction: a headline and a bar for each emotion.
 
     Args:
@@ -93,27 +92,18 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Table
         console: decides between glyphs and ASCII.
         top: show only this many emotions.
     """
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_row(Text(clean(prediction.path or "image"), style="bold underline"))
-    table.add_row(_headline(prediction, console))
-    bars = Table.grid(padding=(0, 1))
-    for _ in range(4):
-        bars.add_column(no_wrap=True)
+    lines = [
+        Text(clean(prediction.path or "image"), style="bold underline"),
+        _headline(prediction, console),
+    ]
     for label, probability in prediction.ranked()[:top]:
-        plausible = label in prediction.prediction_set
-        bars.add_row(
-            Text("  ").append_text(_glyph(label, console)),
-            Text(label, style="" if plausible else "dim"),
-            Text(f"{probability:6.1%}", style="" if plausible else "dim"),
-            _bar(probability, _BAR, label, console),
-        )
-    table.add_row(bars)
-    table.add_row(Text("  plausible: " + ", ".join(prediction.prediction_set), style="dim"))
-    for warning in prediction.warnings:
-        table.add_row(Text(f"  note: {warning}", style="yellow"))
-    table.add_row("")
-    return table
+        quiet = "" if label in prediction.prediction_set else "dim"
+        line = Text("  ").append_text(_glyph(label, console))
+        line.append(f" {label:<12}{probability:6.1%} ", style=quiet)
+        lines.append(line.append_text(_bar(probability, _BAR, label, console)))
+    lines.append(Text("  plausible: " + ", ".join(prediction.prediction_set), style="dim"))
+    lines += [Text(f"  note: {warning}", style="yellow") for warning in prediction.warnings]
+    return Text("\n").join([*lines, Text()])
 
 
 def heading(name_width: int) -> Text:

@@ -50,7 +50,9 @@ def show_recipe(name: str) -> None:
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
 
 
-def train(recipe: str, data: Path, out: Path, settings: Sequence[str]) -> None:
+def train(
+    recipe: str, data: Path, out: Path, settings: Sequence[str], data_name: str | None
+) -> None:
     """Train and print the figures."""
     with _lab():
         from evoca.data.labelled import load_labelled
@@ -58,7 +60,7 @@ def train(recipe: str, data: Path, out: Path, settings: Sequence[str]) -> None:
         from evoca.lab.train import train as run
     chosen = load_recipe(recipe, settings)
     with _steps() as step:
-        measured = run(chosen, load_labelled(data), out, step)
+        measured = run(chosen, load_labelled(data), out, step, data_name=data_name)
     _print_figures(chosen, measured)
     console_for("stderr").print(f"wrote {out}", soft_wrap=True)
 
@@ -91,7 +93,7 @@ def crossval(
                 measured = measure(chosen, labelled, step)
                 write_run(folder, chosen, labelled, measured)
     if output == "json":
-        print(json.dumps(measured.report.to_dict() | measured.sets, allow_nan=False))
+        print(json.dumps(measured.figures(), allow_nan=False))
     else:
         _print_figures(chosen, measured)
 
@@ -129,7 +131,7 @@ def _steps() -> Iterator[Step]:
 
 def _print_figures(recipe: Recipe, measured: Measured) -> None:
     console = console_for()
-    figures = measured.report.to_dict() | measured.sets
+    figures = measured.figures()
     protocol = recipe.protocol
     console.print(
         f"{recipe.name}: {figures['n']} images, {protocol.repeats} x {protocol.folds}-fold "

@@ -150,18 +150,19 @@ class _JsonWriter:
     """One array, an object a line; printed as answers come, complete when closed."""
 
     def __init__(self) -> None:
-        self._separator = "["
+        self._before = "[\n"
 
     def add(self, answer: Answer) -> None:
         if isinstance(answer, ImageError):
             item: dict[str, Any] = {"path": answer.source, "error": answer.cause}
         else:
             item = answer.to_dict()
-        print(self._separator, json.dumps(item, ensure_ascii=False, allow_nan=False), sep="\n")
-        self._separator = ","
+        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(self._before + text)
+        self._before = ",\n"
 
     def close(self) -> None:
-        print("[]" if self._separator == "[" else "]")
+        sys.stdout.write("\n]\n")
 
 
 class _CsvWriter:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.errors import DataError
-from evoca.evaluation.calibration import fit_temperature, set_threshold
+from evoca.evaluation.calibration import fit_temperature
+from evoca.evaluation.conformal import prediction_sets, set_threshold
 from evoca.evaluation.metrics import nll
 from evoca.lab.heads import Features, LinearHead, fit_linear_path
 from evoca.lab.recipe import Recipe
@@ -58,10 +59,10 @@ class CrossValidation:
 
     def in_set(self) -> NDArray[np.bool_]:
         """Return (R, n, K): which labels each image's held-out prediction set holds."""
-        repeats = np.arange(len(self.fold))[:, None]
-        limit = self.threshold[repeats, self.fold][..., None]
-        top = self.probabilities == self.probabilities.max(axis=2, keepdims=True)
-        return np.asarray((self.probabilities >= limit) | top)
+        own = np.take_along_axis(self.threshold, self.fold, axis=1)[..., None]
+        return np.stack(
+            [prediction_sets(p, t) for p, t in zip(self.probabilities, own, strict=True)]
+        )
 
 
 def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
@@ -105,7 +106,7 @@ def calibrate(
             logits[i, held_out] = head.logits(features[held_out])
     temperatures = [fit_temperature(candidate, truth) for candidate in logits]
     losses = [
-        nll(truth, softmax(candidate, temperature))
+        float(nll(truth, softmax(candidate, temperature)).mean())
         for candidate, temperature in zip(logits, temperatures, strict=True)
     ]
     best = int(np.argmin(losses))

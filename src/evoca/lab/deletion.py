@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area, remove_cells
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
-from evoca.lab.backbones import StagedBackbone
 from evoca.lab.crossval import CrossValidation
+from evoca.lab.features import FrozenTrunk
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
@@ -23,7 +22,7 @@ __all__ = ["deletion_test"]
 
 
 def deletion_test(
-    backbone: StagedBackbone,
+    trunk: FrozenTrunk,
     validation: CrossValidation,
     paths: Sequence[Path],
     preprocessing: Preprocessing,
@@ -38,7 +37,7 @@ def deletion_test(
     Every image is judged by the head of the first repeat that was fitted without it.
 
     Args:
-        backbone: frozen; its maps do not depend on the fold.
+        trunk: the frozen backbone; its maps do not depend on the fold.
         validation: gives the heads and folds of the first repeat.
         paths: (n,) images, in the order of the validation.
         preprocessing: of the recipe.
@@ -54,7 +53,7 @@ def deletion_test(
         fold = int(validation.fold[0, index])
         head, temperature = validation.heads[fold], validation.choices[fold].temperature
         pixels = load_image(paths[index], preprocessing).pixels
-        areas[row] = _areas(backbone, head, temperature, pixels, labels, rng)
+        areas[row] = _areas(trunk, head, temperature, pixels, labels, rng)
         if progress is not None:
             progress(1)
     evidence, by_chance, centre = (float(mean) for mean in areas.mean(axis=0))
@@ -68,22 +67,23 @@ def deletion_test(
     )
 
 
-@torch.inference_mode()
 def _areas(
-    backbone: StagedBackbone,
+    trunk: FrozenTrunk,
     head: LinearHead,
     temperature: float,
     pixels: NDArray[np.uint8],
     labels: tuple[str, ...],
     rng: np.random.Generator,
 ) -> tuple[float, ...]:
-    def probabilities(batch: NDArray[np.uint8]) -> tuple[NDArray[np.float64], torch.Tensor]:
-        maps = backbone(torch.from_numpy(batch))
-        return softmax(head.logits(maps.mean(dim=(2, 3)).numpy()), temperature), maps
+    def probabilities(
+        batch: NDArray[np.uint8],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        maps = trunk(batch)
+        return softmax(head.logits(maps.mean(axis=(2, 3))), temperature), maps
 
     before, maps = probabilities(pixels[None])
     top = int(before[0].argmax())
-    cells = np.einsum("kc,chw->khw", head.weight, maps[0].numpy()).astype(np.float32)
+    cells = np.einsum("kc,chw->khw", head.weight, maps[0]).astype(np.float32)
     own = EvidenceMap(cells, "additive", labels).of(labels[top])
     rivals = (own, rng.random(own.shape), centre_map(*own.shape))
     masks = np.concatenate([deletion_masks(importance) for importance in rivals])

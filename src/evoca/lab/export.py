@@ -97,6 +97,9 @@ _HEADLINE = (
 )
 
 
+_PER_EMOTION = ("precision", "recall", "f1", "support")
+
+
 def _card(
     run: Path, description: dict[str, Any], recipe: Recipe, bias: list[float], digest: str
 ) -> ModelCard:
@@ -119,7 +122,7 @@ def _card(
         provenance=Provenance(
             recipe=recipe.name,
             backbones=(f"{spec.architecture} ({spec.licence}, {spec.package})",),
-            data=f"{data['images']} labelled photographs ({data['source']})",
+            data=f"{data['images']} labelled photographs: {data['name']}",
             images=data["images"],
             protocol=(
                 f"{split['repeats']} x {split['folds']}-fold nested cross-validation, "
@@ -129,7 +132,7 @@ def _card(
         ),
         metrics={key: Metric.model_validate(metrics[key]) for key in _HEADLINE},
         per_emotion={
-            label: {key: float(value) for key, value in figures.items()}
+            label: {key: float(figures[key]) for key in _PER_EMOTION}
             for label, figures in metrics["per_emotion"].items()
         },
         licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=spec.licence)),

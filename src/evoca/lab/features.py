@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from evoca.images.preprocess import Preprocessing
-from evoca.images.sources import LoadedImage, load_image
+from evoca.images.sources import load_image
 from evoca.lab.backbones import StagedBackbone
+from evoca.lab.onnx_export import export_onnx
 
-__all__ = ["load_pixels", "pooled_features"]
+__all__ = ["FrozenTrunk", "load_pixels", "pooled_features"]
 
 Progress = Callable[[int], None]
 
 
+class FrozenTrunk:
+    """A frozen backbone compiled for ONNX Runtime, which on a CPU is about five times as
+    fast as PyTorch and computes what the exported bundle will compute.
+    """  # noqa: D205
+
+    def __init__(self, backbone: StagedBackbone, preprocessing: Preprocessing) -> None:
+        """Export the backbone to memory."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "trunk.onnx"
+            export_onnx(backbone, preprocessing.height, preprocessing.width, file, ("maps",))
+            self._session = ort.InferenceSession(
+                file.read_bytes(), providers=["CPUExecutionProvider"]
+            )
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return maps (B, C, h, w) of pixels (B, H, W, 3)."""
+        maps: NDArray[np.float32] = self._session.run(["maps"], {"image": pixels})[0]
+        return maps
+
+
 def load_pixels(
-    paths: Sequence[Path], preprocessing: Preprocessing, *, batch_size: int = 32
-) -> Iterator[tuple[NDArray[np.uint8], list[LoadedImage]]]:
+    paths: Sequence[Path], preprocessing: Preprocessing, *, batch_size: int = 16
+) -> Iterator[NDArray[np.uint8]]:
     """Decode images in batches.
 
     Yields:
-        uint8 (B, H, W, 3) and the B decoded inputs it was stacked from.
+        uint8 (B, H, W, 3).
 
     Raises:
         ImageError: an image cannot be read.
@@ -33,20 +55,17 @@ def load_pixels(
     with ThreadPoolExecutor(max_workers=2) as pool:
         for start in range(0, len(paths), batch_size):
             part = paths[start : start + batch_size]
-            loaded = list(pool.map(lambda path: load_image(path, preprocessing), part))
-            yield np.stack([image.pixels for image in loaded]), loaded
+            loaded = pool.map(lambda path: load_image(path, preprocessing).pixels, part)
+            yield np.stack(list(loaded))
 
 
-@torch.inference_mode()
 def pooled_features(
-    backbone: StagedBackbone,
-    batches: Iterator[NDArray[np.uint8]],
-    progress: Progress | None = None,
+    trunk: FrozenTrunk, batches: Iterator[NDArray[np.uint8]], progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """Average a frozen backbone's maps over space.
 
     Args:
-        backbone: in evaluation mode.
+        trunk: the compiled backbone.
         batches: uint8 (B, H, W, 3) arrays.
         progress: called with the number of images after each batch.
 
@@ -55,8 +74,7 @@ def pooled_features(
     """
     rows: list[NDArray[np.float32]] = []
     for pixels in batches:
-        maps = backbone(torch.from_numpy(pixels))
-        rows.append(maps.mean(dim=(2, 3)).numpy())
+        rows.append(trunk(pixels).mean(axis=(2, 3)))
         if progress is not None:
             progress(len(pixels))
     return np.concatenate(rows)

@@ -46,11 +46,13 @@ def _data(card: ModelCard) -> str:
     origin = card.provenance
     return f"""## Data
 
-{origin.data}. Labels come from raters who were asked which emotion an image evokes;
-raters of such sets are paid online workers, mostly from the United States, so the model
-carries their culture and their disagreements: several emotions are often right for one
-picture, which is what the prediction set is for. The first 16 digits of the SHA-256 of
-each training image are kept in model.json, so that an evaluation can tell what was seen."""
+{origin.data}.
+
+Labels of such sets come from a few paid online workers an image (FI: Amazon Mechanical
+Turk), who were asked whether it evokes an emotion. The model carries their culture and
+their disagreements, and is no better than their majority: several emotions are often right
+for one picture, which is what the prediction set is for. The first 16 digits of the SHA-256
+of each training image are kept in model.json, so that an evaluation can tell what was seen."""
 
 
 def _figures(card: ModelCard) -> str:
@@ -68,8 +70,9 @@ def _figures(card: ModelCard) -> str:
         [
             "## How well it works",
             "",
-            f"Protocol: {card.provenance.protocol}. Penalty, temperature and set threshold",
-            f"are chosen inside each training part. Chance is {1 / len(card.labels):.3f}.",
+            f"Protocol: {card.provenance.protocol}.",
+            "Penalty, temperature and set threshold are chosen inside each training part.",
+            f"Chance is {1 / len(card.labels):.3f}.",
             "",
             "| figure | value [95% interval] | meaning |",
             "|---|---|---|",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -17,14 +18,21 @@ OUTPUT_NAMES = ("logits", "evidence", "embedding")
 _OPSET = 18
 
 
-def export_onnx(system: nn.Module, height: int, width: int, file: Path) -> None:
+def export_onnx(
+    system: nn.Module,
+    height: int,
+    width: int,
+    file: Path,
+    outputs: Sequence[str] = OUTPUT_NAMES,
+) -> None:
     """Write a system as a self-contained ONNX file of standard operators.
 
     Args:
-        system: takes uint8 (N, H, W, 3), returns the tensors of :data:`OUTPUT_NAMES`.
+        system: takes uint8 (N, H, W, 3), returns one tensor an output.
         height: of the input in pixels.
         width: of the input in pixels.
         file: where to write.
+        outputs: names of the outputs, in order.
 
     Raises:
         EvocaError: the graph uses operators outside the standard domain, or keeps
@@ -36,7 +44,7 @@ def export_onnx(system: nn.Module, height: int, width: int, file: Path) -> None:
         system.eval(),
         (sample,),
         input_names=["image"],
-        output_names=list(OUTPUT_NAMES),
+        output_names=list(outputs),
         dynamic_shapes=({0: batch},),
         opset_version=_OPSET,
         dynamo=True,

@@ -70,14 +70,14 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def run_description(recipe: Recipe, fingerprint: str, n: int, source: str) -> dict[str, Any]:
+def run_description(recipe: Recipe, fingerprint: str, n: int, data_name: str) -> dict[str, Any]:
     """Return the content of ``run.json`` that every kind of run shares."""
     protocol = recipe.protocol
     return {
         "run_version": RUN_VERSION,
         "evoca_version": __version__,
         "recipe": recipe.model_dump(mode="json"),
-        "data": {"fingerprint": fingerprint, "images": n, "source": source},
+        "data": {"fingerprint": fingerprint, "images": n, "name": data_name},
         "split": {
             "kind": "nested cross-validation, stratified, grouped by duplicates",
             "folds": protocol.folds,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
-from evoca.evaluation.report_card import Report, evaluate_predictions, mean_with_interval
+from evoca.evaluation.evaluate import evaluate_predictions
+from evoca.evaluation.means import mean_figure
+from evoca.evaluation.result import Figure, Report
 from evoca.lab.backbones import load_backbone
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
-from evoca.lab.features import load_pixels, pooled_features
+from evoca.lab.features import FrozenTrunk, load_pixels, pooled_features
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import (
     new_run,
@@ -41,16 +44,23 @@ class Measured:
     """A cross-validated recipe.
 
     Attributes:
+        trunk: the compiled backbone.
         features: float32 (n, D), frozen.
         validation: held-out predictions.
         report: the figures.
         sets: ``set_coverage`` and ``set_size`` of the held-out prediction sets.
     """
 
+    trunk: FrozenTrunk
     features: NDArray[np.float32]
     validation: CrossValidation
     report: Report
-    sets: dict[str, dict[str, object]]
+    sets: Mapping[str, Figure]
+
+    def figures(self) -> dict[str, Any]:
+        """Return the report and the set figures as plain data."""
+        sets = {name: figure.to_dict() for name, figure in self.sets.items()}
+        return self.report.to_dict() | sets
 
 
 def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measured:
@@ -62,14 +72,15 @@ def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measu
     """
     _require_labels(data)
     backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
-    batches = (pixels for pixels, _ in load_pixels(data.paths, recipe.preprocessing))
-    features = pooled_features(backbone, batches, step("features", len(data.paths)))
+    trunk = FrozenTrunk(backbone, recipe.preprocessing)
+    batches = load_pixels(data.paths, recipe.preprocessing)
+    features = pooled_features(trunk, batches, step("features", len(data.paths)))
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features, data.truth, data.groups, recipe, step("cross-validation", rounds)
     )
     report = evaluate_predictions(data.truth, validation.probabilities, data.labels, data.groups)
-    return Measured(features, validation, report, _set_figures(validation, data))
+    return Measured(trunk, features, validation, report, _set_figures(validation, data))
 
 
 def _require_labels(data: LabelledImages) -> None:
@@ -85,16 +96,23 @@ def _require_labels(data: LabelledImages) -> None:
         raise DataError(f"no image is labelled {names}: a class cannot be learnt from nothing")
 
 
-def _set_figures(validation: CrossValidation, data: LabelledImages) -> dict[str, dict[str, object]]:
+def _set_figures(validation: CrossValidation, data: LabelledImages) -> dict[str, Figure]:
     inside = validation.in_set()
     hit = np.take_along_axis(inside, data.truth[None, :, None], axis=2)[..., 0]
     return {
-        "set_coverage": mean_with_interval(hit.mean(axis=0), data.groups),
-        "set_size": mean_with_interval(inside.sum(axis=2).mean(axis=0), data.groups),
+        "set_coverage": mean_figure(hit.mean(axis=0), data.groups),
+        "set_size": mean_figure(inside.sum(axis=2).mean(axis=0), data.groups),
     }
 
 
-def train(recipe: Recipe, data: LabelledImages, out: Path, step: Step = _silent) -> Measured:
+def train(
+    recipe: Recipe,
+    data: LabelledImages,
+    out: Path,
+    step: Step = _silent,
+    *,
+    data_name: str | None = None,
+) -> Measured:
     """Measure a recipe, fit it on all images, and write the run directory.
 
     Args:
@@ -102,15 +120,16 @@ def train(recipe: Recipe, data: LabelledImages, out: Path, step: Step = _silent)
         data: labelled images.
         out: the run directory; appears only when it is complete.
         step: announces progress.
+        data_name: what to call the data in the model card; the folder's or file's own
+            name if omitted.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
         measured = measure(recipe, data, step)
-        backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
         deletion = deletion_test(
-            backbone,
+            measured.trunk,
             measured.validation,
             data.paths,
             recipe.preprocessing,
@@ -120,7 +139,7 @@ def train(recipe: Recipe, data: LabelledImages, out: Path, step: Step = _silent)
         seed = recipe.protocol.seed
         chosen = calibrate(measured.features, data.truth, data.groups, recipe, seed)
         head = fit_head(measured.features, data.truth, chosen.c)
-        write_run(folder, recipe, data, measured, chosen)
+        write_run(folder, recipe, data, measured, chosen, data_name)
         write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
@@ -133,9 +152,12 @@ def write_run(
     data: LabelledImages,
     measured: Measured,
     chosen: Calibrated | None = None,
+    data_name: str | None = None,
 ) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
-    description = run_description(recipe, data.fingerprint(), len(data.paths), data.source)
+    # Not the whole path: it would tell of the machine, and say nothing on another.
+    name = data_name or Path(data.source).name
+    description = run_description(recipe, data.fingerprint(), len(data.paths), name)
     description["labels"] = list(data.labels)
     if chosen is not None:
         description["chosen"] = {
@@ -146,10 +168,10 @@ def write_run(
         hashes = data.file_hashes()
         description["training_images"] = sorted({digest[:16] for digest in hashes})
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.report.to_dict() | measured.sets)
+    write_json(folder / "metrics.json", measured.figures())
     write_predictions(
         folder / "predictions.csv",
-        [path.name for path in data.paths],
+        data.names,
         [data.labels[i] for i in data.truth],
         [int(group) for group in data.groups],
         data.labels,

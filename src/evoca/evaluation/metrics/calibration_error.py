@@ -38,7 +38,9 @@ def ece(
         0..1, lower is better.
     """
     counts = row_weights(weights, len(confidence))
-    return EqualMassBins(confidence, correct, bins).error(counts)
+    sorted_bins = EqualMassBins(confidence, bins)
+    gap = np.asarray(correct) - np.asarray(confidence)
+    return sorted_bins.error(counts[sorted_bins.order], gap[sorted_bins.order])
 
 
 def ece_equal_width(
@@ -61,30 +63,32 @@ def equal_width_bin(confidence: FloatArray, bins: int) -> np.ndarray[tuple[int],
 
 
 class EqualMassBins:
-    """Rows in order of confidence, sorted once for any number of reweighted errors."""
+    """Rows in order of confidence, sorted once for any number of errors.
 
-    def __init__(self, confidence: FloatArray, correct: FloatArray, bins: int = 10) -> None:
-        confidence = np.asarray(confidence, dtype=np.float64)
+    Attributes:
+        order: int (n,), the rows in ascending confidence.
+    """
+
+    def __init__(self, confidence: FloatArray, bins: int = 10) -> None:
         self.order = np.argsort(confidence, kind="stable")
-        self.bins = bins
-        ordered = confidence[self.order]
-        self._gap = np.asarray(correct, dtype=np.float64)[self.order] - ordered
+        self._bins = bins
+        ordered = np.asarray(confidence)[self.order]
         last_of_tie = np.append(ordered[1:] != ordered[:-1], True)
         self._ends = None if last_of_tie.all() else np.flatnonzero(last_of_tie)
 
-    def error(self, counts: FloatArray) -> float:
-        """Return the calibration error where row i counts ``counts[i]`` times."""
-        return self.error_in_order(counts[self.order])
+    def error(self, counts: FloatArray, gap: FloatArray) -> float:
+        """Return the calibration error of rows given in the order of ``order``.
 
-    def error_in_order(self, counts: FloatArray) -> float:
-        """Return the same from counts that are already in the order of ``self.order``."""
-        passed = np.cumsum(counts)
-        gap = np.cumsum(counts * self._gap)
+        Args:
+            counts: float (n,), how often each row counts.
+            gap: float (n,), correct - confidence of each row.
+        """
+        passed, gaps = np.cumsum(counts), np.cumsum(counts * gap)
         if self._ends is not None:
-            passed, gap = passed[self._ends], gap[self._ends]
+            passed, gaps = passed[self._ends], gaps[self._ends]
         total = passed[-1]
-        # First position of each bin under the rule in ece(); positions between two ends
-        # of ties are reached by interpolation, which shares a tie out evenly.
-        edges = np.ceil(np.arange(1, self.bins) * total / self.bins - 0.5)
-        at = np.interp(edges, np.append(0.0, passed), np.append(0.0, gap))
-        return float(np.abs(np.diff(at, prepend=0.0, append=gap[-1])).sum() / total)
+        # First position of each bin under the rule in ece(); positions inside a tie are
+        # reached by interpolation, which shares the tie out evenly.
+        edges = np.ceil(np.arange(1, self._bins) * total / self._bins - 0.5)
+        at = np.interp(edges, np.append(0.0, passed), np.append(0.0, gaps))
+        return float(np.abs(np.diff(at, prepend=0.0, append=gaps[-1])).sum() / total)

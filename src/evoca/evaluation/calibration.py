@@ -1,0 +1,299 @@
+"""Make probabilities mean what they say, and see whether they do.
+
+A calibrator maps logits (n, K) to probabilities (n, K). Fit it on rows that the model
+did not learn from, and judge it on rows that neither saw (:func:`cross_calibrate`), by
+NLL and Brier score against the uncalibrated model, and by the calibration error against
+:func:`perfect_calibration_band`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from evoca.errors import DataError, MissingExtraError
+from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.checks import rows_where
+from evoca.evaluation.metrics.calibration_error import EqualMassBins
+
+__all__ = [
+    "Band",
+    "Calibrator",
+    "Isotonic",
+    "Temperature",
+    "VectorScaling",
+    "cross_calibrate",
+    "fit_isotonic",
+    "fit_temperature",
+    "fit_vector_scaling",
+    "perfect_calibration_band",
+    "softmax",
+]
+
+Calibrator = Callable[[FloatArray], FloatArray]
+"""From logits (n, K) to probabilities (n, K)."""
+
+_TEMPERATURES = (0.01, 100.0)
+_NEWTON_STEPS = 100
+_SMALLEST_STEP = 1e-9
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Return exp(logits) scaled to sum to 1 over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Probabilities are softmax(logits / value) (Guo et al. 2017)."""
+
+    value: float
+
+    def __call__(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities (n, K) of logits (n, K)."""
+        return softmax(logits / self.value)
+
+
+def fit_temperature(logits: FloatArray, truth: IntArray) -> float:
+    """Return the temperature with the least NLL (Guo et al. 2017, section 4.2).
+
+    The NLL is convex in 1 / temperature, so the sign of its slope is bisected.
+
+    Args:
+        logits: float (n, K).
+        truth: int (n,), 0..K-1.
+
+    Returns:
+        0.01..100; an end where the least lies beyond; 1 where all logits of every row
+        are equal.
+
+    Raises:
+        DataError: no row, shapes that do not match, or logits that are not finite
+            (rows named).
+    """
+    logits = _checked(logits, truth)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    if not logits.any():
+        return 1.0
+    own = logits[np.arange(len(truth)), truth].mean()
+    low, high = (1.0 / t for t in reversed(_TEMPERATURES))
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        slope = (softmax(middle * logits) * logits).sum(axis=1).mean() - own
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    return float(np.clip(1.0 / (low * high) ** 0.5, *_TEMPERATURES))
+
+
+@dataclass(frozen=True)
+class VectorScaling:
+    """Probabilities are softmax(scale * logits + bias) (Guo et al. 2017).
+
+    Attributes:
+        scale: float (K,).
+        bias: float (K,).
+    """
+
+    scale: FloatArray
+    bias: FloatArray
+
+    def __call__(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities (n, K) of logits (n, K)."""
+        return softmax(self.scale * logits + self.bias)
+
+
+def fit_vector_scaling(
+    logits: FloatArray, truth: IntArray, strength: float = 1e-3
+) -> VectorScaling:
+    """Return the scale and bias of each label with the least penalised NLL.
+
+    Args:
+        logits: float (n, K).
+        truth: int (n,), 0..K-1.
+        strength: weight of the squared distance to scale 1 and bias 0, against the mean
+            NLL. Above 0: a shared shift of the biases changes nothing, and with few
+            rows a label the NLL alone would overfit.
+
+    Raises:
+        DataError: as for :func:`fit_temperature`.
+    """
+    logits = _checked(logits, truth)
+    k = logits.shape[1]
+    start = np.concatenate([np.ones(k), np.zeros(k)])
+
+    def loss(parameters: FloatArray) -> float:
+        p = softmax(parameters[:k] * logits + parameters[k:])[np.arange(len(truth)), truth]
+        fit = -np.log(np.maximum(p, np.finfo(np.float64).tiny)).mean()
+        return float(fit + strength * ((parameters - start) ** 2).sum())
+
+    found = start
+    for _ in range(_NEWTON_STEPS):
+        slope, curvature = _slope_and_curvature(found, logits, truth)
+        slope += 2 * strength * (found - start)
+        step = np.linalg.solve(curvature + 2 * strength * np.eye(2 * k), slope)
+        size = 1.0
+        while size > _SMALLEST_STEP and loss(found - size * step) > loss(found):
+            size /= 2
+        found = found - size * step
+        if np.abs(step).max() < _SMALLEST_STEP:
+            break
+    return VectorScaling(found[:k], found[k:])
+
+
+def _slope_and_curvature(
+    parameters: FloatArray, logits: FloatArray, truth: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return gradient (2K,) and Hessian (2K, 2K) of the mean NLL in scales and biases."""
+    n, k = logits.shape
+    p = softmax(parameters[:k] * logits + parameters[k:])
+    excess = p - np.eye(k)[truth]
+    slope = np.concatenate([(excess * logits).mean(axis=0), excess.mean(axis=0)])
+    # In a row's logits the Hessian is diag(p) - p p'; these are both terms, carried over
+    # to scales and biases and summed over rows.
+    squares, products, sums = (np.diag((p * logits**i).sum(axis=0)) for i in (2, 1, 0))
+    outer = np.concatenate([p * logits, p], axis=1)
+    curvature = np.block([[squares, products], [products, sums]]) - outer.T @ outer
+    return slope, curvature / n
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A rising curve for each label's softmax probability, then scaled to sum to 1.
+
+    Attributes:
+        curves: for each label, probabilities before and after, both rising.
+    """
+
+    curves: tuple[tuple[FloatArray, FloatArray], ...]
+
+    def __call__(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities (n, K) of logits (n, K)."""
+        columns = zip(softmax(logits).T, self.curves, strict=True)
+        raised = np.stack([np.interp(p, *curve) for p, curve in columns], axis=1)
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def fit_isotonic(logits: FloatArray, truth: IntArray) -> Isotonic:
+    """Fit one label against the rest, each by isotonic regression.
+
+    Zadrozny and Elkan (2002), "Transforming Classifier Scores into Accurate Multiclass
+    Probability Estimates". Curves stay within 1 / (n + 2) of 0 and 1: no number of rows
+    shows that something is impossible.
+
+    Args:
+        logits: float (n, K).
+        truth: int (n,), 0..K-1.
+
+    Raises:
+        DataError: as for :func:`fit_temperature`.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    logits = _checked(logits, truth)
+    try:
+        from sklearn.isotonic import IsotonicRegression
+    except ImportError as error:
+        raise MissingExtraError("isotonic calibration", "eval", "scikit-learn") from error
+    floor = 1.0 / (len(truth) + 2)
+    curves = []
+    for label, column in enumerate(softmax(logits).T):
+        fitted = IsotonicRegression(y_min=floor, y_max=1 - floor, out_of_bounds="clip")
+        fitted.fit(column, truth == label)
+        curves.append((fitted.X_thresholds_, fitted.y_thresholds_))
+    return Isotonic(tuple(curves))
+
+
+def cross_calibrate(
+    logits: FloatArray,
+    truth: IntArray,
+    fold: IntArray,
+    fit: Callable[[FloatArray, IntArray], Calibrator],
+) -> FloatArray:
+    """Calibrate each fold with what is fitted on all other folds.
+
+    Args:
+        logits: float (n, K), each row's from a model that did not learn from it.
+        truth: int (n,), 0..K-1.
+        fold: int (n,), the fold each row is in; keep groups within a fold.
+        fit: from logits and truth to a calibrator, such as :func:`fit_vector_scaling` or
+            ``lambda z, y: Temperature(fit_temperature(z, y))``.
+
+    Returns:
+        float (n, K), probabilities that neither model nor calibrator learnt from their
+        own row.
+
+    Raises:
+        DataError: fewer than two folds, or as for :func:`fit_temperature`.
+    """
+    logits = _checked(logits, truth)
+    folds = np.unique(fold)
+    if len(folds) < 2:
+        raise DataError("calibration across folds needs at least two folds")
+    calibrated = np.empty(logits.shape)
+    for one in folds:
+        inside = fold == one
+        calibrated[inside] = fit(logits[~inside], truth[~inside])(logits[inside])
+    return calibrated
+
+
+@dataclass(frozen=True)
+class Band:
+    """The calibration error that chance alone gives.
+
+    Attributes:
+        mean: over the simulations.
+        low: 2.5% of the simulations are below.
+        high: 2.5% of the simulations are above.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def perfect_calibration_band(
+    confidence: FloatArray, bins: int = 10, draws: int = 1000, seed: int = 0
+) -> Band:
+    """Simulate the equal-mass ECE of a model whose confidences are all true.
+
+    Each row's top label is drawn right with its own confidence (Bröcker and Smith 2007,
+    "Increasing the Reliability of Reliability Diagrams"). A measured error inside the
+    band is no sign of miscalibration. Rows count as independent.
+
+    Args:
+        confidence: float (n,), probability of the top label.
+        bins: how many, as for the measured error.
+        draws: simulations.
+        seed: of the simulations.
+
+    >>> band = perfect_calibration_band(np.linspace(0.2, 0.9, 600))
+    >>> round(band.mean, 2), 0.02 < band.low < band.high < 0.08
+    (0.05, True)
+    """
+    random = np.random.default_rng(seed)
+    sorted_bins = EqualMassBins(confidence, bins)
+    ordered = np.asarray(confidence, dtype=np.float64)[sorted_bins.order]
+    ones = np.ones_like(ordered)
+    errors = [
+        sorted_bins.error(ones, (random.random(len(ordered)) < ordered) - ordered)
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(errors, [0.025, 0.975])
+    return Band(float(np.mean(errors)), float(low), float(high))
+
+
+def _checked(logits: FloatArray, truth: IntArray) -> FloatArray:
+    logits = np.asarray(logits, dtype=np.float64)
+    if logits.ndim != 2 or not len(logits) or np.shape(truth) != logits.shape[:1]:
+        raise DataError(
+            f"calibration needs logits (n, K) and truth (n,) of at least one row, but they have "
+            f"shapes {logits.shape} and {np.shape(truth)}"
+        )
+    bad = np.asarray(~np.isfinite(logits).all(axis=1))
+    if bad.any():
+        raise DataError(f"{rows_where(bad)}: logits: not a finite number")
+    outside = (np.asarray(truth) < 0) | (np.asarray(truth) >= logits.shape[1])
+    if outside.any():
+        raise DataError(f"{rows_where(outside)}: true label outside 0..{logits.shape[1] - 1}")
+    return logits

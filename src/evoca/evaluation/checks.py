@@ -1,0 +1,164 @@
+"""What predictions and labels must be before a figure is computed from them.
+
+Every error is one line that names the rows, by index and, where known, by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoca.errors import DataError
+from evoca.evaluation.arrays import FloatArray, IntArray
+
+__all__ = [
+    "NO_LABEL",
+    "as_probabilities",
+    "as_truth",
+    "check_support",
+    "encode_labels",
+    "group_index",
+    "rows_where",
+]
+
+NO_LABEL = -1
+"""Stands for the truth of a row that has no single true label."""
+
+_SUM_TOLERANCE = 1e-3
+_SHOWN_ROWS = 5
+
+
+def rows_where(bad: NDArray[np.bool_], names: Sequence[str] | None = None) -> str:
+    """Name the rows that a mask selects, the first few in full.
+
+    >>> rows_where(np.array([False, True, True]), ["a.jpg", "b.jpg", "c.jpg"])
+    'rows 1 (b.jpg), 2 (c.jpg)'
+    >>> rows_where(np.ones(9, dtype=bool))
+    'rows 0, 1, 2, 3, 4 and 4 more'
+    """
+    rows = np.flatnonzero(bad)
+    shown = [f"{row} ({names[row]})" if names else str(row) for row in rows[:_SHOWN_ROWS]]
+    more = f" and {len(rows) - _SHOWN_ROWS} more" if len(rows) > _SHOWN_ROWS else ""
+    return f"row{'s' if len(rows) > 1 else ''} {', '.join(shown)}{more}"
+
+
+def encode_labels(
+    values: Sequence[str | None], labels: Sequence[str], names: Sequence[str] | None = None
+) -> IntArray:
+    """Turn label names into their positions.
+
+    Args:
+        values: n label names; empty or ``None`` where a row has none.
+        labels: the K names of the taxonomy.
+        names: n image names, for errors.
+
+    Returns:
+        int (n,), 0..K-1, or :data:`NO_LABEL`.
+
+    Raises:
+        DataError: a value is not one of the labels.
+
+    >>> encode_labels(["awe", "", "fear"], ["awe", "fear"])
+    array([ 0, -1,  1])
+    """
+    position = {label: i for i, label in enumerate(labels)}
+    position[""] = NO_LABEL
+    unknown = len(labels)
+    codes = np.array([position.get(value or "", unknown) for value in values], dtype=np.int64)
+    bad = codes == unknown
+    if bad.any():
+        found = sorted({str(value) for value, wrong in zip(values, bad, strict=True) if wrong})
+        raise DataError(
+            f"{rows_where(bad, names)}: labelled {', '.join(found[:_SHOWN_ROWS])}, which is not "
+            f"one of {', '.join(labels)}; map the labels first, or leave these rows out"
+        )
+    return codes
+
+
+def as_truth(truth: ArrayLike, rows: int, classes: int, names: Sequence[str] | None) -> IntArray:
+    """Check true labels and return them as int (n,).
+
+    Raises:
+        DataError: not ``rows`` integers, or outside 0..classes-1 and not
+            :data:`NO_LABEL`.
+    """
+    codes = np.asarray(truth)
+    if codes.shape != (rows,) or not np.issubdtype(codes.dtype, np.integer):
+        raise DataError(
+            f"truth must be {rows} integers, one for each row of the predictions, but has "
+            f"shape {codes.shape} and type {codes.dtype}"
+        )
+    bad: NDArray[np.bool_] = (codes < NO_LABEL) | (codes >= classes)
+    if bad.any():
+        raise DataError(f"{rows_where(bad, names)}: true label outside 0..{classes - 1}")
+    return codes.astype(np.int64)
+
+
+def as_probabilities(
+    values: ArrayLike, classes: int, what: str, names: Sequence[str] | None = None
+) -> FloatArray:
+    """Check distributions over labels and return them as float64.
+
+    Args:
+        values: (..., n, K).
+        classes: K.
+        what: names the values in errors.
+        names: n image names, for errors.
+
+    Raises:
+        DataError: not K numbers a row; not finite, outside 0..1, or a sum that is off 1
+            by more than 0.001 (rows named).
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim < 2 or found.shape[-1] != classes:
+        raise DataError(f"{what}: shape {found.shape}, but there are {classes} labels")
+    problems = (
+        ("not a finite number", ~np.isfinite(found).all(axis=-1)),
+        ("outside 0..1", ((found < -1e-9) | (found > 1 + _SUM_TOLERANCE)).any(axis=-1)),
+        ("does not sum to 1", np.abs(found.sum(axis=-1) - 1) > _SUM_TOLERANCE),
+    )
+    for problem, bad in problems:
+        if bad.any():
+            anywhere = np.asarray(bad.reshape(-1, bad.shape[-1]).any(axis=0))
+            raise DataError(f"{rows_where(anywhere, names)}: {what}: {problem}")
+    return found
+
+
+def check_support(truth: IntArray, labels: Sequence[str]) -> None:
+    """Require at least one row of every label.
+
+    Raises:
+        DataError: names the labels that no row has.
+    """
+    counts = np.bincount(truth[truth != NO_LABEL], minlength=len(labels))
+    missing = [label for label, count in zip(labels, counts, strict=True) if not count]
+    if missing:
+        raise DataError(
+            f"no row of {counts.sum()} is labelled {', '.join(missing)}: averages over emotions "
+            "would leave them out in silence; choose other rows, or allow missing labels"
+        )
+
+
+def group_index(groups: Sequence[Hashable] | NDArray[Any] | None, rows: int) -> IntArray:
+    """Number the groups; a row whose group is empty or ``None`` is one of its own.
+
+    Returns:
+        int (n,), 0..G-1, every number used.
+
+    Raises:
+        DataError: not one group a row.
+
+    >>> group_index(["a", "", "a", ""], 4)
+    array([0, 1, 0, 2])
+    """
+    if groups is None:
+        return np.arange(rows, dtype=np.int64)
+    if len(groups) != rows:
+        raise DataError(f"{len(groups)} groups are given for {rows} rows")
+    number: dict[Hashable, int] = {}
+    # A row's position, wrapped in a tuple, cannot be confused with a named group.
+    keys = ((row,) if group is None or group == "" else group for row, group in enumerate(groups))
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)

@@ -1,0 +1,163 @@
+"""From labels and predictions to a report: every figure, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evoca.errors import DataError
+from evoca.evaluation.arrays import FloatArray
+from evoca.evaluation.bootstrap import Figures, interval, resample
+from evoca.evaluation.checks import (
+    NO_LABEL,
+    as_probabilities,
+    as_truth,
+    check_support,
+    group_index,
+)
+from evoca.evaluation.parts import Part
+from evoca.evaluation.result import EmotionFigures, Figure, Report
+from evoca.evaluation.truth import Affect, Truth, as_ratings, as_runs, as_votes
+
+__all__ = ["evaluate_predictions"]
+
+_PER_EMOTION = ("precision", "recall", "f1")
+_PER_SCALE = ("ccc", "pearson", "mae")
+# A calibration error is a mean of absolute values: drawing rows twice adds noise to every
+# bin, so the draws lie above the figure by their own bias.
+_BIASED = {"ece", "ece_equal_width"}
+_TABLES = {*_PER_EMOTION, *_PER_SCALE, "confusion"}
+
+
+def evaluate_predictions(
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    labels: Sequence[str],
+    groups: Sequence[Hashable] | NDArray[Any] | None = None,
+    *,
+    distributions: ArrayLike | None = None,
+    affect: Affect | None = None,
+    names: Sequence[str] | None = None,
+    allow_missing: bool = False,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Report:
+    """Compute every figure that the truth defines, with 95% bootstrap intervals.
+
+    Predictions may come from several repeats of a protocol, such as cross-validation
+    with other folds, each holding one (out-of-fold) prediction a row. A figure is then
+    computed on the pooled rows of each repeat and averaged over the repeats, and the
+    same groups are drawn in every repeat: the interval is about the images, not about
+    the folds.
+
+    Args:
+        truth: int (n,), position of the true label, or -1 where a row has none; see
+            :func:`evoca.evaluation.checks.encode_labels`.
+        probabilities: float (n, K), or (R, n, K) from R repeats; rows sum to 1.
+        labels: names of the K labels.
+        groups: n group names; rows of one group are resampled together. A row without
+            one (empty or ``None``) is a group of its own, as are all if omitted.
+        distributions: float (n, K), the viewers' votes as shares; all NaN where a row
+            has none.
+        affect: ratings and their predictions.
+        names: n image names, for errors.
+        allow_missing: evaluate although no row has some label, leaving it out of the
+            averages over emotions.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        The figures; see :meth:`evoca.evaluation.result.Report.to_dict` for JSON.
+
+    Raises:
+        DataError: shapes that do not match, NaN, rows that do not sum to 1, labels out
+            of range, a label without a row, no truth at all, or fewer than two groups
+            (rows are named); fewer than one draw.
+
+    >>> report = evaluate_predictions(
+    ...     truth=[0, 0, 1, 1],
+    ...     probabilities=[[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]],
+    ...     labels=["awe", "fear"],
+    ... )
+    >>> report["accuracy"].value, report.per_emotion["awe"].recall.value
+    (0.75, 0.5)
+    """
+    predicted = as_runs(as_probabilities(probabilities, len(labels), "probabilities", names))
+    runs, rows, _ = predicted.shape
+    if names is not None and len(names) != rows:
+        raise DataError(f"{len(names)} names are given for {rows} rows of predictions")
+    if draws < 1:
+        raise DataError(f"{draws} bootstrap draws: at least one is needed")
+    codes = as_truth(truth, rows, len(labels), names)
+    if not allow_missing and (codes != NO_LABEL).any():
+        check_support(codes, labels)
+    rated, felt = as_ratings(affect, (runs, rows), names)
+    votes = as_votes(distributions, (rows, len(labels)), names)
+    known = Truth.of_rows(codes, votes, rated, group_index(groups, rows))
+    totals: list[Figures] = [{}, {}]
+    for own, own_felt in zip(predicted, felt, strict=True):
+        parts = known.compare(own, own_felt, labels)
+        found = resample(partial(_all_figures, parts), known.groups, draws, seed)
+        totals = [_add(total, one) for total, one in zip(totals, found, strict=True)]
+    point, drawn = ({name: sums / runs for name, sums in total.items()} for total in totals)
+    for name in _BIASED & point.keys():
+        drawn[name] = _centred(point[name], drawn[name])
+    figures = {name: _figure(point[name], drawn[name]) for name in point if name not in _TABLES}
+    if affect is not None:
+        figures |= {name: _scales(point[name], drawn[name], affect.scales) for name in _PER_SCALE}
+    return Report(
+        n=len(known.rows),
+        labels=tuple(labels),
+        figures=figures,
+        per_emotion=_per_emotion(point, drawn, labels),
+        confusion=point.get("confusion"),
+        groups=known.groups,
+        repeats=runs,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _all_figures(parts: Sequence[Part], counts: FloatArray) -> Figures:
+    return {name: values for part in parts for name, values in part.figures(counts).items()}
+
+
+def _add(total: Figures, one: Figures) -> Figures:
+    return {name: total.get(name, 0.0) + values for name, values in one.items()}
+
+
+def _centred(point: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Move the draws so that their median is the figure, none below 0."""
+    return np.maximum(drawn - np.nanmedian(drawn) + point, 0.0)
+
+
+def _figure(point: FloatArray, drawn: FloatArray) -> Figure:
+    low, high = interval(drawn)
+    return Figure(float(point), (float(low), float(high)))
+
+
+def _scales(point: FloatArray, drawn: FloatArray, scales: Sequence[str]) -> Figure:
+    """Return the mean over scales, with the figure of each scale."""
+    parts = {name: _figure(point[i], drawn[:, i]) for i, name in enumerate(scales)}
+    return replace(_figure(point.mean(), drawn.mean(axis=1)), parts=parts)
+
+
+def _per_emotion(
+    point: Figures, drawn: Figures, labels: Sequence[str]
+) -> dict[str, EmotionFigures]:
+    if "confusion" not in point:
+        return {}
+    # Repeats share their truth, so the mean over them is the whole number it was.
+    support = np.rint(point["confusion"].sum(axis=1)).astype(int)
+    return {
+        label: EmotionFigures(
+            **{name: _figure(point[name][i], drawn[name][:, i]) for name in _PER_EMOTION},
+            support=int(support[i]),
+        )
+        for i, label in enumerate(labels)
+    }

@@ -1,0 +1,184 @@
+"""The figures of an evaluation, with intervals, and their JSON form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from evoca.evaluation.arrays import FloatArray
+
+__all__ = ["SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
+
+SCHEMA_VERSION = 1
+"""Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
+
+_ALWAYS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "polarity_accuracy",
+    "ece",
+    "nll",
+    "brier",
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its interval.
+
+    Attributes:
+        value: the figure; NaN where it is not defined.
+        ci95: low and high end of its 95% interval.
+        parts: figures it is the mean of, such as valence and arousal.
+    """
+
+    value: float
+    ci95: tuple[float, float]
+    parts: Mapping[str, Figure] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.ci95[0]:.3f}, {self.ci95[1]:.3f}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``value``, ``ci95`` and the parts; undefined numbers are ``None``."""
+        return {
+            "value": _plain(self.value),
+            "ci95": [_plain(end) for end in self.ci95],
+            **{name: part.to_dict() for name, part in self.parts.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Figure:
+        """Read back what :meth:`to_dict` gives."""
+        low, high = content["ci95"]
+        parts = {k: cls.from_dict(v) for k, v in content.items() if k not in ("value", "ci95")}
+        return cls(_number(content["value"]), (_number(low), _number(high)), parts)
+
+
+@dataclass(frozen=True)
+class EmotionFigures:
+    """How well one emotion is found.
+
+    Attributes:
+        precision: share of the rows predicted so that have the label.
+        recall: share of the rows with the label that are predicted so.
+        f1: their harmonic mean.
+        support: rows with the label.
+    """
+
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    support: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, and the intervals under ``ci95``."""
+        figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {
+            **{name: _plain(figure.value) for name, figure in figures.items()},
+            "support": self.support,
+            "ci95": {name: figure.to_dict()["ci95"] for name, figure in figures.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> EmotionFigures:
+        """Read back what :meth:`to_dict` gives."""
+        figures = {
+            name: Figure.from_dict({"value": content[name], "ci95": interval})
+            for name, interval in content["ci95"].items()
+        }
+        return cls(**figures, support=content["support"])
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+        n: rows with a truth to compare with.
+        labels: the K labels, the order of ``confusion``.
+        figures: name to figure; fractions 0..1, but for ``nll``, ``brier`` (0..2), ``kl``,
+            ``clark``, ``canberra``, ``wheel_distance`` (steps) and ``mae`` (rating scale).
+        per_emotion: label to its figures; empty where no row has a label.
+        confusion: float (K, K), rows truth, columns prediction, mean over the repeats;
+            ``None`` where no row has a label.
+        groups: independent groups of rows, the units that are resampled.
+        repeats: runs of the whole protocol that the figures are averaged over.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    n: int
+    labels: tuple[str, ...]
+    figures: Mapping[str, Figure]
+    per_emotion: Mapping[str, EmotionFigures]
+    confusion: FloatArray | None
+    groups: int
+    repeats: int
+    draws: int
+    seed: int
+
+    def __getitem__(self, name: str) -> Figure:
+        return self.figures[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that ``evaluate`` and ``crossval --format json`` print.
+
+        The seven figures of a classifier are always there, ``None`` where the labels do
+        not define them; the others only where they are defined.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "n": self.n,
+            "labels": list(self.labels),
+            **dict.fromkeys(_ALWAYS),
+            **{name: figure.to_dict() for name, figure in self.figures.items()},
+            "per_emotion": {label: f.to_dict() for label, f in self.per_emotion.items()},
+            "confusion": None if self.confusion is None else _counts(self.confusion),
+            "bootstrap": {
+                "draws": self.draws,
+                "groups": self.groups,
+                "repeats": self.repeats,
+                "seed": self.seed,
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Report:
+        """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
+        confusion = content["confusion"]
+        return cls(
+            n=content["n"],
+            labels=tuple(content["labels"]),
+            figures={
+                name: Figure.from_dict(entry)
+                for name, entry in content.items()
+                if isinstance(entry, Mapping) and "ci95" in entry
+            },
+            per_emotion={
+                label: EmotionFigures.from_dict(entry)
+                for label, entry in content["per_emotion"].items()
+            },
+            confusion=None if confusion is None else np.array(confusion, dtype=np.float64),
+            **content["bootstrap"],
+        )
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _counts(confusion: FloatArray) -> list[list[float]]:
+    """Whole numbers where all are, as they are without repeats."""
+    whole = bool((confusion == confusion.round()).all())
+    rows: list[list[float]] = (confusion.astype(np.int64) if whole else confusion).tolist()
+    return rows
