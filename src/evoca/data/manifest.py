@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,7 +239,8 @@ class Manifest:
         except OSError as error:
             raise DataError(f"{where}: cannot be written: {error.strerror}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
     def _rebased(self, folder: Path) -> Manifest:
         """Name images from another folder."""
@@ -310,8 +312,9 @@ def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
         raise DataError(f"{source}: no rows")
     manifest = Manifest(builder.connection, "manifest", root, source, tuple(builder.rejects))
     if not len(manifest):
-        first = f"; the first of {len(manifest.rejects):,} bad rows: {manifest.rejects[0]}"
-        raise DataError(f"{source}: no rows{first if manifest.rejects else ''}")
+        bad = manifest.rejects
+        first = f"; the first of {len(bad):,} bad rows: {bad[0]}" if bad else ""
+        raise DataError(f"{source}: no rows{first}")
     return manifest
 
 

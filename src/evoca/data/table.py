@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evoca.data.duck import sql_file, sql_name, sql_string
 from evoca.data.rejects import Reject
-from evoca.data.schema import check_emotion_columns
+from evoca.data.schema import check_columns
 from evoca.data.taxonomies import TAXONOMIES, labels_of
 from evoca.data.validation import cause_expression, clean_expression, typed_expression
 from evoca.errors import DataError
@@ -75,7 +75,7 @@ class TableBuilder:
         """Add n rows.
 
         Args:
-            values: column name to n cells.
+            values: column name to n cells of text, object (n,); empty ones may be ``None``.
             rows: int64 (n,), the row of the file that each came from.
             file: printable name of that file.
             causes: why a row is refused already, object (n,); ``None`` where it is not.
@@ -86,20 +86,21 @@ class TableBuilder:
             DataError: no column ``image``, a vote column for an unknown emotion, or a bad
                 row while strict.
         """
-        incoming = {**values, _ROW: rows}
-        if causes is not None:
-            incoming[_CAUSE] = causes
+        text = dict(values) if causes is None else {**values, _CAUSE: causes}
         fixed = [
             f"{sql_string(value)} AS {sql_name(name)}"
             for name, value in (constants or {}).items()
             if name not in values
         ]
-        self.connection.register("incoming", incoming)
+        self.connection.register("incoming", {**text, _ROW: rows})
         try:
-            cleaned = ", ".join((*self._cleaned("incoming"), *fixed))
+            # A batch of empty cells would otherwise not be known to be text.
+            as_text = ", ".join(f"{sql_name(name)}::VARCHAR AS {sql_name(name)}" for name in text)
+            source = f"(SELECT {as_text}, {_ROW} FROM incoming)"
+            cleaned = ", ".join((*self._cleaned(source), *fixed))
             # Stored, because the rules read each cell several times.
             self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE batch AS SELECT {cleaned} FROM incoming"
+                f"CREATE OR REPLACE TEMP TABLE batch AS SELECT {cleaned} FROM {source}"
             )
         finally:
             self.connection.unregister("incoming")
@@ -132,7 +133,7 @@ class TableBuilder:
                 f"{file}: no column 'image'; the columns are {', '.join(columns) or 'none'}"
             )
         labels = self._labels("taxonomy" in columns)
-        check_emotion_columns(columns, labels, file)
+        check_columns(columns, labels, file)
         stated = _CAUSE if _CAUSE in present else "NULL"
         cause = cause_expression(columns, labels, self.taxonomy)
         self.connection.execute(
