@@ -12,8 +12,8 @@ from evoca.images import printable_name
 
 __all__ = ["Locator"]
 
-# Names without a leading slash, doubled slashes or dots beside slashes: nothing to resolve.
-_PLAIN = re.compile(r"(?:[\w -][\w ().,'&+=!@#~-]*(?:/[\w -][\w ().,'&+=!@#~-]*)*\n?)*", re.ASCII)
+# A leading slash, a doubled one, dots for a part, bytes that are not UTF-8.
+_UNUSUAL = re.compile(r"^/|//|(?:^|/)\.\.?(?:/|$)|[\ud800-\udfff]", re.MULTILINE)
 
 
 class Locator:
@@ -52,7 +52,7 @@ class Locator:
             The names for the manifest, and why each row is refused or ``None``.
         """
         # One look at all names tells whether any of them needs a closer one.
-        plain = _PLAIN.fullmatch("\n".join(names)) is not None
+        plain = _UNUSUAL.search("\n".join(names)) is None
         found = [self._locate(name, link, plain) for name, link in zip(names, linked, strict=True)]
         return [name for name, _ in found], [cause for _, cause in found]
 
