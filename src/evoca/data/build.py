@@ -19,7 +19,7 @@ from evoca.data.rejects import write_rejects
 from evoca.data.remap import remap
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
 from evoca.data.table import TableBuilder
-from evoca.data.votes import apply_rule, distribution
+from evoca.data.votes import apply_rule, distribution, most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -165,13 +165,6 @@ def _labelled(manifest: Manifest) -> Manifest:
         if not stated and manifest.counts(DISAGREE) is None:
             values |= dict(zip(shares, distribution(votes).T, strict=True))
     elif stated and "emotion" not in manifest:
-        values["emotion"] = labels[_most_likely(manifest, shares)]
+        table = np.stack([manifest.numbers(column) for column in shares], axis=1)
+        values["emotion"] = labels[most_likely(table)]
     return manifest.with_columns(values) if values else manifest
-
-
-def _most_likely(manifest: Manifest, shares: tuple[str, ...]) -> NDArray[np.int64]:
-    """The unique maximum of a stated distribution, -1 where it ties."""
-    table = np.nan_to_num(np.stack([manifest.numbers(column) for column in shares], axis=1))
-    top = table.max(axis=1, keepdims=True)
-    unique = (np.abs(table - top) < 1e-6).sum(axis=1) == 1
-    return np.where(unique & (top[:, 0] > 0), table.argmax(axis=1), -1)

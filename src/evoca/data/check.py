@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.duck import sql_name
+from evoca.data.hashing import sha256_files
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
 from evoca.data.schema import SPLITS
@@ -24,7 +21,6 @@ from evoca.data.schema import SPLITS
 __all__ = ["CheckReport", "Finding", "check"]
 
 _EXAMPLES = 5
-_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -231,18 +227,6 @@ def _with_hashes_of_equal_sizes(manifest: Manifest, sizes: NDArray[np.int64]) ->
         return manifest
     names = manifest.texts("image")[alike]
     hashes = np.full(len(manifest), "", dtype=object)
-    hashes[alike] = _hash_all([manifest.root / name for name in names])
+    paths = [manifest.root / name for name in names]
+    hashes[alike] = sha256_files(paths, on_error=lambda _: "")
     return manifest.with_columns({"sha256": hashes})
-
-
-def _hash_all(paths: Sequence[Path]) -> list[str]:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_sha256, paths))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

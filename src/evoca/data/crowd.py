@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoca.data.columns import Columns, read_columns, texts
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.data.votes import most_likely
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import printable_name
 
@@ -140,13 +141,7 @@ def dawid_skene(
             break
     prior = posterior.mean(axis=0)
     reliability = np.einsum("akk,k->a", confusion, prior)
-    return CrowdLabels(_winner(posterior), posterior.max(axis=1), posterior, reliability)
-
-
-def _winner(posterior: NDArray[np.float64]) -> NDArray[np.int64]:
-    top = posterior.max(axis=1, keepdims=True)
-    unique = (posterior >= top - 1e-9).sum(axis=1) == 1
-    return np.where(unique, posterior.argmax(axis=1), -1)
+    return CrowdLabels(most_likely(posterior), posterior.max(axis=1), posterior, reliability)
 
 
 def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> CrowdLabels:

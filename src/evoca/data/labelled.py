@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from evoca.data.columns import (
     texts,
 )
 from evoca.data.folders import scan_class_folders
+from evoca.data.hashing import sha256_files
 from evoca.data.schema import (
     DISAGREE,
     DISTRIBUTION_TOLERANCE,
@@ -28,6 +28,7 @@ from evoca.data.schema import (
     emotion_columns,
 )
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, TAXONOMIES, labels_of
+from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LabelledImages", "load_labelled"]
-
-_HASH_THREADS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +111,9 @@ class LabelledImages:
             DataError: a file that must be read is missing or unreadable.
         """
         known = self.recorded_hashes if trust_recorded else ("",) * len(self)
-        with ThreadPoolExecutor(_HASH_THREADS) as pool:
-            return tuple(pool.map(lambda path, digest: digest or _sha256(path), self.paths, known))
+        unknown = [path for path, digest in zip(self.paths, known, strict=True) if not digest]
+        read = iter(sha256_files(unknown))
+        return tuple(digest or next(read) for digest in known)
 
     def fingerprint(self) -> str:
         """Return one SHA-256 for names, labels, distributions and file contents.
@@ -238,7 +238,9 @@ def _truth(
     where: str,
 ) -> NDArray[np.int64]:
     if "emotion" not in columns:
-        return _unique_maximum(distribution, len(columns["image"]))
+        if distribution is None:
+            return np.full(len(columns), -1, dtype=np.int64)
+        return most_likely(distribution)
     cells = _lower(texts(columns, "emotion", where))
     known, codes = np.unique(cells.astype(np.str_), return_inverse=True)
     index = {label: i for i, label in enumerate(labels)} | {"": -1}
@@ -251,15 +253,6 @@ def _truth(
         cells,
     )
     return truth
-
-
-def _unique_maximum(distribution: NDArray[np.float64] | None, n: int) -> NDArray[np.int64]:
-    if distribution is None:
-        return np.full(n, -1, dtype=np.int64)
-    filled = np.nan_to_num(distribution, nan=0.0)
-    top = filled.max(axis=1, keepdims=True)
-    unique = (np.isclose(filled, top, rtol=0, atol=1e-9).sum(axis=1) == 1) & (top[:, 0] > 0)
-    return np.where(unique, filled.argmax(axis=1), -1).astype(np.int64)
 
 
 def _distribution(
@@ -353,13 +346,3 @@ def _require_files(images: LabelledImages) -> None:
             f"{images.source}: {len(missing):,} of {len(images):,} images are not there, first "
             f"{printable_name(images.paths[missing[0]])}; paths are relative to the manifest"
         )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise DataError(f"{printable_name(path)}: no such file")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{printable_name(path)}: cannot be read: {error.strerror}") from error

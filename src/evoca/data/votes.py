@@ -26,6 +26,7 @@ __all__ = [
     "agreement",
     "apply_rule",
     "distribution",
+    "most_likely",
 ]
 
 Counts: TypeAlias = NDArray[np.int64]
@@ -203,6 +204,22 @@ def distribution(votes: Counts) -> NDArray[np.float64]:
     total = votes.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return np.asarray(votes / np.where(total > 0, total, np.nan))
+
+
+def most_likely(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the label of the unique maximum, int64 (n,); -1 where it ties or is unknown.
+
+    Args:
+        shares: float64 (n, K); NaN counts as 0. Shares within 1e-6 are equal: published
+            tables are rounded.
+
+    >>> most_likely(np.array([[0.2, 0.8], [0.5, 0.5], [np.nan, np.nan]])).tolist()
+    [1, -1, -1]
+    """
+    filled = np.nan_to_num(shares, nan=0.0)
+    top = filled.max(axis=1, keepdims=True)
+    unique = ((top - filled <= 1e-6).sum(axis=1) == 1) & (top[:, 0] > 0)
+    return np.where(unique, filled.argmax(axis=1), -1)
 
 
 @dataclass(frozen=True)

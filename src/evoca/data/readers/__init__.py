@@ -4,7 +4,7 @@ To add one: a module here with a function under :func:`evoca.data.readers.base.r
 and its name below.
 """
 
-from evoca.data.readers import (
+from evoca.data.readers import (  # noqa: F401 (each registers itself)
     abstract,
     artphoto,
     emoset,
@@ -23,26 +23,4 @@ from evoca.data.readers import (
 )
 from evoca.data.readers.base import Reader, ReadOptions, Row, get_reader, reader, reader_names
 
-__all__ = [
-    "ReadOptions",
-    "Reader",
-    "Row",
-    "abstract",
-    "artphoto",
-    "emoset",
-    "emotion6",
-    "emotionroi",
-    "fi",
-    "folder",
-    "get_reader",
-    "hf",
-    "ldl",
-    "oasis",
-    "reader",
-    "reader_names",
-    "table",
-    "twitter1",
-    "twitter2",
-    "webdataset",
-    "webemo",
-]
+__all__ = ["ReadOptions", "Reader", "Row", "get_reader", "reader", "reader_names"]
