@@ -117,7 +117,8 @@ def _read_csv(path: Path, where: str) -> Columns:
 
 
 def _read_parquet(path: Path) -> Columns:
-    with connect() as connection, duck_errors(printable_name(path)):
+    connection = connect()
+    with duck_errors(printable_name(path)):
         found = connection.execute(f"SELECT * FROM read_parquet({sql_file(path)})").fetchnumpy()
     n = len(next(iter(found.values())))
     return Columns(found, np.arange(1, n + 1))

@@ -7,30 +7,100 @@ import re
 import secrets
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from duckdb import DuckDBPyConnection
 
-__all__ = ["connect", "duck_errors", "sql_file", "sql_name", "sql_string"]
+__all__ = ["Database", "connect", "duck_errors", "sql_file", "sql_name", "sql_string"]
 
 _MEMORY_LIMIT = "1GB"
 
 
-def connect(*, threads: int | None = None) -> DuckDBPyConnection:
+class Database:
+    """A connection to DuckDB whose interruption is Python's own.
+
+    DuckDB answers Ctrl-C during a query with a ``RuntimeError``.
+    """
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        """Wrap a connection or cursor."""
+        self._connection = connection
+
+    def execute(self, query: str) -> Database:
+        """Run a query; its rows are fetched from the returned object."""
+        with _plain_errors():
+            self._connection.execute(query)
+        return self
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are left."""
+        with _plain_errors():
+            return self._connection.fetchall()
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row, if any."""
+        with _plain_errors():
+            return self._connection.fetchone()
+
+    def fetchmany(self, n: int) -> list[tuple[Any, ...]]:
+        """Return up to n rows."""
+        with _plain_errors():
+            return self._connection.fetchmany(n)
+
+    def fetchnumpy(self) -> dict[str, NDArray[Any]]:
+        """Return the rows as columns, masked where a cell is NULL."""
+        with _plain_errors():
+            return self._connection.fetchnumpy()
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns of the last query."""
+        return [column[0] for column in self._connection.description or ()]
+
+    def cursor(self) -> Database:
+        """Return a second connection to the same tables."""
+        return Database(self._connection.cursor())
+
+    @contextmanager
+    def arrays(self, name: str, columns: Mapping[str, NDArray[Any]]) -> Iterator[None]:
+        """Let queries see NumPy columns as the table ``name``."""
+        with _plain_errors():
+            self._connection.register(name, dict(columns))
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise DataError(f"the table does not fit: {_first_line(error)}") from error
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from None
+        raise
+
+
+def connect() -> Database:
     """Open a private in-memory database that keeps the order of rows.
 
     It loads no extension and reads nothing over the network: the tables it is pointed at
     may come from anyone.
-
-    Args:
-        threads: how many to use; all of the machine's if omitted.
 
     Raises:
         MissingExtraError: DuckDB is not installed.
@@ -39,18 +109,17 @@ def connect(*, threads: int | None = None) -> DuckDBPyConnection:
         import duckdb
     except ImportError as error:
         raise MissingExtraError("reading and writing manifests", "data", "duckdb") from error
+    spill = Path(tempfile.gettempdir()) / f"evoca-{secrets.token_hex(8)}"
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": _MEMORY_LIMIT,
-        # Made only when memory runs out; the default is a folder in the user's own.
-        "temp_directory": os.path.join(tempfile.gettempdir(), f"evoca-{secrets.token_hex(8)}"),  # noqa: PTH118
+        # Made only when memory runs out; the default lies in the user's working folder.
+        "temp_directory": str(spill),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_scan_all_frames": False,
         "python_enable_replacements": False,
     }
-    if threads is not None:
-        config["threads"] = threads
-    return duckdb.connect(config=config)
+    return Database(duckdb.connect(config=config))
 
 
 def sql_name(name: str) -> str:
@@ -98,5 +167,9 @@ def duck_errors(where: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
-        raise DataError(f"{where}: {first}") from error
+        raise DataError(f"{where}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "unreadable"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.csv_rows import csv_batches
-from evoca.data.duck import connect, duck_errors, sql_name, sql_string
+from evoca.data.duck import Database, connect, duck_errors, sql_name, sql_string
 from evoca.data.folders import scan_class_folders
 from evoca.data.schema import TABLE_SUFFIXES, column_order, emotion_columns
 from evoca.data.table import TableBuilder
@@ -26,8 +26,6 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from evoca.data.rejects import Reject
 
 __all__ = ["Manifest", "manifest_of", "read_manifest"]
@@ -46,7 +44,7 @@ class Manifest:
 
     def __init__(
         self,
-        connection: DuckDBPyConnection,
+        connection: Database,
         relation: str,
         root: Path,
         source: str,
@@ -262,11 +260,10 @@ class Manifest:
             empty = np.ma.getmaskarray(cells) | _is_empty(cells)
             incoming |= {f"c{i}": np.asarray(np.ma.getdata(cells)), f"e{i}": empty}
             expressions.append(f"CASE WHEN NOT e{i} THEN c{i} END AS {sql_name(name)}")
-        self._connection.register("incoming", incoming)
-        self._connection.execute(
-            f"CREATE TABLE {table} AS SELECT {', '.join(expressions)} FROM incoming"
-        )
-        self._connection.unregister("incoming")
+        with self._connection.arrays("incoming", incoming):
+            self._connection.execute(
+                f"CREATE TABLE {table} AS SELECT {', '.join(expressions)} FROM incoming"
+            )
         return table
 
     def _view(self, query: str) -> Manifest:

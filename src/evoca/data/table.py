@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duck import sql_file, sql_name, sql_string
+from evoca.data.duck import Database, sql_file, sql_name, sql_string
 from evoca.data.rejects import Reject
 from evoca.data.schema import check_columns
 from evoca.data.taxonomies import TAXONOMIES, labels_of
 from evoca.data.validation import cause_expression, clean_expression, typed_expression
 from evoca.errors import DataError
 from evoca.images import printable_name
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 __all__ = ["TableBuilder"]
 
@@ -29,7 +26,7 @@ _CAUSE = "__cause"
 class TableBuilder:
     """Collects rows into the table ``manifest`` of a DuckDB connection."""
 
-    def __init__(self, connection: DuckDBPyConnection, taxonomy: str, *, strict: bool) -> None:
+    def __init__(self, connection: Database, taxonomy: str, *, strict: bool) -> None:
         """Start an empty table.
 
         Args:
@@ -92,18 +89,15 @@ class TableBuilder:
             for name, value in (constants or {}).items()
             if name not in values
         ]
-        self.connection.register("incoming", {**text, _ROW: rows})
-        try:
-            # A batch of empty cells would otherwise not be known to be text.
-            as_text = ", ".join(f"{sql_name(name)}::VARCHAR AS {sql_name(name)}" for name in text)
-            source = f"(SELECT {as_text}, {_ROW} FROM incoming)"
+        # A batch of empty cells would otherwise not be known to be text.
+        as_text = ", ".join(f"{sql_name(name)}::VARCHAR AS {sql_name(name)}" for name in text)
+        source = f"(SELECT {as_text}, {_ROW} FROM incoming)"
+        with self.connection.arrays("incoming", {**text, _ROW: rows}):
             cleaned = ", ".join((*self._cleaned(source), *fixed))
             # Stored, because the rules read each cell several times.
             self.connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE batch AS SELECT {cleaned} FROM {source}"
             )
-        finally:
-            self.connection.unregister("incoming")
         self._add("batch", file)
 
     def add_parquet(self, path: Path) -> None:

@@ -117,9 +117,10 @@ def _split_of(name: str) -> str:
 
 def _shard_rows(shard: Path, options: ReadOptions) -> Iterator[Row]:
     where = printable_name(shard)
-    with connect() as connection, duck_errors(where):
+    connection = connect()
+    with duck_errors(where):
         found = connection.execute(f"SELECT * FROM read_parquet({sql_file(shard)})")
-        columns = [column[0] for column in found.description or ()]
+        columns = found.columns()
         for name in options.columns.values():
             if name not in columns:
                 raise DataError(f"{where}: no column {name!r}; it has {', '.join(columns)}")
@@ -137,11 +138,11 @@ def _shard_rows(shard: Path, options: ReadOptions) -> Iterator[Row]:
 def _class_names(shard: Path, options: ReadOptions, columns: Sequence[str]) -> Sequence[str] | None:
     """Read the names of a ClassLabel from the metadata that ``datasets`` writes."""
     label = _label_column(dict.fromkeys(columns), options)
-    with connect() as connection:
-        stored = connection.execute(
-            "SELECT decode(value) FROM parquet_kv_metadata("
-            f"{sql_file(shard)}) WHERE decode(key) = 'huggingface'"
-        ).fetchone()
+    query = (
+        f"SELECT decode(value) FROM parquet_kv_metadata({sql_file(shard)}) "
+        "WHERE decode(key) = 'huggingface'"
+    )
+    stored = connect().execute(query).fetchone()
     if stored is None or label is None:
         return None
     try:
