@@ -15,7 +15,7 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
     for suffix in (
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "avif", "bmp"),
-        *("dib", "tif", "tiff", "jp2", "j2k", "ppm", "pgm", "pbm", "ico", "heic", "heif", "hif"),
+        *("dib", "tif", "tiff", "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "heic", "heif", "hif"),
     )
 )
 """Suffixes, in lower case, by which a folder walk recognises images."""
@@ -56,9 +56,17 @@ def printable_name(path: str | os.PathLike[str]) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        # Python stores the undecodable byte 0xNN as the lone surrogate U+DCNN.
-        return "".join(
-            f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else ("%25" if c == "%" else c)
-            for c in text
-        )
+        return "".join(_percent_encoded(character) for character in text)
     return text
+
+
+def _percent_encoded(character: str) -> str:
+    code = ord(character)
+    if character == "%":
+        return "%25"
+    if not 0xD800 <= code <= 0xDFFF:
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # how Python stores the undecodable byte 0xNN: U+DCNN
+        return f"%{code - 0xDC00:02X}"
+    # Names on Windows may hold other lone surrogates: the bytes that UTF-8 would give them.
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))

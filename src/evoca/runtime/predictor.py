@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca.errors import ImageError
-from evoca.images.decode import ImageLimits
+from evoca.images.limits import ImageLimits
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import EvidenceMap, Prediction, prediction_set
