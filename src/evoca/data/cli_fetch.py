@@ -1,11 +1,11 @@
-"""``evoca data download`` and ``duplicates``: parse, call, print."""
+"""``evoca data download``, ``duplicates`` and ``collect``: parse, call, print."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +17,11 @@ from evoca.errors import DataError, EvocaError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from evoca.data.collect import Exported, Keyword, ReviewStore
     from evoca.data.download import LinkList, Outcome
     from evoca.data.duplicates import DuplicateReport, Listed
 
-__all__ = ["app", "download", "duplicates"]
+__all__ = ["app", "collect", "download", "duplicates"]
 
 app = typer.Typer(help="Fetch images, find copies, collect a set.", no_args_is_help=True)
 
@@ -140,6 +141,70 @@ def duplicates(
             _write_groups(out, report)
         _print_duplicates(report, output)
         return int(bool(report.unreadable))
+
+    _finish(call)
+
+
+@app.command()
+def collect(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="A folder of candidates, or a link list; none to go on with DIR as it is.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where votes and tables are kept.")
+    ] = None,
+    keywords: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Columns emotion and keyword; Evoca's by default."),
+    ] = None,
+    print_keywords: Annotated[
+        bool, typer.Option("--print-keywords", help="Print the keywords to search for, and stop.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the review page.")] = 0,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the review page.")] = True,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")
+    ] = True,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK", help="A network that is not public but may be reached; repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Collect a data set: candidates by keyword, reviewed in the browser, to a manifest.
+
+    Several people review on one page, each under a name. Stop with Ctrl-C: DIR then holds
+    manifest.csv, votes.csv (image, annotator, emotion) and verdicts.csv (all answers).
+    """
+
+    def call() -> int:
+        with _extra():
+            from evoca.data.collect import ReviewStore, export_review, load_keywords
+        table = load_keywords(keywords)
+        if print_keywords:
+            print("emotion,keyword")
+            for item in table:
+                print(f"{item.emotion},{item.keyword}")
+            return 0
+        if out is None:
+            raise typer.BadParameter("name the folder to fill with --out DIR")
+        store = ReviewStore(out)
+        try:
+            failed = source is not None and _add_candidates(
+                store, source, out, table, allow_network or []
+            )
+            if serve:
+                _serve(store, port, browser=browser)
+            result = export_review(store.votes(), out)
+        finally:
+            store.close()
+        _print_collected(result, out)
+        return int(failed)
 
     _finish(call)
 
@@ -285,6 +350,61 @@ def _listed_in_table(path: Path, source: str) -> list[Listed]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         cause = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{source}: cannot be read: {cause}") from error
+
+
+def _add_candidates(
+    store: ReviewStore, source: Path, out: Path, table: list[Keyword], networks: list[str]
+) -> bool:
+    """Take candidates in; say whether some inputs failed."""
+    from evoca.data.collect import candidates_from_folder, candidates_from_links
+    from evoca.data.download import AddressPolicy, DownloadSettings, read_links
+    from evoca.data.download import download as run
+
+    failed = False
+    if source.is_dir():
+        found = candidates_from_folder(source, table)
+    else:
+        listed = read_links(source)
+        _note_rejects(listed, strict=False)
+        settings = DownloadSettings(addresses=AddressPolicy.of(networks))
+        with _progress("links", len({link.url for link in listed.links})) as advance:
+            outcomes = run(listed.links, out, settings, on_settled=advance)
+        found = candidates_from_links(listed.rows, outcomes, out, table)
+        lost = Counter(str(o.reason) for o in outcomes if o.reason)
+        for reason, n in lost.most_common():
+            _say(f"{n:,} links without an image: {reason}")
+        failed = bool(lost or listed.rejects)
+    new = store.add(found.candidates)
+    _say(f"{new:,} new questions about {len(found.candidates):,} images")
+    if found.unmatched:
+        _say(f"{len(found.unmatched):,} images that no keyword speaks of are left out")
+    for name, cause in found.unreadable[:_SHOWN]:
+        _say(f"{name}: {cause}")
+    return failed or bool(found.unreadable)
+
+
+def _serve(store: ReviewStore, port: int, *, browser: bool) -> None:
+    """Serve the review page until Ctrl-C."""
+    import webbrowser
+
+    from evoca.data.collect import ReviewServer
+
+    with ReviewServer(store, port) as server:
+        _say(f"review at {server.url} and stop with Ctrl-C")
+        if browser:
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+        _say("")
+
+
+def _print_collected(result: Exported, out: Path) -> None:
+    print(f"{result.annotators:>9,} reviewers")
+    for label, n in sorted(result.labels.items()):
+        print(f"{n:>9,} {label}")
+    print(f"{result.tied:>9,} tied")
+    print(f"{result.rejected:>9,} without an accepted emotion")
+    _say(f"wrote {out / 'manifest.csv'}, votes.csv and verdicts.csv")
 
 
 def _write_groups(out: Path, report: DuplicateReport) -> None:
