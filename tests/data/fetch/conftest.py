@@ -77,6 +77,7 @@ class Request:
     conditional: bool
     status: int = 0
     sent: int = 0
+    at: float = field(default_factory=time.monotonic)
 
 
 class Site:

@@ -53,7 +53,7 @@ def test_download_fills_a_manifest_and_a_table_of_rejects(links, site, tmp_path)
     figures = json.loads(result.stdout)
     assert (figures["done"], figures["dead"], figures["bad_rows"]) == (2, 1, 1)
     assert figures["reasons"] == {"gone": 1}
-    assert "links.csv: line 5: " in result.stderr
+    assert "links.csv: row 5: " in result.stderr
     manifest = rows_of(out / "manifest.csv")
     assert [(row["votes_awe"], row["note"]) for row in manifest] == [("3", "first"), ("0", "")]
     assert all((out / row["image"]).is_file() for row in manifest)
@@ -77,7 +77,7 @@ def test_strict_stops_at_the_first_bad_row(links, site, tmp_path):
     result = run("download", links, "--out", tmp_path / "out", "--strict", *ALLOW)
     assert result.exit_code == 1
     assert result.stderr.startswith("evoca: ")
-    assert "line 5" in result.stderr
+    assert "row 5" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not site.log
 

@@ -32,9 +32,9 @@ from evoca.images import ImageLimits
 
 QUICK = DownloadSettings(
     backoff=Backoff(first=0.01, longest=0.02, patience=5),
-    connect_timeout=2,
-    read_timeout=0.3,
-    deadline=2,
+    connect_timeout=5,
+    read_timeout=5,
+    deadline=20,
     attempts=2,
     addresses=AddressPolicy.of(["127.0.0.1"]),
 )
@@ -185,7 +185,9 @@ def test_failures_are_recorded_with_their_reason(name, site, encoded, acts, tmp_
     make_acts, reason, status, requests = FAILURES[name]
     url = site.add("/x", encoded(1), *make_acts(acts))
 
-    outcome = one(tmp_path, url, limits=ImageLimits(max_bytes=200_000), deadline=0.6)
+    # Only what is about time is given little of it, so that a busy machine fails nothing.
+    hurry = {"read_timeout": 0.3, "deadline": 0.6} if reason is Reason.TIMEOUT else {}
+    outcome = one(tmp_path, url, limits=ImageLimits(max_bytes=200_000), **hurry)
 
     assert (outcome.reason, outcome.status) == (reason, status), outcome.detail
     assert outcome.detail
@@ -324,11 +326,10 @@ def test_refresh_asks_whether_files_have_changed(site, encoded, acts, tmp_path):
 def test_retry_after_rests_the_whole_host(site, encoded, acts, tmp_path):
     urls = [site.add(f"/{n}", encoded(n)) for n in range(4)]
     site.pages["/0"].acts = [acts.status(429, Retry_After="1")]
-    start = time.monotonic()
     outcomes = fetch(tmp_path, *urls, per_host=1)
     assert {o.status for o in outcomes} == {Status.DONE}
-    assert 0.9 < time.monotonic() - start < 3
     assert len(site.log) == 5
+    assert site.log[1].at - site.log[0].at > 0.9
 
 
 def test_no_more_at_once_at_one_host_than_allowed(site, encoded, acts, tmp_path):

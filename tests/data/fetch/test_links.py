@@ -54,7 +54,7 @@ def test_a_plain_list(tmp_path):
     path.write_text("# FI\n\nhttp://h/1.jpg\nnonsense\n  http://h/2.jpg\nhttp://h/1.jpg\n")
     result = read_links(path)
     assert [link.url[-5:] for link in result.links] == ["1.jpg", "2.jpg", "1.jpg"]
-    assert [(r.line, r.text) for r in result.rejects] == [(4, "nonsense")]
+    assert [(r.row, r.text) for r in result.rejects] == [(4, "nonsense")]
 
 
 @pytest.mark.parametrize("separator", [",", "\t"])
@@ -78,7 +78,7 @@ def test_a_table(separator, tmp_path):
         Link("http://h/2"),
         Link("http://h/7"),
     ]
-    assert [r.line for r in result.rejects] == [4, 5, 6, 7, 9]
+    assert [r.row for r in result.rejects] == [4, 5, 6, 7, 9]
     assert "leave the folder" in result.rejects[0].cause
     assert result.rows[1] == {"image": "", "url": "http://h/2", "votes_awe": "2"}
 

@@ -8,13 +8,17 @@ import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import httpx2
 
 from evoca.errors import DataError
 from evoca.images import printable_name
 
-__all__ = ["Link", "LinkList", "Rejected", "checked_url", "file_name", "read_links"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["Link", "LinkList", "Rejected", "checked_url", "file_name", "links_of", "read_links"]
 
 _MAX_URL = 4096
 # How a file of each kind begins: which suffix tells the truth about it.
@@ -51,12 +55,12 @@ class Rejected:
     """A row that cannot be used.
 
     Attributes:
-        line: its number in the file, from 1.
+        row: its number in the file, from 1, the header included.
         text: what stands there.
         cause: what is wrong.
     """
 
-    line: int
+    row: int
     text: str
     cause: str
 
@@ -123,19 +127,15 @@ def read_links(path: Path) -> LinkList:
         raise DataError(f"{source}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text: save it as UTF-8") from error
-    result = LinkList(source=source)
-    if path.suffix.lower() in {".csv", ".tsv"}:
-        _read_table(text, result)
-    else:
-        _read_lines(text, result)
-    return result
+    is_table = path.suffix.lower() in {".csv", ".tsv"}
+    return _read_table(text, source) if is_table else _read_lines(text, source)
 
 
 def file_name(url: str, data: bytes) -> str:
     """Choose a file name that is readable, safe everywhere, and the link's own.
 
     >>> file_name("http://farm1.example/12/345_ab.php?x=1", b"GIF89a...")
-    '345_ab-9a34c9edc0.gif'
+    '345_ab-fa880fb2ea.gif'
     """
     stem = PurePosixPath(httpx2.URL(url).path).stem
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-")[:60] or "image"
@@ -150,41 +150,53 @@ def _suffix(data: bytes) -> str:
     return ".img"
 
 
-def _read_lines(text: str, result: LinkList) -> None:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            _add(result, {"url": line}, number, {})
+def links_of(
+    rows: Iterable[Mapping[str, str]], columns: Sequence[str], source: str, *, first_row: int = 2
+) -> LinkList:
+    """Check the rows of a table, such as a manifest's.
+
+    Args:
+        rows: with the column ``url``, and ``image`` where they name the file wanted.
+        columns: all column names, in order.
+        source: printable name of the table.
+        first_row: number of the first row; 2 where a header stands above it.
+    """
+    result = LinkList(columns=list(columns), source=source)
+    taken: dict[str, str] = {}
+    for number, row in enumerate(rows, start=first_row):
+        try:
+            url = checked_url(row["url"])
+            name = _checked_name(row.get("image", ""))
+            if name and taken.setdefault(name, url) != url:
+                raise DataError(f"the file name {name} is another link's already")
+        except DataError as error:
+            result.rejects.append(Rejected(number, row["url"].strip(), str(error)))
+            continue
+        result.rows.append({**row, "url": url})
+        result.links.append(Link(url, name))
+    return result
 
 
-def _read_table(text: str, result: LinkList) -> None:
+def _read_lines(text: str, source: str) -> LinkList:
+    lines = ["" if line.lstrip().startswith("#") else line.strip() for line in text.splitlines()]
+    result = links_of(({"url": line} for line in lines), ["url"], source, first_row=1)
+    result.rejects[:] = [item for item in result.rejects if item.text]
+    return result
+
+
+def _read_table(text: str, source: str) -> LinkList:
     header = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
     columns = [name.strip() for name in reader.fieldnames or []]
     if "url" not in columns:
-        raise DataError(f"{result.source}: no column url; it has {', '.join(columns) or 'nothing'}")
+        raise DataError(f"{source}: no column url; it has {', '.join(columns) or 'nothing'}")
     reader.fieldnames = columns
-    result.columns[:] = columns
-    taken: dict[str, str] = {}
+    # Cells beyond the header stand under None; cells that are missing are None.
+    rows = ({column: row[column] or "" for column in columns} for row in reader)
     try:
-        for row in reader:
-            # Cells beyond the header stand under None, missing ones are None.
-            cells = {column: row[column] or "" for column in columns}
-            _add(result, cells, reader.line_num, taken)
+        return links_of(rows, columns, source)
     except csv.Error as error:
-        raise DataError(f"{result.source}: line {reader.line_num}: {error}") from error
-
-
-def _add(result: LinkList, row: dict[str, str], line: int, taken: dict[str, str]) -> None:
-    try:
-        url = checked_url(row["url"])
-        name = _checked_name(row.get("image", ""))
-        if name and taken.setdefault(name, url) != url:
-            raise DataError(f"the file name {name} is another link's already")
-    except DataError as error:
-        result.rejects.append(Rejected(line, row["url"].strip(), str(error)))
-        return
-    result.rows.append({**row, "url": url})
-    result.links.append(Link(url, name))
+        raise DataError(f"{source}: line {reader.line_num}: {error}") from error
 
 
 def _checked_name(name: str) -> str:

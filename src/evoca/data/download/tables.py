@@ -63,7 +63,7 @@ def write_tables(folder: Path, links: LinkList, outcomes: Sequence[Outcome]) -> 
     write_table(folder / "manifest.csv", columns, filled_rows(links.rows, outcomes))
     rejects = [
         {
-            "row": str(item.line),
+            "row": str(item.row),
             "url": item.text,
             "status": "rejected",
             "reason": "bad row",
