@@ -507,7 +507,7 @@ def test_killed_again_and_again_it_still_ends(site, encoded, acts, tmp_path):
         time.sleep(pause)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    for path in (tmp_path / "images").iterdir():
+    for path in tmp_path.glob("images/*"):
         assert path.read_bytes() in [encoded(n) for n in range(count)], "a file is whole"
 
     outcomes = fetch(tmp_path, *urls)

@@ -49,6 +49,15 @@ def test_what_is_no_address_is_refused(text):
         checked_url(text)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["../x.jpg", "a/../../x.jpg", "/x.jpg", "..", ".partial/x", "a\\b.jpg", "C:x.jpg", "a\0"],
+)
+def test_a_name_that_leaves_the_folder_or_hides_is_refused(name):
+    with pytest.raises(DataError, match="leave the folder or hide"):
+        Link("http://h/x", name)
+
+
 def test_a_plain_list(tmp_path):
     path = tmp_path / "links.txt"
     path.write_text("# FI\n\nhttp://h/1.jpg\nnonsense\n  http://h/2.jpg\nhttp://h/1.jpg\n")

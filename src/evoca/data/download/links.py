@@ -39,15 +39,23 @@ _SIGNATURES: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Link:
-    """A link to fetch.
+    """A link to fetch, checked when it is made.
 
     Attributes:
-        url: as :func:`checked_url` gives it.
-        name: relative path wanted for the file, with ``/``; empty to choose one.
+        url: brought to the form of :func:`checked_url`.
+        name: relative path wanted for the file, with ``/``; empty to choose one, also
+            where it is itself an address.
+
+    Raises:
+        DataError: the address or the name cannot be used.
     """
 
     url: str
     name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", checked_url(self.url))
+        object.__setattr__(self, "name", _checked_name(self.name))
 
 
 @dataclass(frozen=True)
@@ -165,15 +173,14 @@ def links_of(
     taken: dict[str, str] = {}
     for number, row in enumerate(rows, start=first_row):
         try:
-            url = checked_url(row["url"])
-            name = _checked_name(row.get("image", ""))
-            if name and taken.setdefault(name, url) != url:
-                raise DataError(f"the file name {name} is another link's already")
+            link = Link(row["url"], row.get("image", ""))
+            if link.name and taken.setdefault(link.name, link.url) != link.url:
+                raise DataError(f"the file name {link.name} is another link's already")
         except DataError as error:
             result.rejects.append(Rejected(number, row["url"].strip(), str(error)))
             continue
-        result.rows.append({**row, "url": url})
-        result.links.append(Link(url, name))
+        result.rows.append({**row, "url": link.url})
+        result.links.append(link)
     return result
 
 
@@ -200,7 +207,6 @@ def _read_table(text: str, source: str) -> LinkList:
 
 
 def _checked_name(name: str) -> str:
-    """Accept a relative path below the folder; a name that is itself a link is none."""
     name = name.strip()
     if not name or "://" in name:
         return ""
