@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.data.csv_rows import csv_batches, raise_bad_row
 from evoca.data.duck import connect, duck_errors, sql_file
 from evoca.data.schema import TABLE_SUFFIXES
 from evoca.errors import DataError
 from evoca.images import printable_name
 
-__all__ = ["DISTRIBUTION_TOLERANCE", "Columns", "numbers", "read_columns", "texts"]
-
-DISTRIBUTION_TOLERANCE = 0.01
-"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
+__all__ = ["Columns", "numbers", "read_columns", "texts"]
 
 
 @dataclass(frozen=True)
@@ -111,43 +108,12 @@ def _not_a_number(columns: Columns, index: int, name: str, where: str) -> DataEr
 
 
 def _read_csv(path: Path, where: str) -> Columns:
-    records: list[list[str]] = []
-    rows: list[int] = []
-    row = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            _check_header(header, where)
-            for row, record in enumerate(reader, start=2):
-                if record:
-                    _check_width(record, header, row, where)
-                    records.append(record)
-                    rows.append(row)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 text at byte {error.start}") from error
-    except csv.Error as error:
-        raise DataError(f"{where}: after row {row}: not valid CSV: {error}") from error
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror}") from error
-    cells = zip(*records, strict=True) if records else [()] * len(header)
+    batches = list(csv_batches(path, raise_bad_row(where)))
     values = {
-        name: np.array(column, dtype=object) for name, column in zip(header, cells, strict=True)
+        name: np.concatenate([batch.values[name] for batch in batches])
+        for name in batches[0].values
     }
-    return Columns(values, np.array(rows, dtype=np.int64))
-
-
-def _check_width(record: list[str], header: list[str], row: int, where: str) -> None:
-    if len(record) != len(header):
-        raise DataError(f"{where}: row {row}: {len(record)} cells, the header has {len(header)}")
-
-
-def _check_header(header: list[str], where: str) -> None:
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if not header:
-        raise DataError(f"{where}: the file is empty; its first row must name the columns")
-    if repeated:
-        raise DataError(f"{where}: the header names {', '.join(repeated)} more than once")
+    return Columns(values, np.concatenate([batch.rows for batch in batches]))
 
 
 def _read_parquet(path: Path) -> Columns:

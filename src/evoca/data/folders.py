@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import find_images, printable_name
 
 __all__ = ["ClassFile", "scan_class_folders"]
 
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+_SPLIT_FOLDERS = {**{name: name for name in SPLITS}, **SPLIT_ALIASES}
 
 
 @dataclass(frozen=True)

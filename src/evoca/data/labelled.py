@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.columns import (
-    DISTRIBUTION_TOLERANCE,
     Columns,
     numbers,
     read_columns,
@@ -21,13 +20,14 @@ from evoca.data.columns import (
 from evoca.data.folders import scan_class_folders
 from evoca.data.schema import (
     DISAGREE,
+    DISTRIBUTION_TOLERANCE,
     PROBABILITY,
     SPLITS,
     VOTES,
-    check_emotion_columns,
+    check_columns,
     emotion_columns,
 )
-from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, TAXONOMIES, labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -199,7 +199,7 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     _refuse(names == "", columns, where, "no image in this row")
     taxonomy = _one_taxonomy(columns, where, taxonomy or DEFAULT_TAXONOMY)
     labels = labels_of(taxonomy)
-    check_emotion_columns(columns.values, labels, where)
+    check_columns(columns.values, labels, where)
     distribution = _distribution(columns, labels, where)
     groups, has_groups = _groups(columns, where)
     root = path.parent
@@ -221,6 +221,8 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
 
 def _one_taxonomy(columns: Columns, where: str, default: str) -> str:
     cells = texts(columns, "taxonomy", where)
+    unknown = ~np.isin(cells.astype(np.str_), (*TAXONOMIES, ""))
+    _refuse(unknown, columns, where, f"unknown taxonomy {{!r}}; use {', '.join(TAXONOMIES)}", cells)
     found = sorted({str(name) or default for name in np.unique(cells.astype(np.str_))})
     if len(found) > 1:
         raise DataError(
@@ -237,7 +239,7 @@ def _truth(
 ) -> NDArray[np.int64]:
     if "emotion" not in columns:
         return _unique_maximum(distribution, len(columns["image"]))
-    cells = texts(columns, "emotion", where)
+    cells = _lower(texts(columns, "emotion", where))
     known, codes = np.unique(cells.astype(np.str_), return_inverse=True)
     index = {label: i for i, label in enumerate(labels)} | {"": -1}
     truth = np.array([index.get(label, -2) for label in known.tolist()], dtype=np.int64)[codes]
@@ -305,7 +307,7 @@ def _groups(columns: Columns, where: str) -> tuple[NDArray[np.int64], bool]:
 
 
 def _split(columns: Columns, where: str) -> NDArray[np.str_]:
-    cells = texts(columns, "split", where)
+    cells = _lower(texts(columns, "split", where))
     allowed = np.isin(cells.astype(np.str_), (*SPLITS, ""))
     _refuse(
         ~allowed,
@@ -321,6 +323,10 @@ def _affect(columns: Columns, where: str) -> NDArray[np.float64] | None:
     if "valence" not in columns and "arousal" not in columns:
         return None
     return np.stack([numbers(columns, name, where) for name in ("valence", "arousal")], axis=1)
+
+
+def _lower(cells: NDArray[np.object_]) -> NDArray[np.object_]:
+    return np.fromiter((cell.lower() for cell in cells), dtype=object, count=len(cells))
 
 
 def _refuse(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from evoca.errors import DataError
@@ -12,11 +14,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AFFECT_COLUMNS",
     "DISAGREE",
+    "DISTRIBUTION_TOLERANCE",
     "PROBABILITY",
     "SPLITS",
+    "SPLIT_ALIASES",
     "TABLE_SUFFIXES",
     "VOTES",
-    "check_emotion_columns",
+    "check_columns",
     "column_order",
     "emotion_columns",
 ]
@@ -44,6 +48,20 @@ AFFECT_COLUMNS: tuple[str, ...] = (
 TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".parquet"})
 """File name endings, in lower case, that a manifest may have."""
 
+DISTRIBUTION_TOLERANCE = 0.01
+"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
+
+SPLIT_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "training": "train",
+        "valid": "val",
+        "validation": "val",
+        "dev": "val",
+        "testing": "test",
+    }
+)
+"""Names that data sets use for the three splits."""
+
 _PREFIXES = (VOTES, DISAGREE, PROBABILITY)
 _HEAD = ("image", "emotion")
 _TAIL = (*AFFECT_COLUMNS, "split", "group", "source", "url", "taxonomy", "sha256")
@@ -65,30 +83,34 @@ def column_order(columns: Iterable[str], labels: Iterable[str]) -> tuple[str, ..
     >>> column_order(["photographer", "split", "votes_awe", "image"], ["awe"])
     ('image', 'votes_awe', 'split', 'photographer')
     """
-    labels = tuple(labels)
-    known = (
-        *_HEAD,
-        *(column for prefix in _PREFIXES for column in emotion_columns(prefix, labels)),
-        *_TAIL,
-        *_SIZE,
-    )
+    known = _known(tuple(labels))
     rank = {column: position for position, column in enumerate(known)}
     return tuple(sorted(columns, key=lambda column: rank.get(column, len(rank))))
 
 
-def check_emotion_columns(columns: Iterable[str], labels: Iterable[str], where: str) -> None:
-    """Refuse vote columns for something that is not a label of the taxonomy.
+def check_columns(columns: Iterable[str], labels: Iterable[str], where: str) -> None:
+    """Refuse columns that are nearly the manifest's, and would be overlooked.
 
     Raises:
-        DataError: such as for ``votes_joy`` among Mikels' eight. Columns that merely
-            start with ``p_`` pass: a distribution that lacks a label does not sum to 1.
+        DataError: a known column in other case, or votes for something that is not a
+            label of the taxonomy, such as ``votes_joy`` among Mikels' eight. Columns that
+            merely start with ``p_`` pass: a distribution that lacks a label does not sum
+            to 1.
     """
-    labels = frozenset(labels)
+    labels = tuple(labels)
+    known = frozenset(_known(labels))
     for column in columns:
+        if column not in known and column.lower() in known:
+            raise DataError(f"{where}: column {column}: call it {column.lower()}")
         for prefix in (VOTES, DISAGREE):
             label = column.removeprefix(prefix)
             if label != column and label not in labels:
                 raise DataError(
                     f"{where}: column {column}: unknown emotion {label!r}; "
-                    f"the taxonomy has {', '.join(sorted(labels))}"
+                    f"the taxonomy has {', '.join(labels)}"
                 )
+
+
+def _known(labels: tuple[str, ...]) -> tuple[str, ...]:
+    by_emotion = (column for prefix in _PREFIXES for column in emotion_columns(prefix, labels))
+    return (*_HEAD, *by_emotion, *_TAIL, *_SIZE)

@@ -61,12 +61,14 @@ class TaxonomyMapping:
         target: name of the taxonomy mapped to.
         table: every label of ``source`` to a label of ``target``, or ``None``: dropped.
         basis: on what the table rests.
+        variant: name of a table beside the usual one; empty for that.
     """
 
     source: str
     target: str
     table: Mapping[str, str | None]
     basis: str
+    variant: str = ""
     dropped: tuple[str, ...] = field(init=False)
     """The labels of ``source`` that have no counterpart."""
 
@@ -97,6 +99,18 @@ _MAPPINGS: tuple[TaxonomyMapping, ...] = (
         "mikels8",
         _SHARED_NEGATIVE | {"joy": None, "surprise": None, "neutral": None},
         "shared names; joy could be any of the four positive emotions",
+    ),
+    *(
+        TaxonomyMapping(
+            source,
+            "mikels8",
+            dict.fromkeys(TAXONOMIES[source])
+            | {name: name for name in _SHARED_NEGATIVE}
+            | {"surprise": "awe"},
+            "a guess at how Rapolu et al. (2023) count 330 images of awe in EmotionROI",
+            variant="surprise-as-awe",
+        )
+        for source in ("ekman6", "ekman7")
     ),
     TaxonomyMapping(
         "ekman7",
@@ -181,8 +195,13 @@ def mappings() -> tuple[TaxonomyMapping, ...]:
     return _MAPPINGS
 
 
-def mapping(source: str, target: str) -> TaxonomyMapping:
+def mapping(source: str, target: str, variant: str = "") -> TaxonomyMapping:
     """Return the table from one taxonomy to another.
+
+    Args:
+        source: name of the taxonomy mapped from.
+        target: name of the taxonomy mapped to.
+        variant: a table beside the usual one, such as ``surprise-as-awe``.
 
     >>> mapping("ekman6", "mikels8").dropped
     ('joy', 'surprise')
@@ -193,7 +212,14 @@ def mapping(source: str, target: str) -> TaxonomyMapping:
     labels_of(source)
     labels_of(target)
     for known in _MAPPINGS:
-        if (known.source, known.target) == (source, target):
+        if (known.source, known.target, known.variant) == (source, target, variant):
             return known
-    targets = ", ".join(m.target for m in _MAPPINGS if m.source == source) or "nothing"
-    raise DataError(f"no mapping from {source} to {target}; {source} maps to {targets}")
+    targets = ", ".join(
+        f"{m.target} ({m.variant})" if m.variant else m.target
+        for m in _MAPPINGS
+        if m.source == source
+    )
+    wanted = f"{target} ({variant})" if variant else target
+    raise DataError(
+        f"no mapping from {source} to {wanted}; {source} maps to {targets or 'nothing'}"
+    )

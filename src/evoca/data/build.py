@@ -1,0 +1,177 @@
+"""Build a manifest from a data set as it is distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.csv_rows import BATCH_ROWS, CsvBatch
+from evoca.data.duck import connect
+from evoca.data.locate import Locator
+from evoca.data.manifest import Manifest, manifest_of
+from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
+from evoca.data.rejects import write_rejects
+from evoca.data.remap import remap
+from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
+from evoca.data.table import TableBuilder
+from evoca.data.votes import apply_rule, distribution
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["Built", "build"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made.
+
+    Attributes:
+        manifest: as written.
+        dropped: label to the rows that lost it in a mapping to another taxonomy.
+        rejects_file: where the refused rows are listed; ``None`` without any.
+    """
+
+    manifest: Manifest
+    dropped: Mapping[str, int]
+    rejects_file: Path | None
+
+
+def build(
+    reader: str,
+    source: Path,
+    out: Path,
+    *,
+    options: ReadOptions | None = None,
+    map_to: str | None = None,
+    variant: str = "",
+    strict: bool = False,
+) -> Built:
+    """Read a data set and write its manifest.
+
+    Raw votes are kept. ``emotion`` is what the source says; a source of votes alone gets
+    the rule ``plurality``, and ``p_<emotion>`` where votes are not agrees and disagrees.
+
+    Args:
+        reader: name of a reader.
+        source: file or folder as distributed; its images must lie inside its folder.
+        out: the manifest, ``.parquet`` or ``.csv``.
+        options: what the reader needs telling. Images that lie inside other files go to
+            ``<out without suffix>_images`` where it does not say.
+        map_to: bring the labels to this taxonomy.
+        variant: which mapping, where there are several.
+        strict: stop at the first bad row; else list the bad ones beside the manifest.
+
+    Raises:
+        DataError: no such reader or source, a source of another layout, nothing usable
+            in it, or a bad row while strict.
+        MissingExtraError: DuckDB is not installed.
+    """
+    chosen = get_reader(reader)
+    if not source.exists():
+        raise DataError(f"{printable_name(source)}: no such file or folder")
+    options = _options(chosen, options or ReadOptions(), out)
+    taxonomy = options.taxonomy or chosen.taxonomy
+    builder = TableBuilder(connect(), taxonomy, strict=strict)
+    root = source if source.is_dir() else source.parent
+    locator = Locator(root, out.parent, files_required=chosen.files_required, also=options.images)
+    for batch in _batches(chosen.read(source, options)):
+        _add(builder, batch, chosen.name, locator)
+    manifest = _labelled(manifest_of(builder, out.parent, printable_name(source)))
+    dropped: Mapping[str, int] = {}
+    if map_to is not None and map_to != manifest.taxonomy:
+        remapped = remap(manifest, map_to, variant)
+        manifest, dropped = remapped.manifest, remapped.dropped
+    manifest.write(out)
+    return Built(manifest, dropped, write_rejects(manifest.rejects, out))
+
+
+def _options(reader: Reader, options: ReadOptions, out: Path) -> ReadOptions:
+    given = {name for name in ("columns", "labels", "images", "taxonomy") if getattr(options, name)}
+    if given - reader.accepts:
+        unused = ", ".join(sorted(given - reader.accepts))
+        raise DataError(f"the reader {reader.name} knows its layout and takes no {unused}")
+    if "images" in reader.accepts and options.images is None:
+        return replace(options, images=out.with_name(out.stem + "_images"))
+    return options
+
+
+@dataclass(frozen=True)
+class _Batch:
+    file: str
+    values: dict[str, NDArray[np.object_]]
+    rows: NDArray[np.int64]
+    causes: list[str | None]
+
+
+def _batches(rows: Iterable[Row | TableBatch]) -> Iterator[_Batch]:
+    """Gather rows of one file into columns; hand whole tables on."""
+    gathered: list[Row] = []
+    for row in rows:
+        if isinstance(row, TableBatch):
+            batch: CsvBatch = row.batch
+            yield _Batch(row.file, dict(batch.values), batch.rows, [None] * len(batch.rows))
+            continue
+        if gathered and (row.file != gathered[0].file or len(gathered) == BATCH_ROWS):
+            yield _columns(gathered)
+            gathered = []
+        gathered.append(row)
+    if gathered:
+        yield _columns(gathered)
+
+
+def _columns(rows: list[Row]) -> _Batch:
+    names = dict.fromkeys(name for row in rows for name in row.cells)
+    values = {
+        name: np.array([_text(row.cells.get(name)) for row in rows], dtype=object)
+        for name in names
+        if name == "image" or any(row.cells.get(name) not in {None, ""} for row in rows)
+    }
+    numbers = np.array([row.row for row in rows], dtype=np.int64)
+    return _Batch(rows[0].file, values, numbers, [row.cause or None for row in rows])
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) -> None:
+    n = len(batch.rows)
+    values: dict[str, NDArray[Any]] = dict(batch.values)
+    names = [str(name or "").strip() for name in values["image"].tolist()]
+    linked = [bool(url) for url in values["url"].tolist()] if "url" in values else [False] * n
+    names, causes = locator(names, linked)
+    values["image"] = np.array(names, dtype=object)
+    constants = {"source": reader, "taxonomy": builder.taxonomy}
+    stated = [first or second for first, second in zip(batch.causes, causes, strict=True)]
+    refused = np.array(stated, dtype=object) if any(stated) else None
+    builder.add(values, batch.rows, batch.file, causes=refused, constants=constants)
+
+
+def _labelled(manifest: Manifest) -> Manifest:
+    """Add what follows from the votes where the source does not say it itself."""
+    votes = manifest.counts(VOTES)
+    values: dict[str, NDArray[Any]] = {}
+    labels = np.array([*manifest.labels, ""], dtype=object)
+    shares = emotion_columns(PROBABILITY, manifest.labels)
+    stated = any(column in manifest for column in shares)
+    if votes is not None:
+        if "emotion" not in manifest:
+            values["emotion"] = labels[apply_rule("plurality", votes).truth]
+        if not stated and manifest.counts(DISAGREE) is None:
+            values |= dict(zip(shares, distribution(votes).T, strict=True))
+    elif stated and "emotion" not in manifest:
+        values["emotion"] = labels[_most_likely(manifest, shares)]
+    return manifest.with_columns(values) if values else manifest
+
+
+def _most_likely(manifest: Manifest, shares: tuple[str, ...]) -> NDArray[np.int64]:
+    """The unique maximum of a stated distribution, -1 where it ties."""
+    table = np.nan_to_num(np.stack([manifest.numbers(column) for column in shares], axis=1))
+    top = table.max(axis=1, keepdims=True)
+    unique = (np.abs(table - top) < 1e-6).sum(axis=1) == 1
+    return np.where(unique & (top[:, 0] > 0), table.argmax(axis=1), -1)

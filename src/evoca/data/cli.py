@@ -1,0 +1,347 @@
+"""``evoca data build``, ``stats``, ``check``, ``split`` and ``votes``: parse, call, print.
+
+Each command imports what it needs itself, so that help stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from evoca.data.manifest import Manifest
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Labelled images: build, look at, check and divide manifests.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_INTERRUPTED = 130
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+_Data = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="A manifest, or a folder of class folders.")
+]
+_Format = Annotated[Output, typer.Option("--format", help="What to print.")]
+_Taxonomy = Annotated[
+    str | None,
+    typer.Option(help="The labels, where the data do not say; mikels8 if omitted."),
+]
+_Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")]
+
+
+def _finish(call: Callable[[], int]) -> None:
+    """Run a command; a failure is one line on standard error and a status."""
+    from evoca.errors import EvocaError
+    from evoca.terminal import clean
+
+    try:
+        status = call()
+        sys.stdout.flush()
+    except EvocaError as error:
+        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("evoca: interrupted", file=sys.stderr)
+        status = _INTERRUPTED
+    raise typer.Exit(status)
+
+
+def _say(text: str) -> None:
+    from evoca.terminal import clean
+
+    print(clean(text), file=sys.stderr)
+
+
+def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
+    found = {}
+    for value in values or []:
+        name, equals, other = value.partition("=")
+        if not (name and equals and other):
+            raise typer.BadParameter(f"{value!r} is not NAME=VALUE", param_hint=option)
+        found[name.strip()] = other.strip()
+    return found
+
+
+def _reader_name(value: str) -> str:
+    from evoca.data.readers import reader_names
+
+    if value not in reader_names():
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(reader_names())}")
+    return value
+
+
+@app.command()
+def build(
+    reader: Annotated[
+        str,
+        typer.Argument(
+            metavar="READER",
+            callback=_reader_name,
+            help="fi, emoset, artphoto, abstract, emotionroi, emotion6, flickr_ldl, twitter_ldl, "
+            "oasis, twitter1, twitter2, webemo, folder, csv, hf or webdataset.",
+        ),
+    ],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="The set as it is distributed.")],
+    out: _Out,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="Name a column (csv, hf); repeatable."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="THEIRS=OURS", help="Name a label (csv, hf, webdataset); repeatable."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where images inside other files go (hf, webdataset)."),
+    ] = None,
+    taxonomy: Annotated[
+        str | None,
+        typer.Option(help="The source's labels (folder, csv, hf, webdataset); mikels8 if omitted."),
+    ] = None,
+    map_to: Annotated[str | None, typer.Option(help="Bring the labels to this taxonomy.")] = None,
+    variant: Annotated[str, typer.Option(help="Which mapping, where there are several.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
+) -> None:
+    """Build a manifest from a data set as it is distributed.
+
+    Bad rows are listed in FILE.rejects.csv beside the manifest; --strict stops at the first.
+    """
+    columns, labels = _pairs(column, "--column"), _pairs(label, "--label")
+
+    def call() -> int:
+        from evoca.data.build import build as run
+        from evoca.data.readers import ReadOptions
+
+        options = ReadOptions(columns, labels, images, taxonomy or "")
+        built = run(
+            reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
+        )
+        print(f"{out}: {len(built.manifest):,} images")
+        unlabelled = int((built.manifest.label_codes() < 0).sum())
+        if unlabelled:
+            print(f"{unlabelled:,} of them have no single label")
+        for name, n in built.dropped.items():
+            print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
+        return _report_rejects(built.manifest, built.rejects_file)
+
+    _finish(call)
+
+
+def _report_rejects(manifest: Manifest, listed: Path | None) -> int:
+    rejects = manifest.rejects
+    for reject in rejects[:3]:
+        _say(f"evoca: {reject}")
+    if len(rejects) > 3:
+        _say(f"evoca: and {len(rejects) - 3:,} more")
+    if rejects and listed is not None:
+        _say(f"evoca: {len(rejects):,} rows refused, listed in {listed}")
+    return int(bool(rejects))
+
+
+@app.command()
+def stats(
+    data: _Data,
+    output: _Format = Output.TABLE,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw example images: a .html or a .png to write."),
+    ] = None,
+    per_label: Annotated[int, typer.Option(min=1, help="Images a label on it.")] = 12,
+    show_negative: Annotated[
+        bool, typer.Option("--show-negative", help="Do not blur negative emotions on it.")
+    ] = False,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Read the sizes from the images where not given.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the choice of examples.")] = 0,
+    taxonomy: _Taxonomy = None,
+) -> None:
+    """Print counts, imbalance, agreement of viewers, entropy and sizes."""
+
+    def call() -> int:
+        from evoca.data.contact_sheet import contact_sheet as draw
+        from evoca.data.manifest import read_manifest
+        from evoca.data.stats import measure_sizes
+        from evoca.data.stats import stats as measure
+
+        manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
+        found = measure(measure_sizes(manifest) if sizes else manifest)
+        if output is Output.JSON:
+            _print_json(found.to_dict())
+        else:
+            from evoca.data.printing import print_stats
+
+            print_stats(found)
+        if contact_sheet is not None:
+            draw(
+                manifest,
+                contact_sheet,
+                per_label=per_label,
+                seed=seed,
+                show_negative=show_negative,
+            )
+            _say(f"wrote {contact_sheet}")
+        return _report_rejects(manifest, None)
+
+    _finish(call)
+
+
+@app.command()
+def check(
+    data: _Data,
+    output: _Format = Output.TABLE,
+    files: Annotated[bool, typer.Option("--files/--no-files", help="Look at the images.")] = True,
+    taxonomy: _Taxonomy = None,
+) -> None:
+    """Report leaks across splits, contradictions, bad rows and missing images.
+
+    The status is 1 where there is a problem.
+    """
+
+    def call() -> int:
+        from evoca.data.check import check as run
+        from evoca.data.manifest import read_manifest
+
+        report = run(read_manifest(data, taxonomy=taxonomy, strict=False), files=files)
+        if output is Output.JSON:
+            _print_json(report.to_dict())
+        else:
+            from evoca.data.printing import print_check
+
+            print_check(report)
+        return int(not report.ok)
+
+    _finish(call)
+
+
+@app.command()
+def split(
+    data: _Data,
+    out: _Out,
+    ratio: Annotated[
+        str, typer.Option(help="train/val/test or train/test in percent.")
+    ] = "80/10/10",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Number folds in the column fold instead.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Number folds so often.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random order.")] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Do not keep a split that is there.")
+    ] = False,
+    taxonomy: _Taxonomy = None,
+) -> None:
+    """Divide images into train, val and test, or into folds.
+
+    Labels keep their shares, a duplicate group stays together, and a split that the data
+    set was published with is kept.
+    """
+
+    def call() -> int:
+        from evoca.data.divide import add_folds, add_splits
+        from evoca.data.manifest import read_manifest
+        from evoca.data.printing import print_counts
+        from evoca.data.stats import stats as measure
+
+        manifest = read_manifest(data, taxonomy=taxonomy)
+        if "group" not in manifest:
+            _say(
+                "evoca: no column group: near-duplicates may cross splits; "
+                "find them with: evoca data duplicates"
+            )
+        if folds is not None:
+            add_folds(manifest, folds, repeats, seed=seed).write(out)
+            print(f"{out}: {folds} folds" + (f", {repeats} times" if repeats > 1 else ""))
+            return 0
+        divided = add_splits(manifest, ratio, seed=seed, replace=replace)
+        if divided.kept:
+            _say("evoca: the split that is there is kept; --replace makes a new one")
+        divided.manifest.write(out)
+        found = measure(divided.manifest)
+        print_counts(found.by_split)
+        return 0
+
+    _finish(call)
+
+
+@app.command()
+def votes(
+    data: _Data,
+    rule: Annotated[
+        str | None, typer.Option(help="Label by this rule: a name from the table, or see --votes.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the labels.")
+    ] = None,
+    keep_all: Annotated[
+        bool, typer.Option("--keep-all", help="Also write images that the rule leaves out.")
+    ] = False,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            "--votes", metavar="TABLE", help="Votes by annotator, for dawid-skene, crowdlab."
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Out-of-sample predictions p_<emotion>, for crowdlab."),
+    ] = None,
+    output: _Format = Output.TABLE,
+    taxonomy: _Taxonomy = None,
+) -> None:
+    """Print what each vote rule keeps, by emotion; label by one with --rule and --out.
+
+    Ties are reported and never broken; raw votes are always kept.
+    """
+    if (rule is None) != (out is None):
+        raise typer.BadParameter("--rule and --out go together")
+
+    def call() -> int:
+        from evoca.data.manifest import read_manifest
+        from evoca.data.relabel import label_by, rule_table
+
+        manifest = read_manifest(data, taxonomy=taxonomy)
+        if rule is None or out is None:
+            table = rule_table(manifest)
+            if output is Output.JSON:
+                _print_json({name: counts.to_dict() for name, counts in table.items()})
+            else:
+                from evoca.data.printing import print_rules
+
+                print_rules(table)
+            return 0
+        made = label_by(
+            manifest, rule, annotations=annotations, predictions=predictions, keep_all=keep_all
+        )
+        made.manifest.write(out)
+        print(f"{out}: {len(made.manifest):,} images, {made.counts.labelled:,} labelled by {rule}")
+        if made.counts.tied:
+            print(f"{made.counts.tied:,} tied: no label")
+        return 0
+
+    _finish(call)
+
+
+def _print_json(content: Mapping[str, object]) -> None:
+    import json
+
+    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))

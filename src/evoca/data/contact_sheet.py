@@ -1,0 +1,197 @@
+"""A page of example images a label, for a person to look at.
+
+Images are decoded and encoded anew, so neither place nor camera data gets through.
+Negative emotions are blurred until asked for: such sets hold injuries and worse.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from evoca.data.manifest import Manifest
+from evoca.data.taxonomies import TAXONOMIES, mapping
+from evoca.emotions import style_of
+from evoca.errors import DataError, ImageError
+from evoca.images import ImageLimits, decode, printable_name
+from evoca.images.sources import read_file
+
+__all__ = ["contact_sheet"]
+
+_SUFFIXES = (".html", ".png")
+_MARGIN = 8
+_HEADING = 28
+_BLUR_SHARE = 8  # the blur's radius is this part of a thumbnail's side
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One thumbnail; ``image`` is ``None`` where the file cannot be read."""
+
+    name: str
+    image: Image.Image | None
+    cause: str
+
+
+def contact_sheet(
+    manifest: Manifest,
+    out: Path,
+    *,
+    per_label: int = 12,
+    size: int = 160,
+    seed: int = 0,
+    show_negative: bool = False,
+) -> None:
+    """Draw random images of each label.
+
+    Args:
+        manifest: the images.
+        out: ``.html`` (a page in one file, where each blurred image can be uncovered) or
+            ``.png`` (where the blur is final).
+        per_label: images a label.
+        size: side of a thumbnail in pixels.
+        seed: of the choice.
+        show_negative: do not blur. Images without a label count as negative.
+
+    Raises:
+        DataError: another file type, or it cannot be written.
+    """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise DataError(f"{printable_name(out)}: a contact sheet's name ends in .html or .png")
+    sections = list(_sections(manifest, per_label, size, seed))
+    positive = _positive_labels(manifest)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix.lower() == ".html":
+            page = _page(manifest, sections, positive, size, show_negative=show_negative)
+            out.write_text(page, encoding="utf-8")
+        else:
+            covered = positive if not show_negative else {label for label, _, _ in sections}
+            _picture(sections, covered, per_label, size).save(out)
+    except OSError as error:
+        raise DataError(f"{printable_name(out)}: cannot be written: {error.strerror}") from error
+
+
+_Section = tuple[str, int, list[_Shown]]
+
+
+def _sections(manifest: Manifest, per_label: int, size: int, seed: int) -> Iterator[_Section]:
+    codes = manifest.label_codes()
+    names, paths = manifest.texts("image"), manifest.paths()
+    random = np.random.default_rng(seed)
+    for code, label in [*enumerate(manifest.labels), (-1, "no label")]:
+        rows = np.flatnonzero(codes == code)
+        if len(rows):
+            chosen = np.sort(random.permutation(rows)[:per_label])
+            yield label, len(rows), [_thumbnail(names[i], paths[i], size) for i in chosen]
+
+
+def _thumbnail(name: str, path: Path, size: int) -> _Shown:
+    limits = ImageLimits()
+    try:
+        image = decode(read_file(path, limits), min_size=(size, size), limits=limits).image
+    except ImageError as error:
+        return _Shown(printable_name(name), None, error.cause)
+    image.thumbnail((size, size))
+    # A new image from the pixels alone: Pillow carries comments and profiles along.
+    return _Shown(printable_name(name), Image.fromarray(np.array(image)), "")
+
+
+def _positive_labels(manifest: Manifest) -> set[str]:
+    """The labels that are known to be positive."""
+    found: set[str] = set()
+    for taxonomy, labels in TAXONOMIES.items():
+        if set(labels) <= set(manifest.labels):
+            if taxonomy == "polarity":
+                found.add("positive")
+            else:
+                table = mapping(taxonomy, "polarity").table
+                found |= {label for label, polarity in table.items() if polarity == "positive"}
+    return found
+
+
+_STYLE = """
+:root { color-scheme: light dark; --side: %dpx }
+body { font: 16px/1.4 system-ui, sans-serif; margin: 1.5rem }
+h2 { margin: 1.5rem 0 .5rem; border-left: .5rem solid; padding-left: .5rem }
+.row { display: flex; flex-wrap: wrap; gap: .5rem }
+.card { width: var(--side); font-size: .75rem; overflow-wrap: anywhere; position: relative }
+.card img { max-width: 100%%; display: block }
+.card input { position: absolute; z-index: 1; margin: .4rem }
+.card .view { overflow: hidden; display: block }
+.card input:not(:checked) ~ .view img { filter: blur(calc(var(--side) / 6)) }
+body:has(#all:checked) .card .view img { filter: none !important }
+body:has(#all:checked) .card input { visibility: hidden }
+.lost { display: grid; place-items: center; min-height: 4rem; border: 1px dashed; padding: .5rem }
+"""
+
+
+def _page(
+    manifest: Manifest,
+    sections: list[_Section],
+    positive: set[str],
+    size: int,
+    *,
+    show_negative: bool,
+) -> str:
+    title = f"Contact sheet of {html.escape(manifest.source)}"
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">",
+        f"<title>{title}</title><style>{_STYLE % size}</style></head><body><h1>{title}</h1>",
+        "<p>Images of negative emotions, and of none known, are blurred: tick an image to "
+        'see it.</p><p><label><input type="checkbox" id="all"'
+        f"{' checked' if show_negative else ''}> Show all images</label></p>",
+    ]
+    for label, n, shown in sections:
+        heading = f"{html.escape(label)}: {len(shown)} of {n:,}"
+        parts.append(f'<h2 style="border-color: {style_of(label).colour}">{heading}</h2>')
+        cards = (_card(item, label, covered=label not in positive) for item in shown)
+        parts.append(f'<div class="row">{"".join(cards)}</div>')
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def _card(item: _Shown, label: str, *, covered: bool) -> str:
+    name = html.escape(item.name)
+    if item.image is None:
+        return f'<div class="card"><div class="lost">{html.escape(item.cause)}</div>{name}</div>'
+    data = io.BytesIO()
+    item.image.save(data, "JPEG", quality=82)
+    source = base64.b64encode(data.getvalue()).decode("ascii")
+    box = f'<input type="checkbox" aria-label="Show {name}">' if covered else ""
+    alt = html.escape(f"{label}: {item.name}")
+    image = f'<img src="data:image/jpeg;base64,{source}" alt="{alt}">'
+    return f'<div class="card">{box}<span class="view">{image}</span>{name}</div>'
+
+
+def _picture(sections: list[_Section], clear: set[str], per_label: int, size: int) -> Image.Image:
+    cell = size + _MARGIN
+    width = per_label * cell + _MARGIN
+    height = len(sections) * (cell + _HEADING) + _MARGIN
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(16)
+    for row, (label, n, shown) in enumerate(sections):
+        top = row * (cell + _HEADING) + _MARGIN
+        draw.text((_MARGIN, top), f"{label}: {len(shown)} of {n:,}", "black", font)
+        for column, item in enumerate(shown):
+            corner = (_MARGIN + column * cell, top + _HEADING)
+            if item.image is None:
+                far = (corner[0] + size - 1, corner[1] + size - 1)
+                draw.rectangle((corner, far), outline="grey")
+                draw.text((corner[0] + 4, corner[1] + 4), "unreadable", "grey", font)
+                continue
+            image = item.image
+            if label not in clear:
+                image = image.filter(ImageFilter.GaussianBlur(size / _BLUR_SHARE))
+            sheet.paste(image, corner)
+    return sheet

@@ -1,0 +1,74 @@
+"""Give a manifest splits or folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.manifest import Manifest
+from evoca.data.splits import assign_splits, repeated_folds
+
+__all__ = ["Divided", "add_folds", "add_splits", "group_codes"]
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A manifest with splits.
+
+    Attributes:
+        manifest: with the column ``split``.
+        kept: the splits were there before, and are unchanged.
+    """
+
+    manifest: Manifest
+    kept: bool
+
+
+def add_splits(
+    manifest: Manifest, ratio: str = "80/10/10", *, seed: int = 0, replace: bool = False
+) -> Divided:
+    """Assign train, val and test; a published split is kept as it is.
+
+    Args:
+        manifest: groups are its column ``group``; an image without one is its own.
+        ratio: name of a ratio.
+        seed: of the random order.
+        replace: assign anew even where some image has a split.
+
+    Raises:
+        DataError: no such ratio.
+    """
+    if not replace and (manifest.codes("split") >= 0).any():
+        return Divided(manifest, kept=True)
+    split = assign_splits(manifest.label_codes(), group_codes(manifest), ratio, seed=seed)
+    return Divided(manifest.with_columns({"split": split}), kept=False)
+
+
+def add_folds(manifest: Manifest, folds: int, repeats: int = 1, *, seed: int = 0) -> Manifest:
+    """Number folds from 0 in the column ``fold``, or ``fold_1`` on for several repeats.
+
+    Images of the split ``test`` take no part: their cells stay empty.
+
+    Raises:
+        DataError: more folds than groups.
+    """
+    usable = manifest.texts("split") != "test"
+    labels, groups = manifest.label_codes()[usable], group_codes(manifest)[usable]
+    found = repeated_folds(labels, groups, folds, repeats, seed=seed)
+    names = ["fold"] if repeats == 1 else [f"fold_{i}" for i in range(1, repeats + 1)]
+    values = {}
+    for name, numbers in zip(names, found, strict=True):
+        column = np.zeros(len(manifest), dtype=np.int32)
+        column[usable] = numbers
+        values[name] = np.ma.masked_array(column, mask=~usable)
+    return manifest.with_columns(values)
+
+
+def group_codes(manifest: Manifest) -> NDArray[np.int64]:
+    """Number the duplicate groups, int64 (n,); an image without one gets its own number."""
+    codes = manifest.codes("group")
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    return codes

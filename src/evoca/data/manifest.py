@@ -1,0 +1,351 @@
+"""A manifest: one table of labelled images, kept in DuckDB, read from and written to files.
+
+The table keeps what its source says, raw votes and unknown columns included. Code that
+trains or evaluates reads the plainer :class:`evoca.data.labelled.LabelledImages`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.csv_rows import csv_batches
+from evoca.data.duck import connect, duck_errors, sql_name, sql_string
+from evoca.data.folders import scan_class_folders
+from evoca.data.schema import TABLE_SUFFIXES, column_order, emotion_columns
+from evoca.data.table import TableBuilder
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from evoca.data.rejects import Reject
+
+__all__ = ["Manifest", "manifest_of", "read_manifest"]
+
+_names = count()
+
+
+class Manifest:
+    """A table of n labelled images; never changed in place.
+
+    Attributes:
+        root: the folder that relative image paths start from.
+        source: printable name of the file or folder it was read from.
+        rejects: the rows that were refused on the way here.
+    """
+
+    def __init__(
+        self,
+        connection: DuckDBPyConnection,
+        relation: str,
+        root: Path,
+        source: str,
+        rejects: tuple[Reject, ...] = (),
+    ) -> None:
+        """Wrap a table or view whose scan gives the rows in order, as DuckDB's do."""
+        self._connection = connection
+        self._relation = relation
+        self.root = root
+        self.source = source
+        self.rejects = rejects
+        described = connection.execute(f"DESCRIBE {relation}").fetchall()
+        self._types = {name: str(kind) for name, kind, *_ in described}
+        self._length = int(self.sql("SELECT count(*) FROM {manifest}")[0][0])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __contains__(self, column: str) -> bool:
+        return column in self._types
+
+    def __repr__(self) -> str:
+        return f"Manifest({self.source!r}, {len(self):,} rows, columns {', '.join(self.columns)})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns, in the manifest's order."""
+        return column_order(self._types, self.labels)
+
+    @property
+    def taxonomy(self) -> str:
+        """The taxonomy of all rows.
+
+        Raises:
+            DataError: the rows are of several taxonomies.
+        """
+        found = self._taxonomies()
+        if len(found) > 1:
+            raise DataError(
+                f"{self.source}: rows of several taxonomies ({', '.join(found)}); "
+                "map them to one first"
+            )
+        return found[0] if found else DEFAULT_TAXONOMY
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the taxonomy, in order; of every taxonomy where rows differ."""
+        return all_labels(self._taxonomies() or (DEFAULT_TAXONOMY,))
+
+    def _taxonomies(self) -> tuple[str, ...]:
+        if "taxonomy" not in self:
+            return ()
+        default = sql_string(DEFAULT_TAXONOMY)
+        query = f"SELECT DISTINCT coalesce(taxonomy, {default}) AS t FROM {{manifest}} ORDER BY t"
+        return tuple(row[0] for row in self.sql(query))
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a query; ``{manifest}`` stands for the table."""
+        return self._connection.execute(query.replace("{manifest}", self._relation)).fetchall()
+
+    def arrays(self, query: str) -> dict[str, NDArray[Any]]:
+        """Run a query as :meth:`sql` does and return its columns as (masked) arrays."""
+        found = self._connection.execute(query.replace("{manifest}", self._relation))
+        return found.fetchnumpy()
+
+    def texts(self, column: str) -> NDArray[np.object_]:
+        """Return a column as text, object (n,); empty where it or a cell is absent."""
+        if column not in self:
+            return np.full(len(self), "", dtype=object)
+        query = f"SELECT coalesce({sql_name(column)}::VARCHAR, '') AS v"
+        return np.asarray(self.arrays(f"{query} FROM {{manifest}}")["v"], dtype=object)
+
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """Return a column as float64 (n,); NaN where it or a cell is absent."""
+        if column not in self:
+            return np.full(len(self), np.nan)
+        query = f"SELECT {sql_name(column)}::DOUBLE AS v FROM {{manifest}}"
+        return np.asarray(np.ma.filled(self.arrays(query)["v"], np.nan), dtype=np.float64)
+
+    def codes(self, column: str) -> NDArray[np.int64]:
+        """Number the values of a column, int64 (n,): equal cells share a number from 0.
+
+        An absent cell is -1. The numbers follow the order of first appearance.
+        """
+        if column not in self:
+            return np.full(len(self), -1, dtype=np.int64)
+        name = sql_name(column)
+        found = self.arrays(
+            f"WITH cells AS (SELECT {name} AS v, row_number() OVER () - 1 AS i FROM {{manifest}}), "
+            "firsts AS (SELECT v, min(i) AS i FROM cells WHERE v IS NOT NULL GROUP BY v), "
+            "numbered AS (SELECT v, row_number() OVER (ORDER BY i) - 1 AS code FROM firsts) "
+            "SELECT i, code FROM cells JOIN numbered USING (v)"
+        )
+        result = np.full(len(self), -1, dtype=np.int64)
+        result[np.asarray(found["i"])] = np.asarray(found["code"])
+        return result
+
+    def label_codes(self) -> NDArray[np.int64]:
+        """Return ``emotion`` as int64 (n,), index into :attr:`labels`; -1 where empty."""
+        if "emotion" not in self:
+            return np.full(len(self), -1, dtype=np.int64)
+        listed = ", ".join(sql_string(label) for label in self.labels)
+        found = self.arrays(
+            f"SELECT coalesce(list_position([{listed}], emotion), 0) - 1 AS v FROM {{manifest}}"
+        )
+        return np.asarray(found["v"], dtype=np.int64)
+
+    def counts(self, prefix: str) -> NDArray[np.int64] | None:
+        """Return the counts under a prefix (``votes_``, ``disagree_``), int64 (n, K).
+
+        An absent column or cell counts as 0. ``None`` where no column has the prefix.
+        """
+        names = emotion_columns(prefix, self.labels)
+        if not any(name in self for name in names):
+            return None
+        result = np.zeros((len(self), len(names)), dtype=np.int64)
+        for k, name in enumerate(names):
+            if name in self:
+                result[:, k] = np.nan_to_num(self.numbers(name))
+        return result
+
+    def paths(self) -> list[Path]:
+        """Return the n image files; a relative path starts at :attr:`root`."""
+        return [self.root / name for name in self.texts("image")]
+
+    def with_columns(self, values: Mapping[str, NDArray[Any]]) -> Manifest:
+        """Return a manifest with columns added or replaced.
+
+        Args:
+            values: column name to n cells. In text an empty cell is "", in floating
+                point NaN, else a masked one.
+        """
+        for name, cells in values.items():
+            if len(cells) != len(self):
+                raise ValueError(f"{name} has {len(cells)} cells, the manifest {len(self)} rows")
+        table = self._store({name: _plain(cells) for name, cells in values.items()})
+        kept = [sql_name(name) for name in self._types if name not in values]
+        new = [f"{table}.{sql_name(name)}" for name in values]
+        return self._view(
+            f"SELECT {', '.join((*kept, *new))} FROM {{manifest}} POSITIONAL JOIN {table}"
+        )
+
+    def without_columns(self, *names: str) -> Manifest:
+        """Return a manifest without some columns."""
+        kept = [sql_name(name) for name in self._types if name not in names]
+        return self._view(f"SELECT {', '.join(kept)} FROM {{manifest}}")
+
+    def take(self, keep: NDArray[np.bool_]) -> Manifest:
+        """Return the rows under a boolean mask of length n, in their order."""
+        table = self._store({"__keep": np.asarray(keep, dtype=np.bool_)})
+        kept = ", ".join(sql_name(name) for name in self._types)
+        return self._view(f"SELECT {kept} FROM {{manifest}} POSITIONAL JOIN {table} WHERE __keep")
+
+    def rows(self, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of the named columns, in order; an absent cell is ``None``."""
+        names = ", ".join(sql_name(c) if c in self else "NULL" for c in columns)
+        cursor = self._connection.cursor()
+        found = cursor.execute(f"SELECT {names} FROM {self._relation}")
+        while batch := found.fetchmany(10_000):
+            yield from batch
+
+    def write(self, path: Path) -> None:
+        """Write the manifest as CSV or Parquet, whole or not at all.
+
+        Image paths are stored relative to the file where they lie below its folder, and
+        absolute elsewhere.
+
+        Raises:
+            DataError: another file type, or the folder cannot be written to.
+        """
+        where = printable_name(path)
+        if path.suffix.lower() not in TABLE_SUFFIXES:
+            raise DataError(f"{where}: a manifest's name ends in .parquet or .csv")
+        manifest = self._rebased(path.parent)
+        form = (
+            "FORMAT csv, HEADER"
+            if path.suffix.lower() == ".csv"
+            else ("FORMAT parquet, COMPRESSION zstd")
+        )
+        names = ", ".join(sql_name(name) for name in manifest.columns)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with duck_errors(where):
+                self._connection.execute(
+                    f"COPY (SELECT {names} FROM {manifest._relation}) "
+                    f"TO {sql_string(partial.absolute())} ({form})"
+                )
+            partial.replace(path)
+        except OSError as error:
+            raise DataError(f"{where}: cannot be written: {error.strerror}") from error
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+
+    def _rebased(self, folder: Path) -> Manifest:
+        """Name images from another folder."""
+        old, new = os.path.abspath(self.root), os.path.abspath(folder)  # noqa: PTH100
+        if old == new:
+            return self
+        names = [_relative(os.path.join(old, name), new) for name in self.texts("image")]  # noqa: PTH118
+        moved = self.with_columns({"image": np.array(names, dtype=object)})
+        moved.root = folder
+        return moved
+
+    def _store(self, columns: dict[str, NDArray[Any]]) -> str:
+        table = f"columns_{next(_names)}"
+        self._connection.register("incoming", columns)
+        self._connection.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming")
+        self._connection.unregister("incoming")
+        return table
+
+    def _view(self, query: str) -> Manifest:
+        view = f"manifest_{next(_names)}"
+        text = query.replace("{manifest}", self._relation)
+        self._connection.execute(f"CREATE VIEW {view} AS {text}")
+        return Manifest(self._connection, view, self.root, self.source, self.rejects)
+
+
+def read_manifest(
+    path: Path | str, *, taxonomy: str | None = None, strict: bool = True
+) -> Manifest:
+    """Read a manifest, or a folder of class folders as one.
+
+    Args:
+        path: a CSV (UTF-8, comma, with a header), a Parquet file, or a folder.
+        taxonomy: of the rows that do not name theirs; ``mikels8`` if omitted.
+        strict: stop at the first bad row; else keep the good rows and list the bad ones
+            in :attr:`Manifest.rejects`.
+
+    Raises:
+        DataError: nothing there, not a table, no column ``image``, or a bad row while
+            strict; one line that names file, row and cause.
+        MissingExtraError: DuckDB is not installed.
+    """
+    path = Path(path)
+    where = printable_name(path)
+    taxonomy = taxonomy or DEFAULT_TAXONOMY
+    builder = TableBuilder(connect(), taxonomy, strict=strict)
+    if path.is_dir():
+        _add_folder(builder, path, taxonomy)
+        return manifest_of(builder, path, where)
+    if not path.exists():
+        raise DataError(f"{where}: no such file or folder")
+    if path.suffix.lower() == ".parquet":
+        with duck_errors(where):
+            builder.add_parquet(path)
+    elif path.suffix.lower() == ".csv":
+        for batch in csv_batches(path, lambda row, cause: builder.reject(where, row, cause)):
+            builder.add(batch.values, batch.rows, where)
+    else:
+        raise DataError(f"{where}: not a manifest; give a .csv, a .parquet or a folder")
+    return manifest_of(builder, path.parent, where)
+
+
+def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
+    """Return what a builder has collected.
+
+    Raises:
+        DataError: no row is left.
+    """
+    if not builder.started:
+        raise DataError(f"{source}: no rows")
+    manifest = Manifest(builder.connection, "manifest", root, source, tuple(builder.rejects))
+    if not len(manifest):
+        bad = manifest.rejects
+        first = f"; the first of {len(bad):,} bad rows: {bad[0]}" if bad else ""
+        raise DataError(f"{source}: no rows{first}")
+    return manifest
+
+
+def all_labels(taxonomies: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of several taxonomies, each once, in order of first appearance."""
+    return tuple(dict.fromkeys(label for name in taxonomies for label in labels_of(name)))
+
+
+def _add_folder(builder: TableBuilder, folder: Path, taxonomy: str) -> None:
+    found = scan_class_folders(folder, taxonomy)
+    values = {
+        "image": [printable_name(item.path.relative_to(folder)) for item in found],
+        "emotion": [item.label for item in found],
+        "split": [item.split for item in found],
+    }
+    columns = {name: np.array(cells, dtype=object) for name, cells in values.items()}
+    builder.add(columns, np.zeros(len(found), dtype=np.int64), printable_name(folder))
+
+
+def _plain(cells: NDArray[Any]) -> NDArray[Any]:
+    """Empty cells as DuckDB knows them: masked."""
+    if isinstance(cells, np.ma.MaskedArray):
+        return cells
+    if cells.dtype.kind in "UO":
+        return np.ma.masked_array(cells.astype(object), mask=cells == "")
+    if cells.dtype.kind == "f":
+        return np.ma.masked_invalid(cells)
+    return cells
+
+
+def _relative(path: str, folder: str) -> str:
+    path = os.path.normpath(path)
+    inside = path.startswith(folder.rstrip(os.sep) + os.sep)
+    return os.path.relpath(path, folder) if inside else path

@@ -1,0 +1,260 @@
+"""What a reader is, the registry of readers, and what several of them share."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import unquote, urlsplit
+
+from evoca.data.csv_rows import CsvBatch
+from evoca.data.taxonomies import DEFAULT_TAXONOMY
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = [
+    "Cell",
+    "ReadOptions",
+    "Reader",
+    "Row",
+    "TableBatch",
+    "configurable_reader",
+    "emotion_alias",
+    "get_reader",
+    "is_link",
+    "linked_name",
+    "reader",
+    "reader_names",
+    "source_file",
+    "text_rows",
+    "whole_number",
+]
+
+Cell = str | int | float | None
+
+_MAX_TEXT_BYTES = 1 << 30
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One labelled image as its source states it.
+
+    Attributes:
+        file: printable name of the file it stands in.
+        row: the row of that file, counted from 1; 0 where there are no rows.
+        cells: column of the manifest to value; ``image`` is relative to the source's
+            folder, with ``/``.
+        cause: why the row cannot be used; empty where it can.
+    """
+
+    file: str
+    row: int
+    cells: Mapping[str, Cell]
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class TableBatch:
+    """Rows of a table at once, for sources too large to go row by row."""
+
+    file: str
+    batch: CsvBatch
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user may tell a reader.
+
+    Attributes:
+        columns: column of the manifest to column of the source.
+        labels: label of the source to label of the taxonomy.
+        images: where images that lie inside other files are written.
+        taxonomy: of the source's labels; ``mikels8`` if empty.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    images: Path | None = None
+    taxonomy: str = ""
+
+
+PlainRead = Callable[[Path], Iterable[Row]]
+ConfigurableRead = Callable[[Path, ReadOptions], Iterable[Row | TableBatch]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one data set is read.
+
+    Attributes:
+        name: what ``evoca data build`` takes.
+        summary: one line.
+        taxonomy: of its labels.
+        read: yields the rows of a source.
+        files_required: a row whose image is not there is refused. Lists of votes and
+            links are of use without.
+        accepts: the fields of :class:`ReadOptions` that mean something to it.
+    """
+
+    name: str
+    summary: str
+    taxonomy: str
+    read: ConfigurableRead
+    files_required: bool
+    accepts: frozenset[str] = frozenset()
+
+
+_READERS: dict[str, Reader] = {}
+
+
+def reader(
+    name: str, *, taxonomy: str = DEFAULT_TAXONOMY, files_required: bool = True
+) -> Callable[[PlainRead], PlainRead]:
+    """Register a function as the reader ``name``; its docstring's first line says what of."""
+
+    def register(function: PlainRead) -> PlainRead:
+        def read(source: Path, options: ReadOptions) -> Iterable[Row]:  # noqa: ARG001
+            return function(source)
+
+        _READERS[name] = Reader(name, _summary(function), taxonomy, read, files_required)
+        return function
+
+    return register
+
+
+def configurable_reader(name: str, *accepts: str) -> Callable[[ConfigurableRead], ConfigurableRead]:
+    """Register a reader as :func:`reader` does, of a layout that needs telling what is what.
+
+    Args:
+        name: of the reader.
+        accepts: the fields of :class:`ReadOptions` that it heeds.
+    """
+
+    def register(function: ConfigurableRead) -> ConfigurableRead:
+        summary, heeded = _summary(function), frozenset(accepts)
+        _READERS[name] = Reader(name, summary, DEFAULT_TAXONOMY, function, True, heeded)
+        return function
+
+    return register
+
+
+def _summary(function: Callable[..., object]) -> str:
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+def get_reader(name: str) -> Reader:
+    """Return a reader by name.
+
+    Raises:
+        DataError: no such reader.
+    """
+    readers = _all_readers()
+    if name not in readers:
+        raise DataError(f"no reader {name!r}; the known ones are {', '.join(readers)}")
+    return readers[name]
+
+
+def reader_names() -> tuple[str, ...]:
+    """Return the names of all readers."""
+    return tuple(_all_readers())
+
+
+def _all_readers() -> Mapping[str, Reader]:
+    import evoca.data.readers  # noqa: F401 (its modules register themselves)
+
+    return MappingProxyType(_READERS)
+
+
+def source_file(source: Path, *names: str) -> Path:
+    """Return the source itself where it is a file, else the first of the names inside it.
+
+    Raises:
+        DataError: none is there.
+    """
+    if source.is_file():
+        return source
+    for name in names:
+        if (source / name).is_file():
+            return source / name
+    raise DataError(f"{printable_name(source)}: none of {', '.join(names)} is there")
+
+
+def text_rows(
+    path: Path, *, delimiter: str = ",", quote: str = '"'
+) -> Iterator[tuple[int, list[str]]]:
+    r"""Yield (row from 1, stripped cells) of a small delimited text file without empty rows.
+
+    Rows end in ``\n``, ``\r\n`` or ``\r``; a delimiter of one space stands for any white
+    space.
+
+    Raises:
+        DataError: unreadable, not UTF-8, or not such a table.
+    """
+    text = io.StringIO(_read_text(path), newline="")
+    try:
+        if delimiter == " ":
+            rows: Iterable[list[str]] = (line.split() for line in text.read().splitlines())
+        else:
+            rows = csv.reader(text, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        for number, cells in enumerate(rows, start=1):
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                yield number, stripped
+    except csv.Error as error:
+        raise DataError(f"{printable_name(path)}: not a valid table: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    name = printable_name(path)
+    try:
+        if path.stat().st_size > _MAX_TEXT_BYTES:
+            raise DataError(f"{name}: larger than {_MAX_TEXT_BYTES:,} bytes")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: not UTF-8 text at byte {error.start}") from error
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def whole_number(text: str) -> int | None:
+    """Return a count, or ``None`` where the text is no whole number.
+
+    >>> whole_number("3"), whole_number("-1"), whole_number("3.5"), whole_number("many")
+    (3, -1, None, None)
+    """
+    return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) else None
+
+
+_ALIASES = {"content": "contentment", "sad": "sadness"}
+
+
+def emotion_alias(name: str) -> str:
+    """Return an emotion in this project's spelling.
+
+    Machajdik and Hanbury's sets say ``Content`` and ``Sad``.
+
+    >>> emotion_alias("Sad"), emotion_alias("awe")
+    ('sadness', 'awe')
+    """
+    lower = name.strip().lower()
+    return _ALIASES.get(lower, lower)
+
+
+def is_link(text: str) -> bool:
+    """Say whether a cell is a web address rather than a file name."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def linked_name(link: str, folder: str = "images") -> str:
+    """Return where the image behind a link belongs, relative to the data set.
+
+    >>> linked_name("https://farm4.staticflickr.com/3821/9415_ab_z.jpg?zz=1")
+    'images/9415_ab_z.jpg'
+    """
+    last = unquote(urlsplit(link).path).rsplit("/", 1)[-1]
+    return f"{folder}/{_UNSAFE.sub('_', last).lstrip('.') or 'unnamed'}"

@@ -1,0 +1,128 @@
+"""FI, Flickr and Instagram: You, Luo, Jin and Yang (2016), AAAI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from evoca.data.readers.base import (
+    Cell,
+    Row,
+    emotion_alias,
+    is_link,
+    linked_name,
+    reader,
+    text_rows,
+    whole_number,
+)
+from evoca.data.readers.folder import class_folder_rows
+from evoca.data.schema import DISAGREE, VOTES
+from evoca.data.taxonomies import labels_of
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["read"]
+
+_LABELS = labels_of("mikels8")
+
+
+@dataclass
+class _Image:
+    """What the vote files say about one link."""
+
+    file: str
+    row: int
+    name: str
+    url: str
+    votes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@reader("fi", files_required=False)
+def read(source: Path) -> Iterator[Row]:
+    """FI: vote files a emotion (link, disagrees, agrees), or a folder an emotion.
+
+    The vote files are tables without a header, one an emotion, named after it
+    (``amusement_0.csv``). The last three cells of a row are a link to Flickr or
+    Instagram, or a file name; how many workers disagreed, and how many agreed, that the
+    image evokes the emotion; a running number may stand before them. An image listed
+    under several emotions becomes one row. The layout of ``agg/*.csv`` as the authors
+    send it, also seen in public loaders (``_, url, disagree, agree``).
+
+    Sources: You et al. (2016), "Building a Large Scale Dataset for Image Emotion
+    Recognition: The Fine Print and The Benchmark"; https://qzyou.github.io/.
+    """
+    files = _vote_files(source)
+    if not files:
+        yield from class_folder_rows(source, "mikels8")
+        return
+    images: dict[str, _Image] = {}
+    taken: dict[str, str] = {}
+    for emotion, path in files:
+        for row, cells in text_rows(path):
+            refused = _add(images, taken, emotion, printable_name(path), row, cells)
+            if refused is not None:
+                yield refused
+    for image in images.values():
+        yield Row(image.file, image.row, _cells(image))
+
+
+def _vote_files(source: Path) -> list[tuple[str, Path]]:
+    if source.is_file():
+        candidates = [source]
+    elif source.is_dir():
+        candidates = sorted(p for p in source.iterdir() if p.suffix.lower() in {".csv", ".txt"})
+    else:
+        raise DataError(f"{printable_name(source)}: no such file or folder")
+    found = [(emotion_alias(re.split(r"[_.\- ]", p.name)[0]), p) for p in candidates]
+    return [(emotion, path) for emotion, path in found if emotion in _LABELS]
+
+
+def _add(
+    images: dict[str, _Image],
+    taken: dict[str, str],
+    emotion: str,
+    file: str,
+    row: int,
+    cells: list[str],
+) -> Row | None:
+    """Take one row in; return it as refused where it cannot be used."""
+    if len(cells) < 3:
+        return Row(file, row, {"image": ""}, f"{len(cells)} cells; link, disagrees, agrees wanted")
+    link, *counts = cells[-3:]
+    disagrees, agrees = (whole_number(count) for count in counts)
+    if disagrees is None or agrees is None:
+        return Row(file, row, {"image": link}, f"votes {counts} are not whole numbers")
+    if min(disagrees, agrees) < 0:
+        return Row(file, row, {"image": link}, f"votes {counts}: a count below zero")
+    if not link:
+        return Row(file, row, {"image": ""}, "no image in this row")
+    image = images.get(link)
+    if image is None:
+        image = images[link] = _Image(file, row, _name(link, taken), link if is_link(link) else "")
+    if emotion in image.votes:
+        return Row(file, row, {"image": link}, f"the image is listed for {emotion} before")
+    image.votes[emotion] = (agrees, disagrees)
+    return None
+
+
+def _name(link: str, taken: dict[str, str]) -> str:
+    """Name the image's file; two links never share one."""
+    if not is_link(link):
+        return link
+    name = PurePosixPath(linked_name(link))
+    serial = 1
+    while taken.setdefault(str(name), link) != link:
+        serial += 1
+        name = PurePosixPath(linked_name(link))
+        name = name.with_name(f"{name.stem}-{serial}{name.suffix}")
+    return str(name)
+
+
+def _cells(image: _Image) -> dict[str, Cell]:
+    cells: dict[str, Cell] = {"image": image.name, "url": image.url}
+    for emotion, (agrees, disagrees) in image.votes.items():
+        cells[VOTES + emotion] = agrees
+        cells[DISAGREE + emotion] = disagrees
+    return cells

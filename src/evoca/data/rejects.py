@@ -1,0 +1,69 @@
+"""Rows that were refused: what, where and why, in a table beside the manifest."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from evoca.errors import DataError
+
+__all__ = ["Reject", "rejects_path", "write_rejects"]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One refused row.
+
+    Attributes:
+        file: printable name of the file that holds it.
+        row: counted from 1, the header included; 0 where the whole file is meant.
+        image: the row's image as it stands there; may be empty.
+        cause: what is wrong.
+    """
+
+    file: str
+    row: int
+    image: str
+    cause: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}: row {self.row}" if self.row else self.file
+        return f"{where}: {self.cause}"
+
+    def error(self) -> DataError:
+        """Return the error that reports this row."""
+        return DataError(str(self))
+
+
+def rejects_path(manifest: Path) -> Path:
+    """Return where a manifest's rejects are kept.
+
+    >>> rejects_path(Path("sets/fi.parquet")).as_posix()
+    'sets/fi.rejects.csv'
+    """
+    return manifest.with_name(manifest.stem + ".rejects.csv")
+
+
+def write_rejects(rejects: Iterable[Reject], manifest: Path) -> Path | None:
+    """Write the rejects beside a manifest; without any, remove an earlier table.
+
+    Returns:
+        The file written, or ``None``.
+    """
+    path = rejects_path(manifest)
+    found = list(rejects)
+    if not found:
+        path.unlink(missing_ok=True)
+        return None
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in fields(Reject)])
+        writer.writerows(astuple(reject) for reject in found)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return path

@@ -1,0 +1,178 @@
+"""Label a manifest by a vote rule, and count what each rule would keep."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.columns import numbers, read_columns, texts
+from evoca.data.crowd import Annotations, CrowdLabels, crowdlab, dawid_skene, read_annotations
+from evoca.data.manifest import Manifest
+from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
+from evoca.data.votes import AGREE_RULES, COUNT_RULES, RULES, Labels, apply_rule
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["CROWD_RULES", "Relabelled", "RuleCounts", "label_by", "rule_table"]
+
+CROWD_RULES = ("dawid-skene", "crowdlab")
+"""Rules that need to know whose each vote is."""
+
+
+@dataclass(frozen=True)
+class RuleCounts:
+    """What a rule makes of a manifest.
+
+    Attributes:
+        kept: images that meet the rule.
+        labelled: those of them with a label.
+        tied: those of them without one, because of a tie.
+        by_emotion: label to images.
+    """
+
+    kept: int
+    labelled: int
+    tied: int
+    by_emotion: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """A manifest with new labels, and their counts."""
+
+    manifest: Manifest
+    counts: RuleCounts
+
+
+def rule_table(manifest: Manifest) -> dict[str, RuleCounts]:
+    """Count what each rule that applies keeps, rule by rule.
+
+    Rules on agrees and disagrees are left out where nobody was asked to disagree.
+
+    Raises:
+        DataError: the manifest has no votes.
+    """
+    votes, disagrees = _votes(manifest)
+    rules = [*COUNT_RULES, *(AGREE_RULES if disagrees is not None else ())]
+    return {rule: _count(apply_rule(rule, votes, disagrees), manifest.labels) for rule in rules}
+
+
+def label_by(
+    manifest: Manifest,
+    rule: str,
+    *,
+    annotations: Path | None = None,
+    predictions: Path | None = None,
+    keep_all: bool = False,
+) -> Relabelled:
+    """Set ``emotion`` by a rule; the votes stay as they are.
+
+    Args:
+        manifest: with votes; for rules on annotators, with images they have seen.
+        rule: one of :data:`evoca.data.votes.RULES` or :data:`CROWD_RULES`.
+        annotations: table ``image, annotator, emotion``, for the rules on annotators.
+        predictions: table ``image, p_<emotion>`` of out-of-sample predictions.
+        keep_all: keep the rows that do not meet the rule too, without a label.
+
+    Raises:
+        DataError: no such rule, or what it needs is missing.
+        MissingExtraError: ``crowdlab`` without cleanlab.
+    """
+    if rule in CROWD_RULES:
+        labels, values = _crowd(manifest, rule, annotations, predictions)
+    elif rule in RULES:
+        labels, values = apply_rule(rule, *_votes(manifest)), {}
+    else:
+        known = ", ".join((*RULES, *CROWD_RULES))
+        raise DataError(f"no vote rule {rule!r}; the rules are {known}")
+    names = np.array([*manifest.labels, ""], dtype=object)
+    made = manifest.with_columns({"emotion": names[labels.truth], **values})
+    kept = made if keep_all else made.take(labels.kept)
+    return Relabelled(kept, _count(labels, manifest.labels))
+
+
+def _votes(manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    votes = manifest.counts(VOTES)
+    if votes is None:
+        raise DataError(f"{manifest.source}: no votes (columns votes_<emotion>)")
+    return votes, manifest.counts(DISAGREE)
+
+
+def _count(labels: Labels, names: tuple[str, ...]) -> RuleCounts:
+    given = labels.truth[labels.truth >= 0]
+    by_emotion = np.bincount(given, minlength=len(names)).tolist()
+    return RuleCounts(
+        kept=int(labels.kept.sum()),
+        labelled=len(given),
+        tied=int(labels.tied.sum()),
+        by_emotion=dict(zip(names, by_emotion, strict=True)),
+    )
+
+
+def _crowd(
+    manifest: Manifest, rule: str, annotations: Path | None, predictions: Path | None
+) -> tuple[Labels, dict[str, NDArray[Any]]]:
+    """Labels by annotator, and the votes and posteriors that go with them."""
+    if annotations is None:
+        raise DataError(f"the rule {rule} needs votes by annotator (--votes TABLE)")
+    votes = read_annotations(annotations, manifest.taxonomy)
+    if rule == "dawid-skene":
+        found = dawid_skene(votes)
+    elif predictions is None:
+        raise DataError("the rule crowdlab needs out-of-sample predictions (--predictions TABLE)")
+    else:
+        found = crowdlab(votes, _predictions(predictions, votes))
+    position = {name: i for i, name in enumerate(votes.images)}
+    rows = np.array([position.get(name, -1) for name in manifest.texts("image")], dtype=np.int64)
+    if not (rows >= 0).any():
+        raise DataError(f"{printable_name(annotations)}: none of its images is in the manifest")
+    return _labels_of(found, rows), _columns_of(found, votes, rows, manifest)
+
+
+def _labels_of(found: CrowdLabels, rows: NDArray[np.int64]) -> Labels:
+    seen = rows >= 0
+    truth = np.where(seen, found.truth[rows], -1)
+    return Labels(truth, seen, seen & (truth < 0))
+
+
+def _columns_of(
+    found: CrowdLabels, votes: Annotations, rows: NDArray[np.int64], manifest: Manifest
+) -> dict[str, NDArray[Any]]:
+    unseen = rows < 0
+    values: dict[str, NDArray[Any]] = {
+        "label_probability": np.where(unseen, np.nan, found.probability[rows])
+    }
+    if manifest.counts(VOTES) is None:
+        counts = np.ma.masked_array(votes.counts()[rows])
+        counts[unseen] = np.ma.masked
+        values |= dict(zip(emotion_columns(VOTES, votes.labels), counts.T, strict=True))
+    if found.posterior is not None:
+        shares = np.where(unseen[:, None], np.nan, found.posterior[rows])
+        values |= dict(zip(emotion_columns(PROBABILITY, votes.labels), shares.T, strict=True))
+    return values
+
+
+def _predictions(path: Path, votes: Annotations) -> NDArray[np.float64]:
+    where = printable_name(path)
+    table = read_columns(path)
+    names = texts(table, "image", where, required=True).tolist()
+    position = {name: i for i, name in enumerate(names)}
+    lost = [name for name in votes.images if name not in position]
+    if lost:
+        raise DataError(f"{where}: no prediction for {len(lost):,} images, first {lost[0]}")
+    rows = [position[name] for name in votes.images]
+    columns = emotion_columns(PROBABILITY, votes.labels)
+    for column in columns:
+        texts(table, column, where, required=True)
+    shares = np.stack([numbers(table, column, where)[rows] for column in columns], axis=1)
+    if np.isnan(shares).any():
+        raise DataError(f"{where}: an empty probability")
+    return shares
