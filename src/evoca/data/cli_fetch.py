@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evoca.exits import finish
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 __all__ = ["app", "collect", "download", "duplicates"]
 
 app = typer.Typer(help="Fetch images, find copies, collect a set.", no_args_is_help=True)
-
-_INTERRUPTED = 130
 
 
 class Output(StrEnum):
@@ -89,7 +88,7 @@ def download(
             output=output.value,
         )
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -115,7 +114,7 @@ def duplicates(
 
         return run(data, threshold=threshold, out=out, output=output.value)
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -167,21 +166,4 @@ def collect(
             networks=allow_network or [],
         )
 
-    _finish(call)
-
-
-def _finish(call: Callable[[], int]) -> None:
-    """Run a command; every failure becomes one line on standard error and a status."""
-    from evoca.data.fetch_commands import say
-    from evoca.errors import EvocaError
-
-    try:
-        status = call()
-        sys.stdout.flush()
-    except EvocaError as error:
-        say(f"evoca: {error}")
-        status = 1
-    except KeyboardInterrupt:
-        say("evoca: interrupted; run it again to go on")
-        status = _INTERRUPTED
-    raise typer.Exit(status)
+    finish(call)

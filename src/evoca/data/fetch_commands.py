@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import ImageLimits, find_images, printable_name
+from evoca.terminal import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ _SHOWN = 20
 
 def say(text: str) -> None:
     """Print a line on standard error; names and servers cannot steer the terminal."""
-    print(_clean(text), file=sys.stderr)
+    print(clean(text), file=sys.stderr)
 
 
 def download(
@@ -158,10 +159,6 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: progress.advance(task, steps)
 
 
-def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _note_rejects(listed: LinkList, *, strict: bool = False) -> None:
     for item in listed.rejects[:_SHOWN]:
         line = f"{listed.source}: row {item.row}: {item.cause}: {item.text[:100]!r}"
@@ -280,9 +277,9 @@ def _print_duplicates(report: DuplicateReport) -> None:
     for cluster in report.conflicts[:_SHOWN]:
         print(f"conflict {cluster.group}: {' / '.join(cluster.labels)}")
         for member in cluster.members[:_SHOWN]:
-            print(_clean(f"    {member.emotion or '-':<12} {member.source}: {member.image}"))
+            print(clean(f"    {member.emotion or '-':<12} {member.source}: {member.image}"))
     for image, cause in report.unreadable[:_SHOWN]:
-        print(_clean(f"unreadable {image.source}: {image.image}: {cause}"))
+        print(clean(f"unreadable {image.source}: {image.image}: {cause}"))
 
 
 def _duplicates_as_json(report: DuplicateReport) -> dict[str, Any]:
