@@ -174,6 +174,12 @@ def test_agreement_is_that_of_going_through_all_viewers(votes: Votes) -> None:
     assert found.images == sum(sum(row) >= 2 for row in votes)
 
 
+def test_where_all_say_the_same_there_is_no_chance_to_correct_for() -> None:
+    found = agreement(np.array([[3, 0], [2, 0]]))
+    assert found is not None
+    assert (found.kappa, found.pairwise, found.viewer_against_others) == (None, 1.0, 1.0)
+
+
 def test_fleiss_kappa_of_his_own_example() -> None:
     """Table 1 of Fleiss (1971), as reprinted widely: 10 subjects, 14 raters, kappa 0.210."""
     table = [

@@ -118,6 +118,7 @@ def build(
     def call() -> int:
         from evoca.data.build import build as run
         from evoca.data.readers import ReadOptions
+        from evoca.data.schema import DISAGREE
 
         options = ReadOptions(columns, labels, images, taxonomy or "")
         built = run(
@@ -127,6 +128,8 @@ def build(
         unlabelled = int((built.manifest.label_codes() < 0).sum())
         if unlabelled:
             print(f"{unlabelled:,} of them have no single label")
+        if built.manifest.counts(DISAGREE) is not None:
+            _say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
         for name, n in built.dropped.items():
             print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
         return _report_rejects(built.manifest, built.rejects_file)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,8 @@ def connect(*, threads: int | None = None) -> DuckDBPyConnection:
         raise MissingExtraError("reading and writing manifests", "data", "duckdb") from error
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": _MEMORY_LIMIT,
+        # Made only when memory runs out; the default is a folder in the user's own.
+        "temp_directory": os.path.join(tempfile.gettempdir(), f"evoca-{secrets.token_hex(8)}"),  # noqa: PTH118
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_scan_all_frames": False,

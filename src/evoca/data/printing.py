@@ -81,10 +81,8 @@ def _lines(found: Stats) -> Iterable[str]:
         yield f"duplicate groups of several images: {found.groups:,}"
     if found.agreement is not None:
         agreement = found.agreement
-        yield (
-            f"viewers: {agreement.voters:.1f} an image; two agree {agreement.pairwise:.1%}, "
-            f"Fleiss' kappa {agreement.kappa:.3f}"
-        )
+        kappa = "" if agreement.kappa is None else f", Fleiss' kappa {agreement.kappa:.3f}"
+        yield f"viewers: {agreement.voters:.1f} an image; two agree {agreement.pairwise:.1%}{kappa}"
         yield (
             f"human ceiling: a viewer meets the plurality of the others "
             f"{agreement.viewer_against_others:.1%}; the best single label meets a viewer "

@@ -216,7 +216,8 @@ class Agreement:
             single label of each image agrees with a viewer taken at random. No model can
             agree more with single viewers.
         pairwise: how often two viewers of one image agree.
-        kappa: Fleiss' kappa (1971), pairwise agreement beyond chance, at most 1.
+        kappa: Fleiss' kappa (1971), pairwise agreement beyond chance, at most 1; ``None``
+            where every vote is for one emotion.
         viewer_against_others: how often a viewer's vote is the plurality of all the
             *other* viewers of the image, a tie of m emotions counting 1 / m. This is the
             accuracy of a person on labels that the others made: the human ceiling.
@@ -226,7 +227,7 @@ class Agreement:
     voters: float
     modal_share: float
     pairwise: float
-    kappa: float
+    kappa: float | None
     viewer_against_others: float
 
 
@@ -247,7 +248,7 @@ def agreement(votes: Counts) -> Agreement | None:
         voters=float(total.mean()),
         modal_share=float((votes.max(axis=1) / total).mean()),
         pairwise=pairwise,
-        kappa=(pairwise - chance) / (1 - chance) if chance < 1 else float("nan"),
+        kappa=(pairwise - chance) / (1 - chance) if chance < 1 else None,
         viewer_against_others=_viewer_against_others(votes),
     )
 

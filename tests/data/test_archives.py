@@ -1,0 +1,143 @@
+"""Images that lie inside other files: Hugging Face datasets and WebDataset shards."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.data.conftest import MakeImage
+
+from evoca.data.build import build
+from evoca.data.readers import ReadOptions
+from evoca.errors import DataError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, make_image: MakeImage) -> object:
+    datasets = pytest.importorskip("datasets")
+    paths = [make_image(tmp_path / "in" / f"{i}.png", i, "PNG") for i in range(3)]
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["fear", "Happy", "awe"]),
+            "note": datasets.Value("string"),
+        }
+    )
+    inside = [{"bytes": path.read_bytes(), "path": path.name} for path in paths]
+    table = {"image": inside, "label": [0, 1, 2], "note": ["x", "y", "z"]}
+    return datasets.Dataset.from_dict(table, features=features)
+
+
+@pytest.mark.parametrize("form", ["parquet", "saved", "saved splits"])
+def test_a_hugging_face_dataset(tmp_path: Path, dataset: object, form: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    source = tmp_path / "hf"
+    if form == "parquet":
+        (source / "data").mkdir(parents=True)
+        dataset.to_parquet(source / "data" / "train-00000-of-00001.parquet")  # type: ignore[attr-defined]
+    elif form == "saved":
+        dataset.save_to_disk(source)  # type: ignore[attr-defined]
+    else:
+        datasets.DatasetDict({"train": dataset}).save_to_disk(source)
+    options = ReadOptions(labels={"Happy": "amusement"})
+    built = build("hf", source, tmp_path / "m.csv", options=options)
+    split = None if form == "saved" else "train"
+    assert list(built.manifest.rows("emotion", "note", "split")) == [
+        ("fear", "x", split),
+        ("amusement", "y", split),
+        ("awe", "z", split),
+    ]
+    for i, path in enumerate(built.manifest.paths()):
+        assert path.is_relative_to(tmp_path / "m_images")
+        assert path.read_bytes() == (tmp_path / "in" / f"{i}.png").read_bytes()
+
+
+def test_a_hugging_face_dataset_of_other_columns(tmp_path: Path, dataset: object) -> None:
+    other = dataset.rename_columns({"image": "picture", "label": "feeling"})  # type: ignore[attr-defined]
+    source = tmp_path / "hf" / "test.parquet"
+    source.parent.mkdir()
+    other.to_parquet(source)
+    options = ReadOptions({"image": "picture", "emotion": "feeling"}, {"Happy": "excitement"})
+    built = build("hf", source, tmp_path / "m.csv", options=options)
+    assert built.manifest.texts("emotion").tolist() == ["fear", "excitement", "awe"]
+    assert set(built.manifest.texts("split")) == {"test"}
+    with pytest.raises(DataError, match=r"no column 'pic'; it has picture, feeling, note"):
+        build("hf", source, tmp_path / "m.csv", options=ReadOptions({"image": "pic"}))
+    with pytest.raises(DataError, match="no image bytes in column 'image'"):
+        build("hf", source, tmp_path / "m.csv", strict=True)
+
+
+def _shard(path: Path, members: list[tuple[str, bytes]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open, ("/tmp/evoca-was-unpickled", "w")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+def test_webdataset_shards(tmp_path: Path, make_image: MakeImage, ending: str) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    _shard(
+        tmp_path / "wds" / f"my-train-000{ending}",
+        [
+            ("a.jpg", image),
+            ("a.cls", b"1\n"),
+            ("../../b.v1.png", image),
+            ("c.jpg", image),
+            ("c.json", json.dumps({"label": "awe", "votes_awe": 3, "nested": [1]}).encode()),
+            ("d.txt", b"fear"),
+            ("e.jpg", image),
+            ("e.json", b"[1]"),
+            ("f.jpg", image),
+            ("f.pyd", pickle.dumps(_Bomb())),
+        ],
+    )
+    built = build(
+        "webdataset",
+        tmp_path / "wds",
+        tmp_path / "m.csv",
+        options=ReadOptions(labels={"1": "fear"}, images=tmp_path / "images"),
+    )
+    assert list(built.manifest.rows("key", "emotion", "votes_awe", "split")) == [
+        ("a", "fear", None, "train"),
+        ("c", "awe", 3, "train"),
+        ("f", None, None, "train"),
+    ]
+    assert all(path.is_relative_to(tmp_path / "images") for path in built.manifest.paths())
+    assert all(path.read_bytes() == image for path in built.manifest.paths())
+    causes = [reject.cause for reject in built.manifest.rejects]
+    assert causes == [
+        "no image for the key ../../b",
+        "no image for the key d",
+        ".json is not a JSON object",
+    ]
+    assert not Path("/tmp/evoca-was-unpickled").exists()
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path, make_image: MakeImage) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    path = tmp_path / "s.tar"
+    _shard(path, [("a.jpg", image * 20), ("a.cls", b"awe")])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"s\.tar: not a readable tar file"):
+        build("webdataset", path, tmp_path / "m.csv")
+
+
+def test_a_second_build_finds_its_images(tmp_path: Path, make_image: MakeImage) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    _shard(tmp_path / "s.tar", [("a.jpg", image), ("a.cls", b"awe")])
+    first = build("webdataset", tmp_path / "s.tar", tmp_path / "m.csv")
+    stamp = first.manifest.paths()[0].stat().st_mtime_ns
+    second = build("webdataset", tmp_path / "s.tar", tmp_path / "m.csv")
+    assert second.manifest.paths()[0].stat().st_mtime_ns == stamp

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.data.conftest import MakeImage
+from typer.testing import CliRunner
+
+from evoca.data.cli import app
+from evoca.data.manifest import read_manifest
+from evoca.emotions import MIKELS8
+
+
+def _run(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture
+def source(tmp_path: Path, make_image: MakeImage) -> Path:
+    for i in range(10):
+        make_image(tmp_path / "set" / f"{i}.jpg", i)
+    rows = "\n".join(f"{i}.jpg,{4 - i % 3},{i % 3},g{i // 2}" for i in range(10))
+    path = tmp_path / "set" / "t.csv"
+    path.write_text(f"file,votes_awe,votes_fear,group\n{rows}\n")
+    return path
+
+
+def test_from_a_data_set_to_a_checked_split(tmp_path: Path, source: Path) -> None:
+    built, split = tmp_path / "m.parquet", tmp_path / "split.csv"
+    status, out, err = _run("build", "csv", source, "--out", built, "--column", "image=file")
+    assert (status, err) == (0, "")
+    assert f"{built}: 10 images" in out
+    assert "3 of them have no single label" in out
+
+    status, out, _ = _run("votes", built, "--format", "json")
+    assert status == 0
+    assert json.loads(out)["plurality"] == {
+        "kept": 10,
+        "labelled": 7,
+        "tied": 3,
+        "by_emotion": dict.fromkeys(map(str, MIKELS8), 0) | {"awe": 7},
+    }
+
+    status, out, err = _run("split", built, "--out", split, "--ratio", "80/20", "--seed", 3)
+    assert status == 0
+    assert "all labelled" in out
+    assert set(read_manifest(split).texts("split")) == {"train", "test"}
+
+    status, out, _ = _run("check", split, "--format", "json")
+    assert status == 0
+    assert json.loads(out)["ok"] is True
+
+    sheet = tmp_path / "sheet.html"
+    status, out, err = _run("stats", split, "--sizes", "--contact-sheet", sheet, "--format", "json")
+    assert status == 0
+    assert json.loads(out)["width"]["median"] == 32
+    assert f"wrote {sheet}" in err
+    assert sheet.is_file()
+
+    labelled = tmp_path / "majority.csv"
+    status, out, _ = _run("votes", built, "--rule", "majority", "--out", labelled)
+    assert status == 0
+    assert "7 images, 7 labelled by majority" in out
+    assert set(read_manifest(labelled).texts("emotion")) == {"awe"}
+
+
+def test_tables_are_plain_text(source: Path, tmp_path: Path) -> None:
+    built = tmp_path / "m.csv"
+    _run("build", "csv", source, "--out", built, "--column", "image=file")
+    for command in ("votes", "stats", "check"):
+        status, out, _ = _run(command, built)
+        assert status == 0
+        assert "\x1b" not in out
+    status, out, _ = _run("votes", built)
+    assert [line.split() for line in out.splitlines() if line.startswith("tied")] == [
+        ["tied", "3", "0", "0", "3", "0"]
+    ]
+    status, out, _ = _run("stats", built)
+    assert "human ceiling" in out
+
+
+def test_folds(source: Path, tmp_path: Path) -> None:
+    built, out = tmp_path / "m.csv", tmp_path / "folds.csv"
+    _run("build", "csv", source, "--out", built, "--column", "image=file")
+    status, text, _ = _run("split", built, "--out", out, "--folds", 5, "--repeats", 2)
+    assert (status, text) == (0, f"{out}: 5 folds, 2 times\n")
+    assert sorted(set(read_manifest(out).numbers("fold_2"))) == [0, 1, 2, 3, 4]
+
+
+def test_refused_rows_make_the_status_1(source: Path, tmp_path: Path) -> None:
+    with source.open("a") as file:
+        file.write("gone.jpg,1,0,g\n../x.jpg,1,0,g\n\n0.jpg,-1,0,g\n")
+    built = tmp_path / "m.csv"
+    status, out, err = _run("build", "csv", source, "--out", built, "--column", "image=file")
+    assert status == 1
+    assert "10 images" in out
+    assert f"evoca: {source}: row 12: no such file: gone.jpg" in err
+    assert "row 15: votes_awe is -1, below zero" in err
+    assert f"3 rows refused, listed in {tmp_path / 'm.rejects.csv'}" in err
+    status, out, err = _run(
+        "build", "csv", source, "--out", tmp_path / "s.csv", "--column", "image=file", "--strict"
+    )
+    assert (status, out) == (1, "")
+    assert err == f"evoca: {source}: row 12: no such file: gone.jpg\n"
+
+
+def test_a_leak_makes_the_status_1(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("image,emotion,split,group\na,awe,train,g\nb,awe,test,g\n")
+    status, out, _ = _run("check", path, "--no-files")
+    assert status == 1
+    assert "leak-group: 1 duplicate groups are in several splits" in out
+    assert "g: test, train" in out
+
+
+def test_a_published_split_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("image,emotion,split\na,awe,train\nb,awe,test\n")
+    status, _, err = _run("split", path, "--out", tmp_path / "o.csv")
+    assert status == 0
+    assert "the split that is there is kept" in err
+    assert read_manifest(tmp_path / "o.csv").texts("split").tolist() == ["train", "test"]
+
+
+def test_a_folder_is_taken_wherever_a_manifest_is(class_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.parquet"
+    assert _run("stats", class_folders)[0] == 0
+    assert _run("check", class_folders)[0] == 0
+    assert _run("split", class_folders, "--out", out)[0] == 0
+    assert _run("votes", class_folders)[2].endswith("set: no votes (columns votes_<emotion>)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["build", "fii", "x", "--out", "m.csv"], "none of"),
+        (["build", "csv", "x"], "--out"),
+        (["build", "csv", "x", "--out", "m.csv", "--column", "image"], "not NAME=VALUE"),
+        (["votes", "m.csv", "--rule", "plurality"], "--rule and --out go together"),
+        (["split", "m.csv", "--out", "o.csv", "--folds", "1"], "--folds"),
+        (["stats", "m.csv", "--format", "xml"], "--format"),
+    ],
+)
+def test_wrong_usage_has_the_status_2(arguments: list[str], says: str) -> None:
+    status, out, err = _run(*arguments)
+    assert (status, out) == (2, "")
+    assert says in err
+
+
+@pytest.mark.parametrize("command", ["stats", "check", "votes"])
+def test_a_missing_manifest_is_one_line(command: str, tmp_path: Path) -> None:
+    status, out, err = _run(command, tmp_path / "gone.csv")
+    assert (status, out) == (1, "")
+    assert err == f"evoca: {tmp_path / 'gone.csv'}: no such file or folder\n"
+
+
+def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("image,emotion,split\n\x1b[31mred,awe,train\n\x1b[31mred,awe,test\n")
+    status, out, _ = _run("check", path, "--no-files")
+    assert status == 1
+    assert "\x1b" not in out
+
+
+def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_path: Path) -> None:
+    """A package that cannot be imported stands in for one that is not installed."""
+    (tmp_path / "duckdb.py").write_text("raise ImportError('blocked')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run(f"from evoca.data.cli import app; app(['stats', {str(class_folders)!r}])")
+    assert done.returncode == 1
+    assert done.stderr.startswith("evoca: reading and writing manifests needs the package duckdb")
+    assert "pip install 'evoca[data]'" in done.stderr
+    table = tmp_path / "m.csv"
+    table.write_text("image,emotion\nset/awe/a0.jpg,awe\n")
+    base = "from evoca.data import load_labelled as l; print(len(l({!r})))"
+    assert run(base.format(str(class_folders))).stdout == "5\n"
+    assert run(base.format(str(table))).stdout == "1\n"
