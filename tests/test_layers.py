@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "terminal": {"emotions", "prediction"},
     "runtime": {"errors", "images", "prediction"},
     "evaluation": {"errors", "emotions"},
-    "data": {"errors", "emotions", "images", "terminal", "evaluation"},
+    "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "lab": {"errors", "emotions", "images", "prediction", "runtime", "data", "evaluation"},
 }
 

@@ -14,11 +14,12 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C."""
 
 
-def finish(call: Callable[[], int | None]) -> None:
+def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
     """Run a command and leave with its status: 0 fine, 1 some failed, 130 interrupted.
 
     Args:
         call: does the work; returns the status, ``None`` for 0.
+        after_interrupt: what to say after "interrupted", where the work can go on.
 
     Raises:
         typer.Exit: always.
@@ -37,6 +38,6 @@ def finish(call: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:
-        print("evoca: interrupted", file=sys.stderr)
+        print(f"evoca: interrupted{after_interrupt}", file=sys.stderr)
         status = INTERRUPTED
     raise typer.Exit(status)

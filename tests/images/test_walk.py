@@ -63,6 +63,22 @@ def test_what_cannot_be_listed_is_an_error(name: str, tmp_path: Path) -> None:
         list(find_images(tmp_path / name))
 
 
+def test_one_unreadable_folder_does_not_end_the_walk(tmp_path: Path, monkeypatch) -> None:
+    make(tmp_path, "a/one.jpg", "b/two.jpg", "c/three.jpg")
+    scandir = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)  # root may read every folder
+    errors: list[OSError] = []
+    found = [path.name for path in find_images(tmp_path, errors.append)]
+    assert found == ["one.jpg", "three.jpg"]
+    assert [Path(error.filename).name for error in errors] == ["b"]
+
+
 def test_suffixes_are_lower_case_with_a_dot() -> None:
     assert all(s.startswith(".") and s == s.lower() and len(s) > 2 for s in IMAGE_SUFFIXES)
     assert {".jpg", ".png", ".gif", ".webp", ".avif", ".tif", ".heic"} <= IMAGE_SUFFIXES

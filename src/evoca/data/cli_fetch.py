@@ -88,7 +88,7 @@ def download(
             output=output.value,
         )
 
-    finish(call)
+    finish(call, "; run it again to go on")
 
 
 @app.command()
@@ -114,7 +114,7 @@ def duplicates(
 
         return run(data, threshold=threshold, out=out, output=output.value)
 
-    finish(call)
+    finish(call, "; run it again to go on")
 
 
 @app.command()
@@ -166,4 +166,4 @@ def collect(
             networks=allow_network or [],
         )
 
-    finish(call)
+    finish(call, "; run it again to go on")

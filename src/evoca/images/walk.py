@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "printable_name"]
 
@@ -21,20 +21,28 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
 """Suffixes, in lower case, by which a folder walk recognises images."""
 
 
-def find_images(folder: Path) -> Iterator[Path]:
+def find_images(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Walk a folder for files with an image suffix, in a stable order.
 
     Hidden files and folders (a leading dot) are left out; links to folders are not
     followed, so a loop of links ends.
 
+    Args:
+        folder: where to start.
+        on_error: is told of each folder that cannot be listed, and the walk goes on.
+
+    Yields:
+        Paths below the folder.
+
     Raises:
-        OSError: the folder itself, or one below it, cannot be listed.
+        OSError: the folder itself, or one below it, cannot be listed, and there is no
+            ``on_error``.
     """
 
     def fail(error: OSError) -> None:
         raise error
 
-    for root, folders, files in os.walk(folder, onerror=fail):
+    for root, folders, files in os.walk(folder, onerror=on_error or fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:

@@ -77,6 +77,7 @@ def begin(page, name):
 
 def shown(page):
     """Return the emotion asked for, once its picture is there; a covered one is uncovered."""
+    expect(page.locator("#emotion")).not_to_be_empty()  # the question has come
     emotion = page.locator("#emotion").inner_text()
     if emotion in {"fear", "disgust"}:
         page.locator("#stage.covered").wait_for()
