@@ -171,7 +171,8 @@ def test_a_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_path: Path) -> None:
     """A package that cannot be imported stands in for one that is not installed."""
     (tmp_path / "duckdb.py").write_text("raise ImportError('blocked')")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    environment = os.environ | {"PYTHONPATH": paths}
 
     def run(code: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -95,13 +95,15 @@ def _sections(manifest: Manifest, per_label: int, size: int, seed: int) -> Itera
 
 def _thumbnail(name: str, path: Path, size: int) -> _Shown:
     limits = ImageLimits()
+    # A page may be handed on: it need not say where on this machine the images are.
+    caption = printable_name("/".join(Path(name).parts[-2:]))
     try:
         image = decode(read_file(path, limits), min_size=(size, size), limits=limits).image
     except ImageError as error:
-        return _Shown(printable_name(name), None, error.cause)
+        return _Shown(caption, None, error.cause)
     image.thumbnail((size, size))
     # A new image from the pixels alone: Pillow carries comments and profiles along.
-    return _Shown(printable_name(name), Image.fromarray(np.array(image)), "")
+    return _Shown(caption, Image.fromarray(np.array(image)), "")
 
 
 def _positive_labels(manifest: Manifest) -> set[str]:
@@ -141,7 +143,7 @@ def _page(
     *,
     show_negative: bool,
 ) -> str:
-    title = f"Contact sheet of {html.escape(manifest.source)}"
+    title = f"Contact sheet of {html.escape(Path(manifest.source).name)}"
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',

@@ -182,7 +182,7 @@ class Manifest:
         for name, cells in values.items():
             if len(cells) != len(self):
                 raise ValueError(f"{name} has {len(cells)} cells, the manifest {len(self)} rows")
-        table = self._store({name: _plain(cells) for name, cells in values.items()})
+        table = self._store(values)
         kept = [sql_name(name) for name in self._types if name not in values]
         new = [f"{table}.{sql_name(name)}" for name in values]
         return self._view(
@@ -252,10 +252,20 @@ class Manifest:
         moved.root = folder
         return moved
 
-    def _store(self, columns: dict[str, NDArray[Any]]) -> str:
+    def _store(self, columns: Mapping[str, NDArray[Any]]) -> str:
+        """Make a table of arrays; masked cells, NaN and empty text become NULL."""
         table = f"columns_{next(_names)}"
-        self._connection.register("incoming", columns)
-        self._connection.execute(f"CREATE TABLE {table} AS SELECT * FROM incoming")
+        incoming: dict[str, NDArray[Any]] = {}
+        expressions = []
+        for i, (name, cells) in enumerate(columns.items()):
+            # Not all versions of DuckDB heed the mask of an array.
+            empty = np.ma.getmaskarray(cells) | _is_empty(cells)
+            incoming |= {f"c{i}": np.asarray(np.ma.getdata(cells)), f"e{i}": empty}
+            expressions.append(f"CASE WHEN NOT e{i} THEN c{i} END AS {sql_name(name)}")
+        self._connection.register("incoming", incoming)
+        self._connection.execute(
+            f"CREATE TABLE {table} AS SELECT {', '.join(expressions)} FROM incoming"
+        )
         self._connection.unregister("incoming")
         return table
 
@@ -334,15 +344,12 @@ def _add_folder(builder: TableBuilder, folder: Path, taxonomy: str) -> None:
     builder.add(columns, np.zeros(len(found), dtype=np.int64), printable_name(folder))
 
 
-def _plain(cells: NDArray[Any]) -> NDArray[Any]:
-    """Empty cells as DuckDB knows them: masked."""
-    if isinstance(cells, np.ma.MaskedArray):
-        return cells
+def _is_empty(cells: NDArray[Any]) -> NDArray[np.bool_]:
     if cells.dtype.kind in "UO":
-        return np.ma.masked_array(cells.astype(object), mask=cells == "")
+        return np.asarray(cells == "")
     if cells.dtype.kind == "f":
-        return np.ma.masked_invalid(cells)
-    return cells
+        return np.asarray(np.isnan(np.ma.getdata(cells)))
+    return np.zeros(len(cells), dtype=np.bool_)
 
 
 def _relative(path: str, folder: str) -> str:

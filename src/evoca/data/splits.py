@@ -200,18 +200,19 @@ def _deal(
 def _fill(wanted: NDArray[np.float64], free: NDArray[np.int64]) -> NDArray[np.int64]:
     """Whole numbers near ``wanted`` (kinds, splits), with row sums ``free``, none below 0.
 
-    The fractions are rounded with what earlier labels were owed carried on, so that the
-    sums over all labels are right too, not only each label's own.
+    What a label cannot give a split, for want of single images or in rounding, is carried
+    on to the labels that have more of them: the sums over all labels come right first.
     """
-    wanted = np.maximum(wanted, 0.0)
-    sums = wanted.sum(axis=1, keepdims=True)
-    wanted = np.where(sums > 0, wanted / np.where(sums > 0, sums, 1.0) * free[:, None], 0.0)
-    result = np.floor(wanted + 1e-9).astype(np.int64)
-    owed = np.zeros(wanted.shape[1])
-    for kind in range(len(wanted)):
+    possible = np.maximum(wanted, 0.0)
+    sums = np.maximum(possible.sum(axis=1, keepdims=True), 1e-12)
+    possible *= free[:, None] / sums
+    result: NDArray[np.int64] = np.floor(possible + 1e-9).astype(np.int64)
+    # A split without a share stays empty, whatever the others are owed.
+    owed = np.where((wanted != 0).any(axis=0), 0.0, -np.inf)
+    for kind in np.argsort(free, kind="stable"):
         owed += wanted[kind] - result[kind]
         missing = int(free[kind] - result[kind].sum())
-        largest = np.argsort(-np.where(wanted[kind] > 0, owed, -np.inf), kind="stable")[:missing]
+        largest = np.argsort(-owed, kind="stable")[:missing]
         result[kind, largest] += 1
         owed[largest] -= 1
     return result
