@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,11 @@ def check_step(folder: Path) -> str:
     return "; ".join(f"{f.kind} {f.count:,}" for f in report.findings) or "nothing found"
 
 
-def _measured(step: Callable[[Path], str], folder: Path, out: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+def _measured(step: Callable[[Path], str], folder: Path) -> tuple[str, float, float]:
     start = time.perf_counter()
     said = step(folder)
     seconds = time.perf_counter() - start
-    out.put((said, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+    return said, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> int:
@@ -93,11 +94,8 @@ def main() -> int:
         folder = Path(name)
         write_source(folder / "source.csv", arguments.rows)
         for step in (build_step, split_step, check_step):
-            results = context.Queue()
-            process = context.Process(target=_measured, args=(step, folder, results))
-            process.start()
-            said, seconds, gigabytes = results.get()
-            process.join()
+            with ProcessPoolExecutor(1, mp_context=context) as own_process:
+                said, seconds, gigabytes = own_process.submit(_measured, step, folder).result()
             print(f"{step.__name__:<11} {seconds:6.1f} s {gigabytes:5.2f} GB  {said}")
             total, most = total + seconds, max(most, gigabytes)
     print(f"{'together':<11} {total:6.1f} s {most:5.2f} GB")

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +19,8 @@ from rich.table import Table
 import evoca
 from evoca.images.decode import decode
 from evoca.images.sources import load_image
+from evoca.runtime.bundle import read_bundle
+from evoca.runtime.session import OrtSession
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,9 +54,9 @@ def main() -> None:
     preprocessing = model.card.preprocessing
     small, large = (ROOT / "examples" / "rocket.jpg").read_bytes(), large_jpeg()
     pixels = load_image(small, preprocessing).pixels
-    array = np.asarray(pixels)
+    session = OrtSession(read_bundle())
     rows = {
-        "model alone (pixels at input size)": lambda: model.predict(array),
+        "model alone": lambda: session.run(pixels[None]),
         "small JPEG, decode and resize": lambda: load_image(small, preprocessing),
         "small JPEG, predict": lambda: model.predict(small),
         "12-megapixel JPEG, full decode": lambda: decode(large),

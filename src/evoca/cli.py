@@ -4,14 +4,15 @@ that ``evoca --help`` and the completion of a command stay quick.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from evoca.data.cli import app as data_app
+from evoca.exits import INTERRUPTED, finish
 
 __all__ = ["app", "main"]
 
@@ -26,10 +27,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="The models that ship with Evoca.", invoke_without_command=True)
 recipes_app = typer.Typer(help="The systems that can be trained.", invoke_without_command=True)
+app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
-
-_INTERRUPTED = 130
 
 
 class PredictFormat(StrEnum):
@@ -45,27 +45,6 @@ class FigureFormat(StrEnum):
 
     TABLE = "table"
     JSON = "json"
-
-
-def _finish(call: Callable[[], int | None]) -> None:
-    """Run a command; every failure becomes one line on standard error and a status."""
-    from evoca.errors import EvocaError
-    from evoca.terminal import clean
-
-    try:
-        status = call() or 0
-        sys.stdout.flush()
-    except EvocaError as error:
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
-        status = 1
-    except BrokenPipeError:
-        # The reader has gone, as in `evoca ... | head`; nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except KeyboardInterrupt:
-        print("evoca: interrupted", file=sys.stderr)
-        status = _INTERRUPTED
-    raise typer.Exit(status)
 
 
 def _version(wanted: bool) -> None:
@@ -117,7 +96,7 @@ def predict(
 
         return run(paths, model=model, output=output.value, top=top, explain=explain)
 
-    _finish(call)
+    finish(call)
 
 
 @models_app.callback()
@@ -135,7 +114,7 @@ def models_list() -> None:
 
         list_models()
 
-    _finish(call)
+    finish(call)
 
 
 @models_app.command("show")
@@ -149,7 +128,7 @@ def models_show(
 
         show_model(name)
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -161,7 +140,7 @@ def doctor() -> None:
 
         return run()
 
-    _finish(call)
+    finish(call)
 
 
 @recipes_app.callback()
@@ -179,7 +158,7 @@ def recipes_list() -> None:
 
         list_recipes()
 
-    _finish(call)
+    finish(call)
 
 
 @recipes_app.command("show")
@@ -191,7 +170,7 @@ def recipes_show(name: Annotated[str, typer.Argument(help="A recipe's name or fi
 
         show_recipe(name)
 
-    _finish(call)
+    finish(call)
 
 
 _Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")]
@@ -223,7 +202,7 @@ def train(
 
         run(recipe, data, out, settings or [], data_name)
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -257,7 +236,7 @@ def crossval(
             settings=settings or [],
         )
 
-    _finish(call)
+    finish(call)
 
 
 @app.command("export")
@@ -272,7 +251,7 @@ def export_command(
 
         export(run, out)
 
-    _finish(call)
+    finish(call)
 
 
 def main() -> None:
@@ -280,4 +259,4 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-__all__ = ["BundleError", "DataError", "EvocaError", "ImageError", "MissingExtraError"]
+import re
+
+__all__ = [
+    "BundleError",
+    "DataError",
+    "EvocaError",
+    "ImageError",
+    "MissingExtraError",
+    "single_line",
+]
+
+# Control characters, line and paragraph separators, direction overrides, lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def single_line(text: str) -> str:
+    r"""Escape what would break the line, steer the terminal or cannot be printed.
+
+    >>> single_line("a\nb\x1b[31m.jpg")
+    'a\\nb\\x1b[31m.jpg'
+    """
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class EvocaError(Exception):
@@ -14,7 +35,8 @@ class ImageError(EvocaError, ValueError):
 
     Attributes:
         cause: what is wrong, without the input's name.
-        source: the printable name of the input; empty where it has none.
+        source: the printable name of the input; empty where it has none. It may hold
+            control characters, as file names may; the message shows them escaped.
     """
 
     def __init__(self, cause: str, source: str = "") -> None:
@@ -23,7 +45,7 @@ class ImageError(EvocaError, ValueError):
         self.source = source
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.cause}" if self.source else self.cause
+        return single_line(f"{self.source}: {self.cause}" if self.source else self.cause)
 
 
 class BundleError(EvocaError, ValueError):

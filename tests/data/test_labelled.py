@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.data.conftest import MakeImage
 
-from evoca.data import load_labelled
+from evoca.data.labelled import load_labelled
 from evoca.data.manifest import read_manifest
 from evoca.errors import DataError
 

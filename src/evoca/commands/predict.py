@@ -60,17 +60,19 @@ def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
     for text in paths:
         path = Path(text)
         try:
-            if not path.is_dir():
-                yield path
-                continue
-            found = list(find_images(path))
-        except (OSError, ValueError) as error:
-            place = getattr(error, "filename", None) or text
-            reason = getattr(error, "strerror", None) or str(error)
-            yield ImageError(f"cannot be read: {reason}", printable_name(place))
+            is_folder = path.is_dir()
+        except (OSError, ValueError):
+            is_folder = False  # reading it tells why
+        if not is_folder:
+            yield path
             continue
+        unreadable: list[OSError] = []
+        found = list(find_images(path, unreadable.append))
         yield from found
-        if not found:
+        for error in unreadable:
+            reason = error.strerror or str(error)
+            yield ImageError(f"cannot be read: {reason}", printable_name(error.filename or path))
+        if not found and not unreadable:
             yield ImageError("no images in this folder", printable_name(path))
 
 

@@ -6,12 +6,15 @@ Each command imports what it needs itself, so that help stays quick.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from evoca.data.cli_fetch import app as fetch_app
+from evoca.exits import finish
 
 if TYPE_CHECKING:
     from evoca.data.manifest import Manifest
@@ -26,7 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_INTERRUPTED = 130
+
+# Without a name, its commands stand beside those of this file.
+app.add_typer(fetch_app)
 
 
 class Output(StrEnum):
@@ -45,23 +50,6 @@ _Taxonomy = Annotated[
     typer.Option(help="The labels, where the data do not say; mikels8 if omitted."),
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")]
-
-
-def _finish(call: Callable[[], int]) -> None:
-    """Run a command; a failure is one line on standard error and a status."""
-    from evoca.errors import EvocaError
-    from evoca.terminal import clean
-
-    try:
-        status = call()
-        sys.stdout.flush()
-    except EvocaError as error:
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
-        status = 1
-    except KeyboardInterrupt:
-        print("evoca: interrupted", file=sys.stderr)
-        status = _INTERRUPTED
-    raise typer.Exit(status)
 
 
 def _say(text: str) -> None:
@@ -146,7 +134,7 @@ def build(
             print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
         return _report_rejects(built.manifest, built.rejects_file)
 
-    _finish(call)
+    finish(call)
 
 
 def _report_rejects(manifest: Manifest, listed: Path | None) -> int:
@@ -205,7 +193,7 @@ def stats(
             _say(f"wrote {contact_sheet}")
         return _report_rejects(manifest, None)
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -233,7 +221,7 @@ def check(
             print_check(report)
         return int(not report.ok)
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -283,7 +271,7 @@ def split(
         print_counts(found.by_split)
         return 0
 
-    _finish(call)
+    finish(call)
 
 
 @app.command()
@@ -341,7 +329,7 @@ def votes(
             print(f"{made.counts.tied:,} tied: no label")
         return 0
 
-    _finish(call)
+    finish(call)
 
 
 def _print_json(content: Mapping[str, object]) -> None:

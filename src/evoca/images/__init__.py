@@ -4,7 +4,8 @@ Training, ``predict`` and everything built on them go through this package, so t
 all see the same pixels.
 """
 
-from evoca.images.decode import DecodedImage, ImageLimits, decode
+from evoca.images.decode import DecodedImage, decode
+from evoca.images.limits import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import IMAGE_SUFFIXES, find_images, printable_name

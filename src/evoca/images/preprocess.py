@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -47,7 +48,8 @@ class Preprocessing(BaseModel):
         """The (width, height) a scaled JPEG decode must not fall below."""
         if self.jpeg_min_scale == 0:
             return None
-        return round(self.width * self.jpeg_min_scale), round(self.height * self.jpeg_min_scale)
+        scale = self.jpeg_min_scale
+        return math.ceil(self.width * scale), math.ceil(self.height * scale)
 
     def seen_region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
         """Return the part of a picture that the model sees.

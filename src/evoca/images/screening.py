@@ -27,7 +27,7 @@ def screen(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
         pixels: uint8 (H, W, 3), RGB, at a model's input size.
 
     Returns:
-        One warning, or none.
+        One warning, or none. Pictures a pixel wide or high are not judged beyond blank.
 
     >>> screen(np.full((64, 64, 3), 200, np.uint8))
     ('unlike a photograph: blank',)
@@ -35,6 +35,8 @@ def screen(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
     values = pixels.astype(np.int16)
     if float(values.std(axis=(0, 1)).max()) < 5.0:
         return (_NAMES["blank"],)
+    if min(values.shape[:2]) < 2:
+        return ()
     across, down = np.abs(np.diff(values, axis=1)), np.abs(np.diff(values, axis=0))
     flat = float(((across[:-1].max(axis=2) <= 1) & (down[:, :-1].max(axis=2) <= 1)).mean())
     if flat < 0.4:

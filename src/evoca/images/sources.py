@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoca.errors import ImageError
-from evoca.images.decode import DecodedImage, ImageLimits, decode, decode_picture
+from evoca.errors import ImageError, single_line
+from evoca.images.arrays import picture_of_array
+from evoca.images.decode import DecodedImage, decode, decode_picture
+from evoca.images.limits import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.screening import screen
 from evoca.images.walk import printable_name
@@ -23,7 +25,7 @@ __all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "read_file
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
 """A path, an encoded file's bytes, a PIL image, or an array of shape (H, W), (H, W, 3)
-or (H, W, 4): uint8 0..255, or floating point 0..1."""
+or (H, W, 4): uint8 0..255, uint16 0..65535, or floating point 0..1."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _decoded(
     if isinstance(source, Image.Image):
         return decode_picture(source, limits)
     if isinstance(source, np.ndarray):
-        return decode_picture(_picture_of(source), limits)
+        return decode_picture(picture_of_array(source, limits or ImageLimits()), limits)
     try:
         return decode(data or b"", min_size=min_size, limits=limits)
     except ImageError as error:
@@ -121,51 +123,39 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     """Read a regular file of limited size.
 
     Raises:
-        ImageError: missing, a folder, not a regular file, unreadable or too large.
+        ImageError: missing, a folder, not a regular file, unreadable, too large, or of
+            another size than the system says.
     """
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError("a folder, where one image is wanted")
-        # A pipe or a device could block for ever or never end.
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("not a regular file")
-        if status.st_size > limits.max_bytes:
-            raise ImageError(
-                f"the file has {status.st_size:,} bytes, the limit is "
-                f"{limits.max_bytes:,} (ImageLimits.max_bytes)"
-            )
-        return path.read_bytes()
+        _refuse_unfit(path.stat(), limits)  # without opening, which a device may notice
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            _refuse_unfit(status, limits)  # the path may lead to another file by now
+            data = file.read(status.st_size + 1)
+    except ImageError:  # is a ValueError too
+        raise
     except FileNotFoundError as error:
         raise ImageError("no such file") from error
     except PermissionError as error:
         raise ImageError("no permission to read it") from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise ImageError(f"cannot be read: {reason or error}") from error
-
-
-def _picture_of(array: NDArray[Any]) -> Image.Image:
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim not in {2, 3} or (array.ndim == 3 and array.shape[2] not in {3, 4}):
+        raise ImageError(f"cannot be read: {single_line(reason or str(error))}") from error
+    if len(data) != status.st_size:
         raise ImageError(
-            f"an array of shape {array.shape}: give (H, W), (H, W, 3) or (H, W, 4); "
-            "channels come last"
+            "its size is not what the system says: still being written, or not a file on a disk"
         )
-    if array.size == 0:
-        raise ImageError(f"an empty array of shape {array.shape}")
-    if array.dtype == np.uint8:
-        return Image.fromarray(np.ascontiguousarray(array))
-    if array.dtype == np.uint16:
-        return Image.fromarray((array / 257.0).round().astype(np.uint8))
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all():
-            raise ImageError("an array with NaN or infinite values")
-        if array.min() < 0 or array.max() > 1:
-            raise ImageError(
-                f"a floating-point array with values from {array.min():g} to {array.max():g}: "
-                "give 0..1, or uint8 0..255"
-            )
-        return Image.fromarray((array * 255.0).round().astype(np.uint8))
-    raise ImageError(f"an array of {array.dtype}: give uint8 0..255 or floating point 0..1")
+    return data
+
+
+def _refuse_unfit(status: os.stat_result, limits: ImageLimits) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError("a folder, where one image is wanted")
+    # A pipe or a device could block for ever or never end.
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("not a regular file")
+    limits.check_bytes(status.st_size)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "printable_name"]
 
@@ -15,26 +15,34 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
     for suffix in (
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "avif", "bmp"),
-        *("dib", "tif", "tiff", "jp2", "j2k", "ppm", "pgm", "pbm", "ico", "heic", "heif", "hif"),
+        *("dib", "tif", "tiff", "jp2", "j2k", "ppm", "pgm", "pbm", "pnm", "heic", "heif", "hif"),
     )
 )
 """Suffixes, in lower case, by which a folder walk recognises images."""
 
 
-def find_images(folder: Path) -> Iterator[Path]:
+def find_images(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Walk a folder for files with an image suffix, in a stable order.
 
     Hidden files and folders (a leading dot) are left out; links to folders are not
     followed, so a loop of links ends.
 
+    Args:
+        folder: where to start.
+        on_error: is told of each folder that cannot be listed, and the walk goes on.
+
+    Yields:
+        Paths below the folder.
+
     Raises:
-        OSError: the folder itself, or one below it, cannot be listed.
+        OSError: the folder itself, or one below it, cannot be listed, and there is no
+            ``on_error``.
     """
 
     def fail(error: OSError) -> None:
         raise error
 
-    for root, folders, files in os.walk(folder, onerror=fail):
+    for root, folders, files in os.walk(folder, onerror=on_error or fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
@@ -56,9 +64,17 @@ def printable_name(path: str | os.PathLike[str]) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        # Python stores the undecodable byte 0xNN as the lone surrogate U+DCNN.
-        return "".join(
-            f"%{ord(c) - 0xDC00:02X}" if 0xDC80 <= ord(c) <= 0xDCFF else ("%25" if c == "%" else c)
-            for c in text
-        )
+        return "".join(_percent_encoded(character) for character in text)
     return text
+
+
+def _percent_encoded(character: str) -> str:
+    code = ord(character)
+    if character == "%":
+        return "%25"
+    if not 0xD800 <= code <= 0xDFFF:
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # how Python stores the undecodable byte 0xNN: U+DCNN
+        return f"%{code - 0xDC00:02X}"
+    # Names on Windows may hold other lone surrogates: the bytes that UTF-8 would give them.
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca.errors import ImageError
-from evoca.images.decode import ImageLimits
+from evoca.images.limits import ImageLimits
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import EvidenceMap, Prediction, prediction_set
@@ -55,6 +55,9 @@ def load(
     return Predictor(read_bundle(model), threads=threads, limits=limits)
 
 
+# Destroying a session in a forked child waits for ever for the threads it had in the
+# parent, so a session that was inherited is kept until the child ends.
+_orphans: list[OrtSession | None] = []
 _I = TypeVar("_I", bound=ImageInput)
 
 
@@ -243,6 +246,7 @@ class Predictor:
             return session
         with self._lock:
             if self._session is None or self._session_pid != os.getpid():
+                _orphans.append(self._session)
                 self._session = OrtSession(self._bundle, self._threads)
                 self._session_pid = os.getpid()
             return self._session

@@ -1,0 +1,127 @@
+"""Candidates for a new data set: from a folder, or from a list of links."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evoca.data.collect.keywords import Keyword, keywords_in
+from evoca.emotions import MIKELS8
+from evoca.errors import DataError, ImageError
+from evoca.images import ImageLimits, decode, find_images, printable_name
+from evoca.images.sources import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from evoca.data.download import Outcome
+
+__all__ = ["Candidate", "Found", "candidates_from_folder", "candidates_from_links"]
+
+# What a search result commonly says about an image, where a link list has it.
+_TEXT_COLUMNS = ("keyword", "query", "title", "tags", "description", "url")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image, and the emotions it may evoke.
+
+    Attributes:
+        path: the file.
+        sha256: of the file, hexadecimal.
+        size: (width, height) in pixels, upright.
+        emotions: emotion to the keyword that led to it; empty text where the source
+            names the emotion itself.
+        url: where it came from; may be empty.
+    """
+
+    path: Path
+    sha256: str
+    size: tuple[int, int]
+    emotions: dict[str, str]
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source holds.
+
+    Attributes:
+        candidates: what can be reviewed.
+        unmatched: printable names of images that no keyword speaks of.
+        unreadable: printable names of files that are no readable images, and why.
+    """
+
+    candidates: list[Candidate] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def candidates_from_folder(folder: Path, keywords: list[Keyword]) -> Found:
+    """Match the images of a folder to emotions by their paths.
+
+    A folder named after an emotion says so by itself, as in a folder of class folders.
+
+    Args:
+        folder: searched with all that lies below it.
+        keywords: the table.
+
+    Raises:
+        DataError: the folder cannot be read, or holds no images.
+    """
+    found = Found()
+    try:
+        paths = list(find_images(folder))
+    except OSError as error:
+        raise DataError(f"{printable_name(folder)}: cannot be read: {error.strerror}") from error
+    if not paths:
+        raise DataError(f"{printable_name(folder)}: no images in this folder")
+    for path in paths:
+        inside = path.relative_to(folder)
+        named = {part.lower(): "" for part in inside.parts[:-1] if part.lower() in MIKELS8}
+        emotions = named or keywords_in(str(inside.with_suffix("")), keywords)
+        _add(found, path, emotions, "")
+    return found
+
+
+def candidates_from_links(
+    rows: Iterable[Mapping[str, str]],
+    outcomes: Sequence[Outcome],
+    folder: Path,
+    keywords: list[Keyword],
+) -> Found:
+    """Match downloaded links to emotions by what their list says about them.
+
+    Args:
+        rows: of the link list; ``emotion`` names the emotion, else ``keyword``,
+            ``query``, ``title``, ``tags``, ``description`` and the address are searched.
+        outcomes: of the download.
+        folder: the download folder.
+        keywords: the table.
+    """
+    files = {o.url: folder / o.image for o in outcomes if o.image}
+    found = Found()
+    for row in rows:
+        if (path := files.get(row["url"])) is not None:
+            named = row.get("emotion", "").strip().lower()
+            text = " | ".join(row.get(column, "") for column in _TEXT_COLUMNS)
+            emotions = {named: ""} if named in MIKELS8 else keywords_in(text, keywords)
+            _add(found, path, emotions, row["url"])
+    return found
+
+
+def _add(found: Found, path: Path, emotions: dict[str, str], url: str) -> None:
+    name = printable_name(path)
+    if not emotions:
+        found.unmatched.append(name)
+        return
+    try:
+        data = read_file(path, ImageLimits())
+        size = decode(data, min_size=(64, 64)).size
+    except ImageError as error:
+        found.unreadable.append((name, error.cause))
+        return
+    digest = hashlib.sha256(data).hexdigest()
+    found.candidates.append(Candidate(path, digest, size, emotions, url))

@@ -1,0 +1,299 @@
+"""One attempt at one link: ask, follow, receive, judge, store."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import httpcore2
+import httpx2
+
+from evoca import __version__
+from evoca.data.download.links import checked_url, file_name
+from evoca.data.download.outcomes import FetchError, Reason
+from evoca.data.download.placeholders import known_placeholders
+from evoca.data.download.retry import parse_retry_after
+from evoca.data.download.state import Stored
+from evoca.data.download.transport import AddressRefusedError, NameNotFoundError
+from evoca.errors import DataError, ImageError
+from evoca.images import ImageLimits, decode
+from evoca.images.sources import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from evoca.data.download.state import Entry, Ledger
+
+__all__ = ["Fetcher"]
+
+IMAGE_FOLDER = "images"
+_MAX_REDIRECTS = 5
+_HEADERS = {
+    "User-Agent": f"evoca/{__version__} (image data sets for research)",
+    "Accept": "image/*, */*;q=0.1",
+    # The bytes as stored: a compressed answer could neither be resumed nor limited.
+    "Accept-Encoding": "identity",
+}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+# To judge a file, a JPEG is read to its end but decoded at a reduced scale.
+_JUDGE_SIZE = (64, 64)
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """What all attempts share.
+
+    Attributes:
+        client: follows no redirects by itself.
+        ledger: the state of the download folder.
+        limits: the largest file and picture to accept.
+        deadline: seconds an attempt may take in all.
+    """
+
+    client: httpx2.AsyncClient
+    ledger: Ledger
+    limits: ImageLimits
+    deadline: float
+
+    async def fetch(self, entry: Entry) -> None:
+        """Fetch one link into its place.
+
+        Raises:
+            FetchError: there is no image this time, with the reason.
+            OSError: the file cannot be written.
+        """
+        try:
+            with anyio.fail_after(self.deadline):
+                await self._fetch(entry)
+        except TimeoutError as error:
+            raise FetchError(Reason.TIMEOUT, f"not done after {self.deadline:g} s") from error
+
+    async def _fetch(self, entry: Entry) -> None:
+        partial = self.ledger.partial(entry.url)
+        start = partial.stat().st_size if partial.exists() else 0
+        validator = self.ledger.partial_validator(entry.url) if start else None
+        headers = _range_headers(start, validator) or _condition_headers(entry)
+        async with _open(self.client, entry.url, headers) as response:
+            if response.status_code == 304 and entry.is_stored:
+                return
+            _require_content(response)
+            if not _is_complete(response, start):
+                kept = self._keep(response, partial, start if validator else 0)
+                await self._receive(entry, response, partial, kept)
+        await self._judge_and_store(entry, partial, response)
+
+    def _keep(self, response: httpx2.Response, partial: Path, start: int) -> int:
+        """Keep the bytes that the answer continues, drop any others; return how many."""
+        if start and _continues(response, start):
+            return start
+        partial.unlink(missing_ok=True)
+        if response.status_code != 200:
+            raise FetchError(Reason.CONNECTION, "the server sent no part that fits")
+        return 0
+
+    async def _receive(
+        self, entry: Entry, response: httpx2.Response, partial: Path, kept: int
+    ) -> None:
+        """Write the body behind the first ``kept`` bytes of the partial file."""
+        self._require_size(kept + int(response.headers.get("Content-Length") or 0), partial)
+        if not kept:
+            self.ledger.set_partial_validator(entry.url, _strong_validator(response))
+        with partial.open("ab", buffering=0) as file:
+            async for chunk in _body(response):
+                kept += len(chunk)
+                self._require_size(kept, partial)
+                file.write(chunk)
+        if response.status_code == 206 and kept != _whole_size(response):
+            raise FetchError(Reason.CONNECTION, "the server sent a part of the rest")
+
+    def _require_size(self, size: int, partial: Path) -> None:
+        if size > self.limits.max_bytes:
+            partial.unlink(missing_ok=True)
+            raise FetchError(
+                Reason.TOO_LARGE, f"more than the limit of {self.limits.max_bytes:,} bytes"
+            )
+
+    async def _judge_and_store(
+        self, entry: Entry, partial: Path, response: httpx2.Response
+    ) -> None:
+        try:
+            stored = await anyio.to_thread.run_sync(self._judge, entry, partial, response)
+        except FetchError:
+            partial.unlink(missing_ok=True)
+            raise
+        self.ledger.store(entry.url, stored)
+
+    def _judge(self, entry: Entry, partial: Path, response: httpx2.Response) -> Stored:
+        """Say what a whole file is, by its content; what the server says does not count."""
+        try:
+            data = read_file(partial, self.limits)
+            if what := known_placeholders().by_content(data):
+                raise FetchError(Reason.PLACEHOLDER, what, http_status=response.status_code)
+            decoded = decode(data, min_size=_JUDGE_SIZE, limits=self.limits)
+        except ImageError as error:
+            reason = _reason(error.cause, response)
+            raise FetchError(reason, error.cause, http_status=response.status_code) from error
+        return Stored(
+            image=f"{IMAGE_FOLDER}/{entry.name or file_name(entry.url, data)}",
+            sha256=hashlib.sha256(data).hexdigest(),
+            width=decoded.size[0],
+            height=decoded.size[1],
+            size=len(data),
+            etag=response.headers.get("ETag"),
+            last_modified=response.headers.get("Last-Modified"),
+        )
+
+
+@asynccontextmanager
+async def _open(
+    client: httpx2.AsyncClient, url: str, headers: dict[str, str]
+) -> AsyncIterator[httpx2.Response]:
+    """Ask for a link and follow its redirects, each checked like the link itself."""
+    for _ in range(_MAX_REDIRECTS + 1):
+        if what := known_placeholders().by_url(url):
+            raise FetchError(Reason.PLACEHOLDER, what)
+        with _network_errors():
+            request = client.build_request("GET", url, headers={**_HEADERS, **headers})
+            response = await client.send(request, stream=True)
+        try:
+            if not response.has_redirect_location:
+                yield response
+                return
+            url = _target(response)
+        finally:
+            await response.aclose()
+    raise FetchError(Reason.BAD_REDIRECT, f"more than {_MAX_REDIRECTS} redirects")
+
+
+def _target(response: httpx2.Response) -> str:
+    location = response.headers["Location"]
+    try:
+        return checked_url(str(response.url.join(location)))
+    except (DataError, httpx2.InvalidURL) as error:
+        raise FetchError(
+            Reason.BAD_REDIRECT,
+            f"redirected to {location[:200]!r}: {error}",
+            http_status=response.status_code,
+        ) from error
+
+
+async def _body(response: httpx2.Response) -> AsyncIterator[bytes]:
+    with _network_errors():
+        async for chunk in response.aiter_raw():
+            yield chunk
+
+
+class _network_errors:  # noqa: N801 - a context manager, used like a function
+    """Turn what the network does into reasons."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        detail = " ".join(str(error).split())[:300]
+        match error:
+            case AddressRefusedError():
+                raise FetchError(Reason.ADDRESS_REFUSED, detail) from error
+            case NameNotFoundError():
+                raise FetchError(Reason.NAME_NOT_FOUND, detail) from error
+            case httpcore2.TimeoutException():
+                raise FetchError(Reason.TIMEOUT, detail or "the server does not answer") from error
+            case httpcore2.NetworkError() | httpcore2.ProtocolError():
+                detail = detail or "the connection broke off"
+                raise FetchError(Reason.CONNECTION, detail) from error
+
+
+def _require_content(response: httpx2.Response) -> None:
+    """Refuse an answer that has nothing to do with the content.
+
+    Raises:
+        FetchError: by the status, with the time the server asks to wait.
+    """
+    status = response.status_code
+    if status in {200, 206, 416}:
+        if response.headers.get("Content-Encoding", "identity").lower() == "identity":
+            return
+        raise FetchError(Reason.HTTP_ERROR, "compressed although asked not to", http_status=status)
+    if status in {404, 410}:
+        reason = Reason.GONE
+    elif status in {401, 402, 403, 451}:
+        reason = Reason.FORBIDDEN
+    elif status in {408, 425, 429} or status >= 500:
+        reason = Reason.SERVER_ERROR
+    else:
+        reason = Reason.HTTP_ERROR
+    raise FetchError(
+        reason,
+        f"HTTP {status} {response.reason_phrase}".strip(),
+        http_status=status,
+        retry_after=parse_retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _range_headers(start: int, validator: str | None) -> dict[str, str]:
+    """Ask for the rest, provided that it is the rest of the same content."""
+    if not start or validator is None:
+        return {}
+    return {"Range": f"bytes={start}-", "If-Range": validator}
+
+
+def _condition_headers(entry: Entry) -> dict[str, str]:
+    """Ask for the file only if it has changed."""
+    headers = {}
+    if entry.etag:
+        headers["If-None-Match"] = entry.etag
+    if entry.last_modified:
+        headers["If-Modified-Since"] = entry.last_modified
+    return headers
+
+
+def _continues(response: httpx2.Response, start: int) -> bool:
+    """Say whether the answer is what comes after the first ``start`` bytes."""
+    given = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return response.status_code == 206 and given is not None and given[1] == str(start)
+
+
+def _is_complete(response: httpx2.Response, start: int) -> bool:
+    """Say whether the server has nothing after the first ``start`` bytes: they are all."""
+    nothing_more = response.headers.get("Content-Range", "") == f"bytes */{start}"
+    return response.status_code == 416 and start > 0 and nothing_more
+
+
+def _whole_size(response: httpx2.Response) -> int | None:
+    given = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return None if given is None else int(given[2])
+
+
+def _strong_validator(response: httpx2.Response) -> str | None:
+    """Return what If-Range may carry (RFC 9110, 13.1.5), where the server gives it.
+
+    A weak ETag names no exact bytes. A date does only where it lies at least a second
+    before the answer: the file could have changed twice within one.
+    """
+    etag = response.headers.get("ETag", "")
+    if etag.startswith('"'):
+        return str(etag)
+    try:
+        modified = parsedate_to_datetime(response.headers["Last-Modified"])
+        answered = parsedate_to_datetime(response.headers["Date"])
+        strong = (answered - modified).total_seconds() >= 1
+    except (KeyError, ValueError, TypeError):
+        return None
+    return str(response.headers["Last-Modified"]) if strong else None
+
+
+def _reason(cause: str, response: httpx2.Response) -> Reason:
+    if cause.startswith("not an image"):
+        return Reason.NOT_AN_IMAGE
+    if "decompression bomb" in cause:
+        return Reason.TOO_LARGE
+    # Without a length, an answer that breaks off looks like one that ends.
+    framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+    return Reason.DAMAGED if framed else Reason.CONNECTION

@@ -1,0 +1,121 @@
+"""What became of a link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["FetchError", "Outcome", "Reason", "Status"]
+
+
+class Status(StrEnum):
+    """Where a link stands.
+
+    ``done``: the file is there. ``dead``: nothing more to hope for. ``failed``: the next
+    run tries again. ``waiting``: not tried yet.
+    """
+
+    WAITING = "waiting"
+    STORING = "storing"
+    DONE = "done"
+    DEAD = "dead"
+    FAILED = "failed"
+
+
+class Reason(StrEnum):
+    """Why a link gave no image."""
+
+    GONE = "gone"
+    FORBIDDEN = "forbidden"
+    HTTP_ERROR = "http error"
+    PLACEHOLDER = "placeholder"
+    NOT_AN_IMAGE = "not an image"
+    DAMAGED = "damaged"
+    TOO_LARGE = "too large"
+    BAD_REDIRECT = "bad redirect"
+    ADDRESS_REFUSED = "address refused"
+    NAME_NOT_FOUND = "name not found"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server error"
+    HOST_DOWN = "host down"
+
+    @property
+    def status(self) -> Status:
+        """``failed`` where a later run may do better, else ``dead``."""
+        return Status.FAILED if self in _PASSING | {Reason.ADDRESS_REFUSED} else Status.DEAD
+
+    @property
+    def worth_retrying(self) -> bool:
+        """Whether trying again within the same run makes sense."""
+        return self in _PASSING - {Reason.HOST_DOWN}
+
+    @property
+    def blames_host(self) -> bool:
+        """Whether the host as a whole seems out of reach."""
+        return self in {Reason.NAME_NOT_FOUND, Reason.CONNECTION, Reason.TIMEOUT}
+
+
+_PASSING = frozenset(
+    {
+        Reason.NAME_NOT_FOUND,
+        Reason.CONNECTION,
+        Reason.TIMEOUT,
+        Reason.SERVER_ERROR,
+        Reason.HOST_DOWN,
+    }
+)
+
+
+class FetchError(Exception):
+    """One attempt at a link gave no image.
+
+    Attributes:
+        reason: the kind of failure.
+        detail: one line that says more.
+        http_status: the server's answer, where there was one.
+        retry_after: seconds the server asks to wait, where it does.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one link.
+
+    Attributes:
+        url: the link.
+        status: where it stands.
+        image: path of the file, relative to the download folder; empty unless done.
+        sha256: of the file, hexadecimal.
+        width: in pixels, upright.
+        height: in pixels, upright.
+        size: of the file in bytes.
+        reason: why there is no file; ``None`` where there is one.
+        detail: one line that says more.
+        http_status: the server's last answer, where there was one.
+    """
+
+    url: str
+    status: Status
+    image: str = ""
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    reason: Reason | None = None
+    detail: str = ""
+    http_status: int | None = None

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("httpx2")
+pytest.importorskip("imagehash")
+
+from typer.testing import CliRunner
+
+from evoca.data.cli_fetch import app
+
+ALLOW = ["--allow-network", "127.0.0.1", "--attempts", "1"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def links(site, encoded, acts, tmp_path):
+    """A table with two good links, a dead one and a bad row."""
+    site.add("/dead", b"", acts.status(404))
+    table = [
+        "url,votes_awe,note",
+        f"{site.add('/a', encoded(1))},3,first",
+        f"{site.add('/b', encoded(2))},0,",
+        f"{site.url}/dead,2,",
+        "nonsense,2,",
+    ]
+    path = tmp_path / "links.csv"
+    path.write_text("\n".join(table))
+    return path
+
+
+def test_download_fills_a_manifest_and_a_table_of_rejects(links, site, tmp_path):
+    out = tmp_path / "out"
+    result = run("download", links, "--out", out, "--format", "json", *ALLOW)
+
+    assert result.exit_code == 1, "a dead link is an input that failed"
+    figures = json.loads(result.stdout)
+    assert (figures["done"], figures["dead"], figures["bad_rows"]) == (2, 1, 1)
+    assert figures["reasons"] == {"gone": 1}
+    assert "links.csv: row 5: " in result.stderr
+    manifest = rows_of(out / "manifest.csv")
+    assert [(row["votes_awe"], row["note"]) for row in manifest] == [("3", "first"), ("0", "")]
+    assert all((out / row["image"]).is_file() for row in manifest)
+    assert [row["width"] for row in manifest] == ["256", "256"]
+    rejects = rows_of(out / "manifest.rejects.csv")
+    assert [(row["row"], row["reason"]) for row in rejects] == [("5", "bad row"), ("", "gone")]
+
+    again = run("download", links, "--out", out, *ALLOW)
+    assert "2 done" in again.stdout
+    assert "1 dead: gone" in again.stdout
+    assert len(site.log) == 3
+
+
+def test_all_fetched_is_status_0(site, encoded, tmp_path):
+    path = tmp_path / "links.txt"
+    path.write_text(site.add("/a", encoded(1)))
+    assert run("download", path, "--out", tmp_path / "out", *ALLOW).exit_code == 0
+
+
+def test_strict_stops_at_the_first_bad_row(links, site, tmp_path):
+    result = run("download", links, "--out", tmp_path / "out", "--strict", *ALLOW)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("evoca: ")
+    assert "row 5" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not site.log
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("download",), ("download", "x", "--out", "y", "--attempts", "0"), ("duplicates",)],
+)
+def test_wrong_usage_is_status_2(arguments):
+    assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("download", "none.txt", "--out", "out"), "none.txt: cannot be read"),
+        (("duplicates", "none"), "none: cannot be read: No such file"),
+        (("duplicates", "."), "no images in this folder"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_is_status_130_and_loses_nothing(site, encoded, acts, tmp_path):
+    path = tmp_path / "links.txt"
+    data = encoded(2)
+    urls = [site.add("/a", encoded(1)), site.add("/b", data, acts.die_after(500, stall=True))]
+    path.write_text("\n".join(urls))
+    command = ["download", str(path), "--out", str(tmp_path / "out"), *ALLOW]
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from evoca.data.cli_fetch import app; app()", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    end = time.monotonic() + 20
+    partials = tmp_path / "out" / ".partial"
+    while not any(p.stat().st_size == 500 for p in partials.glob("*")):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=20)
+    site.release.set()
+    assert child.returncode == 130
+    assert errors == "evoca: interrupted; run it again to go on\n"
+
+    assert run(*command).exit_code == 0
+    assert [r.start for r in site.requests("/b")] == [0, 500]
+    assert site.sent("/b") == len(data)
+
+
+def test_duplicates_across_a_manifest_and_a_folder(picture, tmp_path):
+    (tmp_path / "fi" / "awe").mkdir(parents=True)
+    picture(1).save(tmp_path / "fi" / "awe" / "one.jpg")
+    picture(2).save(tmp_path / "fi" / "awe" / "two.jpg")
+    picture(1).save(tmp_path / "copy.png")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "fi" / "awe" / "two.jpg").read_bytes()[:900])
+    manifest = tmp_path / "other.csv"
+    manifest.write_text("image,emotion\ncopy.png,fear\ncut.jpg,awe\n")
+    out = tmp_path / "groups.csv"
+
+    result = run("duplicates", manifest, tmp_path / "fi", "--format", "json", "--out", out)
+
+    assert result.exit_code == 1, "an unreadable image is an input that failed"
+    report = json.loads(result.stdout)
+    (cluster,) = report["clusters"]
+    assert cluster["labels"] == ["awe", "fear"]
+    assert report["conflicts"] == [cluster["group"]]
+    assert [item["image"] for item in report["unreadable"]] == ["cut.jpg"]
+    rows = rows_of(out)
+    assert [row["image"] for row in rows] == ["copy.png", "cut.jpg", "awe/one.jpg", "awe/two.jpg"]
+    assert rows[0]["group"] == rows[2]["group"] == cluster["group"]
+
+    table = run("duplicates", manifest, tmp_path / "fi", "--threshold", "0")
+    assert "1 unreadable images" in table.stdout
+    assert "truncated" in table.stdout

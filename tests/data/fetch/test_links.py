@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+pytest.importorskip("httpx2")
+
+from evoca.data.download.links import Link, checked_url, file_name, read_links
+from evoca.data.download.retry import Backoff, parse_retry_after
+from evoca.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://h/a.jpg", "http://h/a.jpg"),
+        ("  https://H.example:8443/a?b=c#d ", "https://h.example:8443/a?b=c"),
+        ("http://h/café.jpg", "http://h/caf%C3%A9.jpg"),
+        ("http://bücher.example/", "http://xn--bcher-kva.example/"),
+        ("http://[::1]:80/x", "http://[::1]/x"),
+    ],
+)
+def test_addresses_are_brought_to_one_form(text, url):
+    assert checked_url(text) == url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "photo.jpg",
+        "//farm1.example/photo.jpg",
+        "ftp://h/x",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "http:///x",
+        "http://h:99999/",
+        "http://h:0/",
+        "http://exa mple/",
+        "http://user@h/x",
+        "http://user:secret@h/x",
+        "http://h/\x00",
+        "http://h/" + "x" * 5000,
+    ],
+)
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(DataError, match="address"):
+        checked_url(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x.jpg", "a/../../x.jpg", "/x.jpg", "..", ".partial/x", "a\\b.jpg", "C:x.jpg", "a\0"],
+)
+def test_a_name_that_leaves_the_folder_or_hides_is_refused(name):
+    with pytest.raises(DataError, match="leave the folder or hide"):
+        Link("http://h/x", name)
+
+
+def test_a_plain_list(tmp_path):
+    path = tmp_path / "links.txt"
+    path.write_text("# FI\n\nhttp://h/1.jpg\nnonsense\n  http://h/2.jpg\nhttp://h/1.jpg\n")
+    result = read_links(path)
+    assert [link.url[-5:] for link in result.links] == ["1.jpg", "2.jpg", "1.jpg"]
+    assert [(r.row, r.text) for r in result.rejects] == [(4, "nonsense")]
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_table(separator, tmp_path):
+    path = tmp_path / "links.csv"
+    rows = [
+        ["image", "url", "votes_awe"],
+        ["awe/1.jpg", "http://h/1", "3"],
+        ["", "http://h/2#top", "2"],
+        ["../1.jpg", "http://h/3", "2"],
+        ["/etc/1.jpg", "http://h/4", "2"],
+        [".hidden", "http://h/5", "2"],
+        ["awe/1.jpg", "http://h/6", "2"],
+        ["http://h/7", "http://h/7", "1"],
+        ["x.jpg", "", "1"],
+    ]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(separator.join(row) for row in rows).encode())
+    result = read_links(path)
+    assert result.links == [
+        Link("http://h/1", "awe/1.jpg"),
+        Link("http://h/2"),
+        Link("http://h/7"),
+    ]
+    assert [r.row for r in result.rejects] == [4, 5, 6, 7, 9]
+    assert "leave the folder" in result.rejects[0].cause
+    assert result.rows[1] == {"image": "", "url": "http://h/2", "votes_awe": "2"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a,b\n1,2\n", "no column url; it has a, b"), (b"", "no column url"), (b"\xff", "not UTF-8")],
+)
+def test_a_table_that_is_none(content, message, tmp_path):
+    path = tmp_path / "links.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_links(path)
+
+
+def test_a_list_that_is_missing(tmp_path):
+    with pytest.raises(DataError, match=r"links\.txt: cannot be read: No such file"):
+        read_links(tmp_path / "links.txt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        ("JPEG", ".jpg"),
+        ("PNG", ".png"),
+        ("GIF", ".gif"),
+        ("WEBP", ".webp"),
+        ("AVIF", ".avif"),
+        ("BMP", ".bmp"),
+        ("TIFF", ".tif"),
+        ("JPEG2000", ".jp2"),
+        ("PPM", ".ppm"),
+        ("ICO", ".ico"),
+    ],
+)
+def test_the_suffix_tells_what_the_file_is(kind, suffix, encoded):
+    data = encoded(1, kind, (32, 32))
+    assert file_name("http://h/photo.exe", data).endswith(suffix)
+
+
+def test_file_names_are_safe_and_their_own():
+    names = [
+        file_name(url, b"\xff\xd8\xff")
+        for url in (
+            "http://h/a/../../etc/passwd",
+            "http://h/a/%2e%2e%2fpasswd",
+            "http://h/",
+            "http://h/?x=1",
+            "http://h/" + "x" * 500,
+            "http://h/CON.jpg",
+        )
+    ]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert name.replace("-", "").replace(".jpg", "").replace("_", "").isalnum()
+        assert len(name) < 100
+
+
+NOW = datetime(2024, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("17", 17.0),
+        (" 0 ", 0.0),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("٣", None),
+        ("Mon, 01 Jan 2024 12:00:30 GMT", 30.0),
+        ("Mon, 01 Jan 2024 11:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after(value, seconds):
+    assert parse_retry_after(value, NOW) == seconds
+
+
+def test_backoff_grows_to_a_limit_and_listens():
+    backoff = Backoff(first=1, longest=10, patience=100)
+    for attempts, most in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (50, 10)):
+        assert most / 2 <= backoff.delay(attempts) <= most
+    assert backoff.delay(1, asked=50) == 50
+    assert backoff.delay(5, asked=0) >= 5
+    assert backoff.delay(1, asked=101) is None

@@ -1,0 +1,169 @@
+import multiprocessing
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import evoca
+from evoca.prediction import prediction_set
+from evoca.runtime.predictor import softmax
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROCKET = EXAMPLES / "rocket.jpg"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return evoca.load()
+
+
+@pytest.fixture(scope="module")
+def rocket(model):
+    return model.predict(ROCKET)
+
+
+def test_a_prediction_is_a_distribution_with_what_follows_from_it(model, rocket):
+    assert tuple(rocket.probabilities) == model.labels == tuple(evoca.Emotion)
+    assert sum(rocket.probabilities.values()) == pytest.approx(1)
+    assert rocket.emotion == rocket.ranked()[0][0] == rocket.prediction_set[0]
+    positive = sum(
+        p
+        for e, p in rocket.probabilities.items()
+        if evoca.Emotion(e) in {"amusement", "awe", "contentment", "excitement"}
+    )
+    assert rocket.positive == pytest.approx(positive)
+    assert rocket.polarity == ("positive" if positive >= 0.5 else "negative")
+    assert rocket.prediction_set == prediction_set(rocket.probabilities, model.card.set_threshold)
+    assert rocket.size == Image.open(ROCKET).size
+    assert rocket.model == model.card.name
+
+
+def test_every_kind_of_input_gives_the_same_answer(model, rocket):
+    with Image.open(ROCKET) as picture:
+        array = np.asarray(picture.convert("RGB"))
+        kinds = [str(ROCKET), ROCKET, ROCKET.read_bytes(), picture, array, array / 255.0]
+        answers = model.predict(kinds)
+    for answer in answers:
+        assert dict(answer.probabilities) == pytest.approx(dict(rocket.probabilities), abs=0.02)
+    assert [answer.path for answer in answers] == [str(ROCKET)] * 2 + [None] * 4
+    assert answers[0].probabilities == answers[2].probabilities
+
+
+def test_predictions_depend_on_the_picture(model):
+    answers = model.predict(sorted(EXAMPLES.glob("*.jpg")))
+    assert len({answer.emotion for answer in answers}) > 1
+    assert len({round(answer.confidence, 6) for answer in answers}) == len(answers)
+
+
+def test_a_batch_gives_what_single_images_give(model):
+    paths = sorted(EXAMPLES.glob("*.jpg"))
+    for answer in model.stream(iter(paths * 4), batch_size=5):
+        alone = model.predict(answer.path)
+        assert dict(answer.probabilities) == pytest.approx(dict(alone.probabilities), abs=1e-5)
+
+
+def test_evidence_adds_up_to_the_logits(model, rocket):
+    card = model.card
+    logits = rocket.evidence.values.mean(axis=(1, 2)) + np.array(card.evidence_bias)
+    expected = softmax(logits[None], card.temperature)[0]
+    assert list(rocket.probabilities.values()) == pytest.approx(list(expected), abs=1e-4)
+    contrast = sum(rocket.evidence.of(label) for label in model.labels)
+    assert np.abs(contrast).max() < 1e-3
+    with pytest.raises(KeyError, match="surprise"):
+        rocket.evidence.of("surprise")
+
+
+def test_a_stream_keeps_errors_in_their_place(model, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not an image")
+    answers = list(model.stream([ROCKET, broken, tmp_path / "none.jpg", ROCKET] * 3, batch_size=2))
+    assert [isinstance(a, evoca.ImageError) for a in answers] == [False, True, True, False] * 3
+    assert str(answers[1]).startswith(f"{broken}: not an image")
+    with pytest.raises(evoca.ImageError, match="no such file"):
+        model.predict([ROCKET, tmp_path / "none.jpg"])
+
+
+def test_a_stream_is_lazy(model):
+    def endless():
+        while True:
+            yield ROCKET
+
+    stream = model.stream(endless(), batch_size=2)
+    assert [next(stream).emotion for _ in range(5)] == [model.predict(ROCKET).emotion] * 5
+    stream.close()
+
+
+@pytest.mark.parametrize("images", [None, 3, {"a": 1}, {ROCKET}, [3]])
+def test_what_is_no_image_is_a_type_error(model, images):
+    with pytest.raises(TypeError, match=r"give one image|an image is a path"):
+        model.predict(images)
+
+
+def test_nothing_in_nothing_out(model):
+    assert model.predict([]) == []
+    with pytest.raises(ValueError, match="no images"):
+        model.embed([])
+
+
+def test_embeddings(model):
+    rows = model.embed([ROCKET, EXAMPLES / "coffee.jpg"])
+    assert rows.shape == (2, 2136)
+    assert rows.dtype == np.float32
+    assert not np.allclose(rows[0], rows[1])
+
+
+def test_threads_share_a_model(model, rocket):
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(model.predict, [ROCKET] * 24))
+    assert {tuple(a.probabilities.values()) for a in answers} == {
+        tuple(rocket.probabilities.values())
+    }
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_a_model_goes_to_workers(model, rocket, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform cannot {method}")
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        answers = pool.map(model.predict, [ROCKET] * 4)
+    for answer in answers:
+        assert dict(answer.probabilities) == pytest.approx(dict(rocket.probabilities))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
+def test_a_model_survives_a_fork_without_being_sent(model):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - runs in the child
+        os.write(write, model.predict(ROCKET).emotion.encode())
+        os._exit(0)
+    os.close(write)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(read, 100).decode() == model.predict(ROCKET).emotion
+
+
+def test_a_prediction_and_a_model_survive_pickling(model, rocket):
+    again = pickle.loads(pickle.dumps(rocket))
+    assert again == rocket
+    np.testing.assert_array_equal(again.evidence.values, rocket.evidence.values)
+    assert pickle.loads(pickle.dumps(model)).predict(ROCKET) == rocket
+
+
+def test_the_drawing_shows_picture_and_panel(rocket):
+    drawn = rocket.to_image(ROCKET)
+    assert drawn.mode == "RGB"
+    assert drawn.width > 900
+    other = rocket.to_image(ROCKET, "fear")
+    assert np.abs(np.asarray(drawn, int) - np.asarray(other, int)).max() > 50
+    with pytest.raises(KeyError):
+        rocket.to_image(ROCKET, "surprise")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 2), (64, 64)])
+def test_odd_shapes_are_drawn(model, size):
+    picture = Image.new("RGB", size, "teal")
+    model.predict(picture).to_image(picture)
