@@ -158,6 +158,7 @@ def test_a_name_cannot_steer_the_terminal(tmp_path):
     ("arguments", "status", "message"),
     [
         (["predict"], 2, "PATH"),
+        (["predict", ""], 1, "evoca: an empty path"),
         (["predict", PHOTOS[0], "--format", "xml"], 2, "xml"),
         (["predict", PHOTOS[0], "--top", "0"], 2, "--top"),
         (["nonsense"], 2, "nonsense"),

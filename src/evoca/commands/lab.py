@@ -27,7 +27,12 @@ def _lab() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("evoca"):
             raise
-        raise MissingExtraError("this command", "train", error.name or "torch") from error
+        raise MissingExtraError("this command", "train", _package(error.name)) from error
+
+
+def _package(module: str | None) -> str:
+    """Return what to call a missing module: its distribution's name where that differs."""
+    return {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(module or "", module or "torch")
 
 
 def list_recipes() -> None:

@@ -58,6 +58,9 @@ def predict(
 def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
     """Walk folders; a folder without images is an error in its place."""
     for text in paths:
+        if not text:  # Path("") is the current folder: nobody means that
+            yield ImageError("an empty path")
+            continue
         path = Path(text)
         try:
             is_folder = path.is_dir()
