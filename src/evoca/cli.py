@@ -4,6 +4,7 @@ that ``evoca --help`` and the completion of a command stay quick.
 
 from __future__ import annotations
 
+import io
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -256,6 +257,8 @@ def export_command(
 
 def main() -> None:
     """Run the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name the encoding lacks is no crash
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except KeyboardInterrupt:

@@ -37,6 +37,9 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
         # The reader has gone, as in `evoca ... | head`; nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
+    except OSError as error:  # such as a full disk behind standard output
+        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+        status = 1
     except KeyboardInterrupt:
         print(f"evoca: interrupted{after_interrupt}", file=sys.stderr)
         status = INTERRUPTED

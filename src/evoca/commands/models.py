@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from evoca.emotions import style_of
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.card import Metric, ModelCard
@@ -13,8 +15,8 @@ __all__ = ["list_models", "show_model"]
 def list_models() -> None:
     """Print a line for each bundled model."""
     console = console_for()
-    for name in bundled_models():
-        card = read_bundle(name).card
+    for name, path in bundled_models().items():
+        card = read_bundle(path).card
         accuracy = card.metrics.get("accuracy")
         figure = f"accuracy {_figure(accuracy)}" if accuracy else "accuracy not measured"
         console.print(f"{name}  {card.name}  {figure}", style="bold", soft_wrap=True)
@@ -37,7 +39,7 @@ def show_model(name: str) -> None:
     console.print(f"  {'':<16}{'precision':>10}{'recall':>10}{'f1':>10}", style="dim")
     for label, figures in card.per_emotion.items():
         style = style_of(label)
-        cells = "".join(f"{figures[k]:>10.1%}" for k in ("precision", "recall", "f1"))
+        cells = "".join(f"{figures.get(k, math.nan):>10.1%}" for k in ("precision", "recall", "f1"))
         console.print(f"  {style.glyph} {label:<14}{cells}", style=style.colour)
     console.print("\nterms", style="bold")
     console.print(f"  {'code':<10}{card.licence.code}")

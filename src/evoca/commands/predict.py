@@ -42,13 +42,13 @@ def predict(
     inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
     failed = False
-    with _progress(len(inputs)) as advance:
+    with _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty())) as advance:
         for source, answer in zip(inputs, _answers(predictor.stream, inputs), strict=True):
             if isinstance(answer, ImageError):
                 failed = True
                 _complain(answer)
             elif gallery is not None:
-                gallery.add(answer, source)
+                failed |= not gallery.add(answer, source)
             writer.add(answer)
             advance()
     writer.close()
@@ -91,9 +91,12 @@ def _complain(error: ImageError) -> None:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """Show a bar on a terminal's standard error for work that takes a while."""
-    if total < _PROGRESS_FROM or not sys.stderr.isatty():
+def _progress(total: int, *, shown: bool) -> Iterator[Any]:
+    """Show a bar on a terminal's standard error for work that takes a while.
+
+    Lines of a table on the same terminal are progress enough, and a bar would cut them.
+    """
+    if not shown or total < _PROGRESS_FROM or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -224,13 +227,18 @@ class _Gallery:
         except OSError as error:
             raise self._failure(folder, error) from error
 
-    def add(self, prediction: Prediction, source: Path | ImageError) -> None:
+    def add(self, prediction: Prediction, source: Path | ImageError) -> bool:
+        """Draw and write one picture; say so and return false where it has gone since."""
         assert isinstance(source, Path)
         target = self._folder / self._name(source)
         try:
             prediction.to_image(source).save(target)
+        except ImageError as error:
+            _complain(error)
+            return False
         except OSError as error:
             raise self._failure(target, error) from error
+        return True
 
     def _name(self, source: Path) -> str:
         # Long names are cut so that the suffix still fits the file system's limit.

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,5 +126,5 @@ def read_head(folder: Path) -> LinearHead:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error

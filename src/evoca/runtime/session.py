@@ -97,6 +97,9 @@ class OrtSession:
                 f"model.json says evidence_kind {self._card.evidence_kind}, "
                 "but model.onnx has no output named evidence"
             )
+        for name, output in outputs.items():
+            if name in _OUTPUTS and output.type != "tensor(float)":
+                self._fail(f"{name} must be tensor(float), model.onnx gives {output.type}")
         for name in ("logits", "evidence"):
             k = outputs[name].shape[1:2] if name in outputs else []
             allowed = {len(self._card.labels)} | ({1} if name == "evidence" else set())
@@ -134,8 +137,11 @@ class OrtSession:
                 f"model.json has {k} labels, but logits came out as {outputs.logits.shape} "
                 f"for {n} images"
             )
-        if not np.isfinite(outputs.logits).all():
-            self._fail("logits are not finite")
+        for name, values in zip(_OUTPUTS, outputs, strict=True):
+            if values is not None and not np.isfinite(values).all():
+                self._fail(f"{name} are not finite")
+        if outputs.embedding is not None and outputs.embedding.shape[:1] != (n,):
+            self._fail(f"embedding came out as {outputs.embedding.shape} for {n} images")
         if outputs.evidence is None:
             return
         if outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] not in {(n, k), (n, 1)}:
