@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from evoca.data.manifest import Manifest
-from evoca.data.taxonomies import TAXONOMIES, mapping
+from evoca.data.taxonomies import positive_labels
 from evoca.emotions import style_of
 from evoca.errors import DataError, ImageError
 from evoca.images import ImageLimits, decode, printable_name
@@ -66,7 +66,7 @@ def contact_sheet(
     if out.suffix.lower() not in _SUFFIXES:
         raise DataError(f"{printable_name(out)}: a contact sheet's name ends in .html or .png")
     sections = list(_sections(manifest, per_label, size, seed))
-    positive = _positive_labels(manifest)
+    positive = positive_labels(manifest.labels)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".html":
@@ -106,19 +106,6 @@ def _thumbnail(name: str, path: Path, size: int) -> _Shown:
     return _Shown(caption, Image.fromarray(np.array(image)), "")
 
 
-def _positive_labels(manifest: Manifest) -> set[str]:
-    """The labels that are known to be positive."""
-    found: set[str] = set()
-    for taxonomy, labels in TAXONOMIES.items():
-        if set(labels) <= set(manifest.labels):
-            if taxonomy == "polarity":
-                found.add("positive")
-            else:
-                table = mapping(taxonomy, "polarity").table
-                found |= {label for label, polarity in table.items() if polarity == "positive"}
-    return found
-
-
 _STYLE = """
 :root { color-scheme: light dark; --side: %dpx }
 body { font: 16px/1.4 system-ui, sans-serif; margin: 1.5rem }
@@ -138,7 +125,7 @@ body:has(#all:checked) .card input { visibility: hidden }
 def _page(
     manifest: Manifest,
     sections: list[_Section],
-    positive: set[str],
+    positive: frozenset[str],
     size: int,
     *,
     show_negative: bool,
@@ -175,7 +162,7 @@ def _card(item: _Shown, label: str, *, covered: bool) -> str:
     return f'<div class="card">{box}<span class="view">{image}</span>{name}</div>'
 
 
-def _picture(sections: list[_Section], clear: set[str], per_label: int, size: int) -> Image.Image:
+def _picture(sections: list[_Section], clear: Collection[str], per_label: int, size: int) -> Image.Image:
     cell = size + _MARGIN
     width = per_label * cell + _MARGIN
     height = len(sections) * (cell + _HEADING) + _MARGIN

@@ -7,7 +7,7 @@ Mappings between categorical models are conventions, not findings; each says who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ __all__ = [
     "labels_of",
     "mapping",
     "mappings",
+    "positive_labels",
 ]
 
 DEFAULT_TAXONOMY = "mikels8"
@@ -223,3 +224,21 @@ def mapping(source: str, target: str, variant: str = "") -> TaxonomyMapping:
     raise DataError(
         f"no mapping from {source} to {wanted}; {source} maps to {targets or 'nothing'}"
     )
+
+
+def positive_labels(labels: Collection[str]) -> frozenset[str]:
+    """Return those of some labels that are known to be positive, whatever their taxonomy.
+
+    A label without a polarity, such as surprise, and one of no known taxonomy are left out.
+
+    >>> sorted(positive_labels(["anger", "disgust", "fear", "joy", "sadness", "surprise"]))
+    ['joy']
+    """
+    found: set[str] = set()
+    for taxonomy, known in TAXONOMIES.items():
+        if set(labels) <= set(known):
+            table = {"positive": "positive"}
+            if taxonomy != "polarity":
+                table = dict(mapping(taxonomy, "polarity").table)
+            found |= {label for label in labels if table.get(label) == "positive"}
+    return frozenset(found)

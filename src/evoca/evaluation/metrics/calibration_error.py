@@ -83,12 +83,20 @@ class EqualMassBins:
             counts: float (n,), how often each row counts.
             gap: float (n,), correct - confidence of each row.
         """
-        passed, gaps = np.cumsum(counts), np.cumsum(counts * gap)
+        return float(np.abs(self.sums(counts, counts * gap)).sum() / counts.sum())
+
+    def sums(self, counts: FloatArray, values: FloatArray) -> FloatArray:
+        """Add up values in each bin, float (bins,), for rows given in the order of ``order``.
+
+        Args:
+            counts: float (n,), how often each row counts.
+            values: float (n,), already multiplied by the counts.
+        """
+        passed, added = np.cumsum(counts), np.cumsum(values)
         if self._ends is not None:
-            passed, gaps = passed[self._ends], gaps[self._ends]
-        total = passed[-1]
+            passed, added = passed[self._ends], added[self._ends]
         # First position of each bin under the rule in ece(); positions inside a tie are
         # reached by interpolation, which shares the tie out evenly.
-        edges = np.ceil(np.arange(1, self._bins) * total / self._bins - 0.5)
-        at = np.interp(edges, np.append(0.0, passed), np.append(0.0, gaps))
-        return float(np.abs(np.diff(at, prepend=0.0, append=gaps[-1])).sum() / total)
+        edges = np.ceil(np.arange(1, self._bins) * passed[-1] / self._bins - 0.5)
+        at = np.interp(edges, np.append(0.0, passed), np.append(0.0, added))
+        return np.diff(at, prepend=0.0, append=added[-1])

@@ -1,0 +1,84 @@
+"""The reliability diagram: how often is the model right, where it says how sure it is?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evoca.evaluation.arrays import FloatArray, IntArray, divide
+from evoca.evaluation.metrics.calibration_error import EqualMassBins
+
+__all__ = ["Reliability", "reliability"]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The points of a reliability diagram, one a bin, least confident first.
+
+    Attributes:
+        confidence: float (bins,), mean probability of the top label.
+        accuracy: float (bins,), share of rows whose top label is the true one.
+        low: float (bins,), 2.5% of perfectly calibrated models are below this accuracy.
+        high: float (bins,), 2.5% of them are above.
+        rows: float (bins,), in each bin; ties are shared out, so not always whole.
+    """
+
+    confidence: FloatArray
+    accuracy: FloatArray
+    low: FloatArray
+    high: FloatArray
+    rows: FloatArray
+
+
+def reliability(
+    probabilities: FloatArray,
+    truth: IntArray,
+    bins: int = 10,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Reliability:
+    """Compute a reliability diagram with the band of perfect calibration.
+
+    The bins hold the same number of rows, as those of :func:`~evoca.evaluation.metrics.ece`,
+    so the mean gap between the two curves is that error. For the band each row's top label is
+    drawn right with its own confidence (Bröcker and Smith 2007, "Increasing the
+    Reliability of Reliability Diagrams"); rows count as independent. It is a band for each
+    bin by itself: of ten bins of a perfect model, one is outside in four diagrams of ten.
+
+    Args:
+        probabilities: float (n, K), or (R, n, K) from R repeats, whose points and bands
+            are averaged bin by bin.
+        truth: int (n,), 0..K-1.
+        bins: how many; no more than there are rows.
+        draws: simulations.
+        seed: of the simulations.
+
+    >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
+    >>> curve = reliability(p, np.array([0, 1, 1, 0]), bins=2)
+    >>> curve.confidence.round(2).tolist(), curve.accuracy.tolist()
+    ([0.55, 0.85], [0.5, 1.0])
+    """
+    runs = probabilities if probabilities.ndim == 3 else probabilities[None]
+    found = [_one(run, truth, min(bins, len(truth)), draws, seed) for run in runs]
+    return Reliability(*np.mean(found, axis=0))
+
+
+def _one(
+    probabilities: FloatArray, truth: IntArray, bins: int, draws: int, seed: int
+) -> FloatArray:
+    """Return the five arrays of one run, (5, bins)."""
+    confidence = probabilities.max(axis=1)
+    sorted_bins = EqualMassBins(confidence, bins)
+    order = sorted_bins.order
+    ones = np.ones(len(order))
+    rows = sorted_bins.sums(ones, ones)
+    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    random = np.random.default_rng(seed)
+    drawn = [
+        sorted_bins.sums(ones, (random.random(len(order)) < confidence[order]).astype(np.float64))
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    sums = sorted_bins.sums(ones, confidence[order]), sorted_bins.sums(ones, right[order])
+    return np.stack([*(divide(values, rows) for values in (*sums, low, high)), rows])

@@ -1,0 +1,80 @@
+"""A run's predictions set against the truth, image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.runs import Predictions, Run
+
+__all__ = ["Judged"]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What one run says of each of its n images, over R repeats and K labels.
+
+    Attributes:
+        run: where it comes from.
+        predictions: its table.
+    """
+
+    run: Run
+    predictions: Predictions
+
+    @classmethod
+    def of_run(cls, run: Run) -> Judged:
+        """Read the predictions of a run.
+
+        Raises:
+            EvocaError: they are missing or damaged.
+        """
+        return cls(run, run.predictions)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The K labels."""
+        return self.predictions.labels
+
+    @cached_property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which images have one true label, (n,)."""
+        return self.predictions.truth >= 0
+
+    @cached_property
+    def predicted(self) -> IntArray:
+        """The top label in each repeat, (R, n)."""
+        return np.asarray(self.predictions.probabilities.argmax(axis=2), dtype=np.int64)
+
+    @cached_property
+    def answer(self) -> IntArray:
+        """The top label of the distribution averaged over the repeats, (n,)."""
+        return np.asarray(self.predictions.mean.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """The averaged probability of that label, (n,)."""
+        return np.asarray(self.predictions.mean.max(axis=1), dtype=np.float64)
+
+    @cached_property
+    def own(self) -> FloatArray:
+        """The averaged probability of the true label, (n,); NaN without one."""
+        truth = np.maximum(self.predictions.truth, 0)
+        found = np.take_along_axis(self.predictions.mean, truth[:, None], axis=1)[:, 0]
+        return np.where(self.labelled, found, np.nan)
+
+    @cached_property
+    def wrong(self) -> FloatArray:
+        """The share of repeats in which the top label is not the true one, (n,); NaN without."""
+        share = (self.predicted != self.predictions.truth).mean(axis=0)
+        return np.where(self.labelled, share, np.nan)
+
+    @cached_property
+    def errors(self) -> IntArray:
+        """The images whose averaged answer is wrong, the most confident first."""
+        rows = np.flatnonzero(self.labelled & (self.answer != self.predictions.truth))
+        return np.asarray(rows[np.argsort(-self.confidence[rows], kind="stable")], dtype=np.int64)
