@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,6 +40,14 @@ class Judged:
     def labels(self) -> tuple[str, ...]:
         """The K labels."""
         return self.predictions.labels
+
+    @property
+    def coverage_goal(self) -> float | None:
+        """The share of images whose truth the prediction sets were built to hold."""
+        place: object = self.run.description
+        for key in ("recipe", "protocol", "coverage"):
+            place = place.get(key) if isinstance(place, Mapping) else None
+        return place if isinstance(place, float) else None
 
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:

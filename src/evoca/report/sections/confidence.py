@@ -1,0 +1,107 @@
+"""Does the model know how sure it may be: reliability, and prediction sets by emotion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from evoca.evaluation.means import mean_figure
+from evoca.evaluation.reliability import Reliability, reliability
+from evoca.report.judged import Judged
+from evoca.report.sections.headline import Shown, shown_figure
+from evoca.report.svg import Plot
+
+__all__ = ["ReliabilityPlot", "SetRow", "reliability_plot", "set_rows"]
+
+_TENTHS = [(k / 5, f"{k / 5:.0%}") for k in range(6)]
+
+
+@dataclass(frozen=True)
+class ReliabilityPlot:
+    """A reliability diagram and its numbers.
+
+    Attributes:
+        plot: the drawing.
+        rows: for each bin confidence, accuracy and band in words, and whether the
+            accuracy is inside.
+        outside: bins whose accuracy is outside the band.
+    """
+
+    plot: Markup
+    rows: list[tuple[str, str, str, bool]]
+    outside: int
+
+
+def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
+    """Draw a run's reliability diagram; ``None`` where no image has a true label."""
+    kept = judged.labelled
+    if not kept.any():
+        return None
+    curve = reliability(judged.predictions.probabilities[:, kept], judged.predictions.truth[kept])
+    inside = (curve.accuracy >= curve.low) & (curve.accuracy <= curve.high)
+    rows = [
+        (f"{c:.1%}", f"{a:.1%}", f"{low:.1%} to {high:.1%}", bool(ok))
+        for c, a, low, high, ok in zip(
+            curve.confidence, curve.accuracy, curve.low, curve.high, inside, strict=True
+        )
+    ]
+    return ReliabilityPlot(_drawn(curve, inside), rows, int((~inside).sum()))
+
+
+def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Markup:
+    plot = Plot(width=460, height=420)
+    plot.axes(_TENTHS, _TENTHS, ("stated confidence", "share that is right"))
+    x = curve.confidence.tolist()
+    above = list(zip(x, curve.high.tolist(), strict=True))
+    below = list(zip(x, curve.low.tolist(), strict=True))
+    plot.area([*above, *reversed(below)], "band")
+    plot.line([(0, 0), (1, 1)], "reference")
+    points = list(zip(x, curve.accuracy.tolist(), strict=True))
+    plot.line(points, "curve")
+    for (confidence, accuracy), ok in zip(points, inside.tolist(), strict=True):
+        said = f"says {confidence:.0%}, is right {accuracy:.0%}"
+        plot.dot((confidence, accuracy), "curve" if ok else "curve outside", said)
+    outside = int((~inside).sum())
+    return plot.svg(
+        f"Reliability diagram of {len(x)} bins; {outside} outside the band of perfect "
+        "calibration. The numbers are in the table that follows."
+    )
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """Prediction sets of one emotion's images.
+
+    Attributes:
+        label: the true emotion; empty for all images.
+        coverage: share of sets that hold it.
+        size: mean number of emotions in a set.
+        support: images.
+    """
+
+    label: str
+    coverage: Shown
+    size: str
+    support: int
+
+
+def set_rows(judged: Judged) -> list[SetRow]:
+    """Return coverage and size for all images and for each emotion; empty without sets."""
+    inside, truth = judged.predictions.in_set, judged.predictions.truth
+    if inside is None or not judged.labelled.any():
+        return []
+    own = np.take_along_axis(inside, np.maximum(truth, 0)[None, :, None], axis=2)[..., 0]
+    held, size = own.mean(axis=0), inside.sum(axis=2).mean(axis=0)
+    groups = np.array(judged.predictions.groups, dtype=object)
+    goal = judged.coverage_goal
+    rows = []
+    for position, label in [(-1, ""), *enumerate(judged.labels)]:
+        kept = truth == position if label else judged.labelled
+        if kept.any():
+            figure = mean_figure(held[kept], groups[kept])
+            reference = (goal, "built for") if goal is not None else None
+            shown = shown_figure("set_coverage", figure, reference)
+            rows.append(SetRow(label, shown, f"{size[kept].mean():.2f}", int(kept.sum())))
+    return rows

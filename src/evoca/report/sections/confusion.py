@@ -1,0 +1,105 @@
+"""The confusion matrix, and the figures of each emotion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evoca.evaluation import Figure
+from evoca.report.figures import Named
+from evoca.report.judged import Judged
+from evoca.report.opening import opens
+from evoca.report.svg import interval_strip
+
+__all__ = ["Cell", "EmotionRow", "confusion_cells", "emotion_rows"]
+
+_LEVELS = 20
+_SHARE = Named("", "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix.
+
+    Attributes:
+        truth: the row's label.
+        predicted: the column's label.
+        count: images, in words; a fraction where repeats differ.
+        share: of the row's images, in percent.
+        level: 0..20, how strongly it is coloured.
+        right: whether it is on the diagonal.
+        opens: the images behind it; empty for no image.
+    """
+
+    truth: str
+    predicted: str
+    count: str
+    share: str
+    level: int
+    right: bool
+    opens: str
+
+
+def confusion_cells(judged: Judged) -> list[list[Cell]]:
+    """Return the matrix row by row; empty where no image has a true label."""
+    confusion = judged.run.report.confusion
+    if confusion is None:
+        return []
+    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1e-9)
+    return [
+        [
+            Cell(
+                truth=truth,
+                predicted=predicted,
+                count=f"{confusion[t, p]:.4g}",
+                share=f"{shares[t, p]:.0%}",
+                level=round(float(shares[t, p]) * _LEVELS),
+                right=t == p,
+                opens=opens(truth=t, predicted=p) if confusion[t, p] else "",
+            )
+            for p, predicted in enumerate(judged.labels)
+        ]
+        for t, truth in enumerate(judged.labels)
+    ]
+
+
+@dataclass(frozen=True)
+class EmotionRow:
+    """How well one emotion is found.
+
+    Attributes:
+        label: the emotion.
+        figures: precision, recall and F1: value for sorting, value and interval in words,
+            and a drawing.
+        support: images with the label.
+        opens: the images with the label that are predicted wrongly.
+    """
+
+    label: str
+    figures: list[tuple[float, str, str, Markup]]
+    support: int
+    opens: str
+
+
+def emotion_rows(judged: Judged) -> list[EmotionRow]:
+    """Return one row an emotion that some image has."""
+    return [
+        EmotionRow(
+            label,
+            [_shown(figure) for figure in (own.precision, own.recall, own.f1)],
+            own.support,
+            opens(truth=judged.labels.index(label), outcome="wrong"),
+        )
+        for label, own in judged.run.report.per_emotion.items()
+        if own.support
+    ]
+
+
+def _shown(figure: Figure) -> tuple[float, str, str, Markup]:
+    return (
+        figure.value,
+        _SHARE.text(figure.value),
+        _SHARE.interval(figure),
+        interval_strip(figure.value, figure.ci95),
+    )

@@ -1,0 +1,96 @@
+"""What was done, in plain words, from ``run.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evoca.report.judged import Judged
+
+__all__ = ["Done", "what_was_done"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """How the figures came about.
+
+    Attributes:
+        summary: what the recipe or model is; empty where not recorded.
+        sentences: the protocol in plain words.
+        facts: name and value, for whoever repeats it.
+        settings: the whole of ``run.json``.
+    """
+
+    summary: str
+    sentences: list[str]
+    facts: list[tuple[str, str]]
+    settings: str
+
+
+def what_was_done(judged: Judged) -> Done:
+    """Describe a run; what ``run.json`` does not say is left out."""
+    description = judged.run.description
+    recipe = _mapping(description, "recipe")
+    return Done(
+        summary=str(recipe.get("summary", "")),
+        sentences=[_data(judged), _protocol(judged), _intervals(judged)],
+        facts=_facts(judged),
+        settings=json.dumps(description, indent=2, ensure_ascii=False),
+    )
+
+
+def _data(judged: Judged) -> str:
+    n, labelled = len(judged.predictions), int(judged.labelled.sum())
+    name = _mapping(judged.run.description, "data").get("name")
+    labels = "" if labelled == n else f", {labelled:,} of them with one true emotion"
+    votes = ""
+    if judged.predictions.agreement is not None:
+        votes = " How many viewers agreed with the label is known."
+    return f"{n:,} images{f' of {name}' if name else ''}{labels}.{votes}"
+
+
+def _protocol(judged: Judged) -> str:
+    split = _mapping(judged.run.description, "split")
+    folds, repeats = split.get("folds"), judged.predictions.repeats
+    if folds and (judged.predictions.fold >= 0).all():
+        times = "once" if repeats == 1 else f"{repeats} times, each with other folds"
+        return (
+            f"They were divided into {folds} folds; each fold was predicted by a model that "
+            f"learnt from the others, {times}. So every prediction here is of an image that "
+            "its model had not seen."
+        )
+    kind = str(split.get("kind", ""))
+    return f"Protocol: {kind}." if kind else "The run does not say how it was measured."
+
+
+def _intervals(judged: Judged) -> str:
+    report = judged.run.report
+    return (
+        f"Intervals hold 95% of {report.draws:,} bootstrap draws of {report.groups:,} independent "
+        "groups of images. They are about the choice of images, not about another training."
+    )
+
+
+def _facts(judged: Judged) -> list[tuple[str, str]]:
+    description = judged.run.description
+    recipe, data = _mapping(description, "recipe"), _mapping(description, "data")
+    seeds = description.get("seeds")
+    facts = {
+        "Recipe": recipe.get("name"),
+        "Model": description.get("model"),
+        "Data": data.get("name"),
+        "Data fingerprint": data.get("fingerprint"),
+        "Split": _mapping(description, "split").get("kind"),
+        "Seeds": ", ".join(map(str, seeds)) if isinstance(seeds, list) else None,
+        "Emotions": ", ".join(judged.labels),
+        "Evoca": description.get("evoca_version"),
+    }
+    return [(name, str(value)) for name, value in facts.items() if value]
+
+
+def _mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a part of ``run.json``, empty where it is missing or something else."""
+    part = content.get(key)
+    return part if isinstance(part, Mapping) else {}

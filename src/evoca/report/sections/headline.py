@@ -1,0 +1,95 @@
+"""The figures of a run, the four that matter most first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from evoca.evaluation import Figure
+from evoca.evaluation.calibration import perfect_calibration_band
+from evoca.report.figures import FIGURES, Named, figure_name
+from evoca.report.judged import Judged
+from evoca.report.svg import interval_strip
+
+__all__ = ["Shown", "headline", "shown_figure"]
+
+_FIRST = ("accuracy", "balanced_accuracy", "polarity_accuracy", "ece")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure ready for the page.
+
+    Attributes:
+        named: its title and meaning.
+        value: in words.
+        interval: its 95% interval in words.
+        strip: both drawn on a scale from 0 to 1; empty for figures that are no share.
+        reference: what to compare with, in words; empty where there is nothing.
+    """
+
+    named: Named
+    value: str
+    interval: str
+    strip: Markup
+    reference: str = ""
+
+
+def headline(judged: Judged) -> tuple[list[Shown], list[Shown]]:
+    """Return the first four figures, and all others."""
+    figures = judged.run.report.figures
+    references = _references(judged)
+    shown = {
+        name: shown_figure(name, figures[name], references.get(name))
+        for name in _in_order(figures)
+        if np.isfinite(figures[name].value)
+    }
+    first = [shown.pop(name) for name in _FIRST if name in shown]
+    return first, list(shown.values())
+
+
+def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None = None) -> Shown:
+    """Put a figure into words and draw it.
+
+    Args:
+        name: its key.
+        figure: value and interval.
+        reference: a value to compare with, and what it is.
+    """
+    named = figure_name(name)
+    strip = Markup()
+    if named.share:
+        strip = interval_strip(
+            figure.value, figure.ci95, reference=reference[0] if reference else None
+        )
+    said = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
+    return Shown(named, named.text(figure.value), named.interval(figure), strip, said)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    known = list(FIGURES)
+    place = {name: i for i, name in enumerate(known)}
+    return sorted(names, key=lambda name: place.get(name, len(known)))
+
+
+def _references(judged: Judged) -> dict[str, tuple[float, str]]:
+    """What chance or a perfect model would give."""
+    references: dict[str, tuple[float, str]] = {}
+    if judged.coverage_goal is not None:
+        references["set_coverage"] = (judged.coverage_goal, "built for")
+    if not judged.labelled.any():
+        return references
+    truth = judged.predictions.truth[judged.labelled]
+    counts = np.bincount(truth, minlength=len(judged.labels))
+    references["accuracy"] = (
+        float(counts.max() / counts.sum()),
+        "always saying the commonest emotion",
+    )
+    references["balanced_accuracy"] = (1.0 / int((counts > 0).sum()), "guessing")
+    confidence = judged.predictions.probabilities[:, judged.labelled].max(axis=2)
+    bands = [perfect_calibration_band(one).mean for one in confidence]
+    references["ece"] = (float(np.mean(bands)), "a perfect model with as many images")
+    return references
