@@ -48,6 +48,15 @@ class FigureFormat(StrEnum):
     JSON = "json"
 
 
+class Split(StrEnum):
+    """Which rows of the data are evaluated on."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    ALL = "all"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from evoca import __version__
@@ -236,6 +245,50 @@ def crossval(
             out=out,
             settings=settings or [],
         )
+
+    finish(call)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A bundle, a bundled model's name, or a table of predictions."
+        ),
+    ],
+    data: _Data,
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.TEST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
+    ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict", help="Across taxonomies, let the model choose shared labels alone."
+        ),
+    ] = False,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Evaluate although no image has some label."),
+    ] = False,
+) -> None:
+    """Judge a model on labelled images, every figure with its interval."""
+
+    def call() -> int:
+        from evoca.commands.evaluate import evaluate as run
+        from evoca.trials import Options
+
+        options = Options(
+            split=split.value, restrict=restrict, draws=draws, allow_missing=allow_missing
+        )
+        return run(model, data, options, output=output.value, out=out)
 
     finish(call)
 

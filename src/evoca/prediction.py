@@ -80,6 +80,8 @@ class Prediction:
         sha256: of the encoded file; ``None`` for PIL images and arrays.
         evidence: where the prediction comes from; ``None`` where the model has no map.
         embedding: float32 (D,), the model's features; ``None`` where it gives none.
+        affect: valence and arousal on the scale that the model's card declares; ``None``
+            where the model predicts neither.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
     """
 
@@ -92,6 +94,7 @@ class Prediction:
     evidence: EvidenceMap | None = field(default=None, repr=False, compare=False)
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
+    affect: tuple[float, float] | None = None
 
     @property
     def emotion(self) -> str:

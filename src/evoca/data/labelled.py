@@ -124,7 +124,7 @@ class LabelledImages:
         return tuple(digest or next(read) for digest in known)
 
     def fingerprint(self) -> str:
-        """Return one SHA-256 for names, labels, distributions and file contents.
+        """Return one SHA-256 for names, labels, distributions, ratings and file contents.
 
         The order of the images, their splits and the folder they lie in do not matter.
 
@@ -139,7 +139,8 @@ class LabelledImages:
                 if self.distribution is None
                 else " ".join(f"{p:.6f}" for p in self.distribution[i])
             )
-            rows.append("\0".join((self.names[i], label, soft, digest)))
+            felt = () if self.affect is None else (" ".join(f"{x:.6f}" for x in self.affect[i]),)
+            rows.append("\0".join((self.names[i], label, soft, digest, *felt)))
         head = "\0".join(("evoca-labelled-1", self.taxonomy, *self.labels))
         return hashlib.sha256("\n".join((head, *sorted(rows))).encode()).hexdigest()
 

@@ -26,6 +26,7 @@ __all__ = [
     "SetQuality",
     "coverage_and_size",
     "held_out_coverage",
+    "held_out_sets",
     "label_thresholds",
     "prediction_sets",
     "set_threshold",
@@ -122,14 +123,14 @@ def coverage_and_size(sets: NDArray[np.bool_], truth: IntArray) -> SetQuality:
     )
 
 
-def held_out_coverage(
+def held_out_sets(
     probabilities: FloatArray,
     truth: IntArray,
     fold: IntArray,
     coverage: float,
     threshold: Callable[[FloatArray, IntArray, float], float | FloatArray] = set_threshold,
-) -> SetQuality:
-    """Judge sets whose threshold comes from all other folds.
+) -> NDArray[np.bool_]:
+    """Return sets whose threshold comes from all other folds: bool (n, K).
 
     Args:
         probabilities: float (n, K), each row's from a model that did not learn from it.
@@ -149,7 +150,20 @@ def held_out_coverage(
         inside = fold == one
         found = threshold(probabilities[~inside], truth[~inside], coverage)
         sets[inside] = prediction_sets(probabilities[inside], found)
-    return coverage_and_size(sets, truth)
+    return sets
+
+
+def held_out_coverage(
+    probabilities: FloatArray,
+    truth: IntArray,
+    fold: IntArray,
+    coverage: float,
+    threshold: Callable[[FloatArray, IntArray, float], float | FloatArray] = set_threshold,
+) -> SetQuality:
+    """Judge the sets of :func:`held_out_sets`; same arguments and errors."""
+    return coverage_and_size(
+        held_out_sets(probabilities, truth, fold, coverage, threshold), np.asarray(truth)
+    )
 
 
 def _own(probabilities: FloatArray, truth: IntArray) -> FloatArray:

@@ -11,10 +11,18 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray
 
-__all__ = ["SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
+__all__ = ["LOWER_IS_BETTER", "SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
 
 SCHEMA_VERSION = 1
 """Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
+
+LOWER_IS_BETTER = frozenset(
+    {
+        *("ece", "ece_equal_width", "nll", "brier", "wheel_distance"),
+        *("kl", "chebyshev", "clark", "canberra", "mae", "set_size"),
+    }
+)
+"""Figures whose best value is the least."""
 
 _ALWAYS = (
     "accuracy",

@@ -107,6 +107,8 @@ class ModelCard(_Strict):
             ``evidence_bias`` equals the logit; ``relevance``; ``attention``; or none.
         evidence_bias: K numbers, for ``additive``.
         deletion_test: proof that the map is worth looking at.
+        affect_range: lowest and highest rating of the scale that ``affect`` predicts valence
+            and arousal on, such as 1 and 7; ``None`` where the model predicts neither.
         provenance: recipe, backbones and data.
         metrics: measured figures with intervals, fractions 0..1 unless named.
         per_emotion: label to precision, recall and F1.
@@ -128,6 +130,7 @@ class ModelCard(_Strict):
     evidence_kind: Literal["additive", "relevance", "attention"] | None
     evidence_bias: tuple[float, ...] | None = None
     deletion_test: DeletionTest | None = None
+    affect_range: tuple[float, float] | None = None
     provenance: Provenance
     metrics: dict[str, Metric]
     per_emotion: dict[str, dict[str, float]]
@@ -141,6 +144,8 @@ class ModelCard(_Strict):
             raise ValueError("labels repeat")
         if (self.evidence_kind == "additive") != (self.evidence_bias is not None):
             raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")
+        if self.affect_range is not None and not self.affect_range[0] < self.affect_range[1]:
+            raise ValueError("affect_range must be the lowest and the highest rating")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
             raise ValueError("evidence_bias does not have one number a label")
         return self

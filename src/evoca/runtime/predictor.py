@@ -236,6 +236,7 @@ class Predictor:
             evidence=evidence,
             embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
             warnings=image.warnings,
+            affect=None if outputs.affect is None else _pair(outputs.affect[i]),
         )
 
     def _ready_session(self) -> OrtSession:
@@ -275,6 +276,11 @@ def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDAr
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def _pair(values: NDArray[np.float32]) -> tuple[float, float]:
+    valence, arousal = values.tolist()
+    return valence, arousal
 
 
 def _outcome(load: Any, image: ImageInput) -> LoadedImage | ImageError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["OrtSession", "Outputs"]
 
 Array = NDArray[np.float32]
-_OUTPUTS = ("logits", "evidence", "embedding")
+_OUTPUTS = ("logits", "evidence", "embedding", "affect")
 
 
 class Outputs(NamedTuple):
@@ -28,11 +28,13 @@ class Outputs(NamedTuple):
         logits: (N, K).
         evidence: (N, K, h, w) or (N, 1, h, w), or ``None``.
         embedding: (N, D), or ``None``.
+        affect: (N, 2), valence and arousal in the card's range, or ``None``.
     """
 
     logits: Array
     evidence: Array | None
     embedding: Array | None
+    affect: Array | None = None
 
 
 class OrtSession:
@@ -97,6 +99,8 @@ class OrtSession:
                 f"model.json says evidence_kind {self._card.evidence_kind}, "
                 "but model.onnx has no output named evidence"
             )
+        if ("affect" in outputs) != (self._card.affect_range is not None):
+            self._fail("an output named affect and affect_range in model.json go together")
         for name, output in outputs.items():
             if name in _OUTPUTS and output.type != "tensor(float)":
                 self._fail(f"{name} must be tensor(float), model.onnx gives {output.type}")
@@ -126,7 +130,9 @@ class OrtSession:
         except Exception as error:
             raise BundleError(f"{self._name}: model.onnx failed: {_first_line(error)}") from error
         found = dict(zip(self._outputs, values, strict=True))
-        outputs = Outputs(found["logits"], found.get("evidence"), found.get("embedding"))
+        outputs = Outputs(
+            found["logits"], found.get("evidence"), found.get("embedding"), found.get("affect")
+        )
         self._check_outputs(outputs, len(batch))
         return outputs
 
@@ -142,6 +148,8 @@ class OrtSession:
                 self._fail(f"{name} are not finite")
         if outputs.embedding is not None and outputs.embedding.shape[:1] != (n,):
             self._fail(f"embedding came out as {outputs.embedding.shape} for {n} images")
+        if outputs.affect is not None and outputs.affect.shape != (n, 2):
+            self._fail(f"affect came out as {outputs.affect.shape} for {n} images, not ({n}, 2)")
         if outputs.evidence is None:
             return
         if outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] not in {(n, k), (n, 1)}:

@@ -1,0 +1,57 @@
+"""``evoca evaluate``: a model or a table of predictions, judged on labelled images."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.progress import steps
+from evoca.data.labelled import load_labelled
+from evoca.runs import new_run
+from evoca.terminal import clean, console_for
+from evoca.trials import Options, Trial, open_system, run_trial, write_trial
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: str,
+    data: Path,
+    options: Options,
+    *,
+    output: Literal["table", "json"],
+    out: Path | None,
+) -> int:
+    """Evaluate and print; return the exit status (1 where an image could not be read)."""
+    system = open_system(model)
+    images = load_labelled(data, require_files=False)
+    with steps() as step:
+        if out is None:
+            trial = run_trial(system, images, options, step("evaluating", len(images)))
+        else:
+            with new_run(out) as folder:
+                trial = run_trial(system, images, options, step("evaluating", len(images)))
+                write_trial(folder, trial)
+    for error in trial.unreadable:
+        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+    for note in trial.notes:
+        print(f"evoca: {clean(note)}", file=sys.stderr)
+    if output == "json":
+        print(json.dumps(trial.figures(), allow_nan=False))
+    else:
+        _print(trial, console_for())
+    return int(bool(trial.unreadable))
+
+
+def _print(trial: Trial, console: Console) -> None:
+    console.print(clean(str(trial.description["protocol"])), style="bold")
+    print_figures(trial.figures(), console)
+    if trial.calibration is not None:
+        print_calibration(trial.calibration, console)
+    coverage = {} if trial.sets is None else trial.sets.by_emotion
+    print_per_emotion(trial.report, coverage, console)

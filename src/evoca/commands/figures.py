@@ -1,0 +1,92 @@
+"""Figures as text for people: with intervals, and what to hold them against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from evoca.emotions import style_of
+from evoca.evaluation import Figure, Report
+from evoca.evaluation.calibration_check import CalibrationCheck
+from evoca.terminal import clean
+
+__all__ = ["print_calibration", "print_figures", "print_per_emotion"]
+
+_VERDICTS = {
+    "within": "within what chance gives perfect probabilities",
+    "above": "more than chance gives perfect probabilities: they are not quite true",
+    "below": "less than chance gives perfect probabilities",
+}
+_METHODS = {
+    "model": "as the model is",
+    "none": "uncalibrated",
+    "temperature": "temperature",
+    "vector": "vector scaling",
+    "isotonic": "isotonic",
+}
+
+
+def print_figures(figures: Mapping[str, Any], console: Console) -> None:
+    """Print a line for each figure, with its 95% interval."""
+    for key, figure in figures.items():
+        if not isinstance(figure, Mapping) or "ci95" not in figure:
+            continue
+        console.print(f"  {key:<20}{_line(Figure.from_dict(figure))}")
+        for part, content in figure.items():
+            if part not in ("value", "ci95"):
+                console.print(f"    {part:<18}{_line(Figure.from_dict(content))}")
+
+
+def _line(figure: Figure) -> str:
+    low, high = figure.ci95
+    return f"{figure.value:.4f}  [{low:.4f}, {high:.4f}]"
+
+
+def print_calibration(check: CalibrationCheck, console: Console) -> None:
+    """Print the calibration error beside chance, and each calibrator beside none."""
+    low, high = check.band.low, check.band.high
+    console.print("calibration", style="bold")
+    console.print(
+        f"  ece {check.ece:.4f}; chance alone gives {low:.4f} to {high:.4f}: "
+        f"{_VERDICTS[check.verdict]}"
+    )
+    if not check.methods:
+        return
+    console.print(f"  {'':<18}{'NLL':>8}{'Brier':>9}{'ECE':>8}   NLL against uncalibrated")
+    for name, method in check.methods.items():
+        change = method.nll_change
+        against = (
+            ""
+            if name == "none"
+            else f"{change.value:+.4f} [{change.ci95[0]:+.4f}, {change.ci95[1]:+.4f}]"
+        )
+        console.print(
+            f"  {_METHODS[name]:<18}{method.nll.value:>8.4f}{method.brier.value:>9.4f}"
+            f"{method.ece:>8.4f}   {against}".rstrip()
+        )
+
+
+def print_per_emotion(report: Report, coverage: Mapping[str, Figure], console: Console) -> None:
+    """Print precision, recall and F1 of every emotion, and how often sets hold it.
+
+    Args:
+        report: the figures.
+        coverage: label to the coverage of its prediction sets; may be empty.
+        console: where to print.
+    """
+    if not report.per_emotion:
+        return
+    console.print("by emotion", style="bold")
+    names = ("precision", "recall", "f1", *(("in set",) if coverage else ()))
+    console.print(
+        f"  {'':<16}" + "".join(f"{name:>10}" for name in names) + f"{'images':>9}", style="dim"
+    )
+    for label, found in report.per_emotion.items():
+        cells = [found.precision, found.recall, found.f1]
+        cells += [coverage[label]] if label in coverage else []
+        numbers = "".join(f"{figure.value:>10.3f}" for figure in cells)
+        console.print(
+            f"  {clean(label):<16}{numbers}{found.support:>9,}", style=style_of(label).colour
+        )

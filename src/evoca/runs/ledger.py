@@ -1,0 +1,130 @@
+"""Which test data have been used before: the record that keeps an evaluation honest.
+
+A test set says something about new images as long as nothing was chosen on it. Every
+evaluation on test images is noted in one SQLite file of the user, whatever folder it is
+run in, so the next one can say how often these images have answered already. The note
+holds fingerprints and names, no image and no path. ``EVOCA_LEDGER`` names another file;
+``EVOCA_LEDGER=off`` keeps no record.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evoca.errors import EvocaError
+from evoca.images import printable_name
+
+__all__ = ["LEDGER_VARIABLE", "PastUses", "ledger_file", "record_use"]
+
+LEDGER_VARIABLE = "EVOCA_LEDGER"
+"""Environment variable: the file of the record, or ``off``."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS test_use (
+    time TEXT NOT NULL, data TEXT NOT NULL, split TEXT NOT NULL, model TEXT NOT NULL,
+    name TEXT NOT NULL
+)
+"""
+
+
+@dataclass(frozen=True)
+class PastUses:
+    """How often test images were used before now.
+
+    Attributes:
+        by_this: evaluations of the same model.
+        by_others: evaluations of other models.
+        others: how many other models those were.
+        last: date of the latest, ISO 8601; empty where there is none.
+    """
+
+    by_this: int
+    by_others: int
+    others: int
+    last: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "by_this_model": self.by_this,
+            "by_other_models": self.by_others,
+            "other_models": self.others,
+            "last": self.last or None,
+        }
+
+    def __str__(self) -> str:
+        parts = []
+        if self.by_this:
+            parts.append(f"by this model {_times(self.by_this)}")
+        if self.by_others:
+            models = "another model" if self.others == 1 else f"{self.others} other models"
+            parts.append(f"by {models} {_times(self.by_others)}")
+        return f"{' and '.join(parts)}, last on {self.last[:10]}" if parts else "never"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def ledger_file() -> Path | None:
+    """Return where the record is kept; ``None`` where the user wants none."""
+    named = os.environ.get(LEDGER_VARIABLE, "")
+    if named.lower() == "off":
+        return None
+    if named:
+        return Path(named)
+    state = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "evoca" / "ledger.sqlite3"
+
+
+def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
+    """Note that a model was evaluated on test images; say how often they were used before.
+
+    Args:
+        data: fingerprint of the images and their labels.
+        split: name of the split.
+        model: what identifies the model, such as its SHA-256.
+        name: of the model, for people who look into the record.
+
+    Returns:
+        The uses before this one; ``None`` where no record is kept.
+
+    Raises:
+        EvocaError: the record cannot be written or read.
+    """
+    file = ledger_file()
+    if file is None:
+        return None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+            connection.execute(_TABLE)
+            connection.execute("BEGIN IMMEDIATE")
+            rows = connection.execute(
+                "SELECT model, count(*), max(time) FROM test_use "
+                "WHERE data = ? AND split = ? GROUP BY model",
+                (data, split),
+            ).fetchall()
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            connection.execute(
+                "INSERT INTO test_use VALUES (?, ?, ?, ?, ?)", (now, data, split, model, name)
+            )
+    except (OSError, sqlite3.Error) as error:
+        raise EvocaError(
+            f"{printable_name(file)}: the record of test uses cannot be kept: {error}; name "
+            f"another file with {LEDGER_VARIABLE}, or set it to off"
+        ) from error
+    uses = {known: count for known, count, _ in rows}
+    others = {known: count for known, count in uses.items() if known != model}
+    return PastUses(
+        by_this=uses.get(model, 0),
+        by_others=sum(others.values()),
+        others=len(others),
+        last=max((str(time) for _, _, time in rows), default=""),
+    )

@@ -1,0 +1,112 @@
+"""What an evaluation says about itself: its description, its record and its warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evoca.data.grouping import Grouped
+from evoca.data.labelled import LabelledImages
+from evoca.evaluation import Report
+from evoca.runs.ledger import PastUses, record_use
+from evoca.runs.provenance import describe_data, describe_run
+from evoca.trials.labels import Matched
+from evoca.trials.options import Options
+from evoca.trials.select import ALL, Selected
+from evoca.trials.systems import System
+
+__all__ = ["describe_trial", "note_use", "notes_of"]
+
+
+def describe_trial(
+    system: System, selected: Selected, grouped: Grouped, options: Options, report: Report
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` that every kind of run shares."""
+    what = "all images" if selected.split == ALL else f"the split {selected.split}"
+    split = {
+        "kind": "held-out images" if selected.split == "test" else what,
+        "name": selected.split,
+        "groups": grouped.basis,
+        "restricted": options.restrict,
+    }
+    return describe_run(
+        "evaluation",
+        data=describe_data(grouped.images),
+        split=split,
+        system={"model": system.name, "system": dict(system.identity)},
+        seeds=[],
+        labels=report.labels,
+        protocol=(
+            f"{system.name} on {what} of {Path(selected.images.source).name}, {report.n:,} "
+            f"images in {report.groups:,} groups ({grouped.basis}); intervals from "
+            f"{options.draws:,} bootstrap draws over groups"
+        ),
+    )
+
+
+def note_use(system: System, description: Mapping[str, Any], split: str) -> PastUses | None:
+    """Note the use of images that a model may not be chosen on; validation images may."""
+    if split not in ("test", ALL):
+        return None
+    identity = system.identity
+    known = str(identity.get("sha256") or identity.get("run") or system.name)
+    return record_use(description["data"]["fingerprint"], split, known, system.name)
+
+
+def notes_of(
+    system: System,
+    selected: Selected,
+    grouped: Grouped,
+    matched: Matched,
+    overlap: int,
+    left_out: int,
+    uses: PastUses | None,
+) -> list[str]:
+    """Say what a reader of the figures must know, the gravest first.
+
+    Args:
+        system: what was evaluated.
+        selected: the images that were asked for.
+        grouped: those that were used.
+        matched: the labels that were judged.
+        overlap: how many images the system has learnt from.
+        left_out: how many have no truth.
+        uses: of these images, before now.
+    """
+    n, notes = len(grouped.images), []
+    if overlap:
+        notes.append(
+            f"WARNING: {overlap:,} of {n:,} images are among the training images of "
+            f"{system.name}: these figures say how well it remembers, not how well it will do "
+            "on new images"
+        )
+    notes += [note for note in (selected.note, matched.note) if note]
+    if left_out:
+        notes.append(f"{left_out:,} images have nothing to compare with and are left out")
+    if uses is not None and (uses.by_this or uses.by_others):
+        notes.append(
+            f"these test images were evaluated on before: {uses}; a model chosen by such figures "
+            "looks better than it is"
+        )
+    if not grouped.near:
+        notes.append(
+            "near-duplicates are not looked for (that needs the extra data): only identical "
+            "files count as one group, so intervals may be a little narrow"
+        )
+    if (affect := _off_scale(system, grouped.images)) is not None:
+        notes.append(affect)
+    return notes
+
+
+def _off_scale(system: System, images: LabelledImages) -> str | None:
+    """Say where the ratings cannot be on the model's scale."""
+    if images.affect is None or system.affect_range is None:
+        return None
+    low, high = system.affect_range
+    if not ((images.affect < low) | (images.affect > high)).any():
+        return None
+    return (
+        f"WARNING: some ratings lie outside {low:g}..{high:g}, the scale {system.name} predicts "
+        "on: CCC and MAE compare numbers of different scales"
+    )

@@ -1,0 +1,136 @@
+"""Bring a model's labels and those of a data set together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.labelled import LabelledImages
+from evoca.data.taxonomies import mapping
+from evoca.errors import DataError
+
+__all__ = ["Matched", "match_labels"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Truth in the labels that predictions are judged in.
+
+    Attributes:
+        labels: the K judged labels.
+        truth: int64 (n,), index into ``labels``, or -1.
+        distribution: float64 (n, K), NaN where unknown; ``None`` where no row has one.
+        weights: float64 (M, K), how the model's M probabilities add up to the judged ones,
+            before they are scaled to sum to 1.
+        complete: whether model and data have the same labels, so that each must occur.
+        note: what was done, in words; empty where nothing was.
+    """
+
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    distribution: Floats | None
+    weights: Floats
+    complete: bool
+    note: str = ""
+
+    @property
+    def keeps_logits(self) -> bool:
+        """Whether each judged label is one of the model's, so that its logit is known."""
+        return bool((self.weights.sum(axis=0) == 1).all())
+
+    def probabilities(self, of_model: Floats) -> Floats:
+        """Turn (..., M) into (..., K); equal shares where a model gives the labels nothing."""
+        summed = of_model @ self.weights
+        total = summed.sum(axis=-1, keepdims=True)
+        equal = np.full_like(summed, 1.0 / len(self.labels))
+        return np.asarray(np.divide(summed, total, out=equal, where=total > 0))
+
+    def in_set(self, of_model: NDArray[np.bool_], judged: Floats) -> NDArray[np.bool_]:
+        """Turn sets (..., M) into (..., K), which hold the top label of ``judged`` always."""
+        inside = np.asarray((of_model @ self.weights) > 0)
+        np.put_along_axis(inside, judged.argmax(axis=-1)[..., None], True, axis=-1)
+        return inside
+
+
+def match_labels(
+    labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
+) -> Matched:
+    """Find what a model with some labels can be judged in on labelled images.
+
+    Same labels: those. Otherwise the shared ones: truth outside them becomes unknown; the
+    model may still answer any of its labels, unless restricted. A data set of polarities
+    shares no name with emotions; the model's probabilities are then added up.
+
+    Args:
+        labels: the M labels of the model, in order.
+        taxonomy: of the model; empty if unknown.
+        data: labelled images.
+        restrict: leave the model only the shared labels, their probabilities scaled to
+            sum to 1.
+
+    Raises:
+        DataError: fewer than two labels are shared and no mapping exists.
+    """
+    shared = tuple(label for label in labels if label in data.labels)
+    if len(shared) == len(labels) == len(data.labels):
+        weights = np.eye(len(labels))
+        return Matched(shared, _codes(data, shared), _votes(data, shared), weights, complete=True)
+    if len(shared) < 2:
+        return _mapped(labels, taxonomy, data)
+    judged = shared if restrict else tuple(labels)
+    others = sorted(set(data.labels) - set(shared))
+    note = (
+        f"the data have the taxonomy {data.taxonomy}: evaluated on the shared labels "
+        f"{', '.join(shared)}"
+        + (f"; images labelled {', '.join(others)} are left out" if others else "")
+        + ("; the model may choose only those" if restrict else "; the model may choose any of its")
+    )
+    return Matched(
+        judged,
+        _codes(data, judged),
+        # Votes for labels that the model lacks have no place in a distribution over its own.
+        _votes(data, judged) if restrict else None,
+        np.array([[float(one == other) for other in judged] for one in labels]),
+        complete=False,
+        note=note,
+    )
+
+
+def _mapped(labels: Sequence[str], taxonomy: str, data: LabelledImages) -> Matched:
+    """Add the model's probabilities up by a known table, such as emotions to polarity."""
+    try:
+        table = mapping(taxonomy, data.taxonomy).table
+    except DataError as error:
+        raise DataError(
+            f"{data.source}: its labels ({', '.join(data.labels)}) and the model's "
+            f"({', '.join(labels)}) share fewer than two, and no table brings one to the other: "
+            "map the manifest first"
+        ) from error
+    return Matched(
+        data.labels,
+        data.truth,
+        data.distribution,
+        np.array([[float(table.get(one) == other) for other in data.labels] for one in labels]),
+        complete=True,
+        note=f"the model's probabilities are added up to {', '.join(data.labels)}",
+    )
+
+
+def _codes(data: LabelledImages, judged: Sequence[str]) -> NDArray[np.int64]:
+    position = {label: k for k, label in enumerate(judged)}
+    # The last entry answers -1, the code of a row without a label.
+    table = np.array([*(position.get(label, -1) for label in data.labels), -1], dtype=np.int64)
+    return np.asarray(table[data.truth])
+
+
+def _votes(data: LabelledImages, judged: Sequence[str]) -> Floats | None:
+    if data.distribution is None:
+        return None
+    votes = data.distribution[:, [data.labels.index(label) for label in judged]]
+    with np.errstate(invalid="ignore"):  # no vote for any shared label: unknown
+        return np.asarray(votes / votes.sum(axis=1, keepdims=True))

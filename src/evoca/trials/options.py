@@ -1,0 +1,28 @@
+"""How a system is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a system is evaluated.
+
+    Attributes:
+        split: which rows; all where none has a split.
+        restrict: across taxonomies, leave the model only the shared labels.
+        allow_missing: evaluate although no image has some label.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+        record: note the use of test images in the user's record.
+    """
+
+    split: str = "test"
+    restrict: bool = False
+    allow_missing: bool = False
+    draws: int = 1000
+    seed: int = 0
+    record: bool = True

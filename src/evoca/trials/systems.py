@@ -1,0 +1,207 @@
+"""What can be evaluated: a model that looks at images, or a table of predictions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, ImageError
+from evoca.evaluation.checks import rows_where
+from evoca.images import printable_name
+from evoca.runs import Predictions, read_predictions, read_run
+from evoca.runtime.predictor import Predictor, load
+
+__all__ = ["Answers", "Progress", "System", "model_system", "open_system", "table_system"]
+
+_TABLES = {".csv", ".parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a system says of n images over its M labels, in R repeats.
+
+    Attributes:
+        read: bool (n,), whether the image could be read; what follows speaks of the m
+            that could.
+        probabilities: float64 (R, m, M).
+        in_set: bool (R, m, M), the prediction sets; ``None`` where the system has none.
+        felt: float64 (R, m, 2), valence and arousal; ``None`` where it predicts neither.
+        hashes: m SHA-256 digests of the files; empty text where unknown.
+        fold: int64 (R, m), in which an image was held out, -1 without folds.
+        errors: one for each image that could not be read.
+    """
+
+    read: NDArray[np.bool_]
+    probabilities: NDArray[np.float64]
+    in_set: NDArray[np.bool_] | None
+    felt: NDArray[np.float64] | None
+    hashes: tuple[str, ...]
+    fold: NDArray[np.int64]
+    errors: tuple[ImageError, ...] = ()
+
+
+Progress = Callable[[int], None]
+"""Called with 1 after each image."""
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Whatever gives a distribution for each image.
+
+    Attributes:
+        name: for tables and messages.
+        identity: what tells it from every other system, for fingerprints.
+        labels: M, in the order of the distributions.
+        answer: answers for every image, in order.
+        taxonomy: of the labels; empty if unknown.
+        temperature: that its probabilities were made with.
+        coverage: that its prediction sets are built for.
+        feels: whether it predicts valence and arousal.
+        affect_range: lowest and highest rating of the scale it predicts them on.
+        trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    labels: tuple[str, ...]
+    answer: Callable[[LabelledImages, Progress], Answers]
+    taxonomy: str = ""
+    temperature: float = 1.0
+    coverage: float = 0.9
+    feels: bool = False
+    affect_range: tuple[float, float] | None = None
+    trained_on: frozenset[str] = frozenset()
+
+
+def model_system(predictor: Predictor) -> System:
+    """Make a system of a loaded model."""
+    card = predictor.card
+    return System(
+        name=card.name,
+        identity={
+            "name": card.name,
+            "sha256": card.sha256,
+            # Recalibration changes the answers and leaves the graph as it is.
+            "temperature": card.temperature,
+            "set_threshold": card.set_threshold,
+            "recipe": card.provenance.recipe,
+        },
+        labels=card.labels,
+        answer=partial(_look, predictor),
+        taxonomy=card.taxonomy,
+        temperature=card.temperature,
+        coverage=card.set_coverage,
+        feels=card.affect_range is not None,
+        affect_range=card.affect_range,
+        trained_on=frozenset(card.training_images),
+    )
+
+
+def _look(predictor: Predictor, images: LabelledImages, progress: Progress) -> Answers:
+    """Predict every image; those that cannot be read become errors."""
+    labels, found, errors = predictor.labels, [], []
+    read = np.zeros(len(images), dtype=np.bool_)
+    for i, answer in enumerate(predictor.stream(images.paths)):
+        progress(1)
+        if isinstance(answer, ImageError):
+            errors.append(answer)
+        else:
+            read[i] = True
+            # Maps and features of many images would fill the memory.
+            found.append(replace(answer, evidence=None, embedding=None))
+    shape = (1, len(found), len(labels))
+    rows = [list(one.probabilities.values()) for one in found]
+    sets = [[label in one.prediction_set for label in labels] for one in found]
+    felt = [one.affect for one in found if one.affect is not None]
+    return Answers(
+        read=read,
+        probabilities=np.array(rows, dtype=np.float64).reshape(shape),
+        in_set=np.array(sets, dtype=np.bool_).reshape(shape),
+        felt=np.array(felt, dtype=np.float64)[None] if felt else None,
+        hashes=tuple(one.sha256 or "" for one in found),
+        fold=np.full((1, len(found)), -1, dtype=np.int64),
+        errors=tuple(errors),
+    )
+
+
+def table_system(name: str, predictions: Predictions, identity: Mapping[str, Any]) -> System:
+    """Make a system of predictions that were made elsewhere."""
+    return System(
+        name=name,
+        identity=identity,
+        labels=predictions.labels,
+        answer=partial(_look_up, name, predictions),
+        feels=predictions.felt is not None,
+    )
+
+
+def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Progress) -> Answers:
+    """Look the images up by name.
+
+    Raises:
+        DataError: an image has no prediction, or a truth that contradicts the table's
+            (named).
+    """
+    row = {image: i for i, image in enumerate(table.images)}
+    missing = np.array([image not in row for image in images.names])
+    if missing.any():
+        raise DataError(
+            f"{name}: {int(missing.sum()):,} of the {len(images):,} images to evaluate have no "
+            f"prediction: {rows_where(missing, images.names)}"
+        )
+    rows = np.array([row[image] for image in images.names], dtype=np.int64)
+    _check_truth(name, table, rows, images)
+    progress(len(images))
+    return Answers(
+        read=np.ones(len(images), dtype=np.bool_),
+        probabilities=table.probabilities[:, rows],
+        in_set=None if table.in_set is None else table.in_set[:, rows],
+        felt=None if table.felt is None else table.felt[:, rows],
+        hashes=images.recorded_hashes,
+        fold=table.fold[:, rows],
+    )
+
+
+def _check_truth(
+    name: str, table: Predictions, rows: NDArray[np.int64], images: LabelledImages
+) -> None:
+    names = np.array([*table.labels, ""])[table.truth[rows]]
+    known = np.array([*images.labels, ""])[images.truth]
+    differs = (names != "") & (known != "") & (names != known)
+    if differs.any():
+        raise DataError(
+            f"{name}: {rows_where(differs, images.names)}: the table's truth is not the "
+            f"manifest's (first: {names[differs][0]}, {known[differs][0]}): these predictions "
+            "are of other data"
+        )
+
+
+def open_system(text: str) -> System:
+    """Open a model bundle, a table of predictions or a run directory.
+
+    Args:
+        text: a bundle directory, the name of a bundled model, a CSV or Parquet table with
+            the columns ``image`` and ``p_<label>``, or a run directory.
+
+    Raises:
+        EvocaError: none of these, or damaged.
+    """
+    path = Path(text)
+    if path.suffix.lower() in _TABLES:
+        predictions = read_predictions(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        identity = {"name": printable_name(path.stem), "sha256": digest}
+        return table_system(identity["name"], predictions, identity)
+    if (path / "run.json").is_file():
+        run = read_run(path)
+        known = run.description.get("fingerprint", run.name)
+        return table_system(run.name, run.predictions, {"name": run.name, "run": known})
+    return model_system(load(text))
