@@ -19,6 +19,17 @@ MAY_IMPORT = {
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "report": {
+        "errors",
+        "emotions",
+        "images",
+        "prediction",
+        "drawing",
+        "runtime",
+        "data",
+        "evaluation",
+        "runs",
+    },
     "lab": {
         "errors",
         "emotions",

@@ -293,6 +293,39 @@ def evaluate(
     finish(call)
 
 
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="MANIFEST",
+            help="Where the images are; by default where the first run found them.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A bundle whose evidence maps to show beside the images."),
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Hold small copies of the images.")
+    ] = True,
+    max_images: Annotated[
+        int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
+    ] = 5000,
+) -> None:
+    """Write what runs found as one HTML page that opens offline."""
+
+    def call() -> None:
+        from evoca.commands.report import report as run
+
+        run(runs, out, data=data, model=model, images=images, max_images=max_images)
+
+    finish(call)
+
+
 @app.command("export")
 def export_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],

@@ -16,18 +16,20 @@ from evoca.emotions import style_of
 from evoca.images.sources import ImageInput, open_picture
 from evoca.prediction import EvidenceMap, Prediction
 
-__all__ = ["draw_prediction", "overlay"]
+__all__ = ["HEAT_OPACITY", "HEAT_RAMP", "draw_prediction", "heat", "overlay"]
 
 _PICTURE = 640  # longest side of the drawn picture, pixels
 _PANEL = 380
 _MARGIN = 20
 _ROW = 40
 _INK, _QUIET, _PAPER, _TRACK = (33, 37, 41), (108, 117, 125), (255, 255, 255), (233, 236, 239)
-# The "inferno" ramp without its black end: even steps, readable in every colour vision.
-_RAMP = np.array(
-    [(60, 9, 90), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164)], dtype=np.float64
-)
-_OPACITY = 0.72
+HEAT_RAMP = ((60, 9, 90), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+"""RGB of evenly spaced levels of evidence, weak to strong: the "inferno" ramp without its
+black end, even steps, readable in every colour vision."""
+
+HEAT_OPACITY = 0.72
+"""How much of the strongest evidence's colour covers the picture, 0..1."""
+
 _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -63,12 +65,12 @@ def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Im
     Returns:
         A new picture of the same size.
     """
-    heat = _heat(evidence, label)
+    levels = heat(evidence, label)
     left, top, right, bottom = (
         round(edge * side)
         for edge, side in zip(evidence.region, (picture.width, picture.height) * 2, strict=True)
     )
-    fine = Image.fromarray((heat * 255).round().astype(np.uint8)).resize(
+    fine = Image.fromarray((levels * 255).round().astype(np.uint8)).resize(
         (max(1, right - left), max(1, bottom - top)), Image.Resampling.BICUBIC
     )
     full = Image.new("L", picture.size, 0)
@@ -77,13 +79,22 @@ def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Im
     grey = np.asarray(picture.convert("L"), dtype=np.float64)[..., None]
     colour = _ramp(level[..., 0])
     base = np.repeat(0.65 * grey + 50.0, 3, axis=2)
-    weight = _OPACITY * np.clip(level * 1.6, 0.0, 1.0)
+    weight = HEAT_OPACITY * np.clip(level * 1.6, 0.0, 1.0)
     mixed = base * (1 - weight) + (0.35 * grey + 0.65 * colour) * weight
     return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
 
-def _heat(evidence: EvidenceMap, label: str) -> NDArray[np.float64]:
-    """Scale a label's map to 0..1; an additive map keeps only what speaks for it."""
+def heat(evidence: EvidenceMap, label: str) -> NDArray[np.float64]:
+    """Scale a label's map to 0..1, as it is drawn.
+
+    Args:
+        evidence: of one picture.
+        label: whose map.
+
+    Returns:
+        float (h, w), 1 where the map is strongest; an additive map keeps only what speaks
+        for the label.
+    """
     values = np.asarray(evidence.of(label), dtype=np.float64)
     values = np.maximum(values, 0.0) if evidence.kind == "additive" else values - values.min()
     top = values.max()
@@ -91,8 +102,9 @@ def _heat(evidence: EvidenceMap, label: str) -> NDArray[np.float64]:
 
 
 def _ramp(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    points = np.linspace(0.0, 1.0, len(_RAMP))
-    return np.stack([np.interp(level, points, _RAMP[:, c]) for c in range(3)], axis=-1)
+    ramp = np.array(HEAT_RAMP, dtype=np.float64)
+    points = np.linspace(0.0, 1.0, len(HEAT_RAMP))
+    return np.stack([np.interp(level, points, ramp[:, c]) for c in range(3)], axis=-1)
 
 
 def _shrunk(picture: Image.Image) -> Image.Image:

@@ -162,7 +162,9 @@ def _card(item: _Shown, label: str, *, covered: bool) -> str:
     return f'<div class="card">{box}<span class="view">{image}</span>{name}</div>'
 
 
-def _picture(sections: list[_Section], clear: Collection[str], per_label: int, size: int) -> Image.Image:
+def _picture(
+    sections: list[_Section], clear: Collection[str], per_label: int, size: int
+) -> Image.Image:
     cell = size + _MARGIN
     width = per_label * cell + _MARGIN
     height = len(sections) * (cell + _HEADING) + _MARGIN

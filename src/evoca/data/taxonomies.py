@@ -237,8 +237,8 @@ def positive_labels(labels: Collection[str]) -> frozenset[str]:
     found: set[str] = set()
     for taxonomy, known in TAXONOMIES.items():
         if set(labels) <= set(known):
-            table = {"positive": "positive"}
+            table: Mapping[str, str | None] = {"positive": "positive"}
             if taxonomy != "polarity":
-                table = dict(mapping(taxonomy, "polarity").table)
+                table = mapping(taxonomy, "polarity").table
             found |= {label for label in labels if table.get(label) == "positive"}
     return frozenset(found)

@@ -56,7 +56,9 @@ FIGURES: Mapping[str, Named] = {
     "top3_accuracy": Named("Top-3 accuracy", "The true emotion is among the three most likely."),
     "set_coverage": Named("Set coverage", "Share of images whose prediction set holds the truth."),
     "ecc": Named("ECC", "Accuracy with partial credit for errors to neighbours on Mikels' wheel."),
-    "emc": Named("EMC", "Nearness of the errors alone: 1 where each is to a neighbour on its side."),
+    "emc": Named(
+        "EMC", "Nearness of the errors alone: 1 where each is to a neighbour on its side."
+    ),
     "ece": Named(
         "Calibration error",
         "Mean gap between stated confidence and share right, ten bins of equal size.",
@@ -90,7 +92,12 @@ FIGURES: Mapping[str, Named] = {
             ("canberra", "Canberra distance", "Relative gaps.", True),
             ("cosine", "Cosine", "Similarity of the two distributions, at most 1.", False),
             ("intersection", "Intersection", "Overlap of the two distributions, 0 to 1.", False),
-            ("random_rater", "Random viewer", "Share of viewers who named the predicted one.", False),
+            (
+                "random_rater",
+                "Random viewer",
+                "Share of viewers who named the predicted one.",
+                False,
+            ),
             ("ccc", "CCC", "Concordance of valence and arousal with the ratings.", False),
             ("pearson", "Pearson", "Correlation with the ratings.", False),
             ("mae", "MAE", "Mean absolute error on the rating scale.", True),

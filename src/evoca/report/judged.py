@@ -49,6 +49,12 @@ class Judged:
             place = place.get(key) if isinstance(place, Mapping) else None
         return place if isinstance(place, float) else None
 
+    @property
+    def held_out(self) -> bool:
+        """Whether, as far as the run records, no model predicted an image it learnt from."""
+        folded = bool((self.predictions.fold >= 0).all())
+        return folded or self.run.description.get("training_images") == 0
+
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:
         """Which images have one true label, (n,)."""

@@ -46,7 +46,7 @@ class Plot:
         )
 
     def _add(self, template: str, **values: object) -> None:
-        self._marks.append(Markup(template).format(**values))
+        self._marks.append(Markup(template).format(**values))  # noqa: S704 - ours alone
 
     def line(self, points: Iterable[Point], css: str) -> None:
         """Join points."""
@@ -88,7 +88,9 @@ class Plot:
         for value, name in y_ticks:
             self.line([(self.x[0], value), (self.x[1], value)], "grid")
             x, y = self._at((self.x[0], value))
-            self._add('<text x="{x}" y="{y}" class="end">{name}</text>', x=x - 7, y=y + 4, name=name)
+            self._add(
+                '<text x="{x}" y="{y}" class="end">{name}</text>', x=x - 7, y=y + 4, name=name
+            )
         for value, name in x_ticks:
             self.line([(value, self.y[0]), (value, self.y[1])], "grid")
             self.text((value, self.y[0]), name, dy=18)

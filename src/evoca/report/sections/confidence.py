@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
+from evoca.evaluation import Figure
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.reliability import Reliability, reliability
 from evoca.report.judged import Judged
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
 
-__all__ = ["ReliabilityPlot", "SetRow", "reliability_plot", "set_rows"]
+__all__ = ["ReliabilityPlot", "SetRow", "calibrations", "reliability_plot", "set_rows"]
 
-_TENTHS = [(k / 5, f"{k / 5:.0%}") for k in range(6)]
+_METHODS = {
+    "model": "as the model is",
+    "none": "none",
+    "temperature": "temperature",
+    "vector": "vector scaling",
+    "isotonic": "isotonic",
+}
+_FIFTHS = [(k / 5, f"{k / 5:.0%}") for k in range(6)]
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
 
 def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Markup:
     plot = Plot(width=460, height=420)
-    plot.axes(_TENTHS, _TENTHS, ("stated confidence", "share that is right"))
+    plot.axes(_FIFTHS, _FIFTHS, ("stated confidence", "share that is right"))
     x = curve.confidence.tolist()
     above = list(zip(x, curve.high.tolist(), strict=True))
     below = list(zip(x, curve.low.tolist(), strict=True))
@@ -68,6 +77,22 @@ def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]
         f"Reliability diagram of {len(x)} bins; {outside} outside the band of perfect "
         "calibration. The numbers are in the table that follows."
     )
+
+
+def calibrations(judged: Judged) -> list[tuple[str, str, str, str]]:
+    """Return NLL, Brier score and calibration error under each calibration, where recorded."""
+    section = judged.run.metrics.get("calibration")
+    methods = section.get("methods") if isinstance(section, Mapping) else None
+    if not isinstance(methods, Mapping):
+        return []
+    rows = []
+    for name, said in _METHODS.items():
+        if name in methods:
+            nll, brier = (Figure.from_dict(methods[name][key]) for key in ("nll", "brier"))
+            rows.append(
+                (said, f"{nll.value:.3f}", f"{brier.value:.3f}", f"{methods[name]['ece']:.1%}")
+            )
+    return rows
 
 
 @dataclass(frozen=True)

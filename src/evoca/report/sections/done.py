@@ -9,7 +9,7 @@ from typing import Any
 
 from evoca.report.judged import Judged
 
-__all__ = ["Done", "what_was_done"]
+__all__ = ["Done", "lead", "what_was_done"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,35 @@ def what_was_done(judged: Judged) -> Done:
         summary=str(recipe.get("summary", "")),
         sentences=[_data(judged), _protocol(judged), _intervals(judged)],
         facts=_facts(judged),
-        settings=json.dumps(description, indent=2, ensure_ascii=False),
+        settings=json.dumps(_shareable(description), indent=2, ensure_ascii=False),
     )
+
+
+def lead(judged: Judged) -> str:
+    """Say the main result in a sentence or two."""
+    n = len(judged.predictions)
+    accuracy = judged.run.report.figures.get("accuracy")
+    name = judged.run.recipe or "the model"
+    if accuracy is None:
+        return f"What {name} predicts of {n:,} images."
+    low, high = accuracy.ci95
+    unseen = " it had not seen" if judged.held_out else ""
+    return (
+        f"On {int(judged.labelled.sum()):,} images{unseen}, {name} names the true emotion in "
+        f"{accuracy.value:.1%} ({low:.1%} to {high:.1%})."
+    )
+
+
+def _shareable(content: Any) -> Any:
+    """Leave out what the page must not carry to other readers."""
+    if not isinstance(content, Mapping):
+        return content
+    return {
+        key: _shareable(value)
+        for key, value in content.items()
+        # The first is of this machine alone; the second can be a line for every image.
+        if key != "location" and not (key == "training_images" and isinstance(value, list))
+    }
 
 
 def _data(judged: Judged) -> str:
@@ -61,8 +88,8 @@ def _protocol(judged: Judged) -> str:
             f"learnt from the others, {times}. So every prediction here is of an image that "
             "its model had not seen."
         )
-    kind = str(split.get("kind", ""))
-    return f"Protocol: {kind}." if kind else "The run does not say how it was measured."
+    said = str(judged.run.description.get("protocol") or split.get("kind") or "")
+    return f"Protocol: {said}." if said else "The run does not say how it was measured."
 
 
 def _intervals(judged: Judged) -> str:
@@ -76,16 +103,17 @@ def _intervals(judged: Judged) -> str:
 def _facts(judged: Judged) -> list[tuple[str, str]]:
     description = judged.run.description
     recipe, data = _mapping(description, "recipe"), _mapping(description, "data")
-    seeds = description.get("seeds")
+    seeds, version = description.get("seeds"), description.get("evoca_version")
     facts = {
         "Recipe": recipe.get("name"),
         "Model": description.get("model"),
         "Data": data.get("name"),
-        "Data fingerprint": data.get("fingerprint"),
+        "Fingerprint of the data": data.get("fingerprint"),
+        "Fingerprint of the run": description.get("fingerprint"),
         "Split": _mapping(description, "split").get("kind"),
         "Seeds": ", ".join(map(str, seeds)) if isinstance(seeds, list) else None,
         "Emotions": ", ".join(judged.labels),
-        "Evoca": description.get("evoca_version"),
+        "Version": f"Evoca {version}" if version else None,
     }
     return [(name, str(value)) for name, value in facts.items() if value]
 

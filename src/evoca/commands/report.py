@@ -1,0 +1,85 @@
+"""``evoca report``: what runs found, as one HTML page. Needs the extra ``eval``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evoca.commands.progress import steps
+from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.errors import DataError, MissingExtraError
+from evoca.runs import Run, read_run
+from evoca.runtime.bundle import bundled_models, read_bundle
+from evoca.runtime.predictor import Predictor, load
+from evoca.terminal import clean, console_for
+
+__all__ = ["report"]
+
+_DEFAULT = "default"
+
+
+def report(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    data: Path | None,
+    model: str | None,
+    images: bool,
+    max_images: int,
+) -> None:
+    """Write the page and say where it is.
+
+    Raises:
+        EvocaError: a run, the data or the model cannot be used; Jinja is missing.
+    """
+    try:
+        from evoca.report import build_report
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("evoca"):
+            raise
+        raise MissingExtraError("evoca report", "eval", "jinja2") from error
+    if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
+        raise DataError(f"{out}: name a file that ends in .html")
+    runs = [read_run(folder) for folder in folders]
+    labelled = _images(runs, data) if images else None
+    models = [None] * len(runs) if labelled is None else _models(runs, model)
+    with steps() as step:
+        built = build_report(runs, out, labelled, step, models=models, most_images=max_images)
+    for note in built.notes:
+        print(f"evoca: {clean(note)}", file=sys.stderr)
+    shown = f"{built.images:,} images" if built.images else "no images"
+    console_for().print(f"{clean(str(out))}: {built.size / 1e6:.1f} MB, {shown}", soft_wrap=True)
+
+
+def _images(runs: Sequence[Run], data: Path | None) -> LabelledImages | None:
+    """Read where the images are: as told, or where the first run says they were."""
+    if data is not None:
+        return load_labelled(data, require_files=False)
+    recorded = runs[0].description.get("data")
+    location = recorded.get("location") if isinstance(recorded, dict) else None
+    if isinstance(location, str) and Path(location).exists():
+        return load_labelled(location, require_files=False)
+    print(
+        "evoca: the page holds no images: name the manifest or folder with --data (or say "
+        "--no-images)",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _models(runs: Sequence[Run], model: str | None) -> list[Predictor | None]:
+    """Choose whose evidence maps each run shows: the named model's, else the bundled one's."""
+    if model is not None:
+        named = load(model)
+        fitting = [
+            named if set(run.predictions.labels) == set(named.labels) else None for run in runs
+        ]
+        if not any(fitting):
+            raise DataError(f"{model}: its labels are not those of any run, so no map fits")
+        return fitting
+    bundled = bundled_models()[_DEFAULT]
+    card = read_bundle(bundled).card
+    own = [run.recipe in (card.provenance.recipe, card.name) for run in runs]
+    default = load(bundled) if any(own) else None
+    return [default if one else None for one in own]

@@ -1,0 +1,166 @@
+"""From runs to one page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.images import printable_name
+from evoca.report.content import run_content
+from evoca.report.evidence import MOST_MAPS, Maps, evidence_of
+from evoca.report.judged import Judged
+from evoca.report.library import Library, library_of
+from evoca.report.page import page_parts
+from evoca.report.payload import as_script_text, payload
+from evoca.report.pictures import Picture, pictures_of, thumbnail_side
+from evoca.report.sections.compare import compare_with_first, side_by_side
+from evoca.runs import Run
+from evoca.runtime.predictor import Predictor
+
+__all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]
+
+MOST_IMAGES = 5_000
+"""Images that a page holds unless told otherwise: below 50 MB."""
+
+Step = Callable[[str, int], Callable[[int], None]]
+"""Announces a step by name and size; gives what to call as it advances."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was written.
+
+    Attributes:
+        size: of the page, bytes.
+        images: how many images it holds.
+        notes: what a reader must know about them.
+    """
+
+    size: int
+    images: int
+    notes: tuple[str, ...]
+
+
+def build_report(
+    runs: Sequence[Run],
+    out: Path,
+    data: LabelledImages | None,
+    step: Step,
+    *,
+    models: Sequence[Predictor | None],
+    most_images: int = MOST_IMAGES,
+) -> Built:
+    """Write the report of some runs as one HTML file.
+
+    Args:
+        runs: the runs; the first is what the others are compared with.
+        out: the file to write; appears only when it is complete.
+        data: where the images are; ``None`` for a page without images.
+        step: announces progress.
+        models: for each run the model whose evidence maps are shown, or ``None``.
+        most_images: how many images the page may hold.
+
+    Raises:
+        EvocaError: a run or the data cannot be used, or the file not be written.
+    """
+    judged = [Judged.of_run(run) for run in runs]
+    library = library_of(judged, data)
+    chosen = _chosen(judged, library, most_images)
+    pictures = _pictures(library, chosen, step)
+    maps = [
+        _maps(model, rows, library, chosen, step)
+        for model, rows in zip(models, library.rows, strict=True)
+    ]
+    traits: dict[str, FloatArray] = {}
+    notes = [*library.notes]
+    if len(chosen) < len(library.paths):
+        notes.append(
+            f"{len(chosen):,} of {len(library.paths):,} images are shown: errors first, the most "
+            "confident ahead. The figures are of all."
+        )
+    content = {
+        "title": ", ".join(run.name for run in runs) + " – Evoca report",
+        "notes": notes,
+        "has_pictures": any(picture.data for picture in pictures.values()),
+        "runs": [
+            run_content(number, run, own, {name: found[rows] for name, found in traits.items()})
+            for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
+        ],
+        "payload": as_script_text(payload(judged, library, pictures, maps, traits)),
+        "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
+        **(_compared(judged) if len(judged) > 1 else {}),
+    }
+    size = _write(out, page_parts(content))
+    return Built(size, sum(bool(p.data) for p in pictures.values()), tuple(notes))
+
+
+def _chosen(judged: Sequence[Judged], library: Library, most: int) -> list[int]:
+    """Choose whose pictures are shown: errors of any run first, the most confident ahead."""
+    urgency = np.full(len(library.names), -1.0)
+    for run, rows in zip(judged, library.rows, strict=True):
+        wrong = np.zeros(len(rows))
+        wrong[run.errors] = 1.0
+        np.maximum.at(urgency, rows, wrong + run.confidence * wrong)
+    ranked = np.argsort(-urgency, kind="stable").tolist()
+    return [number for number in ranked if number in library.paths][:most]
+
+
+def _pictures(library: Library, chosen: Sequence[int], step: Step) -> dict[int, Picture]:
+    if not chosen:
+        return {}
+    paths = [library.paths[number] for number in chosen]
+    made = pictures_of(paths, thumbnail_side(len(chosen)), step("thumbnails", len(chosen)))
+    return dict(zip(chosen, made, strict=True))
+
+
+def _maps(
+    model: Predictor | None, rows: IntArray, library: Library, chosen: Sequence[int], step: Step
+) -> Maps | None:
+    if model is None or model.card.evidence_kind is None or not chosen:
+        return None
+    mine = set(rows.tolist())
+    images = [(n, library.paths[n]) for n in chosen if n in mine][:MOST_MAPS]
+    return evidence_of(model, images, step("evidence maps", len(images)))
+
+
+def _compared(judged: Sequence[Judged]) -> dict[str, Any]:
+    comparisons = compare_with_first(judged)
+    return {
+        "table": side_by_side(judged),
+        "comparisons": comparisons,
+        "comparisons_made": sum(len(one.rows) for one in comparisons),
+    }
+
+
+def _write(out: Path, parts: Iterable[str]) -> int:
+    """Write a file that is there only when it is complete; return its size in bytes."""
+    draft = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w",
+            encoding="utf-8",
+            newline="\n",
+            dir=out.parent,
+            prefix=f".{out.name}-",
+            delete=False,
+        ) as file:
+            draft = Path(file.name)
+            file.writelines(parts)
+        draft.chmod(0o644)
+        os.replace(draft, out)  # noqa: PTH105 - atomic, also over an old file
+        return out.stat().st_size
+    except OSError as error:
+        raise DataError(f"{printable_name(out)}: cannot be written: {error.strerror}") from error
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Evidence maps for the page, as coarse as the model gives them.
+
+A map has some hundred cells, so it travels as numbers: a few hundred bytes an emotion
+where a picture of it would take thousands. The page lays it over the thumbnail.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evoca.drawing import heat
+from evoca.prediction import EvidenceMap, Prediction
+from evoca.runtime.predictor import Predictor
+
+__all__ = ["MOST_MAPS", "Maps", "evidence_of"]
+
+MOST_MAPS = 600
+"""Images with a map; each costs one run of the model."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Evidence maps of one model.
+
+    Attributes:
+        model: its name.
+        labels: the K labels it has maps for.
+        by_image: image number to its maps, plain data for the page.
+    """
+
+    model: str
+    labels: tuple[str, ...]
+    by_image: Mapping[int, dict[str, object]]
+
+
+def evidence_of(
+    model: Predictor,
+    images: Sequence[tuple[int, Path]],
+    advance: Callable[[int], None] = lambda _: None,
+) -> Maps:
+    """Compute the maps of some images; those that cannot be read are left out.
+
+    Args:
+        model: one that gives evidence.
+        images: number and file of each.
+        advance: called with 1 after each.
+    """
+    found: dict[int, dict[str, object]] = {}
+    answers = model.stream([path for _, path in images])
+    for (number, _), answer in zip(images, answers, strict=True):
+        advance(1)
+        if isinstance(answer, Prediction) and answer.evidence is not None:
+            found[number] = _plain(answer.evidence)
+    return Maps(model.card.name, model.labels, found)
+
+
+def _plain(evidence: EvidenceMap) -> dict[str, object]:
+    """Return a map as the page reads it: one byte a cell, 255 the strongest for a label."""
+    maps = np.stack([heat(evidence, label) for label in evidence.labels])
+    cells = (maps * 255).round().astype(np.uint8)
+    return {
+        "height": cells.shape[1],
+        "width": cells.shape[2],
+        "region": [round(edge, 4) for edge in evidence.region],
+        "cells": base64.b64encode(cells.tobytes()).decode("ascii"),
+    }

@@ -1,0 +1,99 @@
+"""The images of all runs of a report, each held once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, single_line
+from evoca.evaluation.arrays import IntArray
+from evoca.report.judged import Judged
+
+__all__ = ["Library", "library_of", "shown_name"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """Images by number.
+
+    Attributes:
+        names: N names, as the runs have them.
+        rows: for each run, the number of the image in each of its rows.
+        paths: number to file, of the images whose file is known.
+        notes: what a reader must know about the images.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[IntArray, ...]
+    paths: dict[int, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def library_of(runs: Sequence[Judged], data: LabelledImages | None) -> Library:
+    """Number the images of some runs and find their files.
+
+    Args:
+        runs: the runs.
+        data: where the files are; ``None`` for a report without images.
+
+    Raises:
+        DataError: none of the runs' images is in the data.
+    """
+    numbers: dict[str, int] = {}
+    rows = tuple(
+        np.array(
+            [numbers.setdefault(name, len(numbers)) for name in run.predictions.images],
+            dtype=np.int64,
+        )
+        for run in runs
+    )
+    names = tuple(numbers)
+    if data is None:
+        return Library(names, rows)
+    known = dict(zip(data.names, data.paths, strict=True))
+    paths = {number: known[name] for name, number in numbers.items() if name in known}
+    if not paths:
+        raise DataError(
+            f"{data.source}: none of the {len(names):,} predicted images is in it, the first is "
+            f"{names[0]}: give the manifest or folder that was predicted"
+        )
+    return Library(names, rows, paths, _notes(runs, data, len(names) - len(paths)))
+
+
+def _notes(runs: Sequence[Judged], data: LabelledImages, lost: int) -> tuple[str, ...]:
+    notes = []
+    if lost:
+        notes.append(f"{lost:,} predicted images are not in {Path(data.source).name}.")
+    labels = {
+        name: data.labels[truth]
+        for name, truth in zip(data.names, data.truth.tolist(), strict=True)
+        if truth >= 0
+    }
+    for run in runs:
+        predictions = run.predictions
+        differ = sum(
+            truth >= 0 and labels.get(image, predictions.labels[truth]) != predictions.labels[truth]
+            for image, truth in zip(predictions.images, predictions.truth.tolist(), strict=True)
+        )
+        if differ:
+            notes.append(
+                f"{differ:,} images have another label in {Path(data.source).name} than in the "
+                f"run {run.run.name}: is it the manifest that was predicted?"
+            )
+    return tuple(notes)
+
+
+def shown_name(name: str) -> str:
+    r"""Return a name as the page shows it: printable, without this machine's folders.
+
+    >>> shown_name("/home/ada/pictures/awe/sky.jpg")
+    'awe/sky.jpg'
+    >>> shown_name("train/awe/sky\n.jpg")
+    'train/awe/sky\\n.jpg'
+    """
+    path = PurePath(name)
+    return single_line("/".join(path.parts[-2:]) if path.is_absolute() else name)

@@ -1,0 +1,109 @@
+"""The page itself: templates filled, style and script inlined, nothing left to fetch.
+
+Every string goes through Jinja's automatic escaping. The policy in the page lets the
+browser run only the script and style that are named by their hash, load images only from
+the page itself, and reach nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from evoca import __version__
+from evoca.emotions import MIKELS8, style_of
+
+__all__ = ["emotion_class", "page_parts"]
+
+_STYLES = ("base", "layout", "numbers", "matrix", "plots", "images")
+_SCRIPTS = (
+    "store",
+    "pictures",
+    "cards",
+    "detail",
+    "gallery",
+    "filters",
+    "matrix",
+    "tables",
+    "tabs",
+)
+
+
+def page_parts(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the page piece by piece, so that thousands of images need no second copy.
+
+    Args:
+        content: what the templates use, but for style, script and policy.
+    """
+    style, script = _style(), _script()
+    yield from (
+        _templates()
+        .get_template("page.html.j2")
+        .stream(
+            content,
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            policy=_policy(style, script),
+            version=__version__,
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("evoca.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["emotion_class"] = emotion_class
+    templates.filters["glyph"] = lambda label: style_of(label).glyph
+    templates.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
+    return templates
+
+
+def emotion_class(label: str) -> str:
+    """Return the CSS class that carries an emotion's colour.
+
+    >>> emotion_class("awe"), emotion_class('"><script>')
+    ('e-awe', 'e-other')
+    """
+    return f"e-{label}" if label in set(MIKELS8) else "e-other"
+
+
+def _style() -> str:
+    colours = "".join(
+        f".{emotion_class(label)}{{--emotion:{style_of(label).colour}}}\n"
+        for label in (*map(str, MIKELS8), "other")
+    )
+    return "\n".join([*_assets(f"{name}.css" for name in _STYLES), colours])
+
+
+def _script() -> str:
+    return '"use strict";\n(() => {\n' + "\n".join(_assets(f"{n}.js" for n in _SCRIPTS)) + "})();\n"
+
+
+def _assets(names: Iterable[str]) -> list[str]:
+    folder = resources.files(__package__) / "assets"
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"sha256-{digest}"

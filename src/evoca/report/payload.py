@@ -1,0 +1,105 @@
+"""What the page's script reads: images and predictions as compact JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from evoca.data.taxonomies import positive_labels
+from evoca.drawing import HEAT_OPACITY, HEAT_RAMP
+from evoca.emotions import style_of
+from evoca.evaluation.arrays import FloatArray
+from evoca.report.evidence import Maps
+from evoca.report.judged import Judged
+from evoca.report.library import Library, shown_name
+from evoca.report.page import emotion_class
+from evoca.report.pictures import Picture
+from evoca.report.sections.causes import agreement_band
+
+__all__ = ["as_script_text", "payload"]
+
+
+def payload(
+    runs: Sequence[Judged],
+    library: Library,
+    pictures: Mapping[int, Picture],
+    maps: Sequence[Maps | None],
+    traits: Mapping[str, FloatArray],
+) -> dict[str, Any]:
+    """Gather what the script needs, as plain data.
+
+    Args:
+        runs: the runs.
+        library: their images.
+        pictures: image number to thumbnail.
+        maps: the evidence maps of each run, ``None`` where it has none.
+        traits: name to float (N,) over the library's images: 1, 0 or NaN.
+    """
+    return {
+        "names": [shown_name(name) for name in library.names],
+        "pictures": [
+            "" if number not in pictures else pictures[number].cause or "here"
+            for number in range(len(library.names))
+        ],
+        "traits": {name: np.flatnonzero(found == 1).tolist() for name, found in traits.items()},
+        "lacking": {name: np.flatnonzero(found == 0).tolist() for name, found in traits.items()},
+        "heat": {"ramp": HEAT_RAMP, "opacity": HEAT_OPACITY},
+        "runs": [
+            _run(run, rows.tolist(), own)
+            for run, rows, own in zip(runs, library.rows, maps, strict=True)
+        ],
+    }
+
+
+def _run(judged: Judged, images: list[int], maps: Maps | None) -> dict[str, Any]:
+    predictions = judged.predictions
+    positive = positive_labels(predictions.labels)
+    known = predictions.distribution
+    return {
+        "labels": [
+            {
+                "name": label,
+                "css": emotion_class(label),
+                "glyph": style_of(label).glyph,
+                "positive": label in positive,
+            }
+            for label in predictions.labels
+        ],
+        "images": images,
+        "truth": predictions.truth.tolist(),
+        "predicted": judged.predicted.T.tolist(),
+        "answer": judged.answer.tolist(),
+        "permille": (predictions.mean * 1000).round().astype(int).tolist(),
+        "sets": _sets(judged),
+        "votes": None
+        if known is None
+        else (np.nan_to_num(known) * 1000).round().astype(int).tolist(),
+        "agreement": agreement_band(predictions.agreement, len(predictions)).tolist(),
+        "maps": None
+        if maps is None
+        else {"model": maps.model, "labels": maps.labels, "images": maps.by_image},
+    }
+
+
+def _sets(judged: Judged) -> list[list[int]] | None:
+    """Return the labels in each image's set, those of most repeats where they differ."""
+    inside = judged.predictions.in_set
+    if inside is None:
+        return None
+    return [np.flatnonzero(row).tolist() for row in inside.mean(axis=0) >= 0.5]
+
+
+def as_script_text(content: Any) -> Markup:
+    r"""Write JSON that no string in it can end, comment out or open as markup.
+
+    Inside ``<script>`` only ``<`` is special; all that is not ASCII is escaped as well.
+
+    >>> as_script_text({"name": "</script><!--"})
+    Markup('{"name":"\\u003c/script>\\u003c!--"}')
+    """
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no markup is left in it

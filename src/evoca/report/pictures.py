@@ -1,0 +1,74 @@
+"""Thumbnails for the page: decoded within limits, encoded anew, nothing else kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from evoca.errors import ImageError
+from evoca.images import ImageLimits
+from evoca.images.sources import open_picture
+
+__all__ = ["Picture", "pictures_of", "thumbnail_side"]
+
+_FORMAT, _QUALITY = "WEBP", 70
+# So that 5,000 thumbnails, a third larger in base64, stay well below 50 MB.
+_SIDES = ((1_000, 320), (2_500, 240), (None, 192))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One thumbnail.
+
+    Attributes:
+        data: base64 of a WebP file without metadata; empty where there is none.
+        cause: why not.
+    """
+
+    data: str
+    cause: str = ""
+
+
+def thumbnail_side(count: int) -> int:
+    """Return the longest side in pixels of so many thumbnails: fewer may be larger.
+
+    >>> thumbnail_side(600), thumbnail_side(5_000)
+    (320, 192)
+    """
+    return next(side for most, side in _SIDES if most is None or count <= most)
+
+
+def pictures_of(
+    paths: Sequence[Path], side: int, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Picture]:
+    """Yield the thumbnail of each file, in order; several are made at a time.
+
+    Args:
+        paths: files, which may be missing or no images: their picture says why.
+        side: longest side in pixels.
+        advance: called with 1 after each.
+    """
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for picture in pool.map(lambda path: _picture(path, side), paths):
+            advance(1)
+            yield picture
+
+
+def _picture(path: Path, side: int) -> Picture:
+    try:
+        image = open_picture(path, min_size=(side, side), limits=ImageLimits()).image
+    except ImageError as error:
+        return Picture("", error.cause)
+    image.thumbnail((side, side))
+    encoded = io.BytesIO()
+    # A new image from the pixels alone: Pillow carries EXIF, comments and profiles along.
+    Image.fromarray(np.array(image)).save(encoded, _FORMAT, quality=_QUALITY, method=3)
+    return Picture(base64.b64encode(encoded.getvalue()).decode("ascii"))

@@ -1,0 +1,171 @@
+"""Which images are predicted wrongly: by vote agreement, and by what is in the picture.
+
+The analysis that Sreenivas et al. (2018) made by hand of their confusions. They tell
+unanimous, non-unanimous and strongly divided votes apart without giving a threshold; with
+the five votes of their data the last can only be three against two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from evoca.evaluation.arrays import FloatArray
+from evoca.evaluation.bootstrap import interval, resample, sum_by_group
+from evoca.evaluation.checks import group_index
+from evoca.evaluation.means import mean_figure
+from evoca.report.judged import Judged
+from evoca.report.opening import opens
+from evoca.report.sections.headline import shown_figure
+from evoca.report.svg import interval_strip
+
+__all__ = ["STRONGLY_DIVIDED", "Rate", "TraitRow", "agreement_band", "agreement_rows", "trait_rows"]
+
+STRONGLY_DIVIDED = 0.6
+"""Votes are strongly divided where no more than this share agrees with the label."""
+
+_BANDS = {
+    "unanimous": "every viewer agrees with the label",
+    "divided": f"more than {STRONGLY_DIVIDED:.0%} agree, but not all",
+    "strongly divided": f"at most {STRONGLY_DIVIDED:.0%} agree",
+}
+# Shares come from files that round them.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often some images are predicted wrongly.
+
+    Attributes:
+        images: how many have the property and a true label.
+        value: share of errors, in words.
+        interval: its 95% interval, in words.
+        strip: both drawn.
+        opens: the errors among them.
+    """
+
+    images: int
+    value: str
+    interval: str
+    strip: Markup
+    opens: str
+
+
+@dataclass(frozen=True)
+class TraitRow:
+    """Errors with a trait and without it.
+
+    Attributes:
+        name: of the trait.
+        meaning: how it was told; empty where the name says it.
+        having: the images that have it; ``None`` where there is none, or no other.
+        lacking: the images that lack it.
+        difference: error rate with minus without, and its interval, in points.
+        apart: whether the interval leaves out 0.
+        missing: why it was not looked for; empty where it was.
+    """
+
+    name: str
+    meaning: str
+    having: Rate | None = None
+    lacking: Rate | None = None
+    difference: str = ""
+    apart: bool = False
+    missing: str = ""
+
+
+def agreement_band(agreement: FloatArray | None, n: int) -> NDArray[np.object_]:
+    """Name the band of each image's vote agreement, (n,); empty where it is not known.
+
+    >>> agreement_band(np.array([1.0, 0.8, 0.6, np.nan]), 4).tolist()
+    ['unanimous', 'divided', 'strongly divided', '']
+    """
+    bands = np.full(n, "", dtype=object)
+    if agreement is None:
+        return bands
+    known = ~np.isnan(agreement)
+    bands[known] = "divided"
+    bands[known & (agreement >= 1 - _ROUNDING)] = "unanimous"
+    bands[known & (agreement <= STRONGLY_DIVIDED + _ROUNDING)] = "strongly divided"
+    return bands
+
+
+def agreement_rows(judged: Judged) -> list[tuple[str, str, Rate]]:
+    """Return name, meaning and errors of each band; empty where agreement is not known."""
+    bands = agreement_band(judged.predictions.agreement, len(judged.predictions))
+    rows = []
+    for name, meaning in _BANDS.items():
+        kept = judged.labelled & (bands == name)
+        if kept.any():
+            rows.append(
+                (name, meaning, _rate(judged, kept, opens(agreement=name, outcome="wrong")))
+            )
+    return rows
+
+
+def trait_rows(
+    judged: Judged, traits: Mapping[str, FloatArray | str], meanings: Mapping[str, str]
+) -> list[TraitRow]:
+    """Compare errors with and without each trait.
+
+    Args:
+        judged: the run, n images.
+        traits: name to float (n,), 1 with the trait, 0 without, NaN where not known; or
+            to the reason why it was not looked for.
+        meanings: name to how it was told.
+    """
+    return [
+        TraitRow(name, meanings.get(name, ""), missing=found)
+        if isinstance(found, str)
+        else _trait(judged, name, found, meanings.get(name, ""))
+        for name, found in traits.items()
+    ]
+
+
+def _trait(judged: Judged, name: str, found: FloatArray, meaning: str) -> TraitRow:
+    having, lacking = judged.labelled & (found == 1), judged.labelled & (found == 0)
+    if not having.any() or not lacking.any():
+        only = "every image has it" if having.any() else "no image has it"
+        return TraitRow(name, meaning, missing=only)
+    value, (low, high) = _difference(judged, having, lacking)
+    return TraitRow(
+        name,
+        meaning,
+        _rate(judged, having, opens(trait=name, outcome="wrong")),
+        _rate(judged, lacking, opens(without=name, outcome="wrong")),
+        f"{value * 100:+.1f} points ({low * 100:+.1f} to {high * 100:+.1f})",
+        bool(low > 0 or high < 0),
+    )
+
+
+def _rate(judged: Judged, kept: NDArray[np.bool_], request: str) -> Rate:
+    groups = np.array(judged.predictions.groups, dtype=object)[kept]
+    figure = mean_figure(judged.wrong[kept], groups)
+    shown = shown_figure("accuracy", figure)
+    strip = interval_strip(figure.value, figure.ci95)
+    return Rate(int(kept.sum()), shown.value, shown.interval, strip, request)
+
+
+def _difference(
+    judged: Judged, having: NDArray[np.bool_], lacking: NDArray[np.bool_]
+) -> tuple[float, tuple[float, float]]:
+    """Return the error rate of some images minus that of others, with its interval."""
+    group = group_index(judged.predictions.groups, len(judged.predictions))
+    count = int(group.max()) + 1
+    wrong = np.nan_to_num(judged.wrong)
+    columns = [wrong * having, having * 1.0, wrong * lacking, lacking * 1.0]
+    sums = sum_by_group(np.stack(columns, axis=1), group, count)
+
+    def gap(counts: FloatArray) -> dict[str, FloatArray]:
+        total = counts @ sums
+        with np.errstate(invalid="ignore"):  # a draw without any image of one kind
+            return {"gap": total[:, 0] / total[:, 1] - total[:, 2] / total[:, 3]}
+
+    point, drawn = resample(gap, count, 1000, 0)
+    low, high = interval(drawn["gap"])
+    return float(point["gap"]), (float(low), float(high))

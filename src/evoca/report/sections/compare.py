@@ -1,0 +1,178 @@
+"""Several runs side by side: every other one against the first, on the images they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from markupsafe import Markup
+
+from evoca.errors import DataError
+from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.significance import Difference, compare_predictions, holm
+from evoca.report.figures import Named, figure_name
+from evoca.report.judged import Judged
+from evoca.report.opening import opens
+from evoca.report.sections.headline import Shown, shown_figure
+from evoca.report.svg import interval_strip
+
+__all__ = ["COMPARED", "Comparison", "DifferenceRow", "compare_with_first", "side_by_side"]
+
+COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "polarity_accuracy", "ece", "nll", "brier")
+"""The figures that are compared; each comparison counts in Holm's adjustment."""
+
+_STRIP = 0.2
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One figure of two runs.
+
+    Attributes:
+        named: the figure.
+        value: second minus first, in words.
+        interval: its paired 95% interval.
+        strip: both drawn from -20 to +20 points; empty for figures that are no share.
+        p: p-value in words, adjusted for all comparisons of the page.
+        verdict: ``better``, ``worse`` or empty, where the adjusted p-value is at most 0.05.
+    """
+
+    named: Named
+    value: str
+    interval: str
+    strip: Markup
+    p: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run against the first.
+
+    Attributes:
+        images: labelled images that both predict.
+        rows: the figures; empty where they cannot be compared.
+        outcomes: of the four combinations of right and wrong, name, images and request.
+        note: what a reader must know, or why there is no comparison.
+    """
+
+    images: int
+    rows: list[DifferenceRow]
+    outcomes: list[tuple[str, int, str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The images both runs have, in one order, with one order of labels."""
+
+    truth: IntArray
+    first: FloatArray
+    second: FloatArray
+    groups: list[str]
+    rows: IntArray
+    note: str
+
+
+def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]]]:
+    """Return the compared figures of all runs, ``None`` where a run lacks one."""
+    table = []
+    for name in COMPARED:
+        found = [run.run.report.figures.get(name) for run in runs]
+        if any(found):
+            shown = [None if figure is None else shown_figure(name, figure) for figure in found]
+            table.append((figure_name(name), shown))
+    return table
+
+
+def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
+    """Compare each further run with the first, p-values adjusted over all of them."""
+    first, *others = runs
+    drafts: list[tuple[Comparison, dict[str, Difference]]] = []
+    for other in others:
+        try:
+            shared = _shared(first, other)
+            found = compare_predictions(
+                shared.truth,
+                shared.first,
+                shared.second,
+                first.labels,
+                shared.groups,
+                allow_missing=True,
+            )
+        except DataError as error:
+            drafts.append((Comparison(0, [], [], str(error)), {}))
+            continue
+        kept = {name: found[name] for name in COMPARED if name in found}
+        drafts.append((Comparison(len(shared.truth), [], _outcomes(shared), shared.note), kept))
+    adjusted = iter(holm([one.p for _, found in drafts for one in found.values()]).tolist())
+    return [
+        replace(draft, rows=[_row(name, one, next(adjusted)) for name, one in found.items()])
+        for draft, found in drafts
+    ]
+
+
+def _shared(first: Judged, other: Judged) -> _Shared:
+    one, two = first.predictions, other.predictions
+    if set(one.labels) != set(two.labels):
+        raise DataError("the runs predict different labels: their figures cannot be set apart")
+    place = {image: row for row, image in enumerate(one.images)}
+    rows = [
+        (place[image], row)
+        for row, image in enumerate(two.images)
+        if image in place and one.truth[place[image]] >= 0 and two.truth[row] >= 0
+    ]
+    if len(rows) < 2:
+        raise DataError("the runs share fewer than two labelled images: nothing can be paired")
+    mine, theirs = np.array(rows, dtype=np.int64).T
+    order = [two.labels.index(label) for label in one.labels]
+    truth = np.array([one.labels.index(two.labels[t]) for t in two.truth[theirs]], dtype=np.int64)
+    if (truth != one.truth[mine]).any():
+        count = int((truth != one.truth[mine]).sum())
+        raise DataError(f"{count:,} shared images have another true label in the other run")
+    repeats = min(one.repeats, two.repeats)
+    notes = []
+    if len(rows) < max(len(one), len(two)):
+        notes.append(f"Compared on the {len(rows):,} labelled images that both runs predict.")
+    if one.repeats != two.repeats:
+        notes.append(f"Compared on the first {repeats} repeats, as many as both have.")
+    return _Shared(
+        truth,
+        one.probabilities[:repeats, mine],
+        two.probabilities[:repeats, theirs][..., order],
+        [one.groups[row] for row in mine],
+        theirs,
+        " ".join(notes),
+    )
+
+
+def _row(name: str, difference: Difference, p: float) -> DifferenceRow:
+    named = figure_name(name)
+    value, (low, high) = difference.value, difference.ci95
+    strip = Markup()
+    if named.share:
+        said = f"{value * 100:+.1f} points"
+        between = f"{low * 100:+.1f} to {high * 100:+.1f}"
+        strip = interval_strip(value, (low, high), (-_STRIP, _STRIP), reference=0.0)
+    else:
+        said, between = f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}"
+    verdict = ""
+    if p <= 0.05:
+        verdict = "better" if (value < 0) == named.low_is_good else "worse"
+    return DifferenceRow(named, said, between, strip, f"{p:.3f}", verdict)
+
+
+def _outcomes(shared: _Shared) -> list[tuple[str, int, str]]:
+    first, second = (
+        run.mean(axis=0).argmax(axis=1) == shared.truth for run in (shared.first, shared.second)
+    )
+    return [
+        (name, int(chosen.sum()), opens(rows=shared.rows[chosen]))
+        for name, chosen in (
+            ("both right", first & second),
+            ("only the first right", first & ~second),
+            ("only this one right", ~first & second),
+            ("both wrong", ~first & ~second),
+        )
+    ]
