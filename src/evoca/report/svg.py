@@ -33,7 +33,7 @@ class Plot:
     y: tuple[float, float] = (0.0, 1.0)
     width: int = 420
     height: int = 320
-    margin: tuple[int, int, int, int] = (52, 14, 14, 46)
+    margin: tuple[int, int, int, int] = (62, 14, 24, 46)
     _marks: list[Markup] = field(default_factory=list, repr=False)
 
     def _at(self, point: Point) -> Point:

@@ -42,6 +42,11 @@ class ReliabilityPlot:
     rows: list[tuple[str, str, str, bool]]
     outside: int
 
+    @property
+    def by_chance(self) -> str:
+        """How often some bin of a perfect model is outside, in words."""
+        return f"{1 - 0.95 ** len(self.rows):.0%}"
+
 
 def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
     """Draw a run's reliability diagram; ``None`` where no image has a true label."""
