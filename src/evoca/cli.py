@@ -326,6 +326,40 @@ def report(
     finish(call)
 
 
+@app.command()
+def probe(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A bundle directory or a bundled model's name.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of images."),
+    ],
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.ALL,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="At most N pictures, spread evenly."),
+    ] = None,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Write probe.json into it, or a file.json."),
+    ] = None,
+) -> None:
+    """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
+
+    def call() -> int:
+        from evoca.commands.probe import probe as run
+
+        return run(model, data, split=split.value, limit=limit, output=output.value, out=out)
+
+    finish(call)
+
+
 @app.command("export")
 def export_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],

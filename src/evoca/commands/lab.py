@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.progress import steps
 from evoca.errors import MissingExtraError
-from evoca.terminal import console_for
+from evoca.terminal import clean, console_for
 
 if TYPE_CHECKING:
     from evoca.lab.recipe import Recipe
-    from evoca.lab.train import Measured, Step
+    from evoca.lab.train import Measured
 
 __all__ = ["crossval", "export", "list_recipes", "show_recipe", "train"]
 
@@ -64,8 +66,9 @@ def train(
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train as run
     chosen = load_recipe(recipe, settings)
-    with _steps() as step:
+    with steps() as step:
         measured = run(chosen, load_labelled(data), out, step, data_name=data_name)
+    _say_notes(measured)
     _print_figures(chosen, measured)
     console_for("stderr").print(f"wrote {out}", soft_wrap=True)
 
@@ -90,13 +93,14 @@ def crossval(
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings])
     labelled = load_labelled(data)
-    with _steps() as step:
+    with steps() as step:
         if out is None:
             measured = measure(chosen, labelled, step)
         else:
             with new_run(out) as folder:
                 measured = measure(chosen, labelled, step)
-                write_run(folder, chosen, labelled, measured)
+                write_run(folder, chosen, measured)
+    _say_notes(measured)
     if output == "json":
         print(json.dumps(measured.figures(), allow_nan=False))
     else:
@@ -112,28 +116,6 @@ def export(run: Path, out: Path) -> None:
     console_for().print(f"{bundle.path}: {bundle.card.name}, {size / 1e6:.1f} MB", soft_wrap=True)
 
 
-@contextmanager
-def _steps() -> Iterator[Step]:
-    """Show the steps of the work: bars on a terminal, a line each elsewhere."""
-    if not sys.stderr.isatty():
-
-        def announce(name: str, total: int) -> Callable[[int], None]:
-            print(f"{name} ({total})", file=sys.stderr, flush=True)
-            return lambda _: None
-
-        yield announce
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console_for("stderr")) as progress:
-
-        def begin(name: str, total: int) -> Callable[[int], None]:
-            task = progress.add_task(name, total=total)
-            return lambda amount: progress.advance(task, amount)
-
-        yield begin
-
-
 def _print_figures(recipe: Recipe, measured: Measured) -> None:
     console = console_for()
     figures = measured.figures()
@@ -144,7 +126,11 @@ def _print_figures(recipe: Recipe, measured: Measured) -> None:
         style="bold",
         soft_wrap=True,
     )
-    for key, figure in figures.items():
-        if isinstance(figure, dict) and "ci95" in figure:
-            low, high = figure["ci95"]
-            console.print(f"  {key:<20}{figure['value']:.4f}  [{low:.4f}, {high:.4f}]")
+    print_figures(figures, console)
+    print_calibration(measured.calibration, console)
+    print_per_emotion(measured.report, measured.sets.by_emotion, console)
+
+
+def _say_notes(measured: Measured) -> None:
+    for note in measured.prepared.notes:
+        print(f"evoca: {clean(note)}", file=sys.stderr)

@@ -47,6 +47,7 @@ class CrossValidation:
         probabilities: (R, n, K), calibrated.
         fold: (R, n), the outer fold an image was held out in.
         threshold: (R, folds), of the prediction sets.
+        temperature: (R, folds), that the probabilities were made with.
         heads: of the first repeat, one a fold.
         choices: of the first repeat, one a fold.
     """  # noqa: D205
@@ -54,15 +55,23 @@ class CrossValidation:
     probabilities: NDArray[np.float64]
     fold: NDArray[np.int_]
     threshold: NDArray[np.float64]
+    temperature: NDArray[np.float64]
     heads: tuple[LinearHead, ...]
     choices: tuple[Calibrated, ...]
 
     def in_set(self) -> NDArray[np.bool_]:
         """Return (R, n, K): which labels each image's held-out prediction set holds."""
-        own = np.take_along_axis(self.threshold, self.fold, axis=1)[..., None]
+        own = self._of_fold(self.threshold)[..., None]
         return np.stack(
             [prediction_sets(p, t) for p, t in zip(self.probabilities, own, strict=True)]
         )
+
+    def row_temperature(self) -> NDArray[np.float64]:
+        """Return (R, n): the temperature of each image's held-out probabilities."""
+        return self._of_fold(self.temperature)
+
+    def _of_fold(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.take_along_axis(values, self.fold, axis=1))
 
 
 def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
@@ -144,6 +153,7 @@ def cross_validate(
     probabilities = np.empty((protocol.repeats, n, k))
     folds = np.empty((protocol.repeats, n), dtype=np.int_)
     thresholds = np.empty((protocol.repeats, protocol.folds))
+    temperatures = np.empty_like(thresholds)
     heads: list[LinearHead] = []
     choices: list[Calibrated] = []
     for repeat in range(protocol.repeats):
@@ -156,9 +166,12 @@ def cross_validate(
             logits = head.logits(features[held_out])
             probabilities[repeat, held_out] = softmax(logits, chosen.temperature)
             thresholds[repeat, number] = chosen.threshold
+            temperatures[repeat, number] = chosen.temperature
             if repeat == 0:
                 heads.append(head)
                 choices.append(chosen)
             if progress is not None:
                 progress(1)
-    return CrossValidation(probabilities, folds, thresholds, tuple(heads), tuple(choices))
+    return CrossValidation(
+        probabilities, folds, thresholds, temperatures, tuple(heads), tuple(choices)
+    )

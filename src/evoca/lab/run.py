@@ -8,31 +8,48 @@ from typing import Any
 
 import numpy as np
 
-from evoca import __version__
 from evoca.errors import EvocaError
 from evoca.lab.heads import LinearHead
+from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
-from evoca.runs.directory import RUN_VERSION
+from evoca.runs.provenance import describe_data, describe_run
 
 __all__ = ["read_head", "run_description", "write_head"]
 
 
-def run_description(recipe: Recipe, fingerprint: str, n: int, data_name: str) -> dict[str, Any]:
-    """Return the content of ``run.json`` that every kind of run shares."""
+def run_description(
+    kind: str, recipe: Recipe, prepared: Prepared, data_name: str | None = None
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` that trainings and cross-validations share.
+
+    Args:
+        kind: ``training`` or ``cross-validation``.
+        recipe: what was measured.
+        prepared: the images it was measured on.
+        data_name: what to call the data; the folder's or file's own name if omitted.
+    """
     protocol = recipe.protocol
-    return {
-        "run_version": RUN_VERSION,
-        "evoca_version": __version__,
-        "recipe": recipe.model_dump(mode="json"),
-        "data": {"fingerprint": fingerprint, "images": n, "name": data_name},
-        "split": {
-            "kind": "nested cross-validation, stratified, grouped by duplicates",
-            "folds": protocol.folds,
-            "inner_folds": protocol.inner_folds,
-            "repeats": protocol.repeats,
-        },
-        "seeds": [protocol.seed + r for r in range(protocol.repeats)],
+    split = {
+        "kind": "nested cross-validation, stratified and grouped",
+        "groups": prepared.basis,
+        "folds": protocol.folds,
+        "inner_folds": protocol.inner_folds,
+        "repeats": protocol.repeats,
     }
+    return describe_run(
+        kind,
+        data=describe_data(prepared.images, data_name),
+        split=split,
+        system={"recipe": recipe.model_dump(mode="json")},
+        seeds=[protocol.seed + r for r in range(protocol.repeats)],
+        labels=prepared.images.labels,
+        protocol=(
+            f"{protocol.repeats} x {protocol.folds}-fold nested cross-validation, stratified, "
+            f"no group ({prepared.basis}) in two folds; what is chosen is chosen by "
+            f"{protocol.inner_folds} inner folds; figures of the pooled held-out predictions, "
+            "averaged over repeats; intervals from 1,000 bootstrap draws over groups"
+        ),
+    )
 
 
 def write_head(folder: Path, head: LinearHead) -> None:

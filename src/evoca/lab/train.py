@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.errors import DataError
+from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration
 from evoca.evaluation.evaluate import evaluate_predictions
-from evoca.evaluation.means import mean_figure
-from evoca.evaluation.result import Figure, Report
+from evoca.evaluation.result import Report
+from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
 from evoca.lab.backbones import load_backbone
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
 from evoca.lab.features import FrozenTrunk, load_pixels, pooled_features
+from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
 from evoca.runs import Predictions, new_run, write_json, write_predictions
@@ -39,65 +40,81 @@ class Measured:
     """A cross-validated recipe.
 
     Attributes:
+        prepared: the images.
         trunk: the compiled backbone.
         features: float32 (n, D), frozen.
         validation: held-out predictions.
         report: the figures.
-        sets: ``set_coverage`` and ``set_size`` of the held-out prediction sets.
+        sets: of the held-out prediction sets.
+        conditional: of sets with a threshold a label, chosen on the other folds.
+        calibration: against chance, and beside other calibrators.
     """
 
+    prepared: Prepared
     trunk: FrozenTrunk
     features: NDArray[np.float32]
     validation: CrossValidation
     report: Report
-    sets: Mapping[str, Figure]
+    sets: SetFigures
+    conditional: SetFigures
+    calibration: CalibrationCheck
 
     def figures(self) -> dict[str, Any]:
-        """Return the report and the set figures as plain data."""
-        sets = {name: figure.to_dict() for name, figure in self.sets.items()}
-        return self.report.to_dict() | sets
+        """Return all figures as plain data."""
+        return self.report.to_dict() | {
+            "set_coverage": self.sets.coverage.to_dict(),
+            "set_size": self.sets.size.to_dict(),
+            "prediction_sets": {
+                "model": self.sets.to_dict(),
+                "class_conditional": self.conditional.to_dict(),
+            },
+            "calibration": self.calibration.to_dict(),
+            "notes": list(self.prepared.notes),
+        }
 
 
 def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measured:
-    """Compute features once and cross-validate the head on them.
+    """Compute features once and cross-validate the head on all images but the test ones.
 
     Raises:
-        DataError: an image has no label, or a class is too small.
+        DataError: a class has no image, or too few.
         ImageError: an image cannot be read.
     """
-    _require_labels(data)
+    prepared = prepare(data)
+    images = prepared.images
     backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
     trunk = FrozenTrunk(backbone, recipe.preprocessing)
-    batches = load_pixels(data.paths, recipe.preprocessing)
-    features = pooled_features(trunk, batches, step("features", len(data.paths)))
+    batches = load_pixels(images.paths, recipe.preprocessing)
+    features = pooled_features(trunk, batches, step("features", len(images)))
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
-        features, data.truth, data.groups, recipe, step("cross-validation", rounds)
+        features, images.truth, images.groups, recipe, step("cross-validation", rounds)
     )
-    report = evaluate_predictions(data.truth, validation.probabilities, data.labels, data.groups)
-    return Measured(trunk, features, validation, report, _set_figures(validation, data))
+    return _judge(prepared, trunk, features, validation, recipe.protocol.coverage)
 
 
-def _require_labels(data: LabelledImages) -> None:
-    missing = np.flatnonzero(data.truth < 0)
-    if len(missing):
-        raise DataError(
-            f"{len(missing)} images have no label, the first is {data.paths[missing[0]]}: "
-            "leave them out or label them"
-        )
-    empty = np.flatnonzero(np.bincount(data.truth, minlength=len(data.labels)) == 0)
-    if len(empty):
-        names = ", ".join(data.labels[i] for i in empty)
-        raise DataError(f"no image is labelled {names}: a class cannot be learnt from nothing")
-
-
-def _set_figures(validation: CrossValidation, data: LabelledImages) -> dict[str, Figure]:
-    inside = validation.in_set()
-    hit = np.take_along_axis(inside, data.truth[None, :, None], axis=2)[..., 0]
-    return {
-        "set_coverage": mean_figure(hit.mean(axis=0), data.groups),
-        "set_size": mean_figure(inside.sum(axis=2).mean(axis=0), data.groups),
-    }
+def _judge(
+    prepared: Prepared,
+    trunk: FrozenTrunk,
+    features: NDArray[np.float32],
+    validation: CrossValidation,
+    coverage: float,
+) -> Measured:
+    images, p, fold = prepared.images, validation.probabilities, validation.fold
+    truth, labels, groups = images.truth, images.labels, images.groups
+    conditional = class_conditional_sets(p, truth, fold, coverage)
+    return Measured(
+        prepared=prepared,
+        trunk=trunk,
+        features=features,
+        validation=validation,
+        report=evaluate_predictions(
+            truth, p, labels, groups, distributions=images.distribution, names=images.names
+        ),
+        sets=set_figures(validation.in_set(), truth, labels, groups),
+        conditional=set_figures(conditional, truth, labels, groups),
+        calibration=check_calibration(p, truth, fold, validation.row_temperature(), groups),
+    )
 
 
 def train(
@@ -108,7 +125,7 @@ def train(
     *,
     data_name: str | None = None,
 ) -> Measured:
-    """Measure a recipe, fit it on all images, and write the run directory.
+    """Measure a recipe, fit it on all images but the test ones, and write the run directory.
 
     Args:
         recipe: what to train.
@@ -123,18 +140,19 @@ def train(
     """
     with new_run(out) as folder:
         measured = measure(recipe, data, step)
+        images = measured.prepared.images
         deletion = deletion_test(
             measured.trunk,
             measured.validation,
-            data.paths,
+            images.paths,
             recipe.preprocessing,
-            data.labels,
-            progress=step("deletion test", min(200, len(data.paths))),
+            images.labels,
+            progress=step("deletion test", min(200, len(images))),
         )
         seed = recipe.protocol.seed
-        chosen = calibrate(measured.features, data.truth, data.groups, recipe, seed)
-        head = fit_head(measured.features, data.truth, chosen.c)
-        write_run(folder, recipe, data, measured, chosen, data_name)
+        chosen = calibrate(measured.features, images.truth, images.groups, recipe, seed)
+        head = fit_head(measured.features, images.truth, chosen.c)
+        write_run(folder, recipe, measured, chosen, data_name)
         write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
@@ -144,16 +162,14 @@ def train(
 def write_run(
     folder: Path,
     recipe: Recipe,
-    data: LabelledImages,
     measured: Measured,
     chosen: Calibrated | None = None,
     data_name: str | None = None,
 ) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
-    # Not the whole path: it would tell of the machine, and say nothing on another.
-    name = data_name or Path(data.source).name
-    description = run_description(recipe, data.fingerprint(), len(data.paths), name)
-    description["labels"] = list(data.labels)
+    data = measured.prepared.images
+    kind = "cross-validation" if chosen is None else "training"
+    description = run_description(kind, recipe, measured.prepared, data_name)
     if chosen is not None:
         description["chosen"] = {
             "c": chosen.c,

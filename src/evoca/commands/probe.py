@@ -1,0 +1,188 @@
+"""``evoca probe``: how predictions move when pictures change."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+
+from evoca.commands.progress import steps
+from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.errors import DataError, EvocaError
+from evoca.evaluation.result import Figure
+from evoca.evaluation.robustness import Masking, Movement
+from evoca.images import find_images, printable_name
+from evoca.images.detectors import installed_detectors
+from evoca.images.perturb import perturbations_for
+from evoca.runtime.predictor import load
+from evoca.terminal import clean, console_for
+from evoca.trials.probe import Probe, run_probe
+from evoca.trials.select import select_split
+
+__all__ = ["probe"]
+
+_FILE = "probe.json"
+_COLUMNS = ("accuracy change", "flipped", "moved", "fall of the top")
+_LEGEND = (
+    "flipped: another top emotion; moved: share of the probability (total variation); fall of "
+    "the top: of the emotion that was on top"
+)
+_NAME, _FIGURE = 15, 19
+
+
+def probe(
+    model: str,
+    data: Path,
+    *,
+    split: str,
+    limit: int | None,
+    output: Literal["table", "json"],
+    out: Path | None,
+) -> int:
+    """Probe and print; return the exit status (1 where a picture could not be read)."""
+    predictor = load(model, threads=1)
+    images = _spread(select_split(_read(data, predictor.labels), split).images, limit)
+    changes = perturbations_for(predictor.card.preprocessing)
+    faces = installed_detectors().faces
+    with steps() as step:
+        advance = step("probing", len(images)) if sys.stderr.isatty() else lambda _: None
+        found = run_probe(predictor, images, changes, faces, advance)
+    for line in (*found.unreadable, *found.notes):
+        print(f"evoca: {clean(line)}", file=sys.stderr)
+    if out is not None:
+        _write(out, found)
+    if output == "json":
+        print(json.dumps(found.to_dict(), allow_nan=False))
+    else:
+        _print(found, console_for())
+    return int(bool(found.unreadable))
+
+
+def _read(data: Path, labels: tuple[str, ...]) -> LabelledImages:
+    """Read labelled images, or a folder of images without class folders."""
+    if data.is_dir() and not any(entry.is_dir() for entry in data.iterdir()):
+        return _unlabelled(data, labels)
+    return load_labelled(data, require_files=False)
+
+
+def _unlabelled(folder: Path, labels: tuple[str, ...]) -> LabelledImages:
+    paths = tuple(find_images(folder))
+    if not paths:
+        raise DataError(f"{printable_name(folder)}: no images in this folder")
+    n = len(paths)
+    return LabelledImages(
+        paths=paths,
+        names=tuple(printable_name(path.relative_to(folder)) for path in paths),
+        truth=np.full(n, -1, dtype=np.int64),
+        labels=labels,
+        groups=np.arange(n, dtype=np.int64),
+        has_groups=False,
+        split=np.full(n, "", dtype=np.str_),
+        distribution=None,
+        agreement=None,
+        affect=None,
+        recorded_hashes=("",) * n,
+        taxonomy="",
+        source=printable_name(folder),
+    )
+
+
+def _spread(images: LabelledImages, limit: int | None) -> LabelledImages:
+    """Return at most so many images, spread evenly: class folders come one after the other."""
+    if limit is None or limit >= len(images):
+        return images
+    return images.take(np.linspace(0, len(images) - 1, limit).round().astype(np.int64))
+
+
+def _write(out: Path, found: Probe) -> None:
+    """Write into a file that ends in .json, else into a run directory; whole or not at all."""
+    file = out if out.suffix.lower() == ".json" else out / _FILE
+    draft = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=file.parent, prefix=f".{file.name}-", delete=False, encoding="utf-8"
+        ) as stream:
+            draft = Path(stream.name)
+            stream.write(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
+        draft.chmod(0o644)
+        draft.replace(file)
+    except OSError as error:
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
+        reason = error.strerror or error
+        raise EvocaError(f"--out {printable_name(file)}: cannot be written: {reason}") from error
+
+
+def _print(found: Probe, console: Console) -> None:
+    before = "no labels"
+    if found.accuracy is not None:
+        low, high = found.accuracy.ci95
+        before = f"accuracy {found.accuracy.value:.3f} [{low:.3f}, {high:.3f}]"
+    head = f"{clean(found.model)} on {clean(found.data)}: {found.n:,} pictures, {before}"
+    console.print(head, style="bold", soft_wrap=True)
+    console.print(
+        f"percent, with 95% intervals from {found.draws:,} bootstrap draws over "
+        f"{found.groups:,} groups",
+        style="dim",
+        soft_wrap=True,
+    )
+    room = (console.width - _NAME) // (2 + _FIGURE)
+    names = _COLUMNS[found.accuracy is None :][:room]
+    heads = "".join(f"  {name:<{_FIGURE}}" for name in names)
+    console.print(f"{'':<{_NAME}}{heads}".rstrip(), style="dim")
+    for movement in found.movements:
+        _print_row(movement.change, _cells(movement), names, console)
+    if found.masking is not None:
+        _print_masking(found.masking, names, console)
+    console.print(_LEGEND, style="dim", soft_wrap=True)
+
+
+def _print_masking(found: Masking, names: Sequence[str], console: Console) -> None:
+    console.print(
+        f"{found.n:,} pictures with a face and room to hide as much elsewhere, of "
+        f"{found.with_faces:,} with a face",
+        style="bold",
+        soft_wrap=True,
+    )
+    _print_row("faces hidden", _cells(found.faces), names, console)
+    _print_row("elsewhere", _cells(found.elsewhere), names, console)
+    paired = (None, _turned(found.same_emotion), found.distance, found.drop)
+    cells = {name: _cell(figure, "+") for name, figure in zip(_COLUMNS, paired, strict=True)}
+    _print_row("difference", cells, names, console)
+
+
+def _print_row(name: str, cells: Mapping[str, str], names: Sequence[str], console: Console) -> None:
+    line = f"{name:<{_NAME}}" + "".join(f"  {cells[column]:<{_FIGURE}}" for column in names)
+    console.print(line.rstrip(), no_wrap=True, crop=False, overflow="ignore")
+
+
+def _cells(movement: Movement) -> dict[str, str]:
+    return {
+        "accuracy change": _cell(movement.accuracy_change, "+"),
+        "flipped": _cell(movement.flipped),
+        "moved": _cell(movement.distance),
+        "fall of the top": _cell(movement.drop),
+    }
+
+
+def _cell(figure: Figure | None, sign: str = "") -> str:
+    """Lay a figure out in percent, with its interval."""
+    if figure is None:
+        return ""
+    # Rounding first and adding 0 turns -0.0 into 0.0.
+    value, low, high = (round(100 * x, 1) + 0.0 for x in (figure.value, *figure.ci95))
+    return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def _turned(figure: Figure) -> Figure:
+    low, high = figure.ci95
+    return Figure(-figure.value, (-high, -low))

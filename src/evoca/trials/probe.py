@@ -1,0 +1,306 @@
+"""A model looked at under changes of its pictures: the work behind ``evoca probe``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from evoca import __version__
+from evoca.data.grouping import with_groups
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, ImageError
+from evoca.evaluation.result import Figure
+from evoca.evaluation.robustness import Masking, Movement, masking, movements
+from evoca.images.boxes import boxes_elsewhere, hide
+from evoca.images.detectors import Detector
+from evoca.images.perturb import Perturbation
+from evoca.images.sources import open_picture
+from evoca.runtime.predictor import Predictor
+from evoca.trials.systems import Progress, model_system
+
+__all__ = ["SCHEMA_VERSION", "Probe", "run_probe"]
+
+SCHEMA_VERSION = 1
+"""Of the JSON that :meth:`Probe.to_dict` gives; grows when a key changes its meaning."""
+
+_FACE_MARGIN = 0.15  # YuNet's boxes end at the brows and the chin
+_FEWEST_GROUPS = 2  # of which an interval can be drawn
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe found.
+
+    Attributes:
+        model: name of the model.
+        data: name of the manifest or folder.
+        n: pictures looked at.
+        groups: groups of pictures, the units of the bootstrap.
+        basis: where the groups come from, in words.
+        accuracy: of the pictures as they are, on those with a label; ``None`` where none has.
+        labelled: pictures with a label of the model.
+        trained_on: pictures that the model was trained on.
+        movements: one a change, in the order of the changes.
+        masking: faces against elsewhere; ``None`` where not measured.
+        unreadable: one error for each picture that could not be read.
+        notes: what a reader must know.
+        version: of Evoca.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    model: str
+    data: str
+    n: int
+    groups: int
+    basis: str
+    accuracy: Figure | None
+    labelled: int
+    trained_on: int
+    movements: tuple[Movement, ...]
+    masking: Masking | None
+    unreadable: tuple[str, ...]
+    notes: tuple[str, ...]
+    version: str
+    draws: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that ``probe --format json`` prints."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": self.model,
+            "data": self.data,
+            "n": self.n,
+            "labelled": self.labelled,
+            "training_images": self.trained_on,
+            "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
+            "perturbations": [movement.to_dict() for movement in self.movements],
+            "masking": None if self.masking is None else self.masking.to_dict(),
+            "unreadable": list(self.unreadable),
+            "notes": list(self.notes),
+            "evoca": self.version,
+            "bootstrap": {
+                "draws": self.draws,
+                "groups": self.groups,
+                "basis": self.basis,
+                "seed": self.seed,
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Probe:
+        """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
+        accuracy, mask = content["accuracy"], content["masking"]
+        return cls(
+            model=content["model"],
+            data=content["data"],
+            n=content["n"],
+            accuracy=None if accuracy is None else Figure.from_dict(accuracy),
+            labelled=content["labelled"],
+            trained_on=content["training_images"],
+            movements=tuple(map(Movement.from_dict, content["perturbations"])),
+            masking=None if mask is None else Masking.from_dict(mask),
+            unreadable=tuple(content["unreadable"]),
+            notes=tuple(content["notes"]),
+            version=content["evoca"],
+            **content["bootstrap"],
+        )
+
+
+def run_probe(
+    predictor: Predictor,
+    images: LabelledImages,
+    perturbations: Sequence[Perturbation],
+    find_faces: Detector | None,
+    progress: Progress = lambda _: None,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Probe:
+    """Predict pictures as they are and changed, and measure how far predictions move.
+
+    Only probabilities are kept: memory does not grow with the pictures' size.
+
+    Args:
+        predictor: the model; one picture a core is in work, so best loaded with
+            ``threads=1``.
+        images: labelled images; the labels may be unknown.
+        perturbations: the changes.
+        find_faces: where given, faces are hidden too.
+        progress: called with 1 after each picture.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: no picture can be read.
+    """
+    looked = _look_at_all(predictor, images, perturbations, find_faces, progress)
+    if not looked.read.any():
+        raise DataError(f"none of {len(images):,} images can be read; first: {looked.errors[0]}")
+    grouped = with_groups(images.take(looked.read))
+    truth = _truth(grouped.images, predictor.labels)
+    names = grouped.images.group_names()
+    if len(set(names)) < _FEWEST_GROUPS:
+        raise DataError(
+            f"{images.source}: intervals need at least two pictures that are not copies of each "
+            f"other; {len(names):,} could be read"
+        )
+    before, *after = looked.probabilities
+    changes = {p.name: found for p, found in zip(perturbations, after, strict=True)}
+    accuracy, moved = movements(before, changes, truth, names, draws=draws, seed=seed)
+    faces = _faces(looked, truth, names, draws, seed)
+    known = model_system(predictor).trained_on
+    hashes = grouped.images.file_hashes()
+    trained_on = sum(digest[:16] in known for digest in hashes)
+    return Probe(
+        model=predictor.card.name,
+        data=Path(images.source).name,
+        n=len(before),
+        groups=len(set(names)),
+        basis=grouped.basis,
+        accuracy=accuracy,
+        labelled=int((truth >= 0).sum()),
+        trained_on=trained_on,
+        movements=moved,
+        masking=faces,
+        unreadable=tuple(str(error) for error in looked.errors),
+        notes=tuple(_notes(len(before), trained_on, find_faces is not None, faces)),
+        version=__version__,
+        draws=draws,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """Probabilities of the m pictures, of n, that could be read."""
+
+    read: NDArray[np.bool_]  # (n,)
+    probabilities: _Floats  # (1 + P, m, K), as they are first
+    hidden: _Floats  # (2, m, K), faces and elsewhere; NaN where not compared
+    with_faces: NDArray[np.bool_]  # (m,)
+    errors: tuple[ImageError, ...]
+
+    @property
+    def compared(self) -> NDArray[np.bool_]:
+        return np.asarray(~np.isnan(self.hidden).any(axis=(0, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    probabilities: _Floats  # (1 + P, K)
+    hidden: _Floats | None  # (2, K)
+    with_faces: bool
+
+
+def _look_at_all(
+    predictor: Predictor,
+    images: LabelledImages,
+    perturbations: Sequence[Perturbation],
+    find_faces: Detector | None,
+    progress: Progress,
+) -> _Looked:
+    n, classes = len(images), len(predictor.labels)
+    read, with_faces = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    probabilities = np.empty((1 + len(perturbations), n, classes))
+    hidden = np.full((2, n, classes), np.nan)
+    errors = []
+    look = partial(_look_at, predictor, perturbations, find_faces)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        for i, found in enumerate(pool.map(look, images.paths)):
+            progress(1)
+            if isinstance(found, ImageError):
+                errors.append(found)
+                continue
+            read[i], with_faces[i] = True, found.with_faces
+            probabilities[:, i] = found.probabilities
+            if found.hidden is not None:
+                hidden[:, i] = found.hidden
+    return _Looked(read, probabilities[:, read], hidden[:, read], with_faces[read], tuple(errors))
+
+
+def _look_at(
+    predictor: Predictor,
+    perturbations: Sequence[Perturbation],
+    find_faces: Detector | None,
+    path: Path,
+) -> _One | ImageError:
+    """Predict one picture as it is and under each change."""
+    try:
+        picture = open_picture(path, min_size=predictor.card.preprocessing.decode_size).image
+    except ImageError as error:
+        return error
+    rows = [_distribution(predictor, picture)]
+    rows += [_distribution(predictor, change.apply(picture)) for change in perturbations]
+    faces = find_faces(picture) if find_faces is not None else ()
+    boxes = [face.grown(_FACE_MARGIN) for face in faces]
+    control = boxes_elsewhere(boxes, clear_of=boxes) if boxes else None
+    hidden = None
+    if control is not None:
+        pair = [_distribution(predictor, hide(picture, where)) for where in (boxes, control)]
+        hidden = np.stack(pair)
+    return _One(np.stack(rows), hidden, bool(boxes))
+
+
+def _distribution(predictor: Predictor, picture: Image.Image) -> _Floats:
+    # One at a time: a batch may round otherwise, and what does not move must not move.
+    return np.array(list(predictor.predict(picture).probabilities.values()))
+
+
+def _faces(
+    looked: _Looked, truth: NDArray[np.int64], names: Sequence[str], draws: int, seed: int
+) -> Masking | None:
+    """Compare the pictures with faces; ``None`` where an interval needs more of them."""
+    compared = looked.compared
+    groups = np.array(names)[compared]
+    if len(set(groups.tolist())) < _FEWEST_GROUPS:
+        return None
+    faces, elsewhere = looked.hidden[:, compared]
+    return masking(
+        looked.probabilities[0, compared],
+        faces,
+        elsewhere,
+        truth[compared],
+        groups,
+        with_faces=int(looked.with_faces.sum()),
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _truth(images: LabelledImages, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Return the true label's position among a model's labels; -1 where it has none there."""
+    position = {label: k for k, label in enumerate(labels)}
+    # The last entry answers -1, the code of a row without a label.
+    table = np.array([*(position.get(label, -1) for label in images.labels), -1], dtype=np.int64)
+    return np.asarray(table[images.truth])
+
+
+def _notes(n: int, trained_on: int, looked_for_faces: bool, found: Masking | None) -> list[str]:
+    notes = []
+    if trained_on:
+        notes.append(
+            f"{trained_on:,} of {n:,} pictures are training images of this model: accuracy is "
+            "remembered, and predictions are surer than on new pictures"
+        )
+    if not looked_for_faces:
+        notes.append(
+            "faces were not looked for: that needs the extra vision, pip install 'evoca[vision]'"
+        )
+    elif found is None:
+        notes.append(
+            "hidden faces were not measured: fewer than two pictures have a face and room to hide "
+            "as much elsewhere"
+        )
+    return notes
