@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.table import Table
 
@@ -16,7 +16,9 @@ from evoca.commands.lab import lab
 from evoca.commands.progress import Step, steps
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError
+from evoca.images import printable_name
 from evoca.runs import read_run
+from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
 from evoca.trials import Options, model_system, open_system
@@ -112,12 +114,27 @@ def _trained(
         if not (bundle / "model.json").is_file():
             export_bundle(run, bundle)
         done = read_run(run)
-        if done.description.get("recipe") != chosen.model_dump(mode="json"):
+        known = {
+            "recipe": chosen.model_dump(mode="json"),
+            "code": dict(code_version()),
+            "data": {"fingerprint": learnt_from.with_truth().fingerprint()},
+        }
+        if not _agrees(done.description, known):
             raise DataError(
-                f"{place}: trained with other settings; remove it or name another --out"
+                f"{printable_name(place)}: trained on other data, with other settings or by "
+                "another version of Evoca; remove it or name another --out"
             )
         system = model_system(load(bundle))
         yield Row(f"{chosen.name} from {name}", system, learnt_from, {name: done.metrics})
+
+
+def _agrees(description: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether a run's description holds all that is known."""
+    return all(
+        description.get(entry, {}).get(key) == value
+        for entry, content in known.items()
+        for key, value in content.items()
+    )
 
 
 def _print(found: Matrix, metric: str) -> None:
