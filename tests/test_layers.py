@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "evaluation",
         "runs",
     },
+    "trials": {"errors", "images", "runtime", "data", "evaluation", "runs"},
     "lab": {
         "errors",
         "emotions",
@@ -62,7 +63,8 @@ def test_a_layer_imports_only_what_lies_below_it(layer):
 
 def test_the_base_imports_no_heavy_library():
     script = (
-        "import sys, evoca, evoca.cli, evoca.commands.predict, evoca.evaluation.evaluate;"
+        "import sys, evoca, evoca.cli, evoca.commands.predict, evoca.commands.evaluate;"
+        "import evoca.commands.compare, evoca.commands.matrix;"
         "import numpy; evoca.load().predict(numpy.zeros((8, 8, 3), 'uint8'));"
         "heavy = {'torch', 'timm', 'sklearn', 'scipy', 'pandas', 'onnx', 'duckdb'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from evoca.lab.recipe import Recipe
     from evoca.lab.train import Measured
 
-__all__ = ["crossval", "export", "list_recipes", "show_recipe", "train"]
+__all__ = ["crossval", "export", "lab", "list_recipes", "show_recipe", "train"]
 
 
 @contextmanager
-def _lab() -> Iterator[None]:
+def lab() -> Iterator[None]:
     """Turn a missing package of the lab into one line that says what to install."""
     try:
         yield
@@ -39,7 +39,7 @@ def _package(module: str | None) -> str:
 
 def list_recipes() -> None:
     """Print a line for each recipe."""
-    with _lab():
+    with lab():
         from evoca.lab.recipe import load_recipe, recipe_names
     console = console_for()
     for name in recipe_names():
@@ -49,7 +49,7 @@ def list_recipes() -> None:
 
 def show_recipe(name: str) -> None:
     """Print a recipe with every setting, as YAML."""
-    with _lab():
+    with lab():
         import yaml
 
         from evoca.lab.recipe import load_recipe
@@ -61,7 +61,7 @@ def train(
     recipe: str, data: Path, out: Path, settings: Sequence[str], data_name: str | None
 ) -> None:
     """Train and print the figures."""
-    with _lab():
+    with lab():
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train as run
@@ -85,7 +85,7 @@ def crossval(
     settings: Sequence[str],
 ) -> None:
     """Cross-validate and print the figures."""
-    with _lab():
+    with lab():
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import measure, write_run
@@ -109,7 +109,7 @@ def crossval(
 
 def export(run: Path, out: Path) -> None:
     """Export a run and say where the bundle is."""
-    with _lab():
+    with lab():
         from evoca.lab.export import export_bundle
     bundle = export_bundle(run, out)
     size = sum(file.stat().st_size for file in bundle.path.iterdir())

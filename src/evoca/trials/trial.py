@@ -154,7 +154,7 @@ def _judge(
     judged = _sections(system, matched, probabilities, sets, fold, images, options)
     overlap = sum(digest[:16] in system.trained_on for digest in answers.hashes)
     description = describe_trial(system, selected, grouped, options, report)
-    uses = note_use(system, description, selected.split) if options.record else None
+    uses, lost = note_use(system, description, selected.split) if options.record else (None, "")
     left_out = len(selected.images) - asked
     description |= {
         "restricted": options.restrict,
@@ -164,6 +164,7 @@ def _judge(
         "test_uses": None if uses is None else uses.to_dict(),
     }
     notes = notes_of(system, selected, grouped, matched, overlap, left_out, uses)
+    notes += [lost] if lost else []
     return Trial(
         report,
         *judged,
