@@ -64,6 +64,14 @@ class Against(StrEnum):
     BEST = "best"
 
 
+class LookFor(StrEnum):
+    """What ``report`` tells pictures by."""
+
+    COLOUR = "colour"
+    FACES = "faces"
+    TEXT = "text"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from evoca import __version__
@@ -301,36 +309,6 @@ def evaluate(
 
 
 @app.command()
-<<<<<<< HEAD
-def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="MANIFEST",
-            help="Where the images are; by default where the first run found them.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="A bundle whose evidence maps to show beside the images."),
-    ] = None,
-    images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Hold small copies of the images.")
-    ] = True,
-    max_images: Annotated[
-        int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
-    ] = 5000,
-) -> None:
-    """Write what runs found as one HTML page that opens offline."""
-
-    def call() -> None:
-        from evoca.commands.report import report as run
-
-        run(runs, out, data=data, model=model, images=images, max_images=max_images)
-=======
 def compare(
     runs: Annotated[
         list[Path],
@@ -353,29 +331,11 @@ def compare(
         from evoca.commands.compare import compare as run
 
         run(runs, metric=metric, against=against.value, output=output.value, draws=draws)
->>>>>>> evaluate
 
     finish(call)
 
 
 @app.command()
-<<<<<<< HEAD
-def probe(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A bundle directory or a bundled model's name.")
-    ],
-    data: Annotated[
-        Path,
-        typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of images."),
-    ],
-    split: Annotated[
-        Split, typer.Option("--split", help="Which rows; all where none has a split.")
-    ] = Split.ALL,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=1, metavar="N", help="At most N pictures, spread evenly."),
-    ] = None,
-=======
 def matrix(
     data: Annotated[
         list[Path],
@@ -395,23 +355,11 @@ def matrix(
     split: Annotated[
         Split, typer.Option("--split", help="Which rows; all where none has a split.")
     ] = Split.TEST,
->>>>>>> evaluate
     output: Annotated[
         FigureFormat, typer.Option("--format", help="What to print.")
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None,
-<<<<<<< HEAD
-        typer.Option("--out", metavar="RUN", help="Write probe.json into it, or a file.json."),
-    ] = None,
-) -> None:
-    """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
-
-    def call() -> int:
-        from evoca.commands.probe import probe as run
-
-        return run(model, data, split=split.value, limit=limit, output=output.value, out=out)
-=======
         typer.Option("--out", metavar="DIR", help="Keep every run; go on where it was left."),
     ] = None,
     restrict: Annotated[
@@ -439,7 +387,88 @@ def matrix(
             out=out,
             settings=settings or [],
         )
->>>>>>> evaluate
+
+    finish(call)
+
+
+@app.command()
+def probe(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A bundle directory or a bundled model's name.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of images."),
+    ],
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.ALL,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="At most N pictures, spread evenly."),
+    ] = None,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Write probe.json into it, or a file.json."),
+    ] = None,
+) -> None:
+    """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
+
+    def call() -> int:
+        from evoca.commands.probe import probe as run
+
+        return run(model, data, split=split.value, limit=limit, output=output.value, out=out)
+
+    finish(call)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="MANIFEST",
+            help="Where the images are; by default where the first run found them.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A bundle whose evidence maps to show beside the images."),
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Hold small copies of the images.")
+    ] = True,
+    look_for: Annotated[
+        LookFor,
+        typer.Option(
+            "--look-for",
+            help="What to tell pictures by: text takes most of a second each (extra vision).",
+        ),
+    ] = LookFor.FACES,
+    max_images: Annotated[
+        int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
+    ] = 5000,
+) -> None:
+    """Write what runs found as one HTML page that opens offline."""
+
+    def call() -> None:
+        from evoca.commands.report import report as run
+
+        run(
+            runs,
+            out,
+            data=data,
+            model=model,
+            images=images,
+            look_for=look_for.value,
+            max_images=max_images,
+        )
 
     finish(call)
 

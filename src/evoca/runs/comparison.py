@@ -26,7 +26,7 @@ from evoca.runs.common import Common, common_images
 from evoca.runs.compared import Compared, Comparison
 from evoca.runs.run import Run
 
-__all__ = ["compare_runs"]
+__all__ = ["compare_runs", "equal_repeats"]
 
 _OF_VOTES = {
     "kl": measures.kl,
@@ -121,7 +121,7 @@ def _figure(
 def _tested(
     common: Common, entry: Compared, reference: int, own: int, metric: str, draws: int, seed: int
 ) -> Compared:
-    first, second = _repeated(common.probabilities[reference], common.probabilities[own])
+    first, second = equal_repeats(common.probabilities[reference], common.probabilities[own])
     if metric in _OF_VOTES:
         gap = _vote_difference(common, first, second, metric, draws, seed)
         return replace(entry, difference=gap)
@@ -142,7 +142,7 @@ def _tested(
     return replace(entry, difference=gaps[metric], mcnemar=mcnemar(*verdicts))
 
 
-def _repeated(
+def equal_repeats(
     first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Repeat both until they have as many runs, which leaves both means as they are."""

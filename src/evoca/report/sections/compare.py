@@ -9,13 +9,14 @@ import numpy as np
 from markupsafe import Markup
 
 from evoca.errors import DataError
-from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.significance import Difference, compare_predictions, holm
 from evoca.report.figures import Named, figure_name
 from evoca.report.judged import Judged
 from evoca.report.opening import opens
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import interval_strip
+from evoca.runs.common import Common, common_images
+from evoca.runs.comparison import equal_repeats
 
 __all__ = ["COMPARED", "Comparison", "DifferenceRow", "compare_with_first", "side_by_side"]
 
@@ -63,18 +64,6 @@ class Comparison:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """The images both runs have, in one order, with one order of labels."""
-
-    truth: IntArray
-    first: FloatArray
-    second: FloatArray
-    groups: list[str]
-    rows: IntArray
-    note: str
-
-
 def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]]]:
     """Return the compared figures of all runs, ``None`` where a run lacks one."""
     table = []
@@ -92,20 +81,18 @@ def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
     drafts: list[tuple[Comparison, dict[str, Difference]]] = []
     for other in others:
         try:
-            shared = _shared(first, other)
+            common = _labelled(common_images([first.run, other.run]))
+            pair = equal_repeats(*common.probabilities)
             found = compare_predictions(
-                shared.truth,
-                shared.first,
-                shared.second,
-                first.labels,
-                shared.groups,
-                allow_missing=True,
+                common.truth, *pair, common.labels, common.groups, allow_missing=True
             )
         except DataError as error:
             drafts.append((Comparison(0, [], [], str(error)), {}))
             continue
         kept = {name: found[name] for name in COMPARED if name in found}
-        drafts.append((Comparison(len(shared.truth), [], _outcomes(shared), shared.note), kept))
+        outcomes = _outcomes(common, other)
+        note = ". ".join(common.notes)
+        drafts.append((Comparison(len(common.truth), [], outcomes, note), kept))
     adjusted = iter(holm([one.p for _, found in drafts for one in found.values()]).tolist())
     return [
         replace(draft, rows=[_row(name, one, next(adjusted)) for name, one in found.items()])
@@ -113,37 +100,21 @@ def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
     ]
 
 
-def _shared(first: Judged, other: Judged) -> _Shared:
-    one, two = first.predictions, other.predictions
-    if set(one.labels) != set(two.labels):
-        raise DataError("the runs predict different labels: their figures cannot be set apart")
-    place = {image: row for row, image in enumerate(one.images)}
-    rows = [
-        (place[image], row)
-        for row, image in enumerate(two.images)
-        if image in place and one.truth[place[image]] >= 0 and two.truth[row] >= 0
-    ]
-    if len(rows) < 2:
+def _labelled(common: Common) -> Common:
+    """Keep the images with a true label.
+
+    Raises:
+        DataError: fewer than two.
+    """
+    kept = common.truth >= 0
+    if kept.sum() < 2:
         raise DataError("the runs share fewer than two labelled images: nothing can be paired")
-    mine, theirs = np.array(rows, dtype=np.int64).T
-    order = [two.labels.index(label) for label in one.labels]
-    truth = np.array([one.labels.index(two.labels[t]) for t in two.truth[theirs]], dtype=np.int64)
-    if (truth != one.truth[mine]).any():
-        count = int((truth != one.truth[mine]).sum())
-        raise DataError(f"{count:,} shared images have another true label in the other run")
-    repeats = min(one.repeats, two.repeats)
-    notes = []
-    if len(rows) < max(len(one), len(two)):
-        notes.append(f"Compared on the {len(rows):,} labelled images that both runs predict.")
-    if one.repeats != two.repeats:
-        notes.append(f"Compared on the first {repeats} repeats, as many as both have.")
-    return _Shared(
-        truth,
-        one.probabilities[:repeats, mine],
-        two.probabilities[:repeats, theirs][..., order],
-        [one.groups[row] for row in mine],
-        theirs,
-        " ".join(notes),
+    return replace(
+        common,
+        images=tuple(name for name, one in zip(common.images, kept, strict=True) if one),
+        truth=common.truth[kept],
+        groups=common.groups[kept],
+        probabilities=tuple(p[:, kept] for p in common.probabilities),
     )
 
 
@@ -163,12 +134,12 @@ def _row(name: str, difference: Difference, p: float) -> DifferenceRow:
     return DifferenceRow(named, said, between, strip, f"{p:.3f}", verdict)
 
 
-def _outcomes(shared: _Shared) -> list[tuple[str, int, str]]:
-    first, second = (
-        run.mean(axis=0).argmax(axis=1) == shared.truth for run in (shared.first, shared.second)
-    )
+def _outcomes(common: Common, other: Judged) -> list[tuple[str, int, str]]:
+    first, second = (p.mean(axis=0).argmax(axis=1) == common.truth for p in common.probabilities)
+    place = {image: row for row, image in enumerate(other.predictions.images)}
+    rows = np.array([place[image] for image in common.images], dtype=np.int64)
     return [
-        (name, int(chosen.sum()), opens(rows=shared.rows[chosen]))
+        (name, int(chosen.sum()), opens(rows=rows[chosen]))
         for name, chosen in (
             ("both right", first & second),
             ("only the first right", first & ~second),

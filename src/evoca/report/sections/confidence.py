@@ -9,8 +9,9 @@ import numpy as np
 from markupsafe import Markup
 
 from evoca.evaluation import Figure
-from evoca.evaluation.means import mean_figure
+from evoca.evaluation.arrays import FloatArray
 from evoca.evaluation.reliability import Reliability, reliability
+from evoca.evaluation.set_figures import set_figures
 from evoca.report.judged import Judged
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
@@ -119,19 +120,22 @@ class SetRow:
 
 def set_rows(judged: Judged) -> list[SetRow]:
     """Return coverage and size for all images and for each emotion; empty without sets."""
-    inside, truth = judged.predictions.in_set, judged.predictions.truth
-    if inside is None or not judged.labelled.any():
+    inside, kept = judged.predictions.in_set, judged.labelled
+    if inside is None or not kept.any():
         return []
-    own = np.take_along_axis(inside, np.maximum(truth, 0)[None, :, None], axis=2)[..., 0]
-    held, size = own.mean(axis=0), inside.sum(axis=2).mean(axis=0)
-    groups = np.array(judged.predictions.groups, dtype=object)
-    goal = judged.coverage_goal
-    rows = []
-    for position, label in [(-1, ""), *enumerate(judged.labels)]:
-        kept = truth == position if label else judged.labelled
-        if kept.any():
-            figure = mean_figure(held[kept], groups[kept])
-            reference = (goal, "built for") if goal is not None else None
-            shown = shown_figure("set_coverage", figure, reference)
-            rows.append(SetRow(label, shown, f"{size[kept].mean():.2f}", int(kept.sum())))
+    truth, inside = judged.predictions.truth[kept], inside[:, kept]
+    groups = [group for group, one in zip(judged.predictions.groups, kept, strict=True) if one]
+    found = set_figures(inside, truth, judged.labels, groups)
+    sizes = inside.sum(axis=2).mean(axis=0)
+    rows = [_set_row(judged, "", found.coverage, sizes)]
+    for position, label in enumerate(judged.labels):
+        if (truth == position).any():
+            own = sizes[truth == position]
+            rows.append(_set_row(judged, label, found.by_emotion[label], own))
     return rows
+
+
+def _set_row(judged: Judged, label: str, coverage: Figure, sizes: FloatArray) -> SetRow:
+    reference = None if judged.coverage_goal is None else (judged.coverage_goal, "built for")
+    shown = shown_figure("set_coverage", coverage, reference)
+    return SetRow(label, shown, f"{sizes.mean():.2f}", len(sizes))
