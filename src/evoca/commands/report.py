@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evoca.commands.progress import steps
 from evoca.data.labelled import LabelledImages, load_labelled
@@ -13,6 +14,9 @@ from evoca.runs import Run, read_run
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor, load
 from evoca.terminal import clean, console_for
+
+if TYPE_CHECKING:
+    from evoca.report.traits import LookFor
 
 __all__ = ["report"]
 
@@ -26,6 +30,7 @@ def report(
     data: Path | None,
     model: str | None,
     images: bool,
+    look_for: LookFor,
     max_images: int,
 ) -> None:
     """Write the page and say where it is.
@@ -42,20 +47,32 @@ def report(
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
     runs = [read_run(folder) for folder in folders]
-    labelled = _images(runs, data) if images else None
-    models = [None] * len(runs) if labelled is None else _models(runs, model)
+    labelled = _data(runs, data, images=images)
+    pictured = images and labelled is not None
+    models = _models(runs, model) if pictured else [None] * len(runs)
     with steps() as step:
-        built = build_report(runs, out, labelled, step, models=models, most_images=max_images)
+        built = build_report(
+            runs,
+            out,
+            labelled,
+            step,
+            models=models,
+            images=pictured,
+            look_for=look_for,
+            most_images=max_images,
+        )
     for note in built.notes:
         print(f"evoca: {clean(note)}", file=sys.stderr)
     shown = f"{built.images:,} images" if built.images else "no images"
     console_for().print(f"{clean(str(out))}: {built.size / 1e6:.1f} MB, {shown}", soft_wrap=True)
 
 
-def _images(runs: Sequence[Run], data: Path | None) -> LabelledImages | None:
+def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledImages | None:
     """Read where the images are: as told, or where the first run says they were."""
     if data is not None:
         return load_labelled(data, require_files=False)
+    if not images:
+        return None
     recorded = runs[0].description.get("data")
     location = recorded.get("location") if isinstance(recorded, dict) else None
     if isinstance(location, str) and Path(location).exists():
@@ -75,7 +92,7 @@ def _models(runs: Sequence[Run], model: str | None) -> list[Predictor | None]:
         fitting = [
             named if set(run.predictions.labels) == set(named.labels) else None for run in runs
         ]
-        if not any(fitting):
+        if all(one is None for one in fitting):
             raise DataError(f"{model}: its labels are not those of any run, so no map fits")
         return fitting
     bundled = bundled_models()[_DEFAULT]

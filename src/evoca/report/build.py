@@ -13,7 +13,7 @@ import numpy as np
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
-from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.arrays import IntArray
 from evoca.images import printable_name
 from evoca.report.content import run_content
 from evoca.report.evidence import MOST_MAPS, Maps, evidence_of
@@ -23,6 +23,7 @@ from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, payload
 from evoca.report.pictures import Picture, pictures_of, thumbnail_side
 from evoca.report.sections.compare import compare_with_first, side_by_side
+from evoca.report.traits import LookFor, Traits, look_for_traits
 from evoca.runs import Run
 from evoca.runtime.predictor import Predictor
 
@@ -57,6 +58,8 @@ def build_report(
     step: Step,
     *,
     models: Sequence[Predictor | None],
+    images: bool = True,
+    look_for: LookFor = "faces",
     most_images: int = MOST_IMAGES,
 ) -> Built:
     """Write the report of some runs as one HTML file.
@@ -64,9 +67,11 @@ def build_report(
     Args:
         runs: the runs; the first is what the others are compared with.
         out: the file to write; appears only when it is complete.
-        data: where the images are; ``None`` for a page without images.
+        data: where the images are; ``None`` where that is not known.
         step: announces progress.
         models: for each run the model whose evidence maps are shown, or ``None``.
+        images: whether the page holds small copies of them.
+        look_for: what to tell pictures by.
         most_images: how many images the page may hold.
 
     Raises:
@@ -74,15 +79,16 @@ def build_report(
     """
     judged = [Judged.of_run(run) for run in runs]
     library = library_of(judged, data)
-    chosen = _chosen(judged, library, most_images)
+    chosen = _chosen(judged, library, most_images) if images else []
     pictures = _pictures(library, chosen, step)
     maps = [
         _maps(model, rows, library, chosen, step)
         for model, rows in zip(models, library.rows, strict=True)
     ]
-    traits: dict[str, FloatArray] = {}
+    traits = look_for_traits(library.paths, len(library.names), look_for, step)
+    told = {name: found for name, found in traits.items() if not isinstance(found, str)}
     notes = [*library.notes]
-    if len(chosen) < len(library.paths):
+    if images and len(chosen) < len(library.paths):
         notes.append(
             f"{len(chosen):,} of {len(library.paths):,} images are shown: errors first, the most "
             "confident ahead. The figures are of all."
@@ -92,15 +98,21 @@ def build_report(
         "notes": notes,
         "has_pictures": any(picture.data for picture in pictures.values()),
         "runs": [
-            run_content(number, run, own, {name: found[rows] for name, found in traits.items()})
+            run_content(number, run, own, _of_rows(traits, rows))
             for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
         ],
-        "payload": as_script_text(payload(judged, library, pictures, maps, traits)),
+        "payload": as_script_text(payload(judged, library, pictures, maps, told)),
         "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
         **(_compared(judged) if len(judged) > 1 else {}),
     }
     size = _write(out, page_parts(content))
     return Built(size, sum(bool(p.data) for p in pictures.values()), tuple(notes))
+
+
+def _of_rows(traits: Traits, rows: IntArray) -> Traits:
+    return {
+        name: found if isinstance(found, str) else found[rows] for name, found in traits.items()
+    }
 
 
 def _chosen(judged: Sequence[Judged], library: Library, most: int) -> list[int]:

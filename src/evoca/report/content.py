@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.arrays import IntArray
 from evoca.report.evidence import Maps
 from evoca.report.judged import Judged
 from evoca.report.opening import opens
@@ -16,20 +16,19 @@ from evoca.report.sections.curves import learning_curves
 from evoca.report.sections.done import lead, what_was_done
 from evoca.report.sections.doubts import MOST_SHOWN, doubted_labels
 from evoca.report.sections.headline import headline
+from evoca.report.traits import Traits
 
 __all__ = ["run_content"]
 
 
-def run_content(
-    number: int, judged: Judged, maps: Maps | None, traits: Mapping[str, FloatArray | str]
-) -> dict[str, Any]:
+def run_content(number: int, judged: Judged, maps: Maps | None, traits: Traits) -> dict[str, Any]:
     """Compute every section of a run.
 
     Args:
         number: of the run on the page.
         judged: the run.
         maps: its evidence maps, ``None`` without.
-        traits: name to float (n,), see :func:`evoca.report.sections.causes.trait_rows`.
+        traits: name to float (n,), 1, 0 or NaN, or why it was not looked for.
     """
     first, others = headline(judged)
     doubts = doubted_labels(judged)
@@ -52,7 +51,7 @@ def run_content(
         "calibration": calibrations(judged),
         "sets": set_rows(judged),
         "agreement": agreement_rows(judged),
-        "traits": trait_rows(judged, traits, {}),
+        "traits": trait_rows(judged, traits),
         "trait_names": [name for name, found in traits.items() if not isinstance(found, str)],
         "errors": _shown(judged.errors),
         "doubts": doubts,

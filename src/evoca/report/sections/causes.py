@@ -7,7 +7,6 @@ the five votes of their data the last can only be three against two.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +21,7 @@ from evoca.report.judged import Judged
 from evoca.report.opening import opens
 from evoca.report.sections.headline import shown_figure
 from evoca.report.svg import interval_strip
+from evoca.report.traits import MEANINGS, Traits
 
 __all__ = ["STRONGLY_DIVIDED", "Rate", "TraitRow", "agreement_band", "agreement_rows", "trait_rows"]
 
@@ -108,26 +108,24 @@ def agreement_rows(judged: Judged) -> list[tuple[str, str, Rate]]:
     return rows
 
 
-def trait_rows(
-    judged: Judged, traits: Mapping[str, FloatArray | str], meanings: Mapping[str, str]
-) -> list[TraitRow]:
+def trait_rows(judged: Judged, traits: Traits) -> list[TraitRow]:
     """Compare errors with and without each trait.
 
     Args:
         judged: the run, n images.
-        traits: name to float (n,), 1 with the trait, 0 without, NaN where not known; or
-            to the reason why it was not looked for.
-        meanings: name to how it was told.
+        traits: of these n images.
     """
     return [
-        TraitRow(name, meanings.get(name, ""), missing=found)
-        if isinstance(found, str)
-        else _trait(judged, name, found, meanings.get(name, ""))
+        TraitRow(name, "", missing=found) if isinstance(found, str) else _trait(judged, name, found)
         for name, found in traits.items()
     ]
 
 
-def _trait(judged: Judged, name: str, found: FloatArray, meaning: str) -> TraitRow:
+def _trait(judged: Judged, name: str, found: FloatArray) -> TraitRow:
+    meaning = MEANINGS[name]
+    unknown = int(np.isnan(found).sum())
+    if unknown:
+        meaning += f" Looked for in {len(found) - unknown:,} of {len(found):,} images."
     having, lacking = judged.labelled & (found == 1), judged.labelled & (found == 0)
     if not having.any() or not lacking.any():
         only = "every image has it" if having.any() else "no image has it"
