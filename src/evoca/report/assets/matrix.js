@@ -15,12 +15,9 @@ for (const table of document.querySelectorAll(".matrix")) {
     const cell = event.target.closest("td");
     if (!step || !cell) return;
     event.preventDefault();
-    let r = rows.findIndex((row) => row.includes(cell));
-    let c = rows[r].indexOf(cell);
-    /* Empty cells are passed over. */
-    do { r += step[0]; c += step[1]; } while (rows[r]?.[c] && !rows[r][c].querySelector("button"));
-    const next = rows[r]?.[c]?.querySelector("button");
-    if (next) enter(next);
+    const r = rows.findIndex((row) => row.includes(cell)) + step[0];
+    const next = rows[r]?.[rows[r - step[0]].indexOf(cell) + step[1]];
+    if (next) enter(next.querySelector("button"));
   });
   for (const radio of table.closest("section").querySelectorAll(".switch input")) {
     radio.addEventListener("change", () => table.classList.toggle("shares", radio.value === "share"));
