@@ -25,6 +25,7 @@ from evoca.report.pictures import Picture, pictures_of, thumbnail_side
 from evoca.report.sections.compare import compare_with_first, side_by_side
 from evoca.report.traits import LookFor, Traits, look_for_traits
 from evoca.runs import Run
+from evoca.runs.comparison import cautions
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]
@@ -81,10 +82,10 @@ def build_report(
     library = library_of(judged, data)
     chosen = _chosen(judged, library, most_images) if images else []
     pictures = _pictures(library, chosen, step)
-    maps = [
-        _maps(model, rows, library, chosen, step)
-        for model, rows in zip(models, library.rows, strict=True)
-    ]
+    shown = {
+        model: _maps(model, library, chosen[:MOST_MAPS], step) for model in dict.fromkeys(models)
+    }
+    maps = [shown[model] for model in models]
     traits = look_for_traits(library.paths, len(library.names), look_for, step)
     told = {name: found for name, found in traits.items() if not isinstance(found, str)}
     notes = [*library.notes]
@@ -98,7 +99,7 @@ def build_report(
         "notes": notes,
         "has_pictures": any(picture.data for picture in pictures.values()),
         "runs": [
-            run_content(number, run, own, _of_rows(traits, rows))
+            run_content(number, run, rows, own, _of_rows(traits, rows))
             for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
         ],
         "payload": as_script_text(payload(judged, library, pictures, maps, told)),
@@ -135,18 +136,18 @@ def _pictures(library: Library, chosen: Sequence[int], step: Step) -> dict[int, 
 
 
 def _maps(
-    model: Predictor | None, rows: IntArray, library: Library, chosen: Sequence[int], step: Step
+    model: Predictor | None, library: Library, chosen: Sequence[int], step: Step
 ) -> Maps | None:
     if model is None or model.card.evidence_kind is None or not chosen:
         return None
-    mine = set(rows.tolist())
-    images = [(n, library.paths[n]) for n in chosen if n in mine][:MOST_MAPS]
+    images = [(number, library.paths[number]) for number in chosen]
     return evidence_of(model, images, step("evidence maps", len(images)))
 
 
 def _compared(judged: Sequence[Judged]) -> dict[str, Any]:
     comparisons = compare_with_first(judged)
     return {
+        "cautions": cautions([run.run for run in judged]),
         "table": side_by_side(judged),
         "comparisons": comparisons,
         "comparisons_made": sum(len(one.rows) for one in comparisons),

@@ -21,12 +21,15 @@ from evoca.report.traits import Traits
 __all__ = ["run_content"]
 
 
-def run_content(number: int, judged: Judged, maps: Maps | None, traits: Traits) -> dict[str, Any]:
+def run_content(
+    number: int, judged: Judged, images: IntArray, maps: Maps | None, traits: Traits
+) -> dict[str, Any]:
     """Compute every section of a run.
 
     Args:
         number: of the run on the page.
         judged: the run.
+        images: int (n,), the number of the image in each of its rows.
         maps: its evidence maps, ``None`` without.
         traits: name to float (n,), 1, 0 or NaN, or why it was not looked for.
     """

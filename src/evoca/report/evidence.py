@@ -23,7 +23,7 @@ MOST_MAPS = 600
 """Images with a map; each costs one run of the model."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maps:
     """Evidence maps of one model.
 

@@ -39,6 +39,7 @@ def payload(
         maps: the evidence maps of each run, ``None`` where it has none.
         traits: name to float (N,) over the library's images: 1, 0 or NaN.
     """
+    models = [one for one in dict.fromkeys(maps) if one is not None]
     return {
         "names": [shown_name(name) for name in library.names],
         "pictures": [
@@ -48,14 +49,17 @@ def payload(
         "traits": {name: np.flatnonzero(found == 1).tolist() for name, found in traits.items()},
         "lacking": {name: np.flatnonzero(found == 0).tolist() for name, found in traits.items()},
         "heat": {"ramp": HEAT_RAMP, "opacity": HEAT_OPACITY},
+        "maps": [
+            {"model": one.model, "labels": one.labels, "images": one.by_image} for one in models
+        ],
         "runs": [
-            _run(run, rows.tolist(), own)
+            _run(run, rows.tolist(), None if own is None else models.index(own))
             for run, rows, own in zip(runs, library.rows, maps, strict=True)
         ],
     }
 
 
-def _run(judged: Judged, images: list[int], maps: Maps | None) -> dict[str, Any]:
+def _run(judged: Judged, images: list[int], maps: int | None) -> dict[str, Any]:
     predictions = judged.predictions
     positive = positive_labels(predictions.labels)
     known = predictions.distribution
@@ -79,9 +83,7 @@ def _run(judged: Judged, images: list[int], maps: Maps | None) -> dict[str, Any]
         if known is None
         else (np.nan_to_num(known) * 1000).round().astype(int).tolist(),
         "agreement": agreement_band(predictions.agreement, len(predictions)).tolist(),
-        "maps": None
-        if maps is None
-        else {"model": maps.model, "labels": maps.labels, "images": maps.by_image},
+        "maps": maps,
     }
 
 

@@ -26,7 +26,7 @@ from evoca.runs.common import Common, common_images
 from evoca.runs.compared import Compared, Comparison
 from evoca.runs.run import Run
 
-__all__ = ["compare_runs", "equal_repeats"]
+__all__ = ["cautions", "compare_runs", "equal_repeats"]
 
 _OF_VOTES = {
     "kl": measures.kl,
@@ -94,7 +94,7 @@ def compare_runs(
         groups=len(np.unique(common.groups)),
         reference=runs[reference].name,
         runs=tuple(compared[i] for i in order),
-        notes=(*common.notes, *_cautions(runs)),
+        notes=(*common.notes, *cautions(runs)),
     )
 
 
@@ -185,7 +185,8 @@ def _corrected(tested: Sequence[Compared]) -> list[Compared]:
     ]
 
 
-def _cautions(runs: Sequence[Run]) -> list[str]:
+def cautions(runs: Sequence[Run]) -> list[str]:
+    """Say what makes the figures of some runs less comparable than they look."""
     notes = []
     for run in runs:
         seen = run.description.get("training_images")

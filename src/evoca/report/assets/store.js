@@ -3,6 +3,7 @@ const $ = (id) => document.getElementById(id);
 const DATA = JSON.parse($("payload").textContent);
 const TRAITS = numbersByName(DATA.traits);
 const LACKING = numbersByName(DATA.lacking);
+for (const run of DATA.runs) run.maps = DATA.maps[run.maps] ?? null;
 const PAGE_SIZE = 60;
 
 function numbersByName(lists) {

@@ -78,6 +78,13 @@ class TraitRow:
     apart: bool = False
     missing: str = ""
 
+    @property
+    def lacks(self) -> str:
+        """What images without it are called."""
+        if self.name.startswith("with "):
+            return "without " + self.name.removeprefix("with ")
+        return f"not {self.name}"
+
 
 def agreement_band(agreement: FloatArray | None, n: int) -> NDArray[np.object_]:
     """Name the band of each image's vote agreement, (n,); empty where it is not known.

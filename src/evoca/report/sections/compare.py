@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,8 +24,6 @@ __all__ = ["COMPARED", "Comparison", "DifferenceRow", "compare_with_first", "sid
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "polarity_accuracy", "ece", "nll", "brier")
 """The figures that are compared; each comparison counts in Holm's adjustment."""
 
-_STRIP = 0.2
-
 
 @dataclass(frozen=True)
 class DifferenceRow:
@@ -34,7 +33,7 @@ class DifferenceRow:
         named: the figure.
         value: second minus first, in words.
         interval: its paired 95% interval.
-        strip: both drawn from -20 to +20 points; empty for figures that are no share.
+        strip: both drawn around 0; empty for figures that are no share.
         p: p-value in words, adjusted for all comparisons of the page.
         verdict: ``better``, ``worse`` or empty, where the adjusted p-value is at most 0.05.
     """
@@ -54,6 +53,7 @@ class Comparison:
     Attributes:
         images: labelled images that both predict.
         rows: the figures; empty where they cannot be compared.
+        reach: the ends of the drawn intervals, in points.
         outcomes: of the four combinations of right and wrong, name, images and request.
         note: what a reader must know, or why there is no comparison.
     """
@@ -62,6 +62,7 @@ class Comparison:
     rows: list[DifferenceRow]
     outcomes: list[tuple[str, int, str]]
     note: str = ""
+    reach: int = 10
 
 
 def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]]]:
@@ -95,9 +96,19 @@ def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
         drafts.append((Comparison(len(common.truth), [], outcomes, note), kept))
     adjusted = iter(holm([one.p for _, found in drafts for one in found.values()]).tolist())
     return [
-        replace(draft, rows=[_row(name, one, next(adjusted)) for name, one in found.items()])
+        replace(
+            draft,
+            reach=(reach := _reach(found)),
+            rows=[_row(name, one, next(adjusted), reach / 100) for name, one in found.items()],
+        )
         for draft, found in drafts
     ]
+
+
+def _reach(found: Mapping[str, Difference]) -> int:
+    """Return how far the drawn differences go, in whole tens of points."""
+    ends = [abs(e) for name, one in found.items() if figure_name(name).share for e in one.ci95]
+    return max(10, math.ceil(max(ends, default=0.0) * 10) * 10)
 
 
 def _labelled(common: Common) -> Common:
@@ -118,14 +129,14 @@ def _labelled(common: Common) -> Common:
     )
 
 
-def _row(name: str, difference: Difference, p: float) -> DifferenceRow:
+def _row(name: str, difference: Difference, p: float, reach: float) -> DifferenceRow:
     named = figure_name(name)
     value, (low, high) = difference.value, difference.ci95
     strip = Markup()
     if named.share:
         said = f"{value * 100:+.1f} points"
         between = f"{low * 100:+.1f} to {high * 100:+.1f}"
-        strip = interval_strip(value, (low, high), (-_STRIP, _STRIP), reference=0.0)
+        strip = interval_strip(value, (low, high), (-reach, reach), reference=0.0)
     else:
         said, between = f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}"
     verdict = ""
