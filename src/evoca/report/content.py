@@ -61,10 +61,8 @@ def run_content(
         "doubted": _shown(doubts.rows),
         "all_doubted": opens(rows=doubts.rows),
         "map_model": "" if maps is None else maps.model,
-        "map_count": 0 if maps is None else len(maps.by_image),
-        "map_note": "which has learnt from all images; the predictions here have not"
-        if (judged.predictions.fold >= 0).all()
-        else "",
+        "map_count": 0 if maps is None else len(maps.by_image.keys() & set(images.tolist())),
+        "folded": bool((judged.predictions.fold >= 0).all()),
     }
     return content | {"contents": _contents(content)}
 

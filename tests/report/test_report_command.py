@@ -1,0 +1,64 @@
+"""``evoca report`` as users run it: whole processes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+MAIN = "from evoca.cli import main; main()"
+
+
+def report(*arguments, start=MAIN):
+    command = [sys.executable, "-c", start, "report", *map(os.fspath, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_a_page_without_images(run, tmp_path):
+    out = tmp_path / "new" / "page.html"
+    done = report(run.path, "--no-images", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"{out}: ")
+    assert done.stdout.endswith("MB, no images\n")
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_page_with_images_and_named_evidence(run, pictures, tmp_path):
+    out = tmp_path / "page.html"
+    arguments = ("--data", pictures, "--model", "default", "--look-for", "colour")
+    done = report(run.path, *arguments, "--max-images", "4", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[:2] == ["thumbnails (4)", "evidence maps (4)"]
+    assert "4 images have an evidence map" in out.read_text()
+
+
+def test_where_the_images_are_is_asked_for(run, tmp_path):
+    done = report(run.path, "--out", tmp_path / "page.html")
+    assert done.returncode == 0
+    assert "name the manifest or folder with --data" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--out", "x.html"], "nowhere: no such run directory"),
+        (["RUN", "--out", "x.pdf"], "x.pdf: name a file that ends in .html"),
+        (["RUN", "--data", "nowhere.csv", "--out", "x.html"], "nowhere.csv"),
+        (["RUN", "--no-images", "--out", "RUN/run.json/x.html"], "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_one_line(run, tmp_path, arguments, message):
+    given = [argument.replace("RUN", str(run.path)) for argument in arguments]
+    done = report(*given)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_extra_is_named(run, tmp_path):
+    start = f"import sys; sys.modules['jinja2'] = None; {MAIN}"
+    done = report(run.path, "--no-images", "--out", tmp_path / "x.html", start=start)
+    assert done.returncode == 1
+    assert "evoca report needs the package jinja2" in done.stderr
+    assert "pip install 'evoca[eval]'" in done.stderr
