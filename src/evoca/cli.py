@@ -100,6 +100,40 @@ def predict(
     finish(call)
 
 
+class ReproduceFormat(StrEnum):
+    """How ``reproduce`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@app.command()
+def reproduce(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN...]", help="Runs and folders of runs; ./runs if omitted."),
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
+    ] = None,
+    emotions: Annotated[
+        bool, typer.Option("--emotions", help="Show the figures of single emotions too.")
+    ] = False,
+    output: Annotated[
+        ReproduceFormat, typer.Option("--format", help="What to print.")
+    ] = ReproduceFormat.TABLE,
+) -> None:
+    """Show what the papers published beside what the runs so far reached."""
+
+    def call() -> int:
+        from evoca.commands.reproduce import reproduce as run
+
+        return run(runs or [], paper=paper, output=output.value, emotions=emotions)
+
+    finish(call)
+
+
 @models_app.callback()
 def _models(context: typer.Context) -> None:
     if context.invoked_subcommand is None:

@@ -244,7 +244,7 @@ class Paper(_Strict):
 
     def cited(self) -> str:
         """Return authors, year and title on one line."""
-        who = ", ".join(self.authors)
+        who = "; ".join(self.authors)
         when = f"({self.year})" if self.year else ""
         return " ".join(part for part in (who, when) if part) + (
             f": {self.title}" if who or when else self.title
