@@ -247,3 +247,4 @@ def _sets(
             ) from None
         inside[i, found] = True
     return inside[order]
+
