@@ -1,4 +1,4 @@
-.PHONY: bench check model papers
+.PHONY: bench card check model papers
 
 check:
 	bash .ci/run
@@ -19,3 +19,7 @@ model:
 # Writes docs/papers.md again from src/evoca/papers/*.yaml.
 papers:
 	uv run --all-extras python -m evoca.papers > docs/papers.md
+
+# Writes the bundled model's card again from its model.json.
+card:
+	uv run --all-extras evoca models card default

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
     "documents": {"errors"},
     "papers": {"errors", "evaluation", "runs", "documents"},
-    "cards": {"documents", "runtime"},
+    "cards": {"documents", "runtime", "papers", "runs", "evaluation"},
     "lab": {
         "errors",
         "emotions",

@@ -166,6 +166,20 @@ def models_show(
     finish(call)
 
 
+@models_app.command("card")
+def models_card(
+    name: Annotated[str, typer.Argument(help="A bundle directory, or a bundled model's name.")],
+) -> None:
+    """Write a bundle's README.md again from its model.json."""
+
+    def call() -> None:
+        from evoca.commands.models import write_card
+
+        write_card(name)
+
+    finish(call)
+
+
 @app.command()
 def doctor() -> None:
     """Say what is installed, which engine and model would be used, and what is wrong."""

@@ -16,30 +16,36 @@ __all__ = ["print_document"]
 
 def print_document(blocks: Iterable[Block], console: Console) -> None:
     """Print the blocks; on a terminal lines break at its width, in a pipe they do not."""
+    above: Block | None = None
     for block in blocks:
-        match block:
-            case Heading(text, level):
-                style = "bold underline" if level == 1 else "bold"
-                console.print(("" if level == 1 else "\n") + single_line(text), style=style)
-            case Paragraph(text):
-                _say(single_line(text), console)
-            case Bullets(items):
-                for item in items:
-                    _say(f"- {single_line(item)}", console, indent=2)
-            case Table():
-                _print_table(block, console)
+        if above is not None and not (isinstance(above, Heading) and above.level > 1):
+            console.print()
+        _print(block, console)
+        above = block
+
+
+def _print(block: Block, console: Console) -> None:
+    match block:
+        case Heading(text, level):
+            console.print(single_line(text), style="bold underline" if level == 1 else "bold")
+        case Paragraph(text):
+            _say(single_line(text), console)
+        case Bullets(items):
+            for item in items:
+                _say(f"- {single_line(item)}", console, indent=2)
+        case Table():
+            _print_table(block, console)
 
 
 def _say(text: str, console: Console, indent: int = 0) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     if not console.is_terminal:
         console.print(text, soft_wrap=True)
         return
-    lines = Text(text).wrap(console, console.width - indent)
-    for i, line in enumerate(lines):
-        console.print(Padding(line, (0, 0, 0, indent if i else 0)))
+    for i, line in enumerate(Text(text).wrap(console, console.width - indent)):
+        line.rstrip()
+        console.print(Text(" " * indent if i else "").append_text(line))
 
 
 def _print_table(table: Table, console: Console) -> None:

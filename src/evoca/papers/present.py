@@ -13,8 +13,14 @@ from evoca.papers.targets import Target
 
 __all__ = ["UNLIKE", "comparison_document", "measured_text"]
 
-UNLIKE = "!="
+UNLIKE = "unlike"
 """Stands between two figures that were not measured alike."""
+
+_LEGEND = (
+    f"{UNLIKE}: not measured alike, read what differs before comparing. inside, outside: "
+    "measured alike as far as is known, and the published figure lies inside or outside our "
+    "interval."
+)
 
 
 def comparison_document(
@@ -38,13 +44,8 @@ def comparison_document(
             blocks.append(Table(("not run", "published", "status"), tuple(waiting)))
         if details:
             blocks += _details(systems)
-    if any(not attempt.like_with_like for row in rows for attempt in row.attempts):
-        blocks.append(
-            Paragraph(
-                f"{UNLIKE} marks figures that were not measured alike: read what differs before "
-                "comparing them."
-            )
-        )
+    if any(row.attempts for row in rows):
+        blocks.append(Paragraph(_LEGEND))
     return blocks
 
 
@@ -67,8 +68,13 @@ def _pair(pair: Pair, mark: str) -> tuple[str, str, str, str]:
     target = pair.target
     if pair.measured is None:
         return target.name, target.show(target.value), "", "not measured"
-    sign = mark or ("in" if pair.inside else "outside")
-    return target.name, target.show(target.value), sign, measured_text(target, pair.measured)
+    alike = {True: "inside", False: "outside", None: UNLIKE}[pair.inside]
+    return (
+        target.name,
+        target.show(target.value),
+        mark or alike,
+        measured_text(target, pair.measured),
+    )
 
 
 def measured_text(target: Target, figure: Figure) -> str:

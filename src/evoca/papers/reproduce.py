@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,8 @@ class Pair:
 
     @property
     def inside(self) -> bool | None:
-        """Whether the published figure lies in our 95% interval; ``None`` without ours."""
-        if self.measured is None:
+        """Whether the published figure lies in our 95% interval; ``None`` without one."""
+        if self.measured is None or not math.isfinite(self.measured.ci95[0]):
             return None
         low, high = self.measured.ci95
         return low <= self.target.value <= high
@@ -134,6 +135,8 @@ def _attempt(
 
 
 def _measured(run: Run, target: Target) -> Figure | None:
+    if target.metric == "minutes_per_epoch":
+        return _minutes(run)
     report = run.report
     if target.emotion is None:
         return report.figures.get(target.metric)
@@ -143,12 +146,19 @@ def _measured(run: Run, target: Target) -> Figure | None:
     return {"precision": found.precision, "recall": found.recall, "f1": found.f1}[target.metric]
 
 
+def _minutes(run: Run) -> Figure | None:
+    """Return the mean over the epochs; one machine's times have no interval."""
+    times = [float(row["minutes"]) for row in run.history if row.get("minutes")]
+    return Figure(sum(times) / len(times), (math.nan, math.nan)) if times else None
+
+
 def _target_dict(target: Target) -> dict[str, Any]:
     return {
         "metric": target.metric,
         "emotion": target.emotion,
         "setting": dict(target.setting),
         "value": target.value,
+        "data": target.data,
         "where": target.where,
         "printed_by": target.printed_by,
         "note": target.note,

@@ -51,7 +51,7 @@ class Target:
             words = f"{words} of {self.emotion}"
         if self.on is not None:
             words = f"{words} on {self.on}"
-        at = ", ".join(f"{key} {value:g}" for key, value in self.setting)
+        at = ", ".join(f"{key} {value:.10g}" for key, value in self.setting)
         return f"{words} at {at}" if at else words
 
     def show(self, value: float) -> str:
