@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
     "documents": {"errors"},
     "papers": {"errors", "evaluation", "runs", "documents"},
-    "cards": {"documents", "runtime", "papers", "runs", "evaluation"},
+    "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
     "lab": {
         "errors",
         "emotions",

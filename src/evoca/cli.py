@@ -112,7 +112,7 @@ class ReproduceFormat(StrEnum):
 def reproduce(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN...]", help="Runs and folders of runs; ./runs if omitted."),
+        typer.Argument(metavar="RUN", help="Runs and folders of runs; ./runs if omitted."),
     ] = None,
     paper: Annotated[
         str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
@@ -169,13 +169,17 @@ def models_show(
 @models_app.command("card")
 def models_card(
     name: Annotated[str, typer.Argument(help="A bundle directory, or a bundled model's name.")],
+    probe: Annotated[
+        Path | None,
+        typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
+    ] = None,
 ) -> None:
     """Write a bundle's README.md again from its model.json."""
 
     def call() -> None:
         from evoca.commands.models import write_card
 
-        write_card(name)
+        write_card(name, probe)
 
     finish(call)
 

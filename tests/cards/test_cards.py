@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from evoca.cards import card_document, render_card
 from evoca.cards.analysis import analysis_of
 from evoca.commands.models import write_card
+from evoca.errors import DataError
 from evoca.evaluation.metrics import ece
 from evoca.runs import read_run
 from evoca.runtime.bundle import read_bundle
@@ -35,12 +36,47 @@ def test_the_shipped_card_is_current():
 
 
 def test_a_card_can_be_written_again(tmp_path, capsys):
-    for name in ("model.json", "model.onnx"):
-        (tmp_path / name).write_bytes((SHIPPED.path / name).read_bytes())
-    write_card(str(tmp_path))
+    write_card(str(copied_to(tmp_path)))
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == render_card(SHIPPED.card)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "model.json", "model.onnx"]
     assert "README.md" in capsys.readouterr().out
+
+
+def copied_to(folder):
+    for name in ("model.json", "model.onnx"):
+        (folder / name).write_bytes((SHIPPED.path / name).read_bytes())
+    return folder
+
+
+def test_a_probe_enters_the_card_and_model_json(tmp_path):
+    bundle = copied_to(tmp_path)
+    row = {"change": "blur 2", "same_emotion": {"value": 0.75, "ci95": [0.7, 0.8]}}
+    (tmp_path / "probe.json").write_text(json.dumps({"n": 600, "perturbations": [row]}))
+    write_card(str(bundle), tmp_path / "probe.json")
+    card = read_bundle(bundle).card
+    assert card.format_version == FORMAT_VERSION
+    assert [p.change for p in card.analysis.perturbations] == ["blur 2"]
+    assert (bundle / "README.md").read_text(encoding="utf-8") == render_card(card)
+    assert "| blur 2 | 0.750 [0.700, 0.800] |  |" in render_card(card)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "probe.json: cannot be read: No such file"),
+        ("{", "not valid JSON"),
+        ("{}", "no list perturbations: this is not the result of a probe"),
+        ('{"perturbations": [{"change": "blur"}]}', r"perturbations\.0\.same_emotion"),
+    ],
+)
+def test_what_is_no_probe_is_refused_and_changes_nothing(tmp_path, content, message):
+    bundle = copied_to(tmp_path)
+    file = tmp_path / "probe.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DataError, match=message):
+        write_card(str(bundle), file)
+    assert read_bundle(bundle).card == SHIPPED.card
 
 
 def test_figures_stand_with_their_intervals():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from evoca.cards import card_document, render_card
 from evoca.cards.figures import figure
+from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
 from evoca.images import printable_name
 from evoca.runtime.bundle import bundled_models, read_bundle
@@ -34,11 +37,31 @@ def show_model(name: str) -> None:
     console.print(printable_name(bundle.path), style="dim", soft_wrap=True)
 
 
-def write_card(name: str) -> None:
-    """Write a bundle's README.md again from its model.json, and say where it is."""
+def write_card(name: str, probe: Path | None = None) -> None:
+    """Write a bundle's README.md again from its model.json, and say where it is.
+
+    Args:
+        name: a bundle directory, or a bundled model's name.
+        probe: the result of a robustness probe, to be put into both files first.
+
+    Raises:
+        EvocaError: no such bundle, or not the result of a probe.
+    """
     bundle = read_bundle(name)
+    card = bundle.card
+    if probe is not None:
+        card = with_perturbations(card, read_perturbations(probe))
+        _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
     file = bundle.path / "README.md"
-    draft = bundle.path / ".README.md"
-    draft.write_text(render_card(bundle.card), encoding="utf-8")
-    draft.replace(file)
+    _replace(file, render_card(card))
     console_for().print(f"wrote {printable_name(file)}", soft_wrap=True)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write all of a file or none of it."""
+    draft = file.with_name(f".{file.name}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
