@@ -88,7 +88,7 @@ def test_a_stand_in_on_a_sample_is_told_apart_in_every_respect(tmp_path):
     }
 
 
-@pytest.mark.parametrize("images", [22600, 23308])
+@pytest.mark.parametrize("images", [3400, 3450, 3496])  # 15% of about 23,000
 def test_a_faithful_run_is_like_with_like(tmp_path, images):
     run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
     (attempt,) = row_of(NAJID, run).attempts
@@ -113,6 +113,21 @@ def test_a_swept_setting_picks_its_figure(tmp_path, head, published):
     name = "rapolu2023-differential"
     (attempt,) = row_of(name, write_run(tmp_path / "one", {"name": name, "head": head})).attempts
     assert [pair.target.value for pair in attempt.pairs] == published
+
+
+@pytest.mark.parametrize("images", [600, 23000])
+def test_a_test_part_of_another_size_is_other_data(tmp_path, images):
+    run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
+    (attempt,) = row_of(NAJID, run).attempts
+    assert [(d.what, d.there[:13]) for d in attempt.differs] == [("data", "3,450 images,")]
+
+
+def test_an_evaluated_bundle_counts_for_its_recipe(tmp_path):
+    model = {"model": "evoca-x-0.1.0", "system": {"name": "evoca-x-0.1.0", "recipe": NAJID}}
+    split = {"kind": "held-out images", "name": "test"}
+    run = write_run(tmp_path / "one", None, images=3450, split=split, **model)
+    (attempt,) = row_of(NAJID, run).attempts
+    assert [d.what for d in attempt.differs] == ["recipe"]
 
 
 def test_a_run_without_its_recipe_says_so(tmp_path):

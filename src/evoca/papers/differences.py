@@ -51,7 +51,8 @@ def differences(
 
 
 def _data(facts: RunFacts, data: Data | None) -> Difference | None:
-    if data is not None and _same_size(facts.images, data.images):
+    published = None if data is None else _images(data, tested=facts.one_split)
+    if data is not None and _same_size(facts.images, published):
         return None
     here = f"{facts.images:,} images" if facts.images is not None else "images not counted"
     here += f" ({facts.data})" if facts.data else ""
@@ -59,8 +60,19 @@ def _data(facts: RunFacts, data: Data | None) -> Difference | None:
     if data is None:
         there = "not described"
     else:
-        there = f"{data.images:,} images, {data.name}" if data.images is not None else data.name
+        there = f"{published:,} images, {data.name}" if published is not None else data.name
     return Difference("data", here, there)
+
+
+def _images(data: Data, *, tested: bool) -> int | None:
+    """Return how many images there were, or how many of them the system was tested on."""
+    if not tested or data.use == "testing alone":
+        return data.images
+    if "test" in data.parts:
+        return data.parts["test"]
+    if data.images is None or "test" not in data.ratios:
+        return None
+    return round(data.images * data.ratios["test"])
 
 
 def _same_size(images: int | None, published: int | None) -> bool:

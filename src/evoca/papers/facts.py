@@ -8,7 +8,7 @@ from typing import Any
 
 from evoca.runs import Run
 
-__all__ = ["RunFacts", "facts_of"]
+__all__ = ["RunFacts", "facts_of", "recipe_of"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class RunFacts:
     """The facts that decide whether two figures can be compared.
 
     Attributes:
-        images: how many the run used.
+        images: how many the run used; those it was tested on where ``one_split``.
         data: what the run calls them.
         fingerprint: SHA-256 of names, labels and files.
         protocol: how they were divided, in words.
@@ -52,6 +52,12 @@ class RunFacts:
         }
 
 
+def recipe_of(run: Run) -> str:
+    """Return the name of the run's recipe; an evaluated bundle's, where a bundle was."""
+    model = _mapping(run.description.get("system"))
+    return str(model.get("recipe") or run.recipe)
+
+
 def facts_of(run: Run) -> RunFacts:
     """Read the facts; what the run does not say, or says in another shape, is unknown."""
     data = _mapping(run.description.get("data"))
@@ -81,7 +87,7 @@ def _protocol(split: object) -> tuple[str, bool]:
     if isinstance(folds, int):
         return f"{said.get('repeats', 1)} x {folds}-fold cross-validation", False
     kind = said.get("kind") if said else split
-    return str(kind or "not recorded"), kind == "test"
+    return str(kind or "not recorded"), "test" in (kind, said.get("name"))
 
 
 def _mapping(content: object) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evoca.evaluation.result import Figure
 from evoca.papers.differences import Difference, differences
-from evoca.papers.facts import RunFacts, facts_of
+from evoca.papers.facts import RunFacts, facts_of, recipe_of
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.papers.targets import Target, targets_of
 from evoca.runs import Run
@@ -105,7 +105,7 @@ def reproduce(runs: Sequence[Run], papers: Iterable[Paper]) -> tuple[SystemRow, 
         EvocaError: the figures of a run cannot be read.
     """
     return tuple(
-        _row(paper, system, [run for run in runs if run.recipe == system.name])
+        _row(paper, system, [run for run in runs if recipe_of(run) == system.name])
         for paper in papers
         for system in paper.systems
     )
