@@ -31,6 +31,9 @@ MAY_IMPORT = {
         "runs",
     },
     "trials": {"errors", "images", "runtime", "data", "evaluation", "runs"},
+    "documents": {"errors"},
+    "papers": {"errors", "evaluation", "runs", "documents"},
+    "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
     "lab": {
         "errors",
         "emotions",
@@ -40,6 +43,9 @@ MAY_IMPORT = {
         "data",
         "evaluation",
         "runs",
+        "documents",
+        "papers",
+        "cards",
     },
 }
 
