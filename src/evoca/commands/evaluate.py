@@ -9,7 +9,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
 from evoca.data.labelled import load_labelled
 from evoca.runs import new_run
@@ -53,5 +53,6 @@ def _print(trial: Trial, console: Console) -> None:
     print_figures(trial.figures(), console)
     if trial.calibration is not None:
         print_calibration(trial.calibration, console)
+    print_sets(trial.sets, trial.conditional, console)
     coverage = {} if trial.sets is None else trial.sets.by_emotion
     print_per_emotion(trial.report, coverage, console)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
 from evoca.errors import MissingExtraError
 from evoca.terminal import clean, console_for
@@ -128,6 +128,7 @@ def _print_figures(recipe: Recipe, measured: Measured) -> None:
     )
     print_figures(figures, console)
     print_calibration(measured.calibration, console)
+    print_sets(measured.sets, measured.conditional, console)
     print_per_emotion(measured.report, measured.sets.by_emotion, console)
 
 
