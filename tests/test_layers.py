@@ -20,6 +20,9 @@ MAY_IMPORT = {
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
     "trials": {"errors", "images", "runtime", "data", "evaluation", "runs"},
+    "documents": {"errors"},
+    "papers": {"errors", "evaluation", "runs", "documents"},
+    "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
     "lab": {
         "errors",
         "emotions",
@@ -29,6 +32,9 @@ MAY_IMPORT = {
         "data",
         "evaluation",
         "runs",
+        "documents",
+        "papers",
+        "cards",
     },
 }
 
