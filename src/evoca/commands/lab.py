@@ -9,35 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evoca.errors import MissingExtraError
-from evoca.terminal import console_for
+from evoca.errors import MissingExtraError, needs_extra
+from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
+    from evoca.data.labelled import LabelledImages
     from evoca.lab.recipe import Recipe
     from evoca.lab.train import Measured, Step
 
 __all__ = ["crossval", "export", "list_recipes", "show_recipe", "train"]
 
 
-@contextmanager
-def _lab() -> Iterator[None]:
-    """Turn a missing package of the lab into one line that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evoca"):
-            raise
-        raise MissingExtraError("this command", "train", _package(error.name)) from error
-
-
-def _package(module: str | None) -> str:
-    """Return what to call a missing module: its distribution's name where that differs."""
-    return {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(module or "", module or "torch")
-
-
 def list_recipes() -> None:
     """Print a line for each recipe."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.lab.recipe import load_recipe, recipe_names
     console = console_for()
     for name in recipe_names():
@@ -47,7 +32,7 @@ def list_recipes() -> None:
 
 def show_recipe(name: str) -> None:
     """Print a recipe with every setting, as YAML."""
-    with _lab():
+    with needs_extra("train"):
         import yaml
 
         from evoca.lab.recipe import load_recipe
@@ -59,13 +44,13 @@ def train(
     recipe: str, data: Path, out: Path, settings: Sequence[str], data_name: str | None
 ) -> None:
     """Train and print the figures."""
-    with _lab():
-        from evoca.data.labelled import load_labelled
+    with needs_extra("train"):
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train as run
     chosen = load_recipe(recipe, settings)
+    labelled = _grouped(data)
     with _steps() as step:
-        measured = run(chosen, load_labelled(data), out, step, data_name=data_name)
+        measured = run(chosen, labelled, out, step, data_name=data_name)
     _print_figures(chosen, measured)
     console_for("stderr").print(f"wrote {out}", soft_wrap=True)
 
@@ -82,14 +67,13 @@ def crossval(
     settings: Sequence[str],
 ) -> None:
     """Cross-validate and print the figures."""
-    with _lab():
-        from evoca.data.labelled import load_labelled
+    with needs_extra("train"):
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import measure, write_run
         from evoca.runs import new_run
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings])
-    labelled = load_labelled(data)
+    labelled = _grouped(data)
     with _steps() as step:
         if out is None:
             measured = measure(chosen, labelled, step)
@@ -105,11 +89,37 @@ def crossval(
 
 def export(run: Path, out: Path) -> None:
     """Export a run and say where the bundle is."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.lab.export import export_bundle
     bundle = export_bundle(run, out)
     size = sum(file.stat().st_size for file in bundle.path.iterdir())
     console_for().print(f"{bundle.path}: {bundle.card.name}, {size / 1e6:.1f} MB", soft_wrap=True)
+
+
+def _grouped(data: Path) -> LabelledImages:
+    """Read labelled images; where no group is given, near-duplicates become one.
+
+    Raises:
+        MissingExtraError: imagehash is not installed, so that copies could cross folds.
+    """
+    import numpy as np
+
+    from evoca.data.grouping import with_groups
+    from evoca.data.labelled import load_labelled
+
+    labelled = load_labelled(data)
+    if labelled.has_groups:
+        return labelled
+    found = with_groups(labelled)
+    if not found.near:
+        raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
+    _, sizes = np.unique(found.images.groups, return_counts=True)
+    clusters = sizes[sizes > 1]
+    say(
+        f"{len(clusters):,} near-duplicate clusters ({clusters.sum():,} images) among "
+        f"{len(labelled):,} images; each stays in one fold"
+    )
+    return found.images
 
 
 @contextmanager

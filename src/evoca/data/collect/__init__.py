@@ -10,6 +10,7 @@ from evoca.data.collect.candidates import (
     Found,
     candidates_from_folder,
     candidates_from_links,
+    candidates_from_manifest,
 )
 from evoca.data.collect.export import Exported, export_review, label_of
 from evoca.data.collect.keywords import Keyword, keywords_in, load_keywords
@@ -27,6 +28,7 @@ __all__ = [
     "Vote",
     "candidates_from_folder",
     "candidates_from_links",
+    "candidates_from_manifest",
     "export_review",
     "keywords_in",
     "label_of",
