@@ -102,8 +102,7 @@ def _grouped(data: Path) -> LabelledImages:
     Raises:
         MissingExtraError: imagehash is not installed, so that copies could cross folds.
     """
-    import numpy as np
-
+    from evoca.data.copies import in_words
     from evoca.data.grouping import with_groups
     from evoca.data.labelled import load_labelled
 
@@ -113,12 +112,7 @@ def _grouped(data: Path) -> LabelledImages:
     found = with_groups(labelled)
     if not found.near:
         raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
-    _, sizes = np.unique(found.images.groups, return_counts=True)
-    clusters = sizes[sizes > 1]
-    say(
-        f"{len(clusters):,} near-duplicate clusters ({clusters.sum():,} images) among "
-        f"{len(labelled):,} images; each stays in one fold"
-    )
+    say(f"evoca: {in_words(found.images.groups)}")
     return found.images
 
 

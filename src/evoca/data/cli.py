@@ -204,7 +204,7 @@ def check(
         with progress("images", len(manifest)) as advance:
             report = run(manifest, files=files, advance=advance)
         if report.clusters is not None:
-            say(f"evoca: {report.clusters:,} near-duplicate clusters found (no group is given)")
+            say(f"evoca: no group is given; near-duplicate clusters found: {report.clusters:,}")
         if output is Output.JSON:
             print_json(report.to_dict())
         else:
@@ -285,7 +285,7 @@ def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
         return manifest
     with progress("images", len(manifest)) as advance:
         searched = search_copies(manifest, advance=advance)
-    say(f"evoca: {searched.summary()}; each stays together (column group)")
+    say(f"evoca: {searched.summary()}")
     return searched.manifest
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Searched",
     "has_files",
     "has_groups",
+    "in_words",
     "listed_images",
     "read_images",
     "search_copies",
@@ -48,13 +49,30 @@ class Searched:
     report: DuplicateReport
 
     def summary(self) -> str:
-        """Say in one line how many clusters there are."""
-        clusters = self.report.clusters
-        members = sum(len(cluster.members) for cluster in clusters)
-        return (
-            f"{len(clusters):,} near-duplicate clusters ({members:,} images) "
-            f"among {len(self.manifest):,} images"
-        )
+        """Say in one line what was found."""
+        # An image that is not there is alone.
+        return in_words(np.array([name or str(i) for i, name in enumerate(self.report.groups)]))
+
+
+def in_words(groups: NDArray[Any]) -> str:
+    """Say in one line what clusters there are.
+
+    Args:
+        groups: (n,), the group of each image, by name or number.
+
+    >>> in_words(np.array([1, 2, 2, 3]))
+    '1 near-duplicate clusters (2 images) among 4 images; each stays together'
+    >>> in_words(np.array([1, 2]))
+    'no near-duplicates among 2 images'
+    """
+    _, sizes = np.unique(groups, return_counts=True)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return f"no near-duplicates among {len(groups):,} images"
+    return (
+        f"{len(several):,} near-duplicate clusters ({several.sum():,} images) among "
+        f"{len(groups):,} images; each stays together"
+    )
 
 
 def has_groups(manifest: Manifest) -> bool:

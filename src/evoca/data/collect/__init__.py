@@ -12,7 +12,7 @@ from evoca.data.collect.candidates import (
     candidates_from_links,
     candidates_from_manifest,
 )
-from evoca.data.collect.export import Exported, export_review, label_of
+from evoca.data.collect.export import Exported, export_review
 from evoca.data.collect.keywords import Keyword, keywords_in, load_keywords
 from evoca.data.collect.server import ReviewServer
 from evoca.data.collect.store import ReviewStore, Verdict, Vote
@@ -31,6 +31,5 @@ __all__ = [
     "candidates_from_manifest",
     "export_review",
     "keywords_in",
-    "label_of",
     "load_keywords",
 ]
