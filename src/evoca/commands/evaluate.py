@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,7 @@ from evoca.commands.figures import print_calibration, print_figures, print_per_e
 from evoca.commands.progress import steps
 from evoca.data.labelled import load_labelled
 from evoca.runs import new_run
-from evoca.terminal import clean, console_for
+from evoca.terminal import clean, console_for, say
 from evoca.trials import Options, Trial, open_system, run_trial, write_trial
 
 __all__ = ["evaluate"]
@@ -38,9 +37,9 @@ def evaluate(
                 trial = run_trial(system, images, options, step("evaluating", len(images)))
                 write_trial(folder, trial)
     for error in trial.unreadable:
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+        say(f"evoca: {error}")
     for note in trial.notes:
-        print(f"evoca: {clean(note)}", file=sys.stderr)
+        say(f"evoca: {note}")
     if output == "json":
         print(json.dumps(trial.figures(), allow_nan=False))
     else:
