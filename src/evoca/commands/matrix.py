@@ -152,9 +152,8 @@ def _print(found: Matrix, metric: str) -> None:
     for cell in found.cells:
         where = f"{cell.row} on {cell.column}"
         if cell.seen:
-            say(
-                f"evoca: ! {where}: {cell.seen:,} of {cell.figures['n']:,} images are training images"
-            )
+            of = cell.figures["n"]
+            say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
         if unread := cell.figures.get("unreadable"):
             say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
         if cell.copies:
