@@ -35,6 +35,7 @@ def console_for(stream: str = "stdout") -> Console:
 
 def say(text: str) -> None:
     """Print a line on standard error; names and servers cannot steer the terminal."""
+    sys.stdout.flush()  # where both streams go to one file, the order stays
     print(clean(text), file=sys.stderr, flush=True)
 
 

@@ -258,7 +258,7 @@ def _absent_labels(manifest: Manifest) -> list[Finding]:
         if split in present and present[split] and lost:
             where = f"in {split}" if split else "among the images without a split"
             message = f"labels have no image {where}"
-            findings.append(Finding("absent-label", False, len(lost), message, tuple(lost)))
+            findings.append(Finding("absent-label", False, len(lost), message, (", ".join(lost),)))
     return findings
 
 
