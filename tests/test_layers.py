@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "images": {"errors"},
     "prediction": {"emotions", "drawing", "images"},
     "drawing": {"emotions", "images", "prediction"},
-    "terminal": {"emotions", "prediction"},
+    "terminal": {"errors", "emotions", "prediction"},
     "runtime": {"errors", "images", "prediction"},
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},

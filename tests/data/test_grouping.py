@@ -2,10 +2,10 @@ import sys
 
 import numpy as np
 import pytest
-from samples import encode, photo
 
 from evoca.data.grouping import group_copies, with_groups
 from evoca.data.labelled import load_labelled
+from samples import encode, photo
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ def test_class_conditional_sets_cover_every_emotion_on_held_out_folds():
     p, truth = a_model()
     fold = np.arange(len(truth))[None] % 5
     found = set_figures(class_conditional_sets(p[None], truth, fold, 0.9), truth, LABELS, draws=50)
-    for figure in found.by_emotion.values():
-        assert figure.value == pytest.approx(0.9, abs=0.02)
+    for figure in found.by_emotion.values():  # more than stated where the top label is in anyway
+        assert 0.88 <= figure.value <= 0.94
 
 
 def test_one_threshold_does_not():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from evoca.evaluation.result import LOWER_IS_BETTER
 from evoca.runs import read_run
 from evoca.runs.compared import Compared, Comparison
 from evoca.runs.comparison import compare_runs
-from evoca.terminal import clean, console_for
+from evoca.terminal import clean, console_for, say
 
 __all__ = ["compare"]
 
@@ -30,7 +29,7 @@ def compare(
     """Compare and print."""
     found = compare_runs([read_run(run) for run in runs], metric, against=against, draws=draws)
     for note in found.notes:
-        print(f"evoca: {clean(note)}", file=sys.stderr)
+        say(f"evoca: {note}")
     if output == "json":
         print(json.dumps(found.to_dict(), allow_nan=False))
     else:

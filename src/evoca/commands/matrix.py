@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,15 +11,14 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from evoca.commands.lab import lab
 from evoca.commands.progress import Step, steps
 from evoca.data.labelled import LabelledImages, load_labelled
-from evoca.errors import DataError
+from evoca.errors import DataError, needs_extra
 from evoca.images import printable_name
 from evoca.runs import read_run
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for
+from evoca.terminal import clean, console_for, say
 from evoca.trials import Options, model_system, open_system
 from evoca.trials.matrix import Cell, Matrix, Row, fill_matrix
 
@@ -100,7 +98,7 @@ def _trained(
     step: Step,
 ) -> Iterator[Row]:
     """Train a recipe on each data set, unless a training is there already."""
-    with lab():
+    with needs_extra("train"):
         from evoca.lab.export import export_bundle
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train
@@ -154,15 +152,12 @@ def _print(found: Matrix, metric: str) -> None:
     for cell in found.cells:
         where = f"{cell.row} on {cell.column}"
         if cell.seen:
-            _warn(f"! {where}: {cell.seen:,} of {cell.figures['n']:,} images are training images")
+            of = cell.figures["n"]
+            say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
         if unread := cell.figures.get("unreadable"):
-            _warn(f"{where}: {unread:,} images cannot be read, and are left out")
+            say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
         if cell.copies:
-            _warn(f"{where}: {cell.copies:,} copies of training images are left out")
-
-
-def _warn(text: str) -> None:
-    print(f"evoca: {clean(text)}", file=sys.stderr)
+            say(f"evoca: {where}: {cell.copies:,} copies of training images are left out")
 
 
 def _cell(cell: Cell, metric: str) -> str:
