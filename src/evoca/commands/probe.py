@@ -23,7 +23,8 @@ from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
-from evoca.trials.probe import Probe, run_probe
+from evoca.trials.probe import run_probe
+from evoca.trials.probe_result import Probe
 from evoca.trials.select import select_split
 
 __all__ = ["probe"]
