@@ -23,7 +23,8 @@ from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
-from evoca.trials.probe import Probe, run_probe
+from evoca.trials.probe import run_probe
+from evoca.trials.probe_result import Probe
 from evoca.trials.select import select_split
 
 __all__ = ["probe"]
@@ -178,9 +179,13 @@ def _cell(figure: Figure | None, sign: str = "") -> str:
     """Lay a figure out in percent, with its interval."""
     if figure is None:
         return ""
-    # Rounding first and adding 0 turns -0.0 into 0.0.
-    value, low, high = (round(100 * x, 1) + 0.0 for x in (figure.value, *figure.ci95))
-    return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    value, low, high = (_percent(share, sign) for share in (figure.value, *figure.ci95))
+    return f"{value} [{low}, {high}]"
+
+
+def _percent(share: float, sign: str) -> str:
+    rounded = round(100 * share, 1) + 0.0  # which turns -0.0 into 0.0
+    return f"{rounded:{sign}.0f}" if abs(rounded) == 100 else f"{rounded:{sign}.1f}"
 
 
 def _turned(figure: Figure) -> Figure:

@@ -7,7 +7,7 @@ the change in accuracy is a paired difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +54,9 @@ class Movement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers."""
+        figures = {name: getattr(self, name) for name in _FIGURES}
         return {"change": self.change} | {
-            name: None if figure is None else figure.to_dict()
-            for name, figure in self._figures().items()
+            name: None if figure is None else figure.to_dict() for name, figure in figures.items()
         }
 
     @classmethod
@@ -67,9 +67,6 @@ class Movement:
             for name in _FIGURES
         }
         return cls(change=content["change"], **read)  # type: ignore[arg-type]
-
-    def _figures(self) -> dict[str, Figure | None]:
-        return {name: getattr(self, name) for name in _FIGURES}
 
 
 _FIGURES = ("accuracy", "accuracy_change", "same_emotion", "distance", "drop")
@@ -255,7 +252,7 @@ def _means(
     columns: Mapping[tuple[str, str], FloatArray], groups: Groups, draws: int, seed: int
 ) -> dict[tuple[str, str], Figure]:
     # Rows without a label have no accuracy: mean_figures leaves NaN out.
-    names: Sequence[tuple[str, str]] = list(columns)
+    names = list(columns)
     by_number = {str(i): columns[name] for i, name in enumerate(names)}
     figures = mean_figures(by_number, groups, draws=draws, seed=seed)
     return {name: figures[str(i)] for i, name in enumerate(names)}

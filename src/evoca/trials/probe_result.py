@@ -1,0 +1,96 @@
+"""What a probe of a model found, and its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evoca.evaluation.result import Figure
+from evoca.evaluation.robustness import Masking, Movement
+
+__all__ = ["SCHEMA_VERSION", "Probe"]
+
+SCHEMA_VERSION = 1
+"""Of the JSON that :meth:`Probe.to_dict` gives; grows when a key changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a probe found.
+
+    Attributes:
+        model: name of the model.
+        data: name of the manifest or folder.
+        n: pictures looked at.
+        groups: groups of pictures, the units of the bootstrap.
+        basis: where the groups come from, in words.
+        accuracy: of the pictures as they are, on those with a label; ``None`` where none has.
+        labelled: pictures with a label of the model.
+        trained_on: pictures that the model was trained on.
+        movements: one a change, in the order of the changes.
+        masking: faces against elsewhere; ``None`` where not measured.
+        unreadable: one error for each picture that could not be read.
+        notes: what a reader must know.
+        version: of Evoca.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    model: str
+    data: str
+    n: int
+    groups: int
+    basis: str
+    accuracy: Figure | None
+    labelled: int
+    trained_on: int
+    movements: tuple[Movement, ...]
+    masking: Masking | None
+    unreadable: tuple[str, ...]
+    notes: tuple[str, ...]
+    version: str
+    draws: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that ``probe --format json`` prints."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": self.model,
+            "data": self.data,
+            "n": self.n,
+            "labelled": self.labelled,
+            "training_images": self.trained_on,
+            "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
+            "perturbations": [movement.to_dict() for movement in self.movements],
+            "masking": None if self.masking is None else self.masking.to_dict(),
+            "unreadable": list(self.unreadable),
+            "notes": list(self.notes),
+            "evoca": self.version,
+            "bootstrap": {
+                "draws": self.draws,
+                "groups": self.groups,
+                "basis": self.basis,
+                "seed": self.seed,
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Probe:
+        """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
+        accuracy, mask = content["accuracy"], content["masking"]
+        return cls(
+            model=content["model"],
+            data=content["data"],
+            n=content["n"],
+            accuracy=None if accuracy is None else Figure.from_dict(accuracy),
+            labelled=content["labelled"],
+            trained_on=content["training_images"],
+            movements=tuple(map(Movement.from_dict, content["perturbations"])),
+            masking=None if mask is None else Masking.from_dict(mask),
+            unreadable=tuple(content["unreadable"]),
+            notes=tuple(content["notes"]),
+            version=content["evoca"],
+            **content["bootstrap"],
+        )
