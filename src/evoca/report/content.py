@@ -34,6 +34,7 @@ def run_content(
         traits: name to float (n,), 1, 0 or NaN, or why it was not looked for.
     """
     first, others = headline(judged)
+    compared = trait_rows(judged, traits)
     doubts = doubted_labels(judged)
     content: dict[str, Any] = {
         "number": number,
@@ -54,7 +55,8 @@ def run_content(
         "calibration": calibrations(judged),
         "sets": set_rows(judged),
         "agreement": agreement_rows(judged),
-        "traits": trait_rows(judged, traits),
+        "traits": compared,
+        "by_chance": f"{1 - 0.95 ** sum(row.having is not None for row in compared):.0%}",
         "trait_names": [name for name, found in traits.items() if not isinstance(found, str)],
         "errors": _shown(judged.errors),
         "doubts": doubts,

@@ -62,7 +62,6 @@ def payload(
 def _run(judged: Judged, images: list[int], maps: int | None) -> dict[str, Any]:
     predictions = judged.predictions
     positive = positive_labels(predictions.labels)
-    known = predictions.distribution
     return {
         "labels": [
             {
@@ -77,14 +76,24 @@ def _run(judged: Judged, images: list[int], maps: int | None) -> dict[str, Any]:
         "truth": predictions.truth.tolist(),
         "predicted": judged.predicted.T.tolist(),
         "answer": judged.answer.tolist(),
-        "permille": (predictions.mean * 1000).round().astype(int).tolist(),
+        "permille": [_permille(row) for row in predictions.mean],
         "sets": _sets(judged),
-        "votes": None
-        if known is None
-        else (np.nan_to_num(known) * 1000).round().astype(int).tolist(),
+        "votes": _votes(judged),
         "agreement": agreement_band(predictions.agreement, len(predictions)).tolist(),
         "maps": maps,
     }
+
+
+def _votes(judged: Judged) -> list[list[int] | None] | None:
+    """Return the shares of the viewers' votes, in thousandths; ``None`` where not known."""
+    shares = judged.predictions.distribution
+    if shares is None:
+        return None
+    return [None if np.isnan(row).any() else _permille(row) for row in shares]
+
+
+def _permille(shares: FloatArray) -> list[int]:
+    return [int(share) for share in (shares * 1000).round()]
 
 
 def _sets(judged: Judged) -> list[list[int]] | None:

@@ -55,7 +55,7 @@ function distribution(run, row) {
   const table = element("table", { className: "bars" }, caption);
   for (const label of order) table.append(distributionRow(run, row, label));
   const notes = [];
-  if (run.votes) notes.push("The thin line is the share of viewers.");
+  if (run.votes?.[row]) notes.push("The thin line is the share of viewers.");
   if (run.agreement[row]) notes.push(`The viewers' votes are ${run.agreement[row]}.`);
   const traits = [...TRAITS].filter(([, numbers]) => numbers.has(run.images[row])).map(([name]) => name);
   if (traits.length) notes.push(`In the picture: ${traits.join(", ")}.`);
@@ -68,7 +68,7 @@ function distributionRow(run, row, label) {
   if (run.truth[row] === label) head.append(chip("true"));
   if (run.sets && inSet) head.append(chip("in set"));
   const track = element("div", { className: "track" }, bar("fill", run.labels[label], run.permille[row][label]));
-  if (run.votes) track.append(bar("fill votes", run.labels[label], run.votes[row][label]));
+  if (run.votes?.[row]) track.append(bar("fill votes", run.labels[label], run.votes[row][label]));
   return element("tr", { className: inSet ? "" : "outside" }, head, element("td", {}, track),
     element("td", { textContent: percent(run.permille[row][label]) }));
 }

@@ -59,12 +59,13 @@ def _curve(quantity: str, history: Sequence[Mapping[str, str]]) -> Curve | None:
     if not lines:
         return None
     values = [value for points in lines.values() for _, value in points]
-    low, high = _rounded(min(values), max(values))
+    levels = _round_levels(min(values), max(values))
+    low, high = levels[0], levels[-1]
     plot = Plot(x=(1.0, max(len(history), 2)), y=(low, high), width=380, height=260)
     steps = max(1, math.ceil(len(history) / _MOST_TICKS))
     plot.axes(
         [(float(i), str(i)) for i in range(1, len(history) + 1, steps)],
-        [(low + (high - low) * k / 4, f"{low + (high - low) * k / 4:.3g}") for k in range(5)],
+        [(level, f"{level:.4g}") for level in levels],
         ("epoch", quantity.replace("_", " ")),
     )
     for i in range(1, len(history)):
@@ -86,12 +87,14 @@ def _number(cell: str | None) -> float:
         return math.nan
 
 
-def _rounded(low: float, high: float) -> tuple[float, float]:
-    """Widen a range to round numbers.
+def _round_levels(low: float, high: float) -> list[float]:
+    """Return three to six round numbers, evenly apart, that hold a range.
 
-    >>> _rounded(0.213, 0.782)
-    (0.2, 0.8)
+    >>> _round_levels(0.213, 0.782)
+    [0.2, 0.4, 0.6, 0.8]
     """
     span = (high - low) or abs(high) or 1.0
-    unit = 10.0 ** math.floor(math.log10(span)) / 2
-    return round(math.floor(low / unit) * unit, 9), round(math.ceil(high / unit) * unit, 9)
+    power = 10.0 ** math.floor(math.log10(span / 4))
+    apart = next(power * k for k in (1, 2, 2.5, 5, 10) if power * k >= span / 4)
+    first, last = math.floor(low / apart), math.ceil(high / apart)
+    return [round(k * apart, 12) for k in range(first, max(last, first + 1) + 1)]
