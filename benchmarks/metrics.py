@@ -1,4 +1,4 @@
-"""Time every figure with its bootstrap interval at the size of EmoSet.
+"""Time all that ``evoca evaluate`` computes from predictions, at the size of EmoSet.
 
 Run with ``OMP_NUM_THREADS=2 python benchmarks/metrics.py``. Predictions are synthetic:
 the time does not depend on their content.
@@ -17,10 +17,12 @@ from rich.table import Table
 
 from evoca.emotions import MIKELS8
 from evoca.evaluation import Affect, evaluate_predictions
+from evoca.evaluation.calibration_check import check_calibration, group_folds
+from evoca.evaluation.set_figures import class_conditional_sets, set_figures
 
 
 def measure(rows: int, repeats: int, draws: int) -> float:
-    """Return the seconds that all figures take where every row is its own group.
+    """Return the seconds that figures, sets and calibration take where every row is its own group.
 
     That is the slowest case: the work grows with the number of groups.
     """
@@ -31,15 +33,21 @@ def measure(rows: int, repeats: int, draws: int) -> float:
     logits = random.normal(size=(repeats, rows, 8)) + 1.5 * np.eye(8)[truth]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     felt = rated + random.normal(size=(repeats, rows, 2))
+    labels = [str(emotion) for emotion in MIKELS8]
+    fold = np.broadcast_to(group_folds(np.arange(rows)), (repeats, rows))
     start = time.perf_counter()
     evaluate_predictions(
         truth,
         probabilities,
-        [str(emotion) for emotion in MIKELS8],
+        labels,
         distributions=votes,
         affect=Affect(rated, felt),
         draws=draws,
     )
+    set_figures(probabilities > 0.1, truth, labels, draws=draws)
+    conditional = class_conditional_sets(probabilities, truth, fold, 0.9)
+    set_figures(conditional, truth, labels, draws=draws)
+    check_calibration(probabilities, truth, fold, 1.2, draws=draws)
     return time.perf_counter() - start
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_ledger(tmp_path_factory) -> Iterator[None]:
+    """Keep the tests' evaluations out of the user's record of test uses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVOCA_LEDGER", str(tmp_path_factory.mktemp("ledger") / "uses.sqlite3"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ MAY_IMPORT = {
     "images": {"errors"},
     "prediction": {"emotions", "drawing", "images"},
     "drawing": {"emotions", "images", "prediction"},
-    "terminal": {"emotions", "prediction"},
+    "terminal": {"errors", "emotions", "prediction"},
     "runtime": {"errors", "images", "prediction"},
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "trials": {"errors", "images", "runtime", "data", "evaluation", "runs"},
     "documents": {"errors"},
     "papers": {"errors", "evaluation", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
@@ -57,7 +58,8 @@ def test_a_layer_imports_only_what_lies_below_it(layer):
 
 def test_the_base_imports_no_heavy_library():
     script = (
-        "import sys, evoca, evoca.cli, evoca.commands.predict, evoca.evaluation.evaluate;"
+        "import sys, evoca, evoca.cli, evoca.commands.predict, evoca.commands.evaluate;"
+        "import evoca.commands.compare, evoca.commands.matrix;"
         "import numpy; evoca.load().predict(numpy.zeros((8, 8, 3), 'uint8'));"
         "heavy = {'torch', 'timm', 'sklearn', 'scipy', 'pandas', 'onnx', 'duckdb'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"

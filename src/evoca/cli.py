@@ -57,6 +57,13 @@ class Split(StrEnum):
     ALL = "all"
 
 
+class Against(StrEnum):
+    """Which run differences are from."""
+
+    FIRST = "first"
+    BEST = "best"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from evoca import __version__
@@ -341,6 +348,89 @@ def evaluate(
             split=split.value, restrict=restrict, draws=draws, allow_missing=allow_missing
         )
         return run(model, data, options, output=output.value, out=out)
+
+    finish(call)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories; the first is the one to beat."),
+    ],
+    metric: Annotated[str, typer.Option("--metric", help="The figure to compare.")] = "accuracy",
+    against: Annotated[
+        Against, typer.Option("--against", help="Which run differences are from.")
+    ] = Against.FIRST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Of the bootstrap and of the permutations.")
+    ] = 1000,
+) -> None:
+    """Compare runs on the images they share, with intervals and significance."""
+
+    def call() -> None:
+        from evoca.commands.compare import compare as run
+
+        run(runs, metric=metric, against=against.value, output=output.value, draws=draws)
+
+    finish(call)
+
+
+@app.command()
+def matrix(
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="MANIFEST", help="A data set, a column; repeatable."),
+    ],
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="MODEL", help="A model, a row; repeatable."),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe", metavar="RECIPE", help="Trained on each data set, a row each; repeatable."
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option("--metric", help="The figure to show.")] = "accuracy",
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.TEST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Keep every run; go on where it was left."),
+    ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict", help="Across taxonomies, let the model choose shared labels alone."
+        ),
+    ] = False,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    settings: _Set = None,
+) -> None:
+    """Judge models, or recipes trained on each data set, on every data set."""
+
+    def call() -> int:
+        from evoca.commands.matrix import matrix as run
+        from evoca.trials import Options
+
+        return run(
+            models or [],
+            recipes or [],
+            data,
+            Options(split=split.value, restrict=restrict, draws=draws),
+            metric=metric,
+            output=output.value,
+            out=out,
+            settings=settings or [],
+        )
 
     finish(call)
 

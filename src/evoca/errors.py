@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "BundleError",
@@ -10,20 +12,34 @@ __all__ = [
     "EvocaError",
     "ImageError",
     "MissingExtraError",
+    "needs_extra",
     "single_line",
 ]
 
-# Control characters, line and paragraph separators, direction overrides, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Joiners are part of words in some scripts, and of emoji.
+_JOINERS = "\u200c\u200d"
+# Where a module's name is not what one installs.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 def single_line(text: str) -> str:
     r"""Escape what would break the line, steer the terminal or cannot be printed.
 
-    >>> single_line("a\nb\x1b[31m.jpg")
-    'a\\nb\\x1b[31m.jpg'
+    These are control characters, line separators, marks that change the direction of
+    writing, and what no character stands for.
+
+    >>> print(single_line("a\nb\x1b[31m.jpg"))
+    a\nb\x1b[31m.jpg
     """
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    if text.isprintable():
+        return text
+    return "".join(c if _is_safe(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_safe(character: str) -> bool:
+    # Python calls all spaces but one unprintable.
+    space = unicodedata.category(character) == "Zs"
+    return character.isprintable() or space or character in _JOINERS
 
 
 class EvocaError(Exception):
@@ -63,3 +79,23 @@ class MissingExtraError(EvocaError, ImportError):
         super().__init__(
             f"{what} needs the package {missing}: install it with pip install 'evoca[{extra}]'"
         )
+
+
+@contextmanager
+def needs_extra(extra: str, what: str = "this command") -> Iterator[None]:
+    """Turn a missing package into one line that says what to install.
+
+    Args:
+        extra: the extra that brings what is imported inside.
+        what: who needs it.
+
+    Raises:
+        MissingExtraError: a package of others is not there.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or str(error)).partition(".")[0]
+        if module == "evoca":
+            raise
+        raise MissingExtraError(what, extra, _DISTRIBUTIONS.get(module, module)) from error

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from evoca.emotions import style_of
+from evoca.errors import single_line as clean  # what is printed and what errors say alike
 
 if TYPE_CHECKING:
     from evoca.prediction import Prediction
 
-__all__ = ["clean", "console_for", "detailed", "heading", "one_line"]
+__all__ = ["clean", "console_for", "detailed", "heading", "one_line", "say"]
 
 _BAR = 28
 _STRIP = 24
@@ -32,13 +33,10 @@ def console_for(stream: str = "stdout") -> Console:
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
-def clean(text: str) -> str:
-    r"""Make control characters visible, so that a file name cannot steer the terminal.
-
-    >>> print(clean("a\x1b[31m.jpg"))
-    a\x1b[31m.jpg
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def say(text: str) -> None:
+    """Print a line on standard error; names and servers cannot steer the terminal."""
+    sys.stdout.flush()  # where both streams go to one file, the order stays
+    print(clean(text), file=sys.stderr, flush=True)
 
 
 def _unicode(console: Console) -> bool:

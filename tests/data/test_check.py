@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.data.conftest import MakeImage
+from tests.data.fetch.conftest import make_picture
 
 from evoca.data.check import CheckReport, check
 from evoca.data.divide import add_folds, add_splits
@@ -25,21 +26,26 @@ def _kinds(report: CheckReport, *, problem: bool = True) -> dict[str, tuple[int,
 @pytest.mark.parametrize(
     ("text", "kind", "count", "examples"),
     [
-        ("image,split,group\na,train,g\nb,test,g\nc,val,h\n", "leak-group", 1, ("g: test, train",)),
+        (
+            "image,split,group\na,train,g\nb,test,g\nc,val,h\n",
+            "leak-group",
+            1,
+            ("g: test, train (a, b)",),
+        ),
         ("image,split,group\na,train,g\na,val,\n", "leak-image", 1, ("a: train, val",)),
         (
             f"image,split,sha256\na,train,{DIGEST}\nb,val,{DIGEST}\n",
             "leak-file",
             1,
-            (f"{DIGEST}: train, val",),
+            (f"{DIGEST}: train, val (a, b)",),
         ),
-        ("image,split,url\na,train,u\nb,val,u\n", "leak-url", 1, ("u: train, val",)),
+        ("image,split,url\na,train,u\nb,val,u\n", "leak-url", 1, ("u: train, val (a, b)",)),
         ("image,emotion\na,awe\na,fear\n", "conflict-image", 1, ("a: awe, fear",)),
         (
             f"image,emotion,sha256\na,awe,{DIGEST}\nb,fear,{DIGEST}\n",
             "conflict-file",
             1,
-            (f"{DIGEST}: awe, fear",),
+            (f"{DIGEST}: awe, fear (a, b)",),
         ),
         ("image\na\na\na\n", "repeat", 1, ("a: 3",)),
         ("image,emotion\na,awe\n,awe\n", "bad-row", 1, None),
@@ -84,8 +90,49 @@ def test_identical_files_in_two_splits_are_found_without_hashes(
     copy = tmp_path / "test" / "fear" / "d.jpg"
     copy.write_bytes((tmp_path / "train" / "awe" / "a.jpg").read_bytes())
     report = check(read_manifest(tmp_path))
-    assert set(_kinds(report)) == {"leak-file", "conflict-file"}
+    assert set(_kinds(report)) == {"leak-file", "conflict-file", "leak-group"}
     assert check(read_manifest(tmp_path), files=False).ok
+    # With groups that say otherwise, the files of equal size are still compared.
+    names = read_manifest(tmp_path).texts("image")
+    grouped = read_manifest(tmp_path).with_columns({"group": names})
+    assert set(_kinds(check(grouped))) == {"leak-file", "conflict-file"}
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A published split in class folders; a smaller copy of a training image is in its test."""
+    for n, name in enumerate(("train/awe/a", "train/fear/b", "test/awe/c", "test/fear/d")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        make_picture(n).save(tmp_path / f"{name}.png")
+    make_picture(0).resize((128, 96)).save(tmp_path / "test" / "awe" / "copy.jpg", quality=60)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["folder", "csv", "parquet"])
+def test_a_near_copy_across_a_published_split_is_found_without_groups(
+    published: Path, form: str
+) -> None:
+    source = published
+    if form != "folder":
+        source = published / f"m.{form}"
+        read_manifest(published).without_columns("group").write(source)
+    seen: list[int] = []
+    report = check(read_manifest(source), advance=seen.append)
+    assert report.clusters == 1
+    assert sum(seen) == report.images == 5
+    count, (example,) = _kinds(report)["leak-group"]
+    assert count == 1
+    assert example.endswith(": test, train (test/awe/copy.jpg, train/awe/a.png)")
+    unseen = check(read_manifest(source), files=False)
+    assert (unseen.ok, unseen.clusters) == (True, None)
+    assert _kinds(unseen, problem=False)["no-group"][0] == 5
+
+
+def test_an_unreadable_image_is_listed(published: Path) -> None:
+    (published / "test" / "awe" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    count, (example,) = _kinds(check(read_manifest(published)))["unreadable-file"]
+    assert count == 1
+    assert example.startswith("test/awe/cut.png: ")
 
 
 def test_missing_files(tmp_path: Path, make_image: MakeImage) -> None:

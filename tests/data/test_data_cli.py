@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.data.conftest import MakeImage
+from tests.data.fetch.conftest import make_picture
 from typer.testing import CliRunner
 
 from evoca.data.cli import app
@@ -133,7 +134,45 @@ def test_a_folder_is_taken_wherever_a_manifest_is(class_folders: Path, tmp_path:
     assert _run("stats", class_folders)[0] == 0
     assert _run("check", class_folders)[0] == 0
     assert _run("split", class_folders, "--out", out)[0] == 0
+    assert _run("duplicates", class_folders)[0] == 0
     assert _run("votes", class_folders)[2].endswith("set: no votes (columns votes_<emotion>)\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("how", [["--ratio", "80/20"], ["--folds", "2"]])
+def test_near_copies_stay_together_where_no_group_is_given(
+    tmp_path: Path, how: list[str], form: str
+) -> None:
+    rows = []
+    for n in range(4):
+        for size, name in (((256, 192), f"{n}.png"), ((128, 96), f"{n}-small.jpg")):
+            make_picture(n, size).save(tmp_path / name)
+            rows.append(f"{name},{'awe' if n % 2 else 'fear'}")
+    (tmp_path / "m.csv").write_text("image,emotion\n" + "\n".join(rows))
+    source, out = tmp_path / f"m.{form}", tmp_path / "out.parquet"
+    read_manifest(tmp_path / "m.csv").write(source)
+
+    status, _, err = _run("split", source, "--out", out, *how)
+    assert status == 0
+    assert "4 near-duplicate clusters (8 images) among 8 images; each stays together" in err
+    divided = read_manifest(out)
+    column = "fold" if "--folds" in how else "split"
+    pairs = divided.codes(column).reshape(4, 2)
+    assert (pairs[:, 0] == pairs[:, 1]).all()
+    assert len(set(divided.texts("group"))) == 4
+    assert _run("check", out)[0] == 0
+
+    status, _, err = _run("split", source, "--out", out, *how, "--no-files")
+    assert status == 0
+    assert "no column group, and images are not looked at" in err
+    assert "group" not in read_manifest(out)
+
+
+def test_a_list_without_images_is_divided_with_a_word_about_copies(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image,votes_awe\na,2\nb,1\n")
+    status, _, err = _run("split", tmp_path / "m.csv", "--out", tmp_path / "o.csv")
+    assert status == 0
+    assert "no column group, and no image is there: near-duplicates may be divided" in err
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
 from evoca.data.labelled import load_labelled
 from evoca.runs import new_run
-from evoca.terminal import clean, console_for
+from evoca.terminal import clean, console_for, say
 from evoca.trials import Options, Trial, open_system, run_trial, write_trial
 
 __all__ = ["evaluate"]
@@ -38,9 +37,9 @@ def evaluate(
                 trial = run_trial(system, images, options, step("evaluating", len(images)))
                 write_trial(folder, trial)
     for error in trial.unreadable:
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
+        say(f"evoca: {error}")
     for note in trial.notes:
-        print(f"evoca: {clean(note)}", file=sys.stderr)
+        say(f"evoca: {note}")
     if output == "json":
         print(json.dumps(trial.figures(), allow_nan=False))
     else:
@@ -53,5 +52,6 @@ def _print(trial: Trial, console: Console) -> None:
     print_figures(trial.figures(), console)
     if trial.calibration is not None:
         print_calibration(trial.calibration, console)
+    print_sets(trial.sets, trial.conditional, console)
     coverage = {} if trial.sets is None else trial.sets.by_emotion
     print_per_emotion(trial.report, coverage, console)

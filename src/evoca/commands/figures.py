@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,15 @@ from rich.console import Console
 from evoca.emotions import style_of
 from evoca.evaluation import Figure, Report
 from evoca.evaluation.calibration_check import CalibrationCheck
+from evoca.evaluation.set_figures import SetFigures
 from evoca.terminal import clean
 
-__all__ = ["print_calibration", "print_figures", "print_per_emotion"]
+__all__ = ["print_calibration", "print_figures", "print_per_emotion", "print_sets"]
 
 _VERDICTS = {
-    "within": "within what chance gives perfect probabilities",
-    "above": "more than chance gives perfect probabilities: they are not quite true",
-    "below": "less than chance gives perfect probabilities",
+    "within": "no sign that the probabilities are untrue",
+    "above": "more than that: the probabilities are not quite true",
+    "below": "less than that",
 }
 _METHODS = {
     "model": "as the model is",
@@ -49,8 +51,8 @@ def print_calibration(check: CalibrationCheck, console: Console) -> None:
     low, high = check.band.low, check.band.high
     console.print("calibration", style="bold")
     console.print(
-        f"  ece {check.ece:.4f}; chance alone gives {low:.4f} to {high:.4f}: "
-        f"{_VERDICTS[check.verdict]}"
+        f"  ece {check.ece:.4f}; true probabilities would show {low:.4f} to {high:.4f} by chance\n"
+        f"  {_VERDICTS[check.verdict]}"
     )
     if not check.methods:
         return
@@ -65,6 +67,23 @@ def print_calibration(check: CalibrationCheck, console: Console) -> None:
         console.print(
             f"  {_METHODS[name]:<18}{method.nll.value:>8.4f}{method.brier.value:>9.4f}"
             f"{method.ece:>8.4f}   {against}".rstrip()
+        )
+
+
+def print_sets(sets: SetFigures | None, conditional: SetFigures | None, console: Console) -> None:
+    """Print how often prediction sets hold the true label, and where they do so least."""
+    kinds = {"one threshold": sets, "one an emotion": conditional}
+    found = {name: one for name, one in kinds.items() if one is not None}
+    if not found:
+        return
+    console.print("prediction sets", style="bold")
+    console.print(f"  {'':<18}{'coverage':>8}{'size':>9}   least covered", style="dim")
+    for name, one in found.items():
+        known = {k: f.value for k, f in one.by_emotion.items() if not math.isnan(f.value)}
+        least = min(known, key=known.__getitem__)
+        console.print(
+            f"  {name:<18}{one.coverage.value:>8.3f}{one.size.value:>9.2f}   "
+            f"{clean(least)} {known[least]:.3f}"
         )
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
-from evoca.errors import MissingExtraError
-from evoca.terminal import clean, console_for
+from evoca.errors import needs_extra
+from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
     from evoca.lab.recipe import Recipe
@@ -21,25 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["crossval", "export", "list_recipes", "show_recipe", "train"]
 
 
-@contextmanager
-def _lab() -> Iterator[None]:
-    """Turn a missing package of the lab into one line that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evoca"):
-            raise
-        raise MissingExtraError("this command", "train", _package(error.name)) from error
-
-
-def _package(module: str | None) -> str:
-    """Return what to call a missing module: its distribution's name where that differs."""
-    return {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(module or "", module or "torch")
-
-
 def list_recipes() -> None:
     """Print a line for each recipe."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.lab.recipe import load_recipe, recipe_names
     console = console_for()
     for name in recipe_names():
@@ -49,7 +31,7 @@ def list_recipes() -> None:
 
 def show_recipe(name: str) -> None:
     """Print a recipe with every setting, as YAML."""
-    with _lab():
+    with needs_extra("train"):
         import yaml
 
         from evoca.lab.recipe import load_recipe
@@ -61,7 +43,7 @@ def train(
     recipe: str, data: Path, out: Path, settings: Sequence[str], data_name: str | None
 ) -> None:
     """Train and print the figures."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train as run
@@ -85,7 +67,7 @@ def crossval(
     settings: Sequence[str],
 ) -> None:
     """Cross-validate and print the figures."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import measure, write_run
@@ -109,7 +91,7 @@ def crossval(
 
 def export(run: Path, out: Path) -> None:
     """Export a run and say where the bundle is."""
-    with _lab():
+    with needs_extra("train"):
         from evoca.lab.export import export_bundle
     bundle = export_bundle(run, out)
     size = sum(file.stat().st_size for file in bundle.path.iterdir())
@@ -128,9 +110,10 @@ def _print_figures(recipe: Recipe, measured: Measured) -> None:
     )
     print_figures(figures, console)
     print_calibration(measured.calibration, console)
+    print_sets(measured.sets, measured.conditional, console)
     print_per_emotion(measured.report, measured.sets.by_emotion, console)
 
 
 def _say_notes(measured: Measured) -> None:
     for note in measured.prepared.notes:
-        print(f"evoca: {clean(note)}", file=sys.stderr)
+        say(f"evoca: {note}")

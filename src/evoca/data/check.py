@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duck import sql_name
+from evoca.data.copies import Searched, has_groups, search_copies
+from evoca.data.divide import is_divided
+from evoca.data.duck import sql_name, sql_string
 from evoca.data.hashing import sha256_files
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
@@ -50,11 +53,14 @@ class CheckReport:
         source: printable name of the manifest.
         images: how many rows.
         findings: problems first.
+        clusters: near-duplicate clusters that were found by looking at the images;
+            ``None`` where the manifest has groups, or no image was looked at.
     """
 
     source: str
     images: int
     findings: tuple[Finding, ...]
+    clusters: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -66,21 +72,33 @@ class CheckReport:
         return asdict(self) | {"ok": self.ok}
 
 
-def check(manifest: Manifest, *, files: bool = True) -> CheckReport:
-    """Look for leaks, contradictions, bad rows and missing files.
+def check(
+    manifest: Manifest, *, files: bool = True, advance: Callable[[int], None] | None = None
+) -> CheckReport:
+    """Look for leaks, contradictions, bad rows, and missing or unreadable files.
 
     A leak is one image in several splits: the same path, link, SHA-256 or duplicate
-    group. Where the manifest has no SHA-256, files of equal size are read and compared.
+    group. Where the manifest has no groups, the images are read and compared. Where it
+    has, but no SHA-256, files of equal size are compared.
 
     Args:
         manifest: read with ``strict=False``, so that bad rows are reported too.
         files: look at the images; without, only at the table.
+        advance: called with 1 after each image that is compared.
+
+    Raises:
+        MissingExtraError: imagehash is not installed.
     """
     found: list[Finding | None] = [_bad_rows(manifest)]
+    clusters = None
     if files:
         sizes = _file_sizes(manifest)
         found.append(_missing_files(manifest, sizes))
-        if "sha256" not in manifest:
+        if not has_groups(manifest) and (sizes >= 0).any():
+            searched = search_copies(manifest, advance=advance)
+            manifest, clusters = searched.manifest, len(searched.report.clusters)
+            found.append(_unreadable_files(searched, sizes))
+        elif "sha256" not in manifest:
             manifest = _with_hashes_of_equal_sizes(manifest, sizes)
     for column, kind in (
         ("image", "image"),
@@ -92,7 +110,7 @@ def check(manifest: Manifest, *, files: bool = True) -> CheckReport:
     found += [_unlabelled(manifest), *_absent_labels(manifest), _ungrouped(manifest)]
     present = [finding for finding in found if finding is not None]
     present.sort(key=lambda finding: not finding.problem)
-    return CheckReport(manifest.source, len(manifest), tuple(present))
+    return CheckReport(manifest.source, len(manifest), tuple(present), clusters)
 
 
 def _bad_rows(manifest: Manifest) -> Finding | None:
@@ -134,6 +152,18 @@ def _missing_files(manifest: Manifest, sizes: NDArray[np.int64]) -> Finding | No
     return Finding("missing-file", True, len(lost), "images are not there", tuple(names))
 
 
+def _unreadable_files(searched: Searched, sizes: NDArray[np.int64]) -> Finding | None:
+    lost = [
+        f"{searched.report.images[i].image}: {print_.error}"
+        for i, print_ in enumerate(searched.report.fingerprints)
+        if print_.error and sizes[i] >= 0
+    ]
+    if not lost:
+        return None
+    examples = tuple(lost[:_EXAMPLES])
+    return Finding("unreadable-file", True, len(lost), "images cannot be read", examples)
+
+
 def _is_list(manifest: Manifest) -> bool:
     """Whether the set is of use without its images."""
     column = "source" if "source" in manifest else "NULL"
@@ -162,17 +192,26 @@ def _clashes(manifest: Manifest, column: str, kind: str) -> list[Finding]:
     leak = "concat_ws(', ', split, other_split)", "split <> other_split"
     torn = "concat_ws(', ', emotion, other_emotion)", "emotion <> other_emotion"
     found = [
-        _cases(manifest, f"leak-{kind}", True, f"{what} are in several splits", *leak),
+        _cases(manifest, column, f"leak-{kind}", True, f"{what} are in several splits", *leak),
         # Near-duplicates may rightly differ; one file cannot evoke two labels.
-        _cases(manifest, f"conflict-{kind}", kind != "group", f"{what} differ in label", *torn),
+        _cases(
+            manifest, column, f"conflict-{kind}", kind != "group", f"{what} differ in label", *torn
+        ),
     ]
     if kind == "image":
-        found.append(_cases(manifest, "repeat", True, "images have several rows", "n", "true"))
+        several = "images have several rows"
+        found.append(_cases(manifest, column, "repeat", True, several, "n", "true"))
     return [finding for finding in found if finding is not None]
 
 
 def _cases(
-    manifest: Manifest, kind: str, problem: bool, message: str, shown: str, condition: str
+    manifest: Manifest,
+    column: str,
+    kind: str,
+    problem: bool,
+    message: str,
+    shown: str,
+    condition: str,
 ) -> Finding | None:
     rows = manifest.sql(
         f"SELECT value, {shown}, count(*) OVER () FROM shared WHERE {condition} "
@@ -180,8 +219,19 @@ def _cases(
     )
     if not rows:
         return None
-    examples = tuple(f"{value}: {text}" for value, text, _ in rows)
+    images = {} if column == "image" else _images(manifest, column, [row[0] for row in rows])
+    examples = tuple(f"{value}: {text}{images.get(value, '')}" for value, text, _ in rows)
     return Finding(kind, problem, int(rows[0][2]), message, examples)
+
+
+def _images(manifest: Manifest, column: str, values: list[str]) -> dict[str, str]:
+    """Name some images of each value."""
+    name, wanted = sql_name(column), ", ".join(sql_string(value) for value in values)
+    rows = manifest.sql(
+        f"SELECT {name}::VARCHAR AS value, list(image ORDER BY image)[:{_EXAMPLES}] "
+        f"FROM {{manifest}} WHERE {name}::VARCHAR IN ({wanted}) GROUP BY value"
+    )
+    return {value: f" ({', '.join(images)})" for value, images in rows}
 
 
 def _unlabelled(manifest: Manifest) -> Finding | None:
@@ -208,15 +258,15 @@ def _absent_labels(manifest: Manifest) -> list[Finding]:
         if split in present and present[split] and lost:
             where = f"in {split}" if split else "among the images without a split"
             message = f"labels have no image {where}"
-            findings.append(Finding("absent-label", False, len(lost), message, tuple(lost)))
+            findings.append(Finding("absent-label", False, len(lost), message, (", ".join(lost),)))
     return findings
 
 
 def _ungrouped(manifest: Manifest) -> Finding | None:
-    if "group" in manifest or "split" not in manifest:
+    if has_groups(manifest) or not is_divided(manifest):
         return None
-    message = "no column group: near-duplicates across splits cannot be seen"
-    return Finding("no-group", False, 1, message, ("find them with: evoca data duplicates",))
+    message = "images without a duplicate group were not compared: leaks of copies cannot be seen"
+    return Finding("no-group", False, len(manifest), message)
 
 
 def _with_hashes_of_equal_sizes(manifest: Manifest, sizes: NDArray[np.int64]) -> Manifest:

@@ -5,8 +5,6 @@ Each command imports what it needs itself, so that help stays quick.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,12 +48,6 @@ _Taxonomy = Annotated[
     typer.Option(help="The labels, where the data do not say; mikels8 if omitted."),
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")]
-
-
-def _say(text: str) -> None:
-    from evoca.terminal import clean
-
-    print(clean(text), file=sys.stderr)
 
 
 def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
@@ -117,8 +109,10 @@ def build(
 
     def call() -> int:
         from evoca.data.build import build as run
+        from evoca.data.console import report_rejects
         from evoca.data.readers import ReadOptions
         from evoca.data.schema import DISAGREE
+        from evoca.terminal import say
 
         options = ReadOptions(columns, labels, images, taxonomy or "")
         built = run(
@@ -129,23 +123,12 @@ def build(
         if unlabelled:
             print(f"{unlabelled:,} of them have no single label")
         if built.manifest.counts(DISAGREE) is not None:
-            _say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
+            say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
         for name, n in built.dropped.items():
             print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
-        return _report_rejects(built.manifest, built.rejects_file)
+        return report_rejects(built.manifest.rejects, str(built.rejects_file or ""))
 
     finish(call)
-
-
-def _report_rejects(manifest: Manifest, listed: Path | None) -> int:
-    rejects = manifest.rejects
-    for reject in rejects[:3]:
-        _say(f"evoca: {reject}")
-    if len(rejects) > 3:
-        _say(f"evoca: and {len(rejects) - 3:,} more")
-    if rejects and listed is not None:
-        _say(f"evoca: {len(rejects):,} rows refused, listed in {listed}")
-    return int(bool(rejects))
 
 
 @app.command()
@@ -169,15 +152,17 @@ def stats(
     """Print counts, imbalance, agreement of viewers, entropy and sizes."""
 
     def call() -> int:
+        from evoca.data.console import print_json, report_rejects
         from evoca.data.contact_sheet import contact_sheet as draw
         from evoca.data.manifest import read_manifest
         from evoca.data.stats import measure_sizes
         from evoca.data.stats import stats as measure
+        from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
         found = measure(measure_sizes(manifest) if sizes else manifest)
         if output is Output.JSON:
-            _print_json(found.to_dict())
+            print_json(found.to_dict())
         else:
             from evoca.data.printing import print_stats
 
@@ -190,8 +175,8 @@ def stats(
                 seed=seed,
                 show_negative=show_negative,
             )
-            _say(f"wrote {contact_sheet}")
-        return _report_rejects(manifest, None)
+            say(f"wrote {contact_sheet}")
+        return report_rejects(manifest.rejects)
 
     finish(call)
 
@@ -203,18 +188,25 @@ def check(
     files: Annotated[bool, typer.Option("--files/--no-files", help="Look at the images.")] = True,
     taxonomy: _Taxonomy = None,
 ) -> None:
-    """Report leaks across splits, contradictions, bad rows and missing images.
+    """Report leaks across splits, contradictions, bad rows, missing and unreadable images.
 
+    Where the manifest has no column group, the images are compared to find near-duplicates.
     The status is 1 where there is a problem.
     """
 
     def call() -> int:
         from evoca.data.check import check as run
+        from evoca.data.console import print_json, progress
         from evoca.data.manifest import read_manifest
+        from evoca.terminal import say
 
-        report = run(read_manifest(data, taxonomy=taxonomy, strict=False), files=files)
+        manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
+        with progress("images", len(manifest)) as advance:
+            report = run(manifest, files=files, advance=advance)
+        if report.clusters is not None:
+            say(f"evoca: no group is given; near-duplicate clusters found: {report.clusters:,}")
         if output is Output.JSON:
-            _print_json(report.to_dict())
+            print_json(report.to_dict())
         else:
             from evoca.data.printing import print_check
 
@@ -239,39 +231,62 @@ def split(
     replace: Annotated[
         bool, typer.Option("--replace", help="Do not keep a split that is there.")
     ] = False,
+    files: Annotated[
+        bool,
+        typer.Option(
+            "--files/--no-files", help="Compare the images where there is no column group."
+        ),
+    ] = True,
     taxonomy: _Taxonomy = None,
 ) -> None:
     """Divide images into train, val and test, or into folds.
 
-    Labels keep their shares, a duplicate group stays together, and a split that the data
-    set was published with is kept.
+    Labels keep their shares, and a duplicate group stays together: the column group, else
+    the near-duplicates that comparing the images finds. A split that the data set was
+    published with is kept.
     """
 
     def call() -> int:
-        from evoca.data.divide import add_folds, add_splits
+        from evoca.data.divide import add_folds, add_splits, is_divided
         from evoca.data.manifest import read_manifest
         from evoca.data.printing import print_counts
         from evoca.data.stats import stats as measure
+        from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy)
-        if "group" not in manifest:
-            _say(
-                "evoca: no column group: near-duplicates may cross splits; "
-                "find them with: evoca data duplicates"
-            )
+        if folds is not None or replace or not is_divided(manifest):
+            manifest = _grouped(manifest, files=files)
         if folds is not None:
             add_folds(manifest, folds, repeats, seed=seed).write(out)
             print(f"{out}: {folds} folds" + (f", {repeats} times" if repeats > 1 else ""))
             return 0
         divided = add_splits(manifest, ratio, seed=seed, replace=replace)
         if divided.kept:
-            _say("evoca: the split that is there is kept; --replace makes a new one")
+            say("evoca: the split that is there is kept; --replace makes a new one")
         divided.manifest.write(out)
         found = measure(divided.manifest)
         print_counts(found.by_split)
         return 0
 
     finish(call)
+
+
+def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
+    """Find the near-duplicates where no group is given, and say what was done."""
+    from evoca.data.console import progress
+    from evoca.data.copies import has_files, has_groups, search_copies
+    from evoca.terminal import say
+
+    if has_groups(manifest):
+        return manifest
+    if not files or not has_files(manifest):
+        why = "images are not looked at" if not files else "no image is there"
+        say(f"evoca: no column group, and {why}: near-duplicates may be divided")
+        return manifest
+    with progress("images", len(manifest)) as advance:
+        searched = search_copies(manifest, advance=advance)
+    say(f"evoca: {searched.summary()}")
+    return searched.manifest
 
 
 @app.command()
@@ -307,6 +322,7 @@ def votes(
         raise typer.BadParameter("--rule and --out go together")
 
     def call() -> int:
+        from evoca.data.console import print_json
         from evoca.data.manifest import read_manifest
         from evoca.data.relabel import label_by, rule_table
 
@@ -314,7 +330,7 @@ def votes(
         if rule is None or out is None:
             table = rule_table(manifest)
             if output is Output.JSON:
-                _print_json({name: counts.to_dict() for name, counts in table.items()})
+                print_json({name: counts.to_dict() for name, counts in table.items()})
             else:
                 from evoca.data.printing import print_rules
 
@@ -330,9 +346,3 @@ def votes(
         return 0
 
     finish(call)
-
-
-def _print_json(content: Mapping[str, object]) -> None:
-    import json
-
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from evoca.exits import finish
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["app", "collect", "download", "duplicates"]
 
@@ -41,7 +38,8 @@ def download(
     links: Annotated[
         Path,
         typer.Argument(
-            metavar="LINKS", help="A CSV or TSV with the column url, or text, one link a line."
+            metavar="LINKS",
+            help="A CSV, TSV or Parquet file with the column url, or text, one link a line.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
@@ -95,7 +93,7 @@ def download(
 def duplicates(
     data: Annotated[
         list[Path],
-        typer.Argument(metavar="DATA...", help="Manifests (CSV) and folders of images."),
+        typer.Argument(metavar="DATA...", help="Manifests and folders of images."),
     ],
     threshold: Annotated[
         int | None,
@@ -103,14 +101,16 @@ def duplicates(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.csv", help="Write every image with its group."),
+        typer.Option(
+            "--out", metavar="FILE", help="Write all images with their group: .parquet or .csv."
+        ),
     ] = None,
     output: _Format = Output.TABLE,
 ) -> None:
     """Find exact and near copies, labels that contradict each other, and damaged files."""
 
     def call() -> int:
-        from evoca.data.fetch_commands import duplicates as run
+        from evoca.data.duplicates_command import duplicates as run
 
         return run(data, threshold=threshold, out=out, output=output.value)
 
@@ -123,7 +123,7 @@ def collect(
         Path | None,
         typer.Argument(
             metavar="[SOURCE]",
-            help="A folder of candidates, or a link list; none to go on with DIR as it is.",
+            help="A folder or manifest of candidates, or a link list; none to go on with DIR.",
         ),
     ] = None,
     out: Annotated[

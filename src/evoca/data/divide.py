@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evoca.data.manifest import Manifest
 from evoca.data.splits import assign_splits, repeated_folds
 
-__all__ = ["Divided", "add_folds", "add_splits", "group_codes"]
+__all__ = ["Divided", "add_folds", "add_splits", "group_codes", "is_divided"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Divided:
 
     manifest: Manifest
     kept: bool
+
+
+def is_divided(manifest: Manifest) -> bool:
+    """Say whether some image has a split."""
+    return bool((manifest.codes("split") >= 0).any())
 
 
 def add_splits(
@@ -40,7 +45,7 @@ def add_splits(
     Raises:
         DataError: no such ratio.
     """
-    if not replace and (manifest.codes("split") >= 0).any():
+    if not replace and is_divided(manifest):
         return Divided(manifest, kept=True)
     split = assign_splits(manifest.label_codes(), group_codes(manifest), ratio, seed=seed)
     return Divided(manifest.with_columns({"split": split}), kept=False)

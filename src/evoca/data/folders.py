@@ -1,4 +1,4 @@
-"""A folder of class folders: the simplest form of labelled images."""
+"""Folders of images: class folders, the simplest form of labelled images, and others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import find_images, printable_name
 
-__all__ = ["ClassFile", "scan_class_folders"]
+__all__ = ["ClassFile", "scan_any_folder", "scan_class_folders"]
 
 _SPLIT_FOLDERS = {**{name: name for name in SPLITS}, **SPLIT_ALIASES}
 
@@ -21,7 +21,7 @@ class ClassFile:
 
     Attributes:
         path: the file.
-        label: the class folder's name in lower case.
+        label: the class folder's name in lower case; empty where it lies in none.
         split: ``train``, ``val`` or ``test`` where the class folder lies in such a folder;
             else empty.
     """
@@ -59,6 +59,33 @@ def scan_class_folders(folder: Path, taxonomy: str) -> list[ClassFile]:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
     if not found:
         raise DataError(f"{printable_name(folder)}: no images in its class folders")
+    return found
+
+
+def scan_any_folder(folder: Path, taxonomy: str) -> list[ClassFile]:
+    """List the images of a folder and of all below it.
+
+    The label is the nearest folder above an image that is named after an emotion; empty
+    where there is none.
+
+    Returns:
+        The images in a stable order, at least one.
+
+    Raises:
+        DataError: no images, or a folder that cannot be read.
+    """
+    labels = labels_of(taxonomy)
+    try:
+        paths = list(find_images(folder))
+    except OSError as error:
+        name = printable_name(error.filename or folder)
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+    if not paths:
+        raise DataError(f"{printable_name(folder)}: no images in this folder")
+    found = []
+    for path in paths:
+        above = (part.lower() for part in reversed(path.relative_to(folder).parts[:-1]))
+        found.append(ClassFile(path, next((part for part in above if part in labels), "")))
     return found
 
 

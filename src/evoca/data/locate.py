@@ -10,7 +10,10 @@ from pathlib import Path
 
 from evoca.images import printable_name
 
-__all__ = ["Locator"]
+__all__ = ["NOT_UTF8", "Locator"]
+
+NOT_UTF8 = "the file name is not valid UTF-8; rename the file"
+"""Why an image that no table could name is refused."""
 
 # A leading slash, a doubled one, dots for a part, bytes that are not UTF-8.
 _UNUSUAL = re.compile(r"^/|//|(?:^|/)\.\.?(?:/|$)|[\ud800-\udfff]", re.MULTILINE)
@@ -63,7 +66,7 @@ class Locator:
             path = f"{self._root}/{name}"
         else:
             if printable_name(name) != name:
-                return printable_name(name), "the file name is not valid UTF-8; rename the file"
+                return printable_name(name), NOT_UTF8
             path = os.path.normpath(os.path.join(self._root, name))  # noqa: PTH118
             if not self._inside(path):
                 return name, f"outside the data set's folder: {name}"

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from evoca.data.csv_rows import csv_batches
 from evoca.data.duck import Database, connect, duck_errors, sql_name, sql_string
-from evoca.data.folders import scan_class_folders
+from evoca.data.folders import ClassFile, scan_any_folder, scan_class_folders
+from evoca.data.locate import NOT_UTF8
 from evoca.data.schema import TABLE_SUFFIXES, column_order, emotion_columns
 from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
@@ -28,7 +29,7 @@ from evoca.images import printable_name
 if TYPE_CHECKING:
     from evoca.data.rejects import Reject
 
-__all__ = ["Manifest", "manifest_of", "read_manifest"]
+__all__ = ["Manifest", "manifest_of", "read_folder", "read_manifest"]
 
 _names = count()
 
@@ -294,7 +295,7 @@ def read_manifest(
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     builder = TableBuilder(connect(), taxonomy, strict=strict)
     if path.is_dir():
-        _add_folder(builder, path, taxonomy)
+        _add_files(builder, path, scan_class_folders(path, taxonomy))
         return manifest_of(builder, path, where)
     if not path.exists():
         raise DataError(f"{where}: no such file or folder")
@@ -330,15 +331,34 @@ def all_labels(taxonomies: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for name in taxonomies for label in labels_of(name)))
 
 
-def _add_folder(builder: TableBuilder, folder: Path, taxonomy: str) -> None:
-    found = scan_class_folders(folder, taxonomy)
+def read_folder(path: Path, *, taxonomy: str | None = None) -> Manifest:
+    """Read any folder of images as a manifest, class folders or not.
+
+    Raises:
+        DataError: no images, or a folder that cannot be read.
+        MissingExtraError: DuckDB is not installed.
+    """
+    taxonomy = taxonomy or DEFAULT_TAXONOMY
+    builder = TableBuilder(connect(), taxonomy, strict=False)
+    _add_files(builder, path, scan_any_folder(path, taxonomy))
+    return manifest_of(builder, path, printable_name(path))
+
+
+def _add_files(builder: TableBuilder, folder: Path, found: list[ClassFile]) -> None:
+    paths = [item.path.relative_to(folder) for item in found]
     values = {
-        "image": [printable_name(item.path.relative_to(folder)) for item in found],
+        "image": [printable_name(path) for path in paths],
         "emotion": [item.label for item in found],
         "split": [item.split for item in found],
     }
+    unnameable = [
+        NOT_UTF8 if name != str(path) else None
+        for name, path in zip(values["image"], paths, strict=True)
+    ]
+    causes = np.array(unnameable, dtype=object) if any(unnameable) else None
     columns = {name: np.array(cells, dtype=object) for name, cells in values.items()}
-    builder.add(columns, np.zeros(len(found), dtype=np.int64), printable_name(folder))
+    rows = np.zeros(len(found), dtype=np.int64)
+    builder.add(columns, rows, printable_name(folder), causes=causes)
 
 
 def _is_empty(cells: NDArray[Any]) -> NDArray[np.bool_]:

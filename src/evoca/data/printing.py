@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.measure import Measurement
 from rich.table import Table
 
 from evoca.data.check import CheckReport
@@ -13,6 +14,8 @@ from evoca.terminal import clean, console_for
 
 __all__ = ["print_check", "print_counts", "print_rules", "print_stats"]
 
+_WIDEST = 1000
+
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -20,7 +23,11 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(header, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
-    console_for().print(table)
+    console = console_for()
+    # A line that a narrow terminal folds tells more than one that is cut.
+    wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    console.width = max(console.width, wanted)
+    console.print(table, crop=False)
 
 
 def print_counts(by_split: Mapping[str, Mapping[str, int]]) -> None:

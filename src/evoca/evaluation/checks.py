@@ -162,7 +162,7 @@ def check_support(truth: IntArray, labels: Sequence[str]) -> None:
     if missing:
         raise DataError(
             f"no row of {counts.sum()} is labelled {', '.join(missing)}: averages over emotions "
-            "would leave them out in silence; choose other rows, or allow missing labels"
+            "would leave them out in silence; choose other rows, or allow it (--allow-missing)"
         )
 
 

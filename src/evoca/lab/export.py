@@ -113,7 +113,7 @@ def _card(
         name=f"evoca-{recipe.name}-{__version__}",
         summary=recipe.summary,
         labels=tuple(description["labels"]),
-        taxonomy="mikels8",
+        taxonomy=data["taxonomy"],
         preprocessing=recipe.preprocessing,
         temperature=chosen["temperature"],
         set_threshold=chosen["set_threshold"],

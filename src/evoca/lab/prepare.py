@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evoca.data.copies import in_words
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
-from evoca.errors import DataError
+from evoca.errors import DataError, MissingExtraError
 
 __all__ = ["Prepared", "prepare"]
 
@@ -20,7 +21,7 @@ class Prepared:
     Attributes:
         images: all but the test images, each with a label, in groups of copies.
         basis: where the groups come from, in words.
-        notes: what was left out.
+        notes: what was left out, and what copies were found.
     """
 
     images: LabelledImages
@@ -33,6 +34,7 @@ def prepare(data: LabelledImages) -> Prepared:
 
     Raises:
         DataError: a label has no image.
+        MissingExtraError: imagehash is not installed, so that copies could cross folds.
     """
     notes = []
     usable = data.take(data.split != "test")
@@ -47,5 +49,7 @@ def prepare(data: LabelledImages) -> Prepared:
         raise DataError(f"no image is labelled {names}: a class cannot be learnt from nothing")
     grouped = with_groups(images)
     if not grouped.near:
-        notes.append("near-duplicates are not looked for: that needs the extra data")
+        raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
+    if not images.has_groups:
+        notes.append(in_words(grouped.images.groups))
     return Prepared(grouped.images, grouped.basis, tuple(notes))

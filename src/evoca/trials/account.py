@@ -8,6 +8,7 @@ from typing import Any
 
 from evoca.data.grouping import Grouped
 from evoca.data.labelled import LabelledImages
+from evoca.errors import EvocaError
 from evoca.evaluation import Report
 from evoca.runs.ledger import PastUses, record_use
 from evoca.runs.provenance import describe_data, describe_run
@@ -45,13 +46,22 @@ def describe_trial(
     )
 
 
-def note_use(system: System, description: Mapping[str, Any], split: str) -> PastUses | None:
-    """Note the use of images that a model may not be chosen on; validation images may."""
+def note_use(
+    system: System, description: Mapping[str, Any], split: str
+) -> tuple[PastUses | None, str]:
+    """Note the use of images that a model may not be chosen on; validation images may.
+
+    Returns:
+        The uses before, ``None`` where nothing is recorded, and why it could not be.
+    """
     if split not in ("test", ALL):
-        return None
+        return None, ""
     identity = system.identity
     known = str(identity.get("sha256") or identity.get("run") or system.name)
-    return record_use(description["data"]["fingerprint"], split, known, system.name)
+    try:
+        return record_use(description["data"]["fingerprint"], split, known, system.name), ""
+    except EvocaError as error:  # the figures are worth more than their record
+        return None, str(error)
 
 
 def notes_of(

@@ -105,17 +105,22 @@ def _mapped(labels: Sequence[str], taxonomy: str, data: LabelledImages) -> Match
     """Add the model's probabilities up by a known table, such as emotions to polarity."""
     try:
         table = mapping(taxonomy, data.taxonomy).table
-    except DataError as error:
+    except DataError:
+        table = {}
+    weights = np.array(
+        [[float(table.get(one) == other) for other in data.labels] for one in labels]
+    )
+    if not weights.any(axis=0).all():
         raise DataError(
             f"{data.source}: its labels ({', '.join(data.labels)}) and the model's "
             f"({', '.join(labels)}) share fewer than two, and no table brings one to the other: "
             "map the manifest first"
-        ) from error
+        )
     return Matched(
         data.labels,
         data.truth,
         data.distribution,
-        np.array([[float(table.get(one) == other) for other in data.labels] for one in labels]),
+        weights,
         complete=True,
         note=f"the model's probabilities are added up to {', '.join(data.labels)}",
     )

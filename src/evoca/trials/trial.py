@@ -15,6 +15,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.evaluation import Affect, Report, evaluate_predictions
 from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
+from evoca.evaluation.checks import check_support
 from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
 from evoca.runs import Predictions, write_json, write_predictions
 from evoca.trials.account import describe_trial, note_use, notes_of
@@ -99,6 +100,8 @@ def run_trial(
             f"rating to compare {system.name} with"
         )
     images, matched = candidates.take(known), _rows(matched, known)
+    if matched.complete and not options.allow_missing and (matched.truth >= 0).any():
+        check_support(matched.truth, matched.labels)  # before any image is looked at
     answers = system.answer(images, progress)
     if not answers.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {answers.errors[0]}")
@@ -154,7 +157,7 @@ def _judge(
     judged = _sections(system, matched, probabilities, sets, fold, images, options)
     overlap = sum(digest[:16] in system.trained_on for digest in answers.hashes)
     description = describe_trial(system, selected, grouped, options, report)
-    uses = note_use(system, description, selected.split) if options.record else None
+    uses, lost = note_use(system, description, selected.split) if options.record else (None, "")
     left_out = len(selected.images) - asked
     description |= {
         "restricted": options.restrict,
@@ -164,6 +167,7 @@ def _judge(
         "test_uses": None if uses is None else uses.to_dict(),
     }
     notes = notes_of(system, selected, grouped, matched, overlap, left_out, uses)
+    notes += [lost] if lost else []
     return Trial(
         report,
         *judged,

@@ -26,10 +26,11 @@ from evoca.data.collect import (
     candidates_from_folder,
     export_review,
     keywords_in,
-    label_of,
     load_keywords,
 )
 from evoca.data.collect.store import checked_annotator
+from evoca.data.manifest import read_manifest
+from evoca.data.relabel import label_by
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError
 
@@ -174,22 +175,6 @@ def test_names_that_are_refused(name):
         checked_annotator(name)
 
 
-@pytest.mark.parametrize(
-    ("agree", "disagree", "label"),
-    [
-        ({"awe": 3}, {"awe": 2}, ("awe",)),
-        ({"awe": 2}, {"awe": 2}, ()),
-        ({}, {"awe": 5}, ()),
-        ({}, {}, ()),
-        ({"awe": 5, "fear": 4}, {"awe": 2}, ("fear",)),
-        ({"awe": 5, "fear": 3}, {"awe": 2}, ("awe",)),
-        ({"awe": 3, "fear": 3}, {}, ("awe", "fear")),
-    ],
-)
-def test_the_label_follows_the_votes(agree, disagree, label):
-    assert label_of(Counter(agree), Counter(disagree)) == label
-
-
 def test_the_tables_say_who_voted_what(store, folder, tmp_path):
     out = tmp_path / "out"
     both = folder / "snakes in a cemetery.jpg"
@@ -208,6 +193,9 @@ def test_the_tables_say_who_voted_what(store, folder, tmp_path):
 
     result = export_review(store.votes(), out)
 
+    manifest = read_manifest(out / "manifest.csv")
+    again = label_by(manifest, "agree", keep_all=True).manifest
+    assert again.texts("emotion").tolist() == manifest.texts("emotion").tolist()
     assert result.labels == {"fear": 1}
     assert (result.tied, result.rejected, result.annotators) == (1, 2, 3)
     manifest = {Path(row["image"]).name: row for row in rows_of(out / "manifest.csv")}
@@ -448,3 +436,22 @@ def test_stopping_the_page_writes_the_tables(folder, tmp_path):
     assert child.returncode == 1, "a file among the candidates is no image"
     assert "1 reviewers" in printed
     assert [row["annotator"] for row in rows_of(out / "votes.csv")] == ["Ada"]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_manifest_of_either_kind_is_a_source(form, folder, tmp_path):
+    (folder / "m.csv").write_text(
+        "image,emotion,title\nSnake 1.jpg,,a snake\nchair.jpg,awe,\n"
+        "fear/x.jpg,,a chair\ngone.jpg,joy,\n"
+    )
+    source = folder / "m.csv"
+    if form == "parquet":
+        source = folder / "m.parquet"
+        read_manifest(folder / "m.csv", strict=False).write(source)
+    result = CliRunner().invoke(
+        app, ["collect", str(source), "--out", str(tmp_path / "c"), "--no-serve"]
+    )
+    assert "2 new questions about 2 images" in result.stderr
+    assert "1 images that no keyword speaks of" in result.stderr
+    assert ("row 5: unknown emotion 'joy'" in result.stderr) == (form == "csv")
+    assert result.exit_code == int(form == "csv")

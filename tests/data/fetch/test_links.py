@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 pytest.importorskip("httpx2")
@@ -66,9 +67,8 @@ def test_a_plain_list(tmp_path):
     assert [(r.row, r.text) for r in result.rejects] == [(4, "nonsense")]
 
 
-@pytest.mark.parametrize("separator", [",", "\t"])
-def test_a_table(separator, tmp_path):
-    path = tmp_path / "links.csv"
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet"])
+def test_a_table(form, tmp_path):
     rows = [
         ["image", "url", "votes_awe"],
         ["awe/1.jpg", "http://h/1", "3"],
@@ -80,21 +80,32 @@ def test_a_table(separator, tmp_path):
         ["http://h/7", "http://h/7", "1"],
         ["x.jpg", "", "1"],
     ]
-    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(separator.join(row) for row in rows).encode())
+    path = tmp_path / f"links.{form}"
+    if form == "parquet":
+        _write_parquet(path, rows)
+    else:
+        separator = {"csv": ",", "tsv": "\t"}[form]
+        lines = [separator.join(row) for row in rows]
+        path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    first = 1 if form == "parquet" else 2  # a table of text has a header
     result = read_links(path)
     assert result.links == [
         Link("http://h/1", "awe/1.jpg"),
         Link("http://h/2"),
         Link("http://h/7"),
     ]
-    assert [r.row for r in result.rejects] == [4, 5, 6, 7, 9]
+    assert [r.row - first for r in result.rejects] == [2, 3, 4, 5, 7]
     assert "leave the folder" in result.rejects[0].cause
     assert result.rows[1] == {"image": "", "url": "http://h/2", "votes_awe": "2"}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a,b\n1,2\n", "no column url; it has a, b"), (b"", "no column url"), (b"\xff", "not UTF-8")],
+    [
+        (b"a,b\n1,2\n", "no column url; it has a, b"),
+        (b"", "the file is empty"),
+        (b"\xff", "not UTF-8"),
+    ],
 )
 def test_a_table_that_is_none(content, message, tmp_path):
     path = tmp_path / "links.csv"
@@ -103,9 +114,40 @@ def test_a_table_that_is_none(content, message, tmp_path):
         read_links(path)
 
 
-def test_a_list_that_is_missing(tmp_path):
-    with pytest.raises(DataError, match=r"links\.txt: cannot be read: No such file"):
-        read_links(tmp_path / "links.txt")
+def _write_parquet(path, rows):
+    from evoca.data.duck import connect, sql_string
+
+    header, *cells = rows
+    table = np.array(cells, dtype=object)
+    columns = {name: table[:, i] for i, name in enumerate(header)}
+    database = connect()
+    with database.arrays("links", columns):
+        # Counts have a type in Parquet, and a cell without text is NULL.
+        query = "SELECT nullif(image, '') AS image, url, votes_awe::INTEGER AS votes_awe FROM links"
+        database.execute(f"COPY ({query}) TO {sql_string(path)} (FORMAT parquet)")
+
+
+def test_a_row_of_another_length_is_refused(tmp_path):
+    path = tmp_path / "links.csv"
+    path.write_text("url,title\nhttp://h/1,one\nhttp://h/2,two,2\nnonsense,three\nhttp://h/4,\n")
+    result = read_links(path)
+    assert [link.url for link in result.links] == ["http://h/1", "http://h/4"]
+    assert [(r.row, r.text) for r in result.rejects] == [(3, ""), (4, "nonsense")]
+    assert result.rejects[0].cause == "3 cells, the header has 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("links.txt", "cannot be read: No such file"),
+        ("links.csv", "no such file"),
+        ("links.parquet", "no such file"),
+        (".", "a folder, and no list of links"),
+    ],
+)
+def test_a_list_that_is_none(name, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read_links(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from evoca.data.collect.candidates import (
     Found,
     candidates_from_folder,
     candidates_from_links,
+    candidates_from_manifest,
 )
-from evoca.data.collect.export import Exported, export_review, label_of
+from evoca.data.collect.export import Exported, export_review
 from evoca.data.collect.keywords import Keyword, keywords_in, load_keywords
 from evoca.data.collect.server import ReviewServer
 from evoca.data.collect.store import ReviewStore, Verdict, Vote
@@ -27,8 +28,8 @@ __all__ = [
     "Vote",
     "candidates_from_folder",
     "candidates_from_links",
+    "candidates_from_manifest",
     "export_review",
     "keywords_in",
-    "label_of",
     "load_keywords",
 ]

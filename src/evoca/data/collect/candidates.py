@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from evoca.data.download import Outcome
+    from evoca.data.manifest import Manifest
 
-__all__ = ["Candidate", "Found", "candidates_from_folder", "candidates_from_links"]
+__all__ = [
+    "Candidate",
+    "Found",
+    "candidates_from_folder",
+    "candidates_from_links",
+    "candidates_from_manifest",
+]
 
 # What a search result commonly says about an image, where a link list has it.
 _TEXT_COLUMNS = ("keyword", "query", "title", "tags", "description", "url")
@@ -105,11 +112,29 @@ def candidates_from_links(
     found = Found()
     for row in rows:
         if (path := files.get(row["url"])) is not None:
-            named = row.get("emotion", "").strip().lower()
-            text = " | ".join(row.get(column, "") for column in _TEXT_COLUMNS)
-            emotions = {named: ""} if named in MIKELS8 else keywords_in(text, keywords)
-            _add(found, path, emotions, row["url"])
+            _add(found, path, _emotions(row, keywords), row["url"])
     return found
+
+
+def candidates_from_manifest(manifest: Manifest, keywords: list[Keyword]) -> Found:
+    """Match the images of a manifest to emotions by its label, else by what it says.
+
+    The columns are those of :func:`candidates_from_links`.
+    """
+    found = Found()
+    columns = ("image", "emotion", *_TEXT_COLUMNS)
+    for path, cells in zip(manifest.paths(), manifest.rows(*columns), strict=True):
+        row = {name: str(cell or "") for name, cell in zip(columns, cells, strict=True)}
+        _add(found, path, _emotions(row, keywords), row["url"])
+    return found
+
+
+def _emotions(row: Mapping[str, str], keywords: list[Keyword]) -> dict[str, str]:
+    """Take the label, else look for keywords in what a row says about its image."""
+    named = row.get("emotion", "").strip().lower()
+    if named in MIKELS8:
+        return {named: ""}
+    return keywords_in(" | ".join(row.get(column, "") for column in _TEXT_COLUMNS), keywords)
 
 
 def _add(found: Found, path: Path, emotions: dict[str, str], url: str) -> None:

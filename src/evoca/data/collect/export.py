@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evoca.data.collect.store import Verdict, Vote
 from evoca.data.download.tables import write_table
+from evoca.data.schema import DISAGREE, VOTES, emotion_columns
+from evoca.data.votes import apply_rule
 from evoca.emotions import MIKELS8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-__all__ = ["Exported", "export_review", "label_of"]
+__all__ = ["Exported", "export_review"]
 
 
 @dataclass(frozen=True)
@@ -35,34 +40,14 @@ class Exported:
     annotators: int
 
 
-def label_of(agree: Counter[str], disagree: Counter[str]) -> tuple[str, ...]:
-    """Return the label that agree and disagree votes give, by FI's rule.
-
-    An emotion is accepted where more reviewers agree than disagree (You et al. 2016; the
-    majority rule of Sreenivas et al. 2018). Of several accepted ones the most salient is
-    kept: the highest surplus of agrees over disagrees, then the most agrees.
-
-    Returns:
-        One label; several where they tie, which is for the caller to report; none where
-        no emotion is accepted.
-
-    >>> label_of(Counter(awe=3, fear=2), Counter(awe=2))
-    ('fear',)
-    """
-    accepted = {e: (n - disagree[e], n) for e, n in agree.items() if n > disagree[e]}
-    if not accepted:
-        return ()
-    best = max(accepted.values())
-    return tuple(sorted(emotion for emotion, rank in accepted.items() if rank == best))
-
-
 def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
     """Write ``manifest.csv``, ``votes.csv`` and ``verdicts.csv``.
 
     ``manifest.csv`` has every image with an answer, its ``votes_<emotion>`` (agrees) and
-    ``disagree_<emotion>``, and the ``emotion`` of :func:`label_of`, empty where the votes
-    tie or reject the image. ``votes.csv`` (``image, annotator, emotion``) has a row for
-    each agree; ``verdicts.csv`` has all answers, the disagrees and the skips too.
+    ``disagree_<emotion>``, and the ``emotion`` that the rule ``agree`` of
+    :mod:`evoca.data.votes` gives, empty where the votes tie or reject the
+    image. ``votes.csv`` (``image, annotator, emotion``) has a row for each agree;
+    ``verdicts.csv`` has all answers, the disagrees and the skips too.
 
     Args:
         votes: all answers.
@@ -74,18 +59,18 @@ def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
     by_image: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
         by_image[vote.sha256].append(vote)
-    rows, labels, tied, rejected = [], Counter[str](), 0, 0
-    for given in by_image.values():
-        agree = Counter(v.emotion for v in given if v.verdict is Verdict.ACCEPT)
-        disagree = Counter(v.emotion for v in given if v.verdict is Verdict.REJECT)
-        label = label_of(agree, disagree)
-        labels.update(label if len(label) == 1 else ())
-        tied += len(label) > 1
-        rejected += not label
-        rows.append(_row(given[0], agree, disagree, label, folder))
-    counts = [f"{kind}_{emotion}" for kind in ("votes", "disagree") for emotion in MIKELS8]
+    agrees, disagrees = (_counts(by_image.values(), v) for v in (Verdict.ACCEPT, Verdict.REJECT))
+    made = apply_rule("agree", agrees, disagrees)
+    labels = ["" if code < 0 else str(MIKELS8[code]) for code in made.truth]
+    table = [
+        _row(given[0], agree, disagree, label, folder)
+        for given, agree, disagree, label in zip(
+            by_image.values(), agrees.tolist(), disagrees.tolist(), labels, strict=True
+        )
+    ]
+    counts = [*emotion_columns(VOTES, MIKELS8), *emotion_columns(DISAGREE, MIKELS8)]
     columns = ["image", "emotion", *counts, "keyword", "source", "url", "sha256"]
-    write_table(folder / "manifest.csv", [*columns, "width", "height"], rows)
+    write_table(folder / "manifest.csv", [*columns, "width", "height"], table)
     answers = [
         {
             "image": _name(vote.path, folder),
@@ -97,21 +82,36 @@ def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
         for given in by_image.values()
         for vote in given
     ]
-    agrees = [row for row in answers if row["verdict"] == Verdict.ACCEPT]
-    write_table(folder / "votes.csv", ["image", "annotator", "emotion"], agrees)
+    accepted = [row for row in answers if row["verdict"] == Verdict.ACCEPT]
+    write_table(folder / "votes.csv", ["image", "annotator", "emotion"], accepted)
     every = ["image", "annotator", "emotion", "verdict", "at"]
     write_table(folder / "verdicts.csv", every, answers)
-    return Exported(labels, tied, rejected, len({row["annotator"] for row in answers}))
+    return Exported(
+        labels=Counter(label for label in labels if label),
+        tied=int(made.tied.sum()),
+        rejected=int((~made.kept).sum()),
+        annotators=len({row["annotator"] for row in answers}),
+    )
+
+
+def _counts(by_image: Collection[list[Vote]], verdict: Verdict) -> NDArray[np.int64]:
+    """Count a verdict by image and emotion, int64 (n, 8)."""
+    index = {str(emotion): k for k, emotion in enumerate(MIKELS8)}
+    counts = np.zeros((len(by_image), len(MIKELS8)), dtype=np.int64)
+    for i, given in enumerate(by_image):
+        for vote in given:
+            counts[i, index[vote.emotion]] += vote.verdict is verdict
+    return counts
 
 
 def _row(
-    vote: Vote, agree: Counter[str], disagree: Counter[str], label: tuple[str, ...], folder: Path
+    vote: Vote, agree: list[int], disagree: list[int], label: str, folder: Path
 ) -> dict[str, str]:
     return {
         "image": _name(vote.path, folder),
-        "emotion": label[0] if len(label) == 1 else "",
-        **{f"votes_{emotion}": str(agree[emotion]) for emotion in MIKELS8},
-        **{f"disagree_{emotion}": str(disagree[emotion]) for emotion in MIKELS8},
+        "emotion": label,
+        **dict(zip(emotion_columns(VOTES, MIKELS8), map(str, agree), strict=True)),
+        **dict(zip(emotion_columns(DISAGREE, MIKELS8), map(str, disagree), strict=True)),
         "keyword": vote.keyword,
         "source": "collected",
         "url": vote.url,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import httpx2
+import numpy as np
+from numpy.typing import NDArray
 
+from evoca.data.columns import read_columns, texts
+from evoca.data.csv_rows import csv_batches, csv_header
 from evoca.errors import DataError
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Link", "LinkList", "Rejected", "checked_url", "file_name", "links_of", "read_links"]
 
@@ -121,22 +124,22 @@ def read_links(path: Path) -> LinkList:
     """Read a list of links.
 
     Args:
-        path: a table (UTF-8, comma or tab, with a header) that has the column ``url``,
-            and may name the file wanted in ``image``; or plain text, one address a line,
-            where lines that begin with ``#`` do not count.
+        path: a table (CSV or TSV in UTF-8 with a header, or Parquet) that has the column
+            ``url``, and may name the file wanted in ``image``; or plain text, one address
+            a line, where lines that begin with ``#`` do not count.
 
     Raises:
         DataError: the file cannot be read, is not UTF-8, or is a table without ``url``.
+        MissingExtraError: Parquet without DuckDB.
     """
     source = printable_name(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{source}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source}: not UTF-8 text: save it as UTF-8") from error
-    is_table = path.suffix.lower() in {".csv", ".tsv"}
-    return _read_table(text, source) if is_table else _read_lines(text, source)
+    if path.is_dir():
+        raise DataError(f"{source}: a folder, and no list of links")
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet(path, source)
+    if path.suffix.lower() in {".csv", ".tsv"}:
+        return _read_text_table(path, source)
+    return _read_lines(path, source)
 
 
 def file_name(url: str, data: bytes) -> str:
@@ -159,7 +162,11 @@ def _suffix(data: bytes) -> str:
 
 
 def links_of(
-    rows: Iterable[Mapping[str, str]], columns: Sequence[str], source: str, *, first_row: int = 2
+    rows: Iterable[Mapping[str, str]],
+    columns: Sequence[str],
+    source: str,
+    *,
+    numbers: Iterable[int] | None = None,
 ) -> LinkList:
     """Check the rows of a table, such as a manifest's.
 
@@ -167,11 +174,11 @@ def links_of(
         rows: with the column ``url``, and ``image`` where they name the file wanted.
         columns: all column names, in order.
         source: printable name of the table.
-        first_row: number of the first row; 2 where a header stands above it.
+        numbers: of the rows; from 2 on, as below a header, if omitted.
     """
     result = LinkList(columns=list(columns), source=source)
     taken: dict[str, str] = {}
-    for number, row in enumerate(rows, start=first_row):
+    for number, row in zip(count(2) if numbers is None else numbers, rows, strict=False):
         try:
             link = Link(row["url"], row.get("image", ""))
             if link.name and taken.setdefault(link.name, link.url) != link.url:
@@ -184,26 +191,52 @@ def links_of(
     return result
 
 
-def _read_lines(text: str, source: str) -> LinkList:
+def _read_lines(path: Path, source: str) -> LinkList:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not UTF-8 text: save it as UTF-8") from error
     lines = ["" if line.lstrip().startswith("#") else line.strip() for line in text.splitlines()]
-    result = links_of(({"url": line} for line in lines), ["url"], source, first_row=1)
+    result = links_of(({"url": line} for line in lines), ["url"], source, numbers=count(1))
     result.rejects[:] = [item for item in result.rejects if item.text]
     return result
 
 
-def _read_table(text: str, source: str) -> LinkList:
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
-    columns = [name.strip() for name in reader.fieldnames or []]
-    if "url" not in columns:
-        raise DataError(f"{source}: no column url; it has {', '.join(columns) or 'nothing'}")
-    reader.fieldnames = columns
-    # Cells beyond the header stand under None; cells that are missing are None.
-    rows = ({column: row[column] or "" for column in columns} for row in reader)
-    try:
-        return links_of(rows, columns, source)
-    except csv.Error as error:
-        raise DataError(f"{source}: line {reader.line_num}: {error}") from error
+def _read_text_table(path: Path, source: str) -> LinkList:
+    # A table of one column has neither; a comma is as good as any then.
+    tabs = any("\t" in name for name in csv_header(path))
+    ragged: list[Rejected] = []
+
+    def refuse(row: int, cause: str) -> None:
+        ragged.append(Rejected(row, "", cause))
+
+    batches = list(csv_batches(path, refuse, delimiter="\t" if tabs else ","))
+    columns = _with_url(batches[0].values, source)
+    rows = chain.from_iterable(_rows(batch.values) for batch in batches)
+    numbers = chain.from_iterable(batch.rows.tolist() for batch in batches)
+    result = links_of(rows, columns, source, numbers=numbers)
+    result.rejects[:] = sorted([*result.rejects, *ragged], key=lambda item: item.row)
+    return result
+
+
+def _read_parquet(path: Path, source: str) -> LinkList:
+    columns = read_columns(path)
+    names = _with_url(columns.values, source)
+    rows = _rows({name: texts(columns, name, source) for name in names})
+    return links_of(rows, names, source, numbers=columns.rows.tolist())
+
+
+def _with_url(values: Mapping[str, object], source: str) -> list[str]:
+    if "url" not in values:
+        raise DataError(f"{source}: no column url; it has {', '.join(values)}")
+    return list(values)
+
+
+def _rows(values: Mapping[str, NDArray[np.object_]]) -> Iterator[dict[str, str]]:
+    for cells in zip(*(column.tolist() for column in values.values()), strict=True):
+        yield dict(zip(values, cells, strict=True))
 
 
 def _checked_name(name: str) -> str:

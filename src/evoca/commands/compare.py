@@ -1,0 +1,75 @@
+"""``evoca compare``: runs beside each other, with intervals and significance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.table import Table
+
+from evoca.evaluation.result import LOWER_IS_BETTER
+from evoca.runs import read_run
+from evoca.runs.compared import Compared, Comparison
+from evoca.runs.comparison import compare_runs
+from evoca.terminal import clean, console_for, say
+
+__all__ = ["compare"]
+
+
+def compare(
+    runs: Sequence[Path],
+    *,
+    metric: str,
+    against: Literal["first", "best"],
+    output: Literal["table", "json"],
+    draws: int,
+) -> None:
+    """Compare and print."""
+    found = compare_runs([read_run(run) for run in runs], metric, against=against, draws=draws)
+    for note in found.notes:
+        say(f"evoca: {note}")
+    if output == "json":
+        print(json.dumps(found.to_dict(), allow_nan=False))
+    else:
+        _print(found)
+
+
+def _print(found: Comparison) -> None:
+    console = console_for()
+    better = "lower is better" if found.metric in LOWER_IS_BETTER else "higher is better"
+    console.print(
+        f"{found.metric} ({better}) on {found.n:,} shared images in {found.groups:,} groups; "
+        f"differences from {clean(found.reference)}",
+        style="bold",
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("run", overflow="fold")
+    for name in (found.metric, "difference", "p (Holm)", "McNemar"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in found.runs:
+        table.add_row(clean(run.name), *_cells(run))
+    console.print(table)
+    console.print(
+        "p: paired permutation test over groups; McNemar: exact, first repeat, images taken as "
+        "independent. Both Holm-corrected for all comparisons in the table.",
+        style="dim",
+    )
+
+
+def _cells(run: Compared) -> tuple[str, str, str, str]:
+    gap = run.difference
+    if gap is None:
+        return str(run.figure), "reference", "", ""
+    low, high = gap.ci95
+    return (
+        str(run.figure),
+        f"{gap.value:+.3f} [{low:+.3f}, {high:+.3f}]",
+        "" if run.p_holm is None else _p(run.p_holm),
+        "" if run.mcnemar_holm is None else _p(run.mcnemar_holm),
+    )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,169 @@
+"""``evoca matrix``: models or recipes on several data sets."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.table import Table
+
+from evoca.commands.progress import Step, steps
+from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.errors import DataError, needs_extra
+from evoca.images import printable_name
+from evoca.runs import read_run
+from evoca.runs.provenance import code_version
+from evoca.runtime.predictor import load
+from evoca.terminal import clean, console_for, say
+from evoca.trials import Options, model_system, open_system
+from evoca.trials.matrix import Cell, Matrix, Row, fill_matrix
+
+__all__ = ["matrix"]
+
+
+def matrix(
+    models: Sequence[str],
+    recipes: Sequence[str],
+    data: Sequence[Path],
+    options: Options,
+    *,
+    metric: str,
+    output: Literal["table", "json"],
+    out: Path | None,
+    settings: Sequence[str],
+) -> int:
+    """Fill the matrix and print it; return 1 where an image could not be read."""
+    if not models and not recipes:
+        raise DataError("name a model (--model) or a recipe (--recipe)")
+    columns = _columns(data)
+    with steps() as step, _kept(out) as folder:
+        rows = [Row(system.name, system) for system in map(open_system, models)]
+        for recipe in recipes:
+            rows += _trained(recipe, settings, columns, folder, step)
+        found = fill_matrix(_named_apart(rows), columns, options, out and folder, step)
+    if not any(cell.figure(metric) for cell in found.cells):
+        have = sorted({k for cell in found.cells for k in cell.figures if cell.figure(k)})
+        raise DataError(f"no figure {metric!r} here; there are: {', '.join(have)}")
+    if output == "json":
+        print(json.dumps({"metric": metric, **found.to_dict()}, allow_nan=False))
+    else:
+        _print(found, metric)
+    return int(any(cell.figures.get("unreadable") for cell in found.cells))
+
+
+def _columns(data: Sequence[Path]) -> dict[str, LabelledImages]:
+    """Read the data sets and name each after its file or folder."""
+    columns: dict[str, LabelledImages] = {}
+    for path in data:
+        name = path.resolve().stem or str(path)
+        if name in columns:
+            name = f"{path.resolve().parent.name}/{name}"
+        if name in columns:
+            raise DataError(f"{path}: given twice, or named like another data set")
+        columns[name] = load_labelled(path, require_files=False)
+    return columns
+
+
+def _named_apart(rows: Sequence[Row]) -> list[Row]:
+    """Number rows that share a name, such as two bundles of one recipe."""
+    counts: dict[str, int] = {}
+    named = []
+    for row in rows:
+        counts[row.name] = counts.get(row.name, 0) + 1
+        number = counts[row.name]
+        name = row.name if number == 1 else f"{row.name} ({number})"
+        named.append(Row(name, row.system, row.learnt_from, row.measured))
+    return named
+
+
+@contextmanager
+def _kept(out: Path | None) -> Iterator[Path]:
+    """Give the folder that trainings go to: the user's, or one that is removed after."""
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="evoca-matrix-") as folder:
+        yield Path(folder)
+
+
+def _trained(
+    recipe: str,
+    settings: Sequence[str],
+    columns: Mapping[str, LabelledImages],
+    folder: Path,
+    step: Step,
+) -> Iterator[Row]:
+    """Train a recipe on each data set, unless a training is there already."""
+    with needs_extra("train"):
+        from evoca.lab.export import export_bundle
+        from evoca.lab.recipe import load_recipe
+        from evoca.lab.train import train
+    chosen = load_recipe(recipe, settings)
+    for name, data in columns.items():
+        place = folder / f"{chosen.name}--trained-on--{name.replace('/', '_')}"
+        run, bundle = place / "run", place / "bundle"
+        learnt_from = data.take(data.split != "test")
+        if not (run / "run.json").is_file():
+            train(chosen, data, run, step, data_name=name)
+        if not (bundle / "model.json").is_file():
+            export_bundle(run, bundle)
+        done = read_run(run)
+        known = {
+            "recipe": chosen.model_dump(mode="json"),
+            "code": dict(code_version()),
+            "data": {"fingerprint": learnt_from.with_truth().fingerprint()},
+        }
+        if not _agrees(done.description, known):
+            raise DataError(
+                f"{printable_name(place)}: trained on other data, with other settings or by "
+                "another version of Evoca; remove it or name another --out"
+            )
+        system = model_system(load(bundle))
+        yield Row(f"{chosen.name} from {name}", system, learnt_from, {name: done.metrics})
+
+
+def _agrees(description: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Say whether a run's description holds all that is known."""
+    return all(
+        description.get(entry, {}).get(key) == value
+        for entry, content in known.items()
+        for key, value in content.items()
+    )
+
+
+def _print(found: Matrix, metric: str) -> None:
+    console = console_for()
+    console.print(f"{metric}: systems in rows, data in columns", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", overflow="fold")
+    for column in found.columns:
+        table.add_column(clean(column), justify="right", overflow="fold")
+    by_place = {(cell.row, cell.column): cell for cell in found.cells}
+    for row in found.rows:
+        cells = [_cell(by_place[row, column], metric) for column in found.columns]
+        table.add_row(clean(row), *cells)
+    console.print(table)
+    if any(cell.protocol == "cross-validated" for cell in found.cells):
+        console.print("* cross-validated on the data it is trained on", style="dim")
+    for cell in found.cells:
+        where = f"{cell.row} on {cell.column}"
+        if cell.seen:
+            of = cell.figures["n"]
+            say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
+        if unread := cell.figures.get("unreadable"):
+            say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
+        if cell.copies:
+            say(f"evoca: {where}: {cell.copies:,} copies of training images are left out")
+
+
+def _cell(cell: Cell, metric: str) -> str:
+    figure = cell.figure(metric)
+    if figure is None:
+        return "-"
+    mark = "*" if cell.protocol == "cross-validated" else "!" if cell.seen else ""
+    low, high = figure.ci95
+    return f"{figure.value:.3f}{mark} [{low:.2f}, {high:.2f}]"

@@ -1,0 +1,183 @@
+"""Look for copies among the images of manifests, and note them in the column ``group``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.duck import connect
+from evoca.data.duplicates import DEFAULT_THRESHOLD, DuplicateReport, Listed, find_duplicates
+from evoca.data.fingerprints import fingerprint_all
+from evoca.data.manifest import Manifest, manifest_of, read_folder, read_manifest
+from evoca.data.table import TableBuilder
+from evoca.data.taxonomies import DEFAULT_TAXONOMY
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+if TYPE_CHECKING:
+    from evoca.data.fingerprints import Fingerprint
+
+__all__ = [
+    "Searched",
+    "has_files",
+    "has_groups",
+    "in_words",
+    "listed_images",
+    "read_images",
+    "search_copies",
+    "together",
+]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A manifest whose images have been compared with each other.
+
+    Attributes:
+        manifest: with the column ``group``, and with ``sha256``, ``width`` and ``height``
+            where it did not state them and the file tells.
+        report: what was found.
+    """
+
+    manifest: Manifest
+    report: DuplicateReport
+
+    def summary(self) -> str:
+        """Say in one line what was found."""
+        # An image that is not there is alone.
+        return in_words(np.array([name or str(i) for i, name in enumerate(self.report.groups)]))
+
+
+def in_words(groups: NDArray[Any]) -> str:
+    """Say in one line what clusters there are.
+
+    Args:
+        groups: (n,), the group of each image, by name or number.
+
+    >>> in_words(np.array([1, 2, 2, 3]))
+    '1 near-duplicate clusters (2 images) among 4 images; each stays together'
+    >>> in_words(np.array([1, 2]))
+    'no near-duplicates among 2 images'
+    """
+    _, sizes = np.unique(groups, return_counts=True)
+    several = sizes[sizes > 1]
+    if not len(several):
+        return f"no near-duplicates among {len(groups):,} images"
+    return (
+        f"{len(several):,} near-duplicate clusters ({several.sum():,} images) among "
+        f"{len(groups):,} images; each stays together"
+    )
+
+
+def has_groups(manifest: Manifest) -> bool:
+    """Say whether any image states its duplicate group."""
+    return bool((manifest.codes("group") >= 0).any())
+
+
+def has_files(manifest: Manifest) -> bool:
+    """Say whether any image is there; of a list of votes or links none may be."""
+    return any(path.is_file() for path in manifest.paths())
+
+
+def search_copies(
+    manifest: Manifest,
+    *,
+    threshold: int = DEFAULT_THRESHOLD,
+    listed: Sequence[Listed] | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Searched:
+    """Compare the images of a manifest.
+
+    Args:
+        manifest: its own column ``group`` is replaced.
+        threshold: as in :func:`evoca.data.duplicates.find_duplicates`.
+        listed: what to call its images in the report; :func:`listed_images` if omitted.
+        advance: called with 1 after each image.
+
+    Raises:
+        MissingExtraError: imagehash is not installed.
+    """
+    prints = []
+    for print_ in fingerprint_all(manifest.paths()):
+        prints.append(print_)
+        if advance is not None:
+            advance(1)
+    images = listed_images(manifest) if listed is None else listed
+    report = find_duplicates(images, threshold=threshold, fingerprints=prints)
+    groups = np.array(report.groups, dtype=object)
+    return Searched(manifest.with_columns({"group": groups, **_seen(manifest, prints)}), report)
+
+
+def listed_images(manifest: Manifest) -> list[Listed]:
+    """Return the images of a manifest under the names it gives them."""
+    name = printable_name(Path(manifest.source).stem)
+    rows = manifest.rows("image", "emotion", "source")
+    return [
+        Listed(path, image, emotion or "", source or name)
+        for path, (image, emotion, source) in zip(manifest.paths(), rows, strict=True)
+    ]
+
+
+def _seen(manifest: Manifest, prints: Sequence[Fingerprint]) -> dict[str, NDArray[Any]]:
+    """Fill the cells that the files answer and the manifest does not."""
+    stated = manifest.texts("sha256")
+    digests = np.array([print_.sha256 for print_ in prints], dtype=object)
+    filled: dict[str, NDArray[Any]] = {"sha256": np.where(stated == "", digests, stated)}
+    sizes = np.array([print_.size for print_ in prints], dtype=np.float64).reshape(-1, 2)
+    for name, found in zip(("width", "height"), sizes.T, strict=True):
+        own = manifest.numbers(name)
+        values = np.where(np.isnan(own), found, own)
+        filled[name] = np.ma.masked_array(values.astype(np.int64), mask=values == 0)
+    return filled
+
+
+def read_images(path: Path, *, taxonomy: str | None = None) -> Manifest:
+    """Read a manifest as it is, class folders, or any folder of images.
+
+    In a folder that is not one of class folders, an image gets the label of the nearest
+    folder above it that is named after an emotion, if any.
+
+    Raises:
+        DataError: nothing usable there.
+        MissingExtraError: DuckDB is not installed.
+    """
+    try:
+        return read_manifest(path, taxonomy=taxonomy, strict=False)
+    except DataError:
+        if not path.is_dir():
+            raise
+    return read_folder(path, taxonomy=taxonomy)
+
+
+def together(manifests: Sequence[Manifest]) -> Manifest:
+    """Put manifests below each other; every column is kept, and ``source`` tells them apart.
+
+    Args:
+        manifests: at least one; a single one is returned as it is.
+
+    Raises:
+        DataError: one has no single taxonomy.
+    """
+    if len(manifests) == 1:
+        return manifests[0]
+    builder = TableBuilder(connect(), DEFAULT_TAXONOMY, strict=True)
+    for manifest in manifests:
+        home = os.path.abspath(manifest.root)  # noqa: PTH100
+        columns = {name: manifest.texts(name) for name in manifest.columns}
+        names = [os.path.join(home, name) for name in columns["image"]]  # noqa: PTH118
+        columns["image"] = np.array(names, dtype=object)
+        own = printable_name(Path(manifest.source).stem)
+        stated = manifest.texts("source")
+        columns["source"] = np.where(stated == "", own, stated)
+        columns["taxonomy"] = np.full(len(manifest), manifest.taxonomy, dtype=object)
+        rows = np.arange(1, len(manifest) + 1)
+        builder.add(columns, rows, manifest.source)
+        builder.rejects += manifest.rejects
+    source = ", ".join(manifest.source for manifest in manifests)
+    return manifest_of(builder, Path("/"), source)

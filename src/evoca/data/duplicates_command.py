@@ -1,0 +1,87 @@
+"""What ``evoca data duplicates`` does; it returns a status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evoca.data.console import SHOWN, print_json, progress, report_rejects
+from evoca.errors import DataError, needs_extra
+from evoca.images import printable_name
+from evoca.terminal import clean, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evoca.data.duplicates import Cluster, DuplicateReport
+
+__all__ = ["duplicates"]
+
+Output = Literal["table", "json"]
+
+
+def duplicates(
+    data: Sequence[Path], *, threshold: int | None, out: Path | None, output: Output
+) -> int:
+    """Search manifests and folders for copies, print what was found, write the groups."""
+    with needs_extra("data"):
+        from evoca.data.copies import listed_images, read_images, search_copies, together
+        from evoca.data.duplicates import DEFAULT_THRESHOLD
+        from evoca.data.schema import TABLE_SUFFIXES
+    if out is not None and out.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(f"{printable_name(out)}: a manifest's name ends in .parquet or .csv")
+    manifests = [read_images(path) for path in data]
+    manifest = together(manifests)
+    listed = [image for one in manifests for image in listed_images(one)]
+    bits = DEFAULT_THRESHOLD if threshold is None else threshold
+    with progress("images", len(manifest)) as advance:
+        found = search_copies(manifest, threshold=bits, listed=listed, advance=advance)
+    if output == "json":
+        print_json(_as_json(found.report))
+    else:
+        _print(found.report)
+    if out is not None:
+        found.manifest.write(out)
+        say(f"wrote {printable_name(out)}")
+    failed = report_rejects(manifest.rejects)
+    return int(failed or bool(found.report.unreadable))
+
+
+def _print(report: DuplicateReport) -> None:
+    copies = sum(len(cluster.members) - 1 for cluster in report.clusters)
+    across = sum(len(cluster.sources) > 1 for cluster in report.clusters)
+    print(f"{len(report.images):>9,} images")
+    print(f"{len(report.clusters):>9,} clusters of copies, {across:,} across data sets")
+    print(f"{copies:>9,} images more than there are pictures")
+    print(f"{len(report.conflicts):>9,} clusters with labels that contradict each other")
+    print(f"{len(report.unreadable):>9,} unreadable images")
+    for cluster in report.conflicts[:SHOWN]:
+        print(f"conflict {cluster.group}: {' / '.join(cluster.labels)}")
+        for member in cluster.members[:SHOWN]:
+            print(clean(f"    {member.emotion or '-':<12} {member.source}: {member.image}"))
+    for image, cause in report.unreadable[:SHOWN]:
+        print(clean(f"unreadable {image.source}: {image.image}: {cause}"))
+
+
+def _as_json(report: DuplicateReport) -> dict[str, Any]:
+    return {
+        "images": len(report.images),
+        "clusters": [_cluster_as_json(cluster) for cluster in report.clusters],
+        "conflicts": [cluster.group for cluster in report.conflicts],
+        "unreadable": [
+            {"image": image.image, "source": image.source, "error": cause}
+            for image, cause in report.unreadable
+        ],
+    }
+
+
+def _cluster_as_json(cluster: Cluster) -> dict[str, Any]:
+    members = [
+        {"image": m.image, "source": m.source, "emotion": m.emotion} for m in cluster.members
+    ]
+    return {
+        "group": cluster.group,
+        "exact": cluster.exact,
+        "labels": cluster.labels,
+        "images": members,
+    }

@@ -1,0 +1,201 @@
+"""Runs set against each other on the images they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.errors import DataError
+from evoca.evaluation import Figure, evaluate_predictions
+from evoca.evaluation import metrics as measures
+from evoca.evaluation.means import mean_figure
+from evoca.evaluation.result import LOWER_IS_BETTER
+from evoca.evaluation.significance import (
+    Difference,
+    compare_predictions,
+    holm,
+    mcnemar,
+    permutation_test,
+)
+from evoca.runs.common import Common, common_images
+from evoca.runs.compared import Compared, Comparison
+from evoca.runs.run import Run
+
+__all__ = ["compare_runs"]
+
+_OF_VOTES = {
+    "kl": measures.kl,
+    "chebyshev": measures.chebyshev,
+    "clark": measures.clark,
+    "canberra": measures.canberra,
+    "cosine": measures.cosine,
+    "intersection": measures.intersection,
+    "random_rater": measures.random_rater,
+}
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    metric: str = "accuracy",
+    *,
+    against: Literal["first", "best"] = "first",
+    draws: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare runs in one figure, on the images they share.
+
+    Differences are paired: the same groups of images are drawn for both runs, and swapped
+    between them for the p-value. Runs with other numbers of repeats are compared mean
+    against mean.
+
+    Args:
+        runs: at least two.
+        metric: a figure against labels or against the viewers' distributions.
+        against: which run differences are from. Taking the best makes the best of several
+            look better than it is; name the one you mean to beat first.
+        draws: of the bootstrap, and of the permutations.
+        seed: of both.
+
+    Raises:
+        DataError: fewer than two runs, a run given twice, runs that cannot be compared, or a
+            figure that they do not have.
+    """
+    if len(runs) < 2:
+        raise DataError("a comparison needs at least two runs")
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise DataError("the same run is named twice: a comparison needs different runs")
+    common = common_images(runs)
+    figures = [_figure(common, p, metric, draws, seed) for p in common.probabilities]
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    order = sorted(range(len(runs)), key=lambda i: sign * figures[i].value)
+    reference = order[0] if against == "best" else 0
+    compared = [
+        Compared(
+            run.name,
+            run.recipe,
+            len(p),
+            figure,
+            fingerprint=str(run.description.get("fingerprint", "")),
+        )
+        for run, p, figure in zip(runs, common.probabilities, figures, strict=True)
+    ]
+    others = [i for i in range(len(runs)) if i != reference]
+    tested = [_tested(common, compared[i], reference, i, metric, draws, seed) for i in others]
+    for i, entry in zip(others, _corrected(tested), strict=True):
+        compared[i] = entry
+    return Comparison(
+        metric=metric,
+        n=len(common.images),
+        groups=len(np.unique(common.groups)),
+        reference=runs[reference].name,
+        runs=tuple(compared[i] for i in order),
+        notes=(*common.notes, *_cautions(runs)),
+    )
+
+
+def _figure(
+    common: Common, probabilities: NDArray[np.float64], metric: str, draws: int, seed: int
+) -> Figure:
+    report = evaluate_predictions(
+        common.truth,
+        probabilities,
+        common.labels,
+        common.groups,
+        distributions=common.distribution,
+        names=common.images,
+        allow_missing=True,
+        draws=draws,
+        seed=seed,
+    )
+    if metric not in report.figures:
+        have = ", ".join(sorted(report.figures))
+        raise DataError(f"no figure {metric!r} can be compared here; there are: {have}")
+    return report[metric]
+
+
+def _tested(
+    common: Common, entry: Compared, reference: int, own: int, metric: str, draws: int, seed: int
+) -> Compared:
+    first, second = _repeated(common.probabilities[reference], common.probabilities[own])
+    if metric in _OF_VOTES:
+        gap = _vote_difference(common, first, second, metric, draws, seed)
+        return replace(entry, difference=gap)
+    rows = common.truth >= 0
+    truth = common.truth[rows]
+    first, second = first[:, rows], second[:, rows]
+    gaps = compare_predictions(
+        truth,
+        first,
+        second,
+        common.labels,
+        common.groups[rows],
+        allow_missing=True,
+        draws=draws,
+        seed=seed,
+    )
+    verdicts = (first[0].argmax(axis=1) == truth, second[0].argmax(axis=1) == truth)
+    return replace(entry, difference=gaps[metric], mcnemar=mcnemar(*verdicts))
+
+
+def _repeated(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Repeat both until they have as many runs, which leaves both means as they are."""
+    count = math.lcm(len(first), len(second))
+    return (
+        np.tile(first, (count // len(first), 1, 1)),
+        np.tile(second, (count // len(second), 1, 1)),
+    )
+
+
+def _vote_difference(
+    common: Common,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    metric: str,
+    draws: int,
+    seed: int,
+) -> Difference:
+    assert common.distribution is not None  # the figure exists
+    rows = ~np.isnan(common.distribution).any(axis=1)
+    votes, groups = common.distribution[rows], common.groups[rows]
+    one, other = (
+        np.mean([_OF_VOTES[metric](votes, p[rows]) for p in runs], axis=0)
+        for runs in (first, second)
+    )
+    gap = mean_figure(other - one, groups, draws=draws, seed=seed)
+    return Difference(
+        gap.value, gap.ci95, permutation_test(one, other, groups, draws=draws, seed=seed)
+    )
+
+
+def _corrected(tested: Sequence[Compared]) -> list[Compared]:
+    """Adjust the p-values for the number of comparisons."""
+    ps = holm([entry.difference.p for entry in tested if entry.difference is not None])
+    exact = [entry.mcnemar for entry in tested if entry.mcnemar is not None]
+    exact_holm = holm(exact).tolist() if exact else [None] * len(tested)
+    return [
+        replace(entry, p_holm=p, mcnemar_holm=q)
+        for entry, p, q in zip(tested, ps.tolist(), exact_holm, strict=True)
+    ]
+
+
+def _cautions(runs: Sequence[Run]) -> list[str]:
+    notes = []
+    for run in runs:
+        seen = run.description.get("training_images")
+        if isinstance(seen, int) and seen:  # a training lists the hashes of its images here
+            notes.append(
+                f"WARNING: {run.name} was evaluated on {seen:,} of the images it learnt from"
+            )
+        if run.predictions.repeats == 1:
+            notes.append(
+                f"{run.name} has one seed only: part of its difference may be the luck of one "
+                "training or one division of the images"
+            )
+    return notes

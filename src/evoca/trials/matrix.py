@@ -1,0 +1,200 @@
+"""Every system on every data set: does what was learnt on one hold on another?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoca.data.grouping import group_copies
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, EvocaError
+from evoca.evaluation import Figure
+from evoca.images import printable_name
+from evoca.runs import new_run, read_run, write_json
+from evoca.runs.provenance import code_version
+from evoca.trials.options import Options
+from evoca.trials.systems import Progress, System
+from evoca.trials.trial import run_trial, write_trial
+
+__all__ = ["Cell", "Matrix", "Row", "fill_matrix", "without_copies"]
+
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A system to evaluate on every data set.
+
+    Attributes:
+        name: unique among the rows.
+        system: what is evaluated.
+        learnt_from: the images it was trained on; their copies elsewhere are left out.
+        measured: column to the figures already known there, such as cross-validated ones
+            on the data it was trained on.
+    """
+
+    name: str
+    system: System
+    learnt_from: LabelledImages | None = None
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One system on one data set.
+
+    Attributes:
+        row: name of the system.
+        column: name of the data set.
+        protocol: ``evaluated`` or ``cross-validated``.
+        figures: as ``evaluate --format json`` prints them.
+        copies: images left out since the system learnt from a copy.
+    """
+
+    row: str
+    column: str
+    protocol: str
+    figures: Mapping[str, Any]
+    copies: int = 0
+
+    def figure(self, metric: str) -> Figure | None:
+        """Return one figure; ``None`` where the labels do not define it."""
+        entry = self.figures.get(metric)
+        return Figure.from_dict(entry) if isinstance(entry, Mapping) and "ci95" in entry else None
+
+    @property
+    def seen(self) -> int:
+        """How many of the images the system has learnt from."""
+        return int(self.figures.get("training_images") or 0)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All cells, row by row."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``matrix --format json`` prints."""
+        return {
+            "schema_version": _SCHEMA_VERSION,
+            "rows": list(self.rows),
+            "columns": list(self.columns),
+            "cells": [asdict(cell) for cell in self.cells],
+        }
+
+
+def fill_matrix(
+    rows: Sequence[Row],
+    columns: Mapping[str, LabelledImages],
+    options: Options | None = None,
+    out: Path | None = None,
+    step: Callable[[str, int], Progress] = lambda _name, _total: lambda _: None,
+) -> Matrix:
+    """Evaluate every row on every column.
+
+    Args:
+        rows: the systems.
+        columns: name to labelled images.
+        options: of every evaluation.
+        out: keeps each evaluation as a run directory; what is there already is not done
+            again.
+        step: announces each cell.
+
+    Raises:
+        EvocaError: a cell cannot be evaluated, or ``out`` holds another one in its place.
+    """
+    options = options or Options()
+    cells = []
+    for row in rows:
+        for name, data in columns.items():
+            if name in row.measured:
+                cells.append(Cell(row.name, name, "cross-validated", row.measured[name]))
+                continue
+            images, copies = without_copies(data, row.learnt_from)
+            progress = step(f"{row.name} on {name}", len(images))
+            place = None if out is None else out / f"{_safe(row.name)}--{_safe(name)}"
+            figures = _evaluated(row.system, images, options, place, progress)
+            cells.append(Cell(row.name, name, "evaluated", figures, copies))
+    return Matrix(tuple(row.name for row in rows), tuple(columns), tuple(cells))
+
+
+def without_copies(
+    data: LabelledImages, learnt_from: LabelledImages | None
+) -> tuple[LabelledImages, int]:
+    """Leave out the images of which a copy was learnt from; return how many those were.
+
+    Raises:
+        DataError: none is left.
+    """
+    if learnt_from is None:
+        return data, 0
+    groups, _ = group_copies(
+        (*learnt_from.paths, *data.paths), (*learnt_from.recorded_hashes, *data.recorded_hashes)
+    )
+    known = np.isin(groups[len(learnt_from) :], groups[: len(learnt_from)])
+    if known.all():
+        raise DataError(
+            f"every image of {data.source} is a copy of one of {learnt_from.source}: nothing is "
+            "left to evaluate on"
+        )
+    return data.take(~known), int(known.sum())
+
+
+def _evaluated(
+    system: System,
+    images: LabelledImages,
+    options: Options,
+    place: Path | None,
+    progress: Progress,
+) -> Mapping[str, Any]:
+    """Evaluate, or read what an earlier call has left."""
+    if place is None:
+        return run_trial(system, images, options, progress).figures()
+    key = _key(system, images, options)
+    if (place / "run.json").is_file():
+        run = read_run(place)
+        if run.description.get("cell") != key:
+            raise EvocaError(
+                f"{printable_name(place)}: holds an evaluation of another model, data, setting "
+                "or version of Evoca; remove it or name another --out"
+            )
+        return run.metrics
+    with new_run(place) as folder:
+        trial = run_trial(system, images, options, progress)
+        write_trial(folder, trial)
+        write_json(folder / "run.json", {**trial.description, "cell": key})
+    return trial.figures()
+
+
+def _key(system: System, images: LabelledImages, options: Options) -> str:
+    """Tell cells apart without reading a single image."""
+    rows = []
+    for i, path in enumerate(images.paths):
+        try:
+            state = path.stat()
+            stamp = f"{state.st_size} {state.st_mtime_ns}"
+        except OSError:
+            stamp = "unreadable"
+        rows.append(f"{images.names[i]}\0{images.truth[i]}\0{images.split[i]}\0{stamp}")
+    parts = {
+        "system": system.identity,
+        "options": asdict(replace(options, record=False)),
+        "code": code_version()["sha256"],
+        "labels": images.labels,
+        "images": sorted(rows),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _safe(name: str) -> str:
+    """Turn a name into one that every file system takes."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:100]

@@ -1,0 +1,230 @@
+"""A system on labelled images: the bundled model on the example photographs."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evoca
+from evoca.data.labelled import load_labelled
+from evoca.errors import DataError
+from evoca.runs import Predictions, read_run
+from evoca.trials import Options, model_system, run_trial, table_system, write_trial
+
+FEW = Options(draws=50, allow_missing=True, record=False)
+
+
+def trial_of(system, data, **changes):
+    return run_trial(system, data, replace(FEW, **changes))
+
+
+def test_figures_are_those_of_the_predictions(system, labelled, answers):
+    data = labelled()
+    found = trial_of(system, data)
+    hits = answers.argmax(axis=1) == data.truth
+    assert found.report["accuracy"].value == pytest.approx(hits.mean())
+    np.testing.assert_allclose(found.predictions.probabilities[0], answers, atol=1e-6)
+    assert found.figures()["n"] == 6
+    assert found.unreadable == ()
+    assert found.calibration.methods == {}  # six rows are too few to fit anything
+
+
+def test_the_run_directory_reads_back(system, labelled, tmp_path):
+    data = labelled()
+    found = trial_of(system, data)
+    (tmp_path / "run").mkdir()
+    write_trial(tmp_path / "run", found)
+    run = read_run(tmp_path / "run")
+    assert run.report.to_dict() | found.report.to_dict() == run.report.to_dict()
+    assert run.report["set_size"] == found.sets.size
+    assert run.predictions.images == data.names
+    assert run.recipe == system.name
+    description = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert description["data"]["location"] == str(tmp_path / "data.csv")
+    assert description["data"]["fingerprint"] == data.fingerprint()
+    assert description["kind"] == "evaluation"
+    assert set(description["code"]) == {"version", "sha256"}
+
+
+def test_the_fingerprint_follows_what_decides_the_result(system, labelled, manifest):
+    data = labelled()
+    first = trial_of(system, data).description["fingerprint"]
+    assert trial_of(system, data, draws=60).description["fingerprint"] == first
+    other = data.take(np.arange(5))
+    assert trial_of(system, other).description["fingerprint"] != first
+    hotter = replace(system, identity={**system.identity, "temperature": 2.0})
+    assert trial_of(hotter, data).description["fingerprint"] != first
+
+
+SPLITS = ["test", "test", "test", "train", "val", ""]
+
+
+@pytest.mark.parametrize(("split", "n"), [("test", 3), ("all", 6)])
+def test_the_split_decides_the_rows(system, labelled, split, n):
+    data = labelled(*({"split": name} for name in SPLITS))
+    found = trial_of(system, data, split=split)
+    assert found.report.n == n
+    assert not any("split" in note for note in found.notes)
+
+
+def test_all_rows_are_used_where_none_has_a_split_and_it_is_said(system, labelled):
+    found = trial_of(system, labelled())
+    assert found.description["split"]["name"] == "all"
+    assert any("no row" in note and "all 6 rows are used" in note for note in found.notes)
+
+
+def test_training_images_are_told_apart(system, labelled, photos):
+    digest = hashlib.sha256(Path(photos[0]["image"]).read_bytes()).hexdigest()
+    seen = replace(system, trained_on=frozenset({digest[:16]}))
+    found = trial_of(seen, labelled())
+    assert found.notes[0].startswith("WARNING: 1 of 6 images are among the training images")
+    assert found.figures()["training_images"] == 1
+
+
+def test_unreadable_images_are_left_out_and_counted(system, labelled, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"broken")
+    names = ["broken.jpg", "none.jpg"]
+    data = labelled(*({"image": name} for name in names), *[{}] * 4)
+    found = trial_of(system, data)
+    assert [Path(error.source).name for error in found.unreadable] == names
+    assert (found.report.n, found.figures()["unreadable"]) == (4, 2)
+    assert len(found.predictions) == 4
+
+
+def test_rows_without_a_truth_are_left_out(system, labelled):
+    found = trial_of(system, labelled({"emotion": ""}, *[{}] * 5))
+    assert (found.report.n, found.figures()["left_out"]) == (5, 1)
+
+
+def test_votes_give_the_figures_of_distributions(system, labelled):
+    votes = {"votes_awe": 3, "votes_fear": 1}
+    found = trial_of(system, labelled(*[{**votes, "emotion": ""}] * 6)).figures()
+    assert found["accuracy"] is None
+    assert {"kl", "chebyshev", "clark", "canberra", "cosine", "intersection"} <= set(found)
+    assert 0 <= found["random_rater"]["value"] <= 0.75
+
+
+def test_groups_of_the_manifest_are_kept(system, labelled):
+    found = trial_of(system, labelled(*({"group": name} for name in "aabbcc")))
+    assert found.report.groups == 3
+    assert found.description["split"]["groups"] == "the manifest's groups"
+
+
+def test_copies_are_one_group_where_the_manifest_names_none(system, labelled, photos, tmp_path):
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(Path(photos[0]["image"]).read_bytes())
+    found = trial_of(system, labelled({}, {"image": "copy.jpg"}, *[{}] * 4))
+    assert found.report.groups == 5
+
+
+def test_other_taxonomies_share_labels_or_add_up(system, labelled):
+    ekman = [{"taxonomy": "ekman6", "emotion": e} for e in ("anger", "fear", "joy") * 2]
+    found = trial_of(system, labelled(*ekman))
+    assert (found.report.n, len(found.report.labels)) == (4, 8)
+    restricted = trial_of(system, labelled(*ekman), restrict=True)
+    assert restricted.report.labels == ("anger", "disgust", "fear", "sadness")
+    assert restricted.report["accuracy"].value >= found.report["accuracy"].value
+    polar = [{"taxonomy": "polarity", "emotion": e} for e in ("positive", "negative") * 3]
+    assert trial_of(system, labelled(*polar)).report.labels == ("negative", "positive")
+
+
+def test_a_bundle_with_affect_is_judged_on_ratings(system, labelled, answers):
+    ratings = [{"valence": v, "arousal": 3, "emotion": ""} for v in (1, 2, 3, 4, 5, 6)]
+    data = labelled(*ratings)
+    felt = np.stack([np.arange(1.0, 7.0), np.linspace(2, 4, 6)], axis=1)[None]
+    rater = table_system("rater", table(data, answers, felt=felt), {"name": "rater"})
+    found = trial_of(rater, data).figures()
+    assert found["ccc"]["valence"]["value"] == pytest.approx(1)
+    assert found["mae"]["arousal"]["value"] == pytest.approx(0.6)
+    with pytest.raises(DataError, match="none of 6 images has a label, votes or a rating"):
+        trial_of(system, data)
+
+
+def table(data, p, **changes):
+    known = {
+        "images": data.names,
+        "groups": ("",) * len(data),
+        "truth": data.truth,
+        "labels": data.labels,
+        "probabilities": p[None],
+        "fold": np.full((1, len(p)), -1),
+    }
+    return Predictions(**{**known, **changes})
+
+
+def test_a_table_of_predictions_is_judged_like_the_model(system, labelled, answers):
+    data = labelled()
+    theirs = trial_of(table_system("x", table(data, answers), {"name": "x"}), data)
+    ours = trial_of(system, data)
+    for name in ("accuracy", "nll", "brier", "ece"):
+        assert theirs.report[name].value == pytest.approx(ours.report[name].value, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": tuple("abcdef")}, r"6 of the 6 images .* have no prediction: rows 0 \("),
+        ({"truth": np.zeros(6, dtype=int)}, "the table's truth is not the manifest's"),
+    ],
+)
+def test_predictions_that_do_not_match_name_the_rows(labelled, answers, change, message):
+    data = labelled()
+    system = table_system("x", table(data, answers, **change), {"name": "x"})
+    with pytest.raises(DataError, match=message):
+        trial_of(system, data)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ([{"emotion": ""}] * 6, {}, "none of 6 images has a label, votes or a rating"),
+        ([{"split": "train"}] * 6, {}, "no row has the split test; the splits are: train 6"),
+        ([{}] * 6, {"allow_missing": False}, "no row of 6 is labelled anger, disgust"),
+        ([{"image": "a.jpg"}] * 6, {}, r"an image is there twice: rows 1 \(a.jpg\)"),
+        ([{"image": f"{i}.jpg"} for i in range(6)], {}, "none of 6 images can be read; first"),
+    ],
+)
+def test_bad_input_is_one_clear_line(system, labelled, columns, options, message):
+    with pytest.raises(DataError, match=message) as caught:
+        trial_of(system, labelled(*columns), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_test_images_are_recorded_and_the_next_use_says_so(system, labelled, answers, monkeypatch):
+    data = labelled({}, {}, {}, {"emotion": "fear"}, {}, {})
+    once = trial_of(system, data, record=True)
+    assert once.description["test_uses"]["by_this_model"] == 0
+    assert not any("before" in note for note in once.notes)
+    twice = trial_of(system, data, record=True)
+    assert twice.description["test_uses"]["by_this_model"] == 1
+    other = table_system("x", table(data, answers), {"name": "x"})
+    third = trial_of(other, data, record=True)
+    assert any("by another model 2 times" in note for note in third.notes)
+    monkeypatch.setenv("EVOCA_LEDGER", "off")
+    assert trial_of(system, data, record=True).description["test_uses"] is None
+
+
+def test_a_record_that_cannot_be_kept_costs_no_figure(system, labelled, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOCA_LEDGER", str(tmp_path))
+    found = trial_of(system, labelled(), record=True)
+    assert found.description["test_uses"] is None
+    assert "the record of test uses cannot be kept" in found.notes[-1]
+
+
+def test_validation_images_may_be_used_again(system, labelled):
+    data = labelled(*[{"split": "val"}] * 6)
+    for _ in range(2):
+        assert trial_of(system, data, split="val", record=True).description["test_uses"] is None
+
+
+def test_the_research_photographs_are_known_as_training_images(shared_data):
+    data = load_labelled(shared_data / "fi")
+    few = data.take(np.concatenate([np.flatnonzero(data.truth == k)[:14] for k in range(8)]))
+    found = run_trial(model_system(evoca.load()), few, Options(draws=200, record=False))
+    assert found.figures()["training_images"] == 112
+    assert found.notes[0].startswith("WARNING: 112 of 112 images are among the training images")
+    assert set(found.calibration.methods) >= {"model", "none", "temperature", "vector"}
+    assert set(found.conditional.by_emotion) == set(found.report.labels)
