@@ -11,14 +11,18 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "evoca"
 MAY_IMPORT = {
     "errors": set(),
     "emotions": set(),
+    "softmax": set(),
     "images": {"errors"},
     "prediction": {"emotions", "drawing", "images"},
     "drawing": {"emotions", "images", "prediction"},
     "terminal": {"emotions", "prediction"},
-    "runtime": {"errors", "images", "prediction"},
-    "evaluation": {"errors", "emotions"},
+    "runtime": {"errors", "emotions", "softmax", "images", "prediction"},
+    "evaluation": {"errors", "emotions", "softmax"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
-    "lab": {"errors", "emotions", "images", "prediction", "runtime", "data", "evaluation"},
+    "lab": {
+        *("errors", "emotions", "softmax", "images", "prediction"),
+        *("runtime", "data", "evaluation"),
+    },
 }
 
 

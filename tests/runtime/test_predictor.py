@@ -10,7 +10,7 @@ from PIL import Image
 
 import evoca
 from evoca.prediction import prediction_set
-from evoca.runtime.predictor import softmax
+from evoca.softmax import softmax
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ROCKET = EXAMPLES / "rocket.jpg"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from evoca.emotions import style_of
+from evoca.images.walk import printable_name
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.card import Metric, ModelCard
-from evoca.terminal import console_for
+from evoca.runtime.predictor import Predictor
+from evoca.terminal import clean, console_for
 
 __all__ = ["list_models", "show_model"]
 
@@ -25,26 +27,39 @@ def list_models() -> None:
 
 
 def show_model(name: str) -> None:
-    """Print a model's card."""
+    """Print a model's card, once the model has passed what ``predict`` asks of it.
+
+    Raises:
+        BundleError: ``predict`` would refuse it.
+    """
     bundle = read_bundle(name)
-    bundle.onnx_bytes()  # a damaged model is told apart here, not at the first image
+    Predictor(bundle).self_test()
     card, console = bundle.card, console_for()
-    console.print(card.name, style="bold")
+
+    def say(text: str, style: str = "") -> None:
+        """A card may be a stranger's: nothing of it reaches the terminal uncleaned."""
+        console.print(clean(text), style=style, soft_wrap=True)
+
+    def title(text: str) -> None:
+        console.print(f"\n{text}", style="bold")
+
+    say(card.name, "bold")
     for key, value in _facts(card):
-        console.print(f"  {key:<22}{value}", soft_wrap=True)
-    console.print("\nfigures (95% interval)", style="bold")
+        say(f"  {key:<22}{value}")
+    title("figures (95% interval)")
     for key, metric in card.metrics.items():
-        console.print(f"  {key:<22}{_figure(metric)}")
-    console.print("\nby emotion", style="bold")
-    console.print(f"  {'':<16}{'precision':>10}{'recall':>10}{'f1':>10}", style="dim")
+        say(f"  {key:<22}{_figure(metric)}")
+    title("by emotion")
+    say(f"  {'':<16}{'precision':>10}{'recall':>10}{'f1':>10}", "dim")
     for label, figures in card.per_emotion.items():
         style = style_of(label)
         cells = "".join(f"{figures.get(k, math.nan):>10.1%}" for k in ("precision", "recall", "f1"))
-        console.print(f"  {style.glyph} {label:<14}{cells}", style=style.colour)
-    console.print("\nterms", style="bold")
-    console.print(f"  {'code':<10}{card.licence.code}")
-    console.print(f"  {'weights':<10}{card.licence.weights}", soft_wrap=True)
-    console.print(f"\n{bundle.path}", style="dim", soft_wrap=True)
+        say(f"  {style.glyph} {label:<14}{cells}", style.colour)
+    title("terms")
+    say(f"  {'code':<10}{card.licence.code}")
+    say(f"  {'weights':<10}{card.licence.weights}")
+    console.print()
+    say(printable_name(bundle.path), "dim")
 
 
 def _facts(card: ModelCard) -> list[tuple[str, str]]:

@@ -23,7 +23,9 @@ from evoca.images.walk import printable_name
 
 __all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "read_file"]
 
-ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+ImageInput: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+)
 """A path, an encoded file's bytes, a PIL image, or an array of shape (H, W), (H, W, 3)
 or (H, W, 4): uint8 0..255, uint16 0..65535, or floating point 0..1."""
 

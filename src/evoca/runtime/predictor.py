@@ -20,13 +20,14 @@ from evoca.images.walk import printable_name
 from evoca.prediction import EvidenceMap, Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.session import OrtSession, Outputs
+from evoca.softmax import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from evoca.runtime.card import ModelCard
 
-__all__ = ["Predictor", "load", "softmax"]
+__all__ = ["Predictor", "load"]
 
 
 def load(
@@ -40,11 +41,13 @@ def load(
     Args:
         model: a bundle directory, or the name of a bundle inside the package; if
             omitted, the one that ``EVOCA_MODEL`` names, else the bundled default.
-        threads: CPU threads for one run; by default ONNX Runtime takes the cores.
+        threads: CPU threads for one run, 1 or more; by default ONNX Runtime takes the
+            cores.
         limits: what images are refused.
 
     Raises:
         BundleError: the bundle is missing, damaged, of a newer format, or untrue.
+        ValueError: fewer than one thread.
 
     >>> import evoca
     >>> model = evoca.load()
@@ -59,6 +62,7 @@ def load(
 # parent, so a session that was inherited is kept until the child ends.
 _orphans: list[OrtSession | None] = []
 _I = TypeVar("_I", bound=ImageInput)
+_ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
 class Predictor:
@@ -71,7 +75,10 @@ class Predictor:
 
         Raises:
             BundleError: the graph is damaged or contradicts the card.
+            ValueError: fewer than one thread.
         """
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be 1 or more, not {threads}")
         self._bundle = bundle
         self._threads = threads
         self._limits = limits or ImageLimits()
@@ -110,7 +117,7 @@ class Predictor:
             ImageError: an input cannot be read; see :meth:`stream` to go on past it.
             TypeError: an input is of another kind.
         """
-        if isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image | np.ndarray):
+        if isinstance(images, _ONE_IMAGE):
             return self._predict_loaded([images], [self._load(images)])[0]
         if not isinstance(images, list | tuple):
             raise TypeError(
@@ -184,6 +191,15 @@ class Predictor:
         if not kept or len(kept) != len(rows):
             raise ValueError("no images given" if not rows else "this model has no embedding")
         return np.stack(kept)
+
+    def self_test(self) -> None:
+        """Predict on a drawn picture: what a graph computes shows only when it runs.
+
+        Raises:
+            BundleError: the outputs contradict the card.
+        """
+        ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8)
+        self.predict(ramp.reshape(64, 64, 3))
 
     def _load(self, image: ImageInput) -> LoadedImage:
         return load_image(image, self.card.preprocessing, self._limits)
@@ -264,17 +280,6 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<evoca.Predictor {self.card.name} at {printable_name(self._bundle.path)}>"
-
-
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Turn logits (N, K) into probabilities (N, K), in double precision.
-
-    >>> softmax(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def _outcome(load: Any, image: ImageInput) -> LoadedImage | ImageError:
