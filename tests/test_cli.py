@@ -178,13 +178,60 @@ def test_models_and_doctor():
     assert out.startswith("default")
     out, _ = text(evoca("models", "show", "default"))
     assert "research" in out
-    assert "deletion test" in out
+    for part in ("What it is not for", "Deletion test", "How to cite", "balanced_accuracy"):
+        assert part in out
     done = evoca("doctor")
     assert done.returncode == 0
     assert "onnxruntime, CPU, float32" in done.stdout.decode()
-    done = evoca("doctor", env={"EVOCA_MODEL": "/none"})
+    done = evoca("doctor", env={"EVOCA_MODEL": "bogus"})
     assert done.returncode == 1
-    assert "WRONG  model" in done.stdout.decode()
+    (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("WRONG")]
+    assert line.split()[1:3] == ["model", "EVOCA_MODEL=bogus:"]
+    assert line.count("bogus") == 1
+
+
+@pytest.fixture
+def strange_bundle(tmp_path):
+    """A stranger's bundle: its card steers a terminal, and its map does not add up."""
+    bundle = Path(shutil.copytree(ROOT / "src/evoca/models/default", tmp_path / "bundle"))
+    card = json.loads((bundle / "model.json").read_text())
+    card["summary"] = "fine\x1b[2J\x9b"
+    card["licence"]["weights"] = "free\nof \x1b]0;charge\x07"
+    (bundle / "model.json").write_text(json.dumps(card))
+    return bundle
+
+
+def test_a_strangers_card_cannot_steer_the_terminal(strange_bundle):
+    out, err = text(evoca("models", "show", strange_bundle))
+    assert err == ""
+    assert "fine\\x1b[2J\\x9b" in out
+    assert not {"\x1b", "\x9b", "\x07"} & set(out)
+
+
+def test_models_show_refuses_what_predict_refuses(strange_bundle):
+    card = json.loads((strange_bundle / "model.json").read_text())
+    card["evidence_bias"] = [1.0] * 8
+    (strange_bundle / "model.json").write_text(json.dumps(card))
+    shown = evoca("models", "show", strange_bundle)
+    used = evoca("predict", PHOTOS[0], "--model", strange_bundle)
+    assert shown.returncode == used.returncode == 1
+    assert shown.stderr == used.stderr
+    assert b"do not add up to the logits" in shown.stderr
+
+
+def test_recipes_need_no_part_of_the_lab():
+    """As in the base install: every package of the lab and of the data commands is absent."""
+    absent = ("torch", "timm", "torchvision", "sklearn", "scipy", "onnx", "duckdb", "httpx2")
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}));"
+        "from evoca.cli import main; main()"
+    )
+    for arguments, expected in ((["list"], "default\n"), (["show", "default"], "name: default\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, "recipes", *arguments], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(expected)
 
 
 def test_a_reader_that_leaves_is_no_crash():
@@ -208,3 +255,15 @@ def test_interruption_is_130(tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in errors
+
+
+def test_papers_and_runs_stand_side_by_side(tmp_path):
+    done = evoca("reproduce", "--format", "json", cwd=tmp_path)
+    systems = {row["system"]: row for row in json.loads(done.stdout)["systems"]}
+    assert done.returncode == 0
+    assert systems["najid2018-resnet101-ensemble"]["status"] == "not run yet"
+    assert systems["deepsentibank"]["status"] == "published only"
+    done = evoca("reproduce", "--paper", "najid2018", cwd=tmp_path)
+    assert "67.74%" in text(done)[0]
+    done = evoca("reproduce", "nowhere", cwd=tmp_path)
+    assert (done.returncode, text(done)) == (1, ("", "evoca: nowhere: no such folder of runs\n"))

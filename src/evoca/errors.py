@@ -93,7 +93,8 @@ def install_hint(extra: str = "", *, options: str = "") -> str:
         source = f"{name} @ {vcs.get('vcs')}+{url}"
         return single_line(f"{command} {_quoted(source)}")
     folder = Path(url2pathname(urlsplit(url).path))
-    place = f"in {folder}" if (folder / "pyproject.toml").is_file() else "in the clone of Evoca"
+    there = bool(url) and (folder / "pyproject.toml").is_file()
+    place = f"in {folder}" if there else "in the clone of Evoca"
     return single_line(f"{command} {_quoted(f'.[{extra}]' if extra else '.')} {place}")
 
 

@@ -53,6 +53,20 @@ def test_every_kind_of_input_gives_the_same_answer(model, rocket):
     assert answers[0].probabilities == answers[2].probabilities
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_may_lie_in_any_buffer(model, rocket, kind):
+    data = kind(ROCKET.read_bytes())
+    for answer in (model.predict(data), *model.predict([data])):
+        assert answer.probabilities == rocket.probabilities
+        assert answer.sha256 == rocket.sha256
+
+
+@pytest.mark.parametrize("threads", [0, -3])
+def test_fewer_than_one_thread_is_refused(threads):
+    with pytest.raises(ValueError, match=f"1 or more, not {threads}"):
+        evoca.load(threads=threads)
+
+
 def test_predictions_depend_on_the_picture(model):
     answers = model.predict(sorted(EXAMPLES.glob("*.jpg")))
     assert len({answer.emotion for answer in answers}) > 1

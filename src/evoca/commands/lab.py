@@ -1,4 +1,4 @@
-"""``evoca recipes``, ``train``, ``crossval`` and ``export``. Needs the extra ``train``."""
+"""``evoca recipes``; ``train``, ``crossval`` and ``export``, which need the extra ``train``."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _lab() -> Iterator[None]:
 
 def _package(module: str | None) -> str:
     """Return what to call a missing module: its distribution's name where that differs."""
-    return {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(module or "", module or "torch")
+    return {"sklearn": "scikit-learn"}.get(module or "", module or "torch")
 
 
 def list_recipes() -> None:
     """Print a line for each recipe."""
-    with _lab():
-        from evoca.lab.recipe import load_recipe, recipe_names
+    from evoca.lab.recipe import load_recipe, recipe_names
+
     console = console_for()
     for name in recipe_names():
         console.print(name, style="bold")
@@ -47,10 +47,10 @@ def list_recipes() -> None:
 
 def show_recipe(name: str) -> None:
     """Print a recipe with every setting, as YAML."""
-    with _lab():
-        import yaml
+    import yaml
 
-        from evoca.lab.recipe import load_recipe
+    from evoca.lab.recipe import load_recipe
+
     content = load_recipe(name).model_dump(mode="json")
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
 
@@ -85,8 +85,8 @@ def crossval(
     with _lab():
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
-        from evoca.lab.run import new_run
         from evoca.lab.train import measure, write_run
+        from evoca.runs import new_run
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings])
     labelled = load_labelled(data)
