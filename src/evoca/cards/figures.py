@@ -19,6 +19,7 @@ _EXPLAINED = {
     "ece": "calibration error, top label, 10 equal-mass bins (lower is better)",
     "nll": "negative log-likelihood, nats (lower is better)",
     "brier": "squared error of the distribution, summed over emotions (lower is better)",
+    "top2_accuracy": "true label is among the two likeliest",
     "set_coverage": "prediction set holds the true label",
     "set_size": "emotions in a prediction set, on average",
 }

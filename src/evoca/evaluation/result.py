@@ -11,12 +11,12 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray
 
-__all__ = ["SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
+__all__ = ["HEADLINE", "SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
 
 SCHEMA_VERSION = 1
 """Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
 
-_ALWAYS = (
+HEADLINE = (
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
@@ -25,6 +25,7 @@ _ALWAYS = (
     "nll",
     "brier",
 )
+"""The figures of a classifier that every report names."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "n": self.n,
             "labels": list(self.labels),
-            **dict.fromkeys(_ALWAYS),
+            **dict.fromkeys(HEADLINE),
             **{name: figure.to_dict() for name, figure in self.figures.items()},
             "per_emotion": {label: f.to_dict() for label, f in self.per_emotion.items()},
             "confusion": None if self.confusion is None else _counts(self.confusion),
