@@ -121,6 +121,38 @@ def test_explain_covers_every_example(tmp_path):
     assert len(list(tmp_path.glob("*.evoca.png"))) == len(PHOTOS)
 
 
+def test_explain_decodes_each_picture_once(tmp_path, monkeypatch):
+    from evoca.commands import predict
+    from evoca.images import sources
+
+    decoded = []
+
+    def counting(data, **options):
+        decoded.append(len(data))
+        return decode(data, **options)
+
+    decode = sources.decode
+    monkeypatch.setattr(sources, "decode", counting)
+    options = {"model": None, "output": "csv", "top": None, "explain": tmp_path}
+    assert predict.predict([str(photo) for photo in PHOTOS], **options) == 0
+    assert len(list(tmp_path.glob("*.evoca.png"))) == len(decoded) == len(PHOTOS)
+
+
+def test_explained_pictures_are_not_predicted_again(tmp_path):
+    shutil.copy(PHOTOS[0], tmp_path / "a.jpg")
+    evoca("predict", tmp_path, "--explain", tmp_path)
+    drawn = tmp_path / "a.jpg.evoca.png"
+    done = evoca("predict", tmp_path, "--format", "json", "--explain", tmp_path)
+    assert done.returncode == 0
+    assert [Path(item["path"]).name for item in json.loads(done.stdout)] == ["a.jpg"]
+    assert done.stderr.decode().startswith(f"evoca: {tmp_path}: left out 1 explained picture (")
+    assert done.stderr.count(b"\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", drawn.name]
+    named = evoca("predict", drawn, "--format", "json")
+    assert named.returncode == 0
+    assert [item["path"] for item in json.loads(named.stdout)] == [str(drawn)]
+
+
 def test_explain_into_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "file").touch()
     done = evoca("predict", PHOTOS[0], "--explain", tmp_path / "file")

@@ -81,6 +81,8 @@ class Prediction:
         evidence: where the prediction comes from; ``None`` where the model has no map.
         embedding: float32 (D,), the model's features; ``None`` where it gives none.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
+        picture: the upright picture, shrunk, mode RGB; ``None`` unless
+            :meth:`evoca.Predictor.stream` was asked to keep it.
     """
 
     probabilities: Mapping[str, float]
@@ -92,6 +94,7 @@ class Prediction:
     evidence: EvidenceMap | None = field(default=None, repr=False, compare=False)
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
+    picture: Image.Image | None = field(default=None, repr=False, compare=False)
 
     @property
     def emotion(self) -> str:
@@ -139,11 +142,11 @@ class Prediction:
             "warnings": list(self.warnings),
         }
 
-    def to_image(self, source: ImageInput, label: str | None = None) -> Image.Image:
+    def to_image(self, source: ImageInput | None = None, label: str | None = None) -> Image.Image:
         """Draw the picture with the evidence for a label over it, the distribution beside.
 
         Args:
-            source: the picture this prediction was made from.
+            source: the picture this prediction was made from; :attr:`picture` if omitted.
             label: whose evidence to draw; the top emotion if omitted.
 
         Returns:
@@ -152,6 +155,7 @@ class Prediction:
         Raises:
             ImageError: the source cannot be read.
             KeyError: the label is not one of the model's.
+            ValueError: no source is given, and the prediction keeps no picture.
         """
         from evoca.drawing import draw_prediction
 

@@ -177,6 +177,18 @@ def test_the_drawing_shows_picture_and_panel(rocket):
         rocket.to_image(ROCKET, "surprise")
 
 
+@pytest.mark.parametrize("size", [(3000, 2000), (1, 3000), (64, 64)])
+def test_a_kept_picture_is_drawn_as_its_source_is(model, size):
+    rng = np.random.default_rng(0)
+    source = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(size)
+    (kept,) = model.stream([source], picture_side=640)
+    assert max(kept.picture.size) == min(640, max(size))
+    np.testing.assert_array_equal(kept.to_image(), kept.to_image(source))
+    assert kept == model.predict(source)
+    with pytest.raises(ValueError, match="keeps no picture: give the image"):
+        model.predict(source).to_image()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 2), (64, 64)])
 def test_odd_shapes_are_drawn(model, size):
     picture = Image.new("RGB", size, "teal")

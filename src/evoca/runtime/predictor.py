@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -132,7 +133,11 @@ class Predictor:
         return found
 
     def stream(
-        self, images: Iterable[ImageInput], *, batch_size: int = 8
+        self,
+        images: Iterable[ImageInput],
+        *,
+        batch_size: int = 8,
+        picture_side: int | None = None,
     ) -> Iterator[Prediction | ImageError]:
         """Predict many images one after the other, with errors in their place.
 
@@ -142,6 +147,9 @@ class Predictor:
         Args:
             images: any iterable of what :meth:`predict` takes.
             batch_size: images in one run of the model.
+            picture_side: keep each picture as :attr:`Prediction.picture
+                <evoca.Prediction.picture>`, its longer side at most this many pixels, so
+                that drawing it needs no second decode.
 
         Yields:
             For each input, in order, its prediction, or the :class:`~evoca.ImageError`
@@ -149,17 +157,18 @@ class Predictor:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        load = partial(self._load, picture_side=picture_side)
         source = iter(images)
         first = list(islice(source, 2))
         if len(first) < 2:  # no threads for one image
-            yield from self._answer(first, [_outcome(self._load, image) for image in first])
+            yield from self._answer(first, [_outcome(load, image) for image in first])
             return
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
             waiting: deque[tuple[ImageInput, Future[LoadedImage | ImageError]]] = deque()
 
             def submit(items: Iterable[ImageInput]) -> None:
                 for item in items:
-                    waiting.append((item, pool.submit(_outcome, self._load, item)))
+                    waiting.append((item, pool.submit(_outcome, load, item)))
 
             submit(first)
             submit(islice(source, 2 * batch_size - len(first)))
@@ -201,8 +210,9 @@ class Predictor:
         ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8)
         self.predict(ramp.reshape(64, 64, 3))
 
-    def _load(self, image: ImageInput) -> LoadedImage:
-        return load_image(image, self.card.preprocessing, self._limits)
+    def _load(self, image: ImageInput, *, picture_side: int | None = None) -> LoadedImage:
+        preprocessing = self.card.preprocessing
+        return load_image(image, preprocessing, self._limits, picture_side=picture_side)
 
     def _answer(
         self, inputs: list[ImageInput], outcomes: list[LoadedImage | ImageError]
@@ -252,6 +262,7 @@ class Predictor:
             evidence=evidence,
             embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
             warnings=image.warnings,
+            picture=image.picture,
         )
 
     def _ready_session(self) -> OrtSession:
