@@ -299,3 +299,15 @@ def test_papers_and_runs_stand_side_by_side(tmp_path):
     assert "67.74%" in text(done)[0]
     done = evoca("reproduce", "nowhere", cwd=tmp_path)
     assert (done.returncode, text(done)) == (1, ("", "evoca: nowhere: no such folder of runs\n"))
+
+
+def test_a_piped_table_is_complete_however_long_a_name_is(tmp_path):
+    folder = tmp_path.joinpath(*["deep" * 20] * 3)
+    folder.mkdir(parents=True)
+    for i in range(5):
+        shutil.copy(PHOTOS[0], folder / f"{i}.jpg")
+    out, _ = text(evoca("predict", tmp_path))
+    items = json.loads(evoca("predict", tmp_path, "--format", "json").stdout)
+    for line, item in zip(out.splitlines()[1:], items, strict=True):
+        assert line.startswith(item["path"])
+        assert line.endswith(", ".join(item["prediction_set"]))

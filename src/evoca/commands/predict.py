@@ -11,11 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from rich.cells import cell_len
+
 from evoca.errors import EvocaError, ImageError
 from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for, detailed, heading, one_line
+from evoca.terminal import clean, columns_for, console_for, detailed, heading, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -154,11 +156,11 @@ class _TableWriter:
     def __init__(self, inputs: list[Path | ImageError], top: int | None) -> None:
         self._console = console_for()
         self._top = top
-        names = [len(printable_name(item)) for item in inputs if isinstance(item, Path)]
+        names = [cell_len(clean(printable_name(i))) for i in inputs if isinstance(i, Path)]
         self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
-        self._name_width = max(8, min(max(names, default=8), self._console.width // 3))
+        self._columns = columns_for(self._console, max(names, default=0))
         if not self._detailed:
-            self._print(heading(self._name_width))
+            self._print(heading(self._columns))
 
     def add(self, answer: Answer) -> None:
         if isinstance(answer, ImageError):
@@ -166,10 +168,11 @@ class _TableWriter:
         if self._detailed:
             self._print(detailed(answer, self._console, self._top))
         else:
-            self._print(one_line(answer, self._console, self._name_width))
+            self._print(one_line(answer, self._console, self._columns))
 
     def _print(self, what: Any) -> None:
-        self._console.print(what, no_wrap=True, overflow="ellipsis", crop=False)
+        # Laid out to fit a terminal; a pipe gets every line whole.
+        self._console.print(what, soft_wrap=not self._console.is_terminal)
 
     def close(self) -> None:
         pass
