@@ -26,8 +26,9 @@ class EvidenceMap:
     Attributes:
         values: float32 (K, h, w), one coarse map a label, or (1, h, w) where all labels
             share one.
-        kind: ``additive``: the spatial mean of a label's map plus its bias is that
-            label's logit, so a cell's value is its share in it; ``relevance`` or
+        kind: ``additive``: the spatial mean of a label's map in ``values`` plus its bias
+            is that label's logit, so a cell's value is its share in it (:meth:`of` gives
+            a contrast, which adds up to something else); ``relevance`` or
             ``attention``: higher is more important, without a unit.
         labels: the K labels.
         region: left, top, right, bottom of the part of the picture that the map covers,
@@ -42,8 +43,10 @@ class EvidenceMap:
     def of(self, label: str) -> NDArray[np.float32]:
         """Return what speaks for a label, cell by cell.
 
-        An additive map is given against the mean of all labels: a softmax sees only
-        differences between logits, so what all labels share says nothing.
+        An additive map is given as a contrast, against the mean of all labels: a softmax
+        sees only differences between logits, so what all labels share says nothing. Its
+        spatial mean is the label's logit less the mean logit, but for the biases; what
+        adds up to the logit itself is :attr:`values`.
 
         Args:
             label: one of the labels.

@@ -85,6 +85,9 @@ def test_evidence_adds_up_to_the_logits(model, rocket):
     logits = rocket.evidence.values.mean(axis=(1, 2)) + np.array(card.evidence_bias)
     expected = softmax(logits[None], card.temperature)[0]
     assert list(rocket.probabilities.values()) == pytest.approx(list(expected), abs=1e-4)
+    own = rocket.evidence.values.mean(axis=(1, 2))
+    for label, mean in zip(model.labels, own, strict=True):  # a contrast, not the logit
+        assert rocket.evidence.of(label).mean() == pytest.approx(mean - own.mean(), abs=1e-3)
     contrast = sum(rocket.evidence.of(label) for label in model.labels)
     assert np.abs(contrast).max() < 1e-3
     with pytest.raises(KeyError, match="surprise"):

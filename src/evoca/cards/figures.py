@@ -113,7 +113,8 @@ def _evidence(card: ModelCard) -> Iterator[Block]:
     if card.evidence_kind == "additive":
         text += (
             " The spatial mean of an emotion's map plus its bias is exactly that emotion's logit, "
-            "so a cell's value is its share in the answer."
+            "so a cell's value is its share in it. Drawn is the contrast: that map less the mean "
+            "of all emotions' maps."
         )
     yield Paragraph(text)
     if card.deletion_test is not None:
