@@ -134,3 +134,66 @@ def one_of_each() -> dict[str, bytes]:
         "pgm": encode(grey, "PPM"),
         "pbm": encode(rgb.convert("1"), "PPM"),
     }
+
+
+# Red, green and blue as XYZ under D50, the curve's gamma, and the space by its name.
+RGB_SPACES = {
+    "Adobe RGB": (
+        ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
+        2.2,
+    ),
+    "Display P3": (
+        ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
+        2.2,
+    ),
+}
+_D50 = (0.9642, 1.0, 0.8249)
+
+
+def _fixed(*numbers: float) -> bytes:
+    return struct.pack(f">{len(numbers)}i", *(round(number * 65536) for number in numbers))
+
+
+def _icc(kind: bytes, space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile (version 2) by hand: header, table of tags, tags."""
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, content in tags.items():
+        padded = content + bytes(-len(content) % 4)
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += padded
+    rest = struct.pack(">I", len(tags)) + table + body
+    header = struct.pack(">I4sI", 128 + len(rest), bytes(4), 0x02400000) + kind + space
+    header += connection + bytes(12) + b"acsp" + bytes(28) + _fixed(*_D50)
+    return header.ljust(128, b"\0") + rest
+
+
+def _gamma(value: float) -> bytes:
+    return b"curv" + bytes(4) + struct.pack(">IH", 1, round(value * 256))
+
+
+def _xyz(numbers: tuple[float, ...]) -> bytes:
+    return b"XYZ " + bytes(4) + _fixed(*numbers)
+
+
+def rgb_profile(name: str) -> bytes:
+    """The ICC profile of a space in :data:`RGB_SPACES`."""
+    primaries, gamma = RGB_SPACES[name]
+    tags = {b"wtpt": _xyz(_D50)}
+    for channel, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        tags |= {channel + b"XYZ": _xyz(primary), channel + b"TRC": _gamma(gamma)}
+    return _icc(b"mntr", b"RGB ", b"XYZ ", tags)
+
+
+def grey_profile(gamma: float) -> bytes:
+    """The ICC profile of grey with a gamma."""
+    return _icc(b"mntr", b"GRAY", b"XYZ ", {b"wtpt": _xyz(_D50), b"kTRC": _gamma(gamma)})
+
+
+def press_profile() -> bytes:
+    """The ICC profile of a strange press: its black ink is red, its others are clear."""
+    straight = bytes(range(256))
+    paper, red = bytes((255, 128, 128)), bytes((136, 208, 195))  # L, a, b
+    nodes = b"".join(red if node & 1 else paper for node in range(16))  # K changes fastest
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table += straight * 4 + nodes + straight * 3
+    return _icc(b"prtr", b"CMYK", b"Lab ", {b"wtpt": _xyz(_D50), b"A2B0": table})

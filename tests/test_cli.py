@@ -121,6 +121,38 @@ def test_explain_covers_every_example(tmp_path):
     assert len(list(tmp_path.glob("*.evoca.png"))) == len(PHOTOS)
 
 
+def test_explain_decodes_each_picture_once(tmp_path, monkeypatch):
+    from evoca.commands import predict
+    from evoca.images import sources
+
+    decoded = []
+
+    def counting(data, **options):
+        decoded.append(len(data))
+        return decode(data, **options)
+
+    decode = sources.decode
+    monkeypatch.setattr(sources, "decode", counting)
+    options = {"model": None, "output": "csv", "top": None, "explain": tmp_path}
+    assert predict.predict([str(photo) for photo in PHOTOS], **options) == 0
+    assert len(list(tmp_path.glob("*.evoca.png"))) == len(decoded) == len(PHOTOS)
+
+
+def test_explained_pictures_are_not_predicted_again(tmp_path):
+    shutil.copy(PHOTOS[0], tmp_path / "a.jpg")
+    evoca("predict", tmp_path, "--explain", tmp_path)
+    drawn = tmp_path / "a.jpg.evoca.png"
+    done = evoca("predict", tmp_path, "--format", "json", "--explain", tmp_path)
+    assert done.returncode == 0
+    assert [Path(item["path"]).name for item in json.loads(done.stdout)] == ["a.jpg"]
+    assert done.stderr.decode().startswith(f"evoca: {tmp_path}: left out 1 explained picture (")
+    assert done.stderr.count(b"\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", drawn.name]
+    named = evoca("predict", drawn, "--format", "json")
+    assert named.returncode == 0
+    assert [item["path"] for item in json.loads(named.stdout)] == [str(drawn)]
+
+
 def test_explain_into_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "file").touch()
     done = evoca("predict", PHOTOS[0], "--explain", tmp_path / "file")
@@ -183,9 +215,55 @@ def test_models_and_doctor():
     done = evoca("doctor")
     assert done.returncode == 0
     assert "onnxruntime, CPU, float32" in done.stdout.decode()
-    done = evoca("doctor", env={"EVOCA_MODEL": "/none"})
+    done = evoca("doctor", env={"EVOCA_MODEL": "bogus"})
     assert done.returncode == 1
-    assert "WRONG  model" in done.stdout.decode()
+    (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("WRONG")]
+    assert line.split()[1:3] == ["model", "EVOCA_MODEL=bogus:"]
+    assert line.count("bogus") == 1
+
+
+@pytest.fixture
+def strange_bundle(tmp_path):
+    """A stranger's bundle: its card steers a terminal, and its map does not add up."""
+    bundle = Path(shutil.copytree(ROOT / "src/evoca/models/default", tmp_path / "bundle"))
+    card = json.loads((bundle / "model.json").read_text())
+    card["summary"] = "fine\x1b[2J\x9b"
+    card["licence"]["weights"] = "free\nof \x1b]0;charge\x07"
+    (bundle / "model.json").write_text(json.dumps(card))
+    return bundle
+
+
+def test_a_strangers_card_cannot_steer_the_terminal(strange_bundle):
+    out, err = text(evoca("models", "show", strange_bundle))
+    assert err == ""
+    assert "fine\\x1b[2J\\x9b" in out
+    assert not {"\x1b", "\x9b", "\x07"} & set(out)
+
+
+def test_models_show_refuses_what_predict_refuses(strange_bundle):
+    card = json.loads((strange_bundle / "model.json").read_text())
+    card["evidence_bias"] = [1.0] * 8
+    (strange_bundle / "model.json").write_text(json.dumps(card))
+    shown = evoca("models", "show", strange_bundle)
+    used = evoca("predict", PHOTOS[0], "--model", strange_bundle)
+    assert shown.returncode == used.returncode == 1
+    assert shown.stderr == used.stderr
+    assert b"do not add up to the logits" in shown.stderr
+
+
+def test_recipes_need_no_part_of_the_lab():
+    """As in the base install: every package of the lab and of the data commands is absent."""
+    absent = ("torch", "timm", "torchvision", "sklearn", "scipy", "onnx", "duckdb", "httpx2")
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}));"
+        "from evoca.cli import main; main()"
+    )
+    for arguments, expected in ((["list"], "default\n"), (["show", "default"], "name: default\n")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, "recipes", *arguments], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(expected)
 
 
 def test_a_reader_that_leaves_is_no_crash():
@@ -221,3 +299,15 @@ def test_papers_and_runs_stand_side_by_side(tmp_path):
     assert "67.74%" in text(done)[0]
     done = evoca("reproduce", "nowhere", cwd=tmp_path)
     assert (done.returncode, text(done)) == (1, ("", "evoca: nowhere: no such folder of runs\n"))
+
+
+def test_a_piped_table_is_complete_however_long_a_name_is(tmp_path):
+    folder = tmp_path.joinpath(*["deep" * 20] * 3)
+    folder.mkdir(parents=True)
+    for i in range(5):
+        shutil.copy(PHOTOS[0], folder / f"{i}.jpg")
+    out, _ = text(evoca("predict", tmp_path))
+    items = json.loads(evoca("predict", tmp_path, "--format", "json").stdout)
+    for line, item in zip(out.splitlines()[1:], items, strict=True):
+        assert line.startswith(item["path"])
+        assert line.endswith(", ".join(item["prediction_set"]))

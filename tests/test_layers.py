@@ -11,12 +11,13 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "evoca"
 MAY_IMPORT = {
     "errors": set(),
     "emotions": set(),
+    "softmax": set(),
     "images": {"errors"},
     "prediction": {"emotions", "drawing", "images"},
     "drawing": {"emotions", "images", "prediction"},
     "terminal": {"errors", "emotions", "prediction"},
-    "runtime": {"errors", "images", "prediction"},
-    "evaluation": {"errors", "emotions"},
+    "runtime": {"errors", "emotions", "softmax", "images", "prediction"},
+    "evaluation": {"errors", "emotions", "softmax"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
     "report": {
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "lab": {
         "errors",
         "emotions",
+        "softmax",
         "images",
         "prediction",
         "runtime",

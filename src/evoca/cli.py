@@ -90,7 +90,11 @@ def _common(
 
 
 _Model = Annotated[
-    str | None, typer.Option("--model", help="A bundle directory or a name; EVOCA_MODEL otherwise.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="A bundled model or a bundle directory (./NAME); EVOCA_MODEL otherwise.",
+    ),
 ]
 
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from evoca.emotions import style_of
+from evoca.images.preprocess import scaled
 from evoca.images.sources import ImageInput, open_picture
 from evoca.prediction import EvidenceMap, Prediction
 
-__all__ = ["HEAT_OPACITY", "HEAT_RAMP", "draw_prediction", "heat", "overlay"]
+__all__ = ["HEAT_OPACITY", "HEAT_RAMP", "PICTURE", "draw_prediction", "heat", "overlay"]
 
-_PICTURE = 640  # longest side of the drawn picture, pixels
+PICTURE = 640
+"""The longer side of a drawn picture in pixels; small ones grow."""
 _PANEL = 380
 _MARGIN = 20
 _ROW = 40
@@ -34,13 +36,13 @@ _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_prediction(
-    prediction: Prediction, source: ImageInput, label: str | None = None
+    prediction: Prediction, source: ImageInput | None = None, label: str | None = None
 ) -> Image.Image:
     """Draw one prediction; see :meth:`evoca.Prediction.to_image`."""
     label = label or prediction.emotion
     if label not in prediction.probabilities:
         raise KeyError(f"{label!r} is not one of {', '.join(prediction.probabilities)}")
-    picture = _shrunk(open_picture(source, min_size=(_PICTURE, _PICTURE)).image)
+    picture = scaled(_picture(prediction, source), PICTURE)
     if prediction.evidence is not None:
         picture = overlay(picture, prediction.evidence, label)
     rows = len(prediction.probabilities)
@@ -49,6 +51,14 @@ def draw_prediction(
     canvas.paste(picture, (_MARGIN, (height - picture.height) // 2))
     _draw_panel(canvas, prediction, label, picture.width + 2 * _MARGIN)
     return canvas
+
+
+def _picture(prediction: Prediction, source: ImageInput | None) -> Image.Image:
+    if source is not None:
+        return open_picture(source, min_size=(PICTURE, PICTURE)).image
+    if prediction.picture is None:
+        raise ValueError("this prediction keeps no picture: give the image it was made from")
+    return prediction.picture
 
 
 def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Image:
@@ -105,13 +115,6 @@ def _ramp(level: NDArray[np.float64]) -> NDArray[np.float64]:
     ramp = np.array(HEAT_RAMP, dtype=np.float64)
     points = np.linspace(0.0, 1.0, len(HEAT_RAMP))
     return np.stack([np.interp(level, points, ramp[:, c]) for c in range(3)], axis=-1)
-
-
-def _shrunk(picture: Image.Image) -> Image.Image:
-    """Fit a picture to the drawing; small ones grow, and no side vanishes."""
-    scale = _PICTURE / max(picture.size)
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    return picture.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int) -> None:

@@ -10,13 +10,17 @@ subject is what an image evokes in viewers, not the expression of anyone in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 __all__ = [
+    "DEFAULT_TAXONOMY",
     "MIKELS8",
     "MIKELS_WHEEL",
     "POSITIVE",
+    "TAXONOMIES",
     "Emotion",
     "EmotionStyle",
     "Polarity",
@@ -64,6 +68,35 @@ POSITIVE: frozenset[Emotion] = frozenset(
     {Emotion.AMUSEMENT, Emotion.AWE, Emotion.CONTENTMENT, Emotion.EXCITEMENT}
 )
 """The positive half of the eight (Mikels et al. 2005)."""
+
+DEFAULT_TAXONOMY = "mikels8"
+"""Name of the taxonomy where none is given."""
+
+TAXONOMIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        # Mikels et al. (2005): the papers' eight, in their order.
+        "mikels8": tuple(str(emotion) for emotion in MIKELS8),
+        # Ekman (1992); Emotion6 and EmotionROI (Peng et al. 2015, 2016) use these six.
+        "ekman6": ("anger", "disgust", "fear", "joy", "sadness", "surprise"),
+        # Emotion6's distributions add neutral (Peng et al. 2015).
+        "ekman7": ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"),
+        # Plutchik (1980): the primary emotions.
+        "plutchik8": (
+            "anger",
+            "anticipation",
+            "disgust",
+            "fear",
+            "joy",
+            "sadness",
+            "surprise",
+            "trust",
+        ),
+        # Parrott (2001), level 2, as WEBEmo uses it (Panda et al. 2018).
+        "parrott6": ("anger", "fear", "joy", "love", "sadness", "surprise"),
+        "polarity": ("negative", "positive"),
+    }
+)
+"""Name of a taxonomy to its labels, in order."""
 
 MIKELS_WHEEL: tuple[Emotion, ...] = (
     Emotion.AMUSEMENT,

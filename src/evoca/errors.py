@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = [
     "BundleError",
@@ -12,6 +13,7 @@ __all__ = [
     "EvocaError",
     "ImageError",
     "MissingExtraError",
+    "install_hint",
     "needs_extra",
     "single_line",
 ]
@@ -77,7 +79,7 @@ class MissingExtraError(EvocaError, ImportError):
 
     def __init__(self, what: str, extra: str, missing: str) -> None:
         super().__init__(
-            f"{what} needs the package {missing}: install it with pip install 'evoca[{extra}]'"
+            f"{what} needs the package {missing}: install it with {install_hint(extra)}"
         )
 
 
@@ -99,3 +101,52 @@ def needs_extra(extra: str, what: str = "this command") -> Iterator[None]:
         if module == "evoca":
             raise
         raise MissingExtraError(what, extra, _DISTRIBUTIONS.get(module, module)) from error
+
+
+def install_hint(extra: str = "", *, options: str = "") -> str:
+    """Return what to type to install Evoca again as it was installed, with an extra.
+
+    Installers note in ``direct_url.json`` (PEP 610) where a package came from that was not
+    taken from an index: a folder, a file or a repository.
+
+    Args:
+        extra: name of an extra; none if empty.
+        options: of ``pip install``, such as ``--upgrade``.
+    """
+    from pathlib import Path  # only here: what imports these must start quickly
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    command = f"pip install {options}".rstrip()
+    name = f"evoca[{extra}]" if extra else "evoca"
+    origin = _origin()
+    if origin is None:  # from an index
+        return f"{command} {_quoted(name)}"
+    url = str(origin.get("url", ""))
+    if "archive_info" in origin:
+        return single_line(f"{command} {_quoted(f'{name} @ {url}')}")
+    if isinstance(vcs := origin.get("vcs_info"), dict):
+        source = f"{name} @ {vcs.get('vcs')}+{url}"
+        return single_line(f"{command} {_quoted(source)}")
+    folder = Path(url2pathname(urlsplit(url).path))
+    there = bool(url) and (folder / "pyproject.toml").is_file()
+    place = f"in {folder}" if there else "in the clone of Evoca"
+    return single_line(f"{command} {_quoted(f'.[{extra}]' if extra else '.')} {place}")
+
+
+def _origin() -> dict[str, Any] | None:
+    """Read where Evoca came from; ``None``: an index, ``{}``: nobody installed it."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        noted = distribution("evoca").read_text("direct_url.json")
+        found = None if noted is None else json.loads(noted)
+    except (PackageNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else None
+
+
+def _quoted(requirement: str) -> str:
+    """Quote for a shell where it is needed: brackets and spaces are special."""
+    return f"'{requirement}'" if set(requirement) & set("[ ") else requirement

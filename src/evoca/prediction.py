@@ -26,8 +26,9 @@ class EvidenceMap:
     Attributes:
         values: float32 (K, h, w), one coarse map a label, or (1, h, w) where all labels
             share one.
-        kind: ``additive``: the spatial mean of a label's map plus its bias is that
-            label's logit, so a cell's value is its share in it; ``relevance`` or
+        kind: ``additive``: the spatial mean of a label's map in ``values`` plus its bias
+            is that label's logit, so a cell's value is its share in it (:meth:`of` gives
+            a contrast, which adds up to something else); ``relevance`` or
             ``attention``: higher is more important, without a unit.
         labels: the K labels.
         region: left, top, right, bottom of the part of the picture that the map covers,
@@ -42,8 +43,10 @@ class EvidenceMap:
     def of(self, label: str) -> NDArray[np.float32]:
         """Return what speaks for a label, cell by cell.
 
-        An additive map is given against the mean of all labels: a softmax sees only
-        differences between logits, so what all labels share says nothing.
+        An additive map is given as a contrast, against the mean of all labels: a softmax
+        sees only differences between logits, so what all labels share says nothing. Its
+        spatial mean is the label's logit less the mean logit, but for the biases; what
+        adds up to the logit itself is :attr:`values`.
 
         Args:
             label: one of the labels.
@@ -83,6 +86,8 @@ class Prediction:
         affect: valence and arousal on the scale that the model's card declares; ``None``
             where the model predicts neither.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
+        picture: the upright picture, shrunk, mode RGB; ``None`` unless
+            :meth:`evoca.Predictor.stream` was asked to keep it.
     """
 
     probabilities: Mapping[str, float]
@@ -95,6 +100,7 @@ class Prediction:
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     affect: tuple[float, float] | None = None
+    picture: Image.Image | None = field(default=None, repr=False, compare=False)
 
     @property
     def emotion(self) -> str:
@@ -142,11 +148,11 @@ class Prediction:
             "warnings": list(self.warnings),
         }
 
-    def to_image(self, source: ImageInput, label: str | None = None) -> Image.Image:
+    def to_image(self, source: ImageInput | None = None, label: str | None = None) -> Image.Image:
         """Draw the picture with the evidence for a label over it, the distribution beside.
 
         Args:
-            source: the picture this prediction was made from.
+            source: the picture this prediction was made from; :attr:`picture` if omitted.
             label: whose evidence to draw; the top emotion if omitted.
 
         Returns:
@@ -155,6 +161,7 @@ class Prediction:
         Raises:
             ImageError: the source cannot be read.
             KeyError: the label is not one of the model's.
+            ValueError: no source is given, and the prediction keeps no picture.
         """
         from evoca.drawing import draw_prediction
 

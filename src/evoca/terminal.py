@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -15,12 +16,26 @@ from evoca.errors import single_line as clean  # what is printed and what errors
 if TYPE_CHECKING:
     from evoca.prediction import Prediction
 
-__all__ = ["clean", "console_for", "detailed", "heading", "one_line", "say"]
+__all__ = [
+    "Columns",
+    "clean",
+    "columns_for",
+    "console_for",
+    "detailed",
+    "heading",
+    "one_line",
+    "say",
+]
 
 _BAR = 28
-_STRIP = 24
+_STRIP, _STRIP_LEAST = 24, 8
+_NAME_LEAST, _NAME_SHORT = 8, 16
+_PLAUSIBLE, _PLAUSIBLE_LEAST = 44, 22  # four names; "sadness, amusement +4"
+_EMOTION = 18  # glyph, name, percent
+_POSITIVE, _POSITIVE_LEAST = len("positive"), len("100%")
+_GAP = "  "
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_PLAIN_WIDTH = 200  # where no terminal sets a width, names are not cut
+_PLAIN_WIDTH = 200  # where no terminal sets a width
 
 
 def console_for(stream: str = "stdout") -> Console:
@@ -57,12 +72,12 @@ def _bar(share: float, width: int, label: str, console: Console) -> Text:
     return Text("█" * full + (_EIGHTHS[rest] if rest else ""), style=style_of(label).colour)
 
 
-def _strip(prediction: Prediction, console: Console) -> Text:
+def _strip(prediction: Prediction, console: Console, width: int) -> Text:
     """Draw the whole distribution as one line of coloured cells, most likely first."""
     ranked = prediction.ranked()
-    cells = [int(p * _STRIP) for _, p in ranked]
-    by_loss = sorted(range(len(ranked)), key=lambda i: cells[i] - ranked[i][1] * _STRIP)
-    for i in by_loss[: _STRIP - sum(cells)]:
+    cells = [int(p * width) for _, p in ranked]
+    by_loss = sorted(range(len(ranked)), key=lambda i: cells[i] - ranked[i][1] * width)
+    for i in by_loss[: width - sum(cells)]:
         cells[i] += 1
     strip = Text()
     for (label, _), count in zip(ranked, cells, strict=True):
@@ -98,45 +113,125 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
         quiet = "" if label in prediction.prediction_set else "dim"
         line = Text("  ").append_text(_glyph(label, console))
         line.append(f" {label:<12}{probability:6.1%} ", style=quiet)
-        lines.append(line.append_text(_bar(probability, _BAR, label, console)))
-    lines.append(Text("  plausible: " + ", ".join(prediction.prediction_set), style="dim"))
-    lines += [Text(f"  note: {warning}", style="yellow") for warning in prediction.warnings]
+        bar = max(0, min(_BAR, console.width - line.cell_len))
+        lines.append(line.append_text(_bar(probability, bar, label, console)))
+    lines += _wrapped("plausible: " + ", ".join(prediction.prediction_set), "dim", console)
+    for warning in prediction.warnings:
+        lines += _wrapped(f"note: {warning}", "yellow", console)
     return Text("\n").join([*lines, Text()])
 
 
-def heading(name_width: int) -> Text:
+def _wrapped(text: str, style: str, console: Console) -> list[Text]:
+    """Break a text into indented lines on a terminal; elsewhere it is one line."""
+    if not console.is_terminal:
+        return [Text(f"  {text}", style=style)]
+    lines = Text(text, style=style).wrap(console, max(1, console.width - 4))
+    for line in lines:
+        line.rstrip()
+    return [Text("    " if i else "  ").append_text(line) for i, line in enumerate(lines)]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Widths of a table with a line each image, in terminal columns.
+
+    Attributes:
+        name: of the image's name.
+        cut: whether a longer name is cut; if not it pushes the others.
+        strip: of the distribution, 0 where there is no room for it.
+        positive: of the summed probability of the positive emotions.
+        plausible: of the prediction set, ``None`` where all of it is printed.
+    """
+
+    name: int
+    cut: bool = False
+    strip: int = _STRIP
+    positive: int = _POSITIVE
+    plausible: int | None = None
+
+
+def columns_for(console: Console, longest_name: int) -> Columns:
+    """Fit the table to a terminal: the strip gives way first, then names.
+
+    Args:
+        console: elsewhere than on a terminal nothing is cut.
+        longest_name: terminal columns of the longest name.
+    """
+    gap = len(_GAP)
+    wanted = max(_NAME_LEAST, min(longest_name, console.width // 3))
+    if not console.is_terminal:
+        return Columns(wanted)
+    room = console.width - _EMOTION - gap - _POSITIVE - gap - gap
+    strip = min(_STRIP, room - wanted - _PLAUSIBLE - gap)
+    if strip >= _STRIP_LEAST:
+        return Columns(wanted, True, strip, _POSITIVE, room - wanted - strip - gap)
+    room += _POSITIVE - _POSITIVE_LEAST
+    strip = _STRIP_LEAST
+    if room - strip - gap - _PLAUSIBLE_LEAST < min(wanted, _NAME_SHORT):
+        strip = gap = 0
+    name = max(_NAME_LEAST, min(wanted, room - strip - gap - _PLAUSIBLE_LEAST))
+    return Columns(name, True, strip, _POSITIVE_LEAST, max(1, room - name - strip - gap))
+
+
+def heading(columns: Columns) -> Text:
     """Return the line above the lines of :func:`one_line`."""
-    columns = ("image".ljust(name_width), f"{'emotion':<18}", "distribution".ljust(_STRIP))
-    return Text("  ".join((*columns, "positive", "plausible")), style="dim")
+    titles = ["image".ljust(columns.name), "emotion".ljust(_EMOTION)]
+    if columns.strip:
+        title = "distribution" if columns.strip >= len("distribution") else "shares"
+        titles.append(title.ljust(columns.strip))
+    titles.append("positive" if columns.positive == _POSITIVE else "pos.")
+    return Text(_GAP.join([*titles, "plausible"]), style="dim")
 
 
-def one_line(prediction: Prediction, console: Console, name_width: int) -> Text:
+def one_line(prediction: Prediction, console: Console, columns: Columns) -> Text:
     """Lay out one prediction as a line, for lists that are longer than a few images.
+
+    A warning that does not fit takes a line of its own.
 
     Args:
         prediction: what to show.
         console: decides between glyphs and ASCII.
-        name_width: terminal columns for the name, which is cut on the left to fit.
+        columns: their widths.
     """
-    name = clean(prediction.path or "image")
-    line = (
-        Text(_fit(name, name_width)).append("  ").append_text(_glyph(prediction.emotion, console))
-    )
+    line = Text(_fit(clean(prediction.path or "image"), columns)).append(_GAP)
+    line.append_text(_glyph(prediction.emotion, console))
     line.append(f" {prediction.emotion:<11} ", style="bold")
-    line.append(f"{prediction.confidence:4.0%}  ").append_text(_strip(prediction, console))
+    line.append(f"{prediction.confidence:4.0%}")
+    if columns.strip:
+        line.append(_GAP).append_text(_strip(prediction, console, columns.strip))
     positive = "" if prediction.positive is None else f"{prediction.positive:.0%}"
-    line.append(f"  {positive:>8}  ").append(", ".join(prediction.prediction_set), style="dim")
+    line.append(f"{_GAP}{positive:>{columns.positive}}{_GAP}")
+    line.append(_plausible(prediction.prediction_set, columns.plausible), style="dim")
     for warning in prediction.warnings:
-        line.append(f"  ({warning})", style="yellow")
+        fits = not console.is_terminal or line.cell_len + len(warning) + 4 <= console.width
+        line.append(f"{_GAP}({warning})" if fits else f"\n{_GAP}note: {warning}", style="yellow")
     return line
 
 
-def _fit(name: str, width: int) -> str:
-    """Cut the start of a name and pad it to a width in cells.
+def _plausible(labels: tuple[str, ...], width: int | None) -> str:
+    """Name the labels of a prediction set, and count those there is no room for.
 
-    >>> _fit("a/very/long/way/to/photo.jpg", 15)
-    '...to/photo.jpg'
+    >>> _plausible(("anger", "amusement", "excitement"), 20)
+    'anger, amusement +1'
+    >>> _plausible(("contentment", "excitement"), 8)
+    '2 labels'
     """
-    while cell_len(name) > width:
+    for kept in range(len(labels), 0, -1):
+        rest = f" +{len(labels) - kept}" if kept < len(labels) else ""
+        text = ", ".join(labels[:kept]) + rest
+        if width is None or len(text) <= width:
+            return text
+    return f"{len(labels)} labels"
+
+
+def _fit(name: str, columns: Columns) -> str:
+    """Cut the start of a name where it must be, and pad it to a width in cells.
+
+    >>> _fit("a/very/long/way/to/photo.jpg", Columns(15, cut=True))
+    '...to/photo.jpg'
+    >>> _fit("a/very/long/way/to/photo.jpg", Columns(15))
+    'a/very/long/way/to/photo.jpg'
+    """
+    while columns.cut and cell_len(name) > columns.name:
         name = "..." + name.removeprefix("...")[1:]
-    return name + " " * (width - cell_len(name))
+    return name + " " * (columns.name - cell_len(name))

@@ -225,7 +225,7 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
     done = run(f"from evoca.data.cli import app; app(['stats', {str(class_folders)!r}])")
     assert done.returncode == 1
     assert done.stderr.startswith("evoca: reading and writing manifests needs the package duckdb")
-    assert "pip install 'evoca[data]'" in done.stderr
+    assert "pip install '.[data]' in " in done.stderr
     table = tmp_path / "m.csv"
     table.write_text("image,emotion\nset/awe/a0.jpg,awe\n")
     base = "from evoca.data.labelled import load_labelled as l; print(len(l({!r})))"

@@ -8,8 +8,8 @@ import pytest
 from evoca.errors import DataError
 from evoca.evaluation import evaluate_predictions, metrics
 from evoca.evaluation.bootstrap import draw_swaps
-from evoca.evaluation.calibration import softmax
 from evoca.evaluation.significance import compare_predictions, holm, mcnemar, permutation_test
+from evoca.softmax import softmax
 
 stats = pytest.importorskip("scipy.stats")
 

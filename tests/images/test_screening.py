@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
+import samples
 from evoca.images import Preprocessing, decode
 from evoca.images.screening import screen
 
@@ -38,6 +39,51 @@ def _window(background: str, bar: str) -> Image.Image:
     return window
 
 
+_LINE = "total 48 drwxr-xr-x for that it was with be by on not he this are or his from at"
+
+
+def _text(
+    background: str,
+    inks: tuple[str, ...],
+    *,
+    size: tuple[int, int] = (1000, 800),
+    margin: int = 10,
+    rules: bool = False,
+) -> Image.Image:
+    """Lines of words of unequal length, as on a page or in a terminal."""
+    picture = Image.new("RGB", size, background)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(16)
+    for i, y in enumerate(range(margin, size[1] - margin, 24)):
+        end = size[0] - margin - (i * 97) % 500
+        words = _LINE[i % 20 :] + " " + _LINE
+        while draw.textlength(words, font) > end - margin:
+            words = words[:-1]
+        draw.text((margin, y), words, inks[i % len(inks)], font)
+        if rules:
+            draw.line((0, y - 2, size[0], y - 2), "#d0d0d0")
+    return picture
+
+
+def _chart(background: str, ink: str) -> Image.Image:
+    chart = Image.new("RGB", (900, 600), background)
+    draw = ImageDraw.Draw(chart)
+    draw.line([(80, 60), (80, 540), (860, 540)], ink, 2)
+    for i in range(6):
+        draw.line((80, 90 * i + 90, 860, 90 * i + 90), "#888888", 1)
+    for k, colour in enumerate(("#4477AA", "#EE6677", "#228833", "#CCBB44")):
+        points = [(80 + 8 * x, 300 + 40 * k + 90 * np.sin(x / 3 + k)) for x in range(97)]
+        draw.line(points, colour, 3)
+    return chart
+
+
+def _web_page() -> Image.Image:
+    page = _text("white", ("#222222",), size=(1280, 900), margin=60)
+    ImageDraw.Draw(page).rectangle((0, 0, 1280, 64), fill="#1e3c8c")
+    page.paste(samples.photo("coffee", (400, 280)), (60, 170))
+    return page
+
+
 def _gradient() -> Image.Image:
     ramp = np.linspace(0, 255, 256).astype(np.uint8)
     sky = np.dstack([np.broadcast_to(ramp[:, None], (256, 256)), *[np.full((256, 256), 120)] * 2])
@@ -53,11 +99,21 @@ def _gradient() -> Image.Image:
         (_page, (DOCUMENT,)),
         (lambda: _window("#20242c", "#11131a"), (SCREENSHOT,)),
         (lambda: _window("#e9eef5", "#2b579a"), (SCREENSHOT,)),
+        (lambda: _text("#000000", ("#00ff00",)), (SCREENSHOT,)),
+        (lambda: _text("#300a24", ("#ffffff", "#8ae234", "#729fcf")), (SCREENSHOT,)),
+        (lambda: _text("#faf0dc", ("#141414",), size=(850, 1100), margin=90), (DOCUMENT,)),
+        (lambda: _text("#dcdcdc", ("#141414",), size=(850, 1100), margin=90), (DOCUMENT,)),
+        (lambda: _text("#ffffff", ("#141414",), rules=True), (DOCUMENT,)),
+        (_web_page, (DOCUMENT,)),
+        (lambda: _chart("#faf0dc", "#141414"), (DOCUMENT,)),
+        (lambda: _chart("#1e1e1e", "#dcdcdc"), (SCREENSHOT,)),
         (_gradient, ()),
     ],
 )
 def test_drawn_pictures(draw: Callable[[], Image.Image], expected: tuple[str, ...]) -> None:
     assert screen(MODEL(draw())) == expected
+    as_jpeg = decode(samples.encode(draw(), "JPEG", quality=85), min_size=MODEL.decode_size)
+    assert screen(MODEL(as_jpeg.image)) == expected
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "china", "coffee", "flower", "rocket"])

@@ -114,3 +114,13 @@ def test_any_name_becomes_valid_text_and_broken_ones_stay_apart(one: bytes, two:
 
 def _has_surrogate(text: str) -> bool:
     return any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
+def test_pictures_that_evoca_drew_are_left_out_and_told(tmp_path):
+    for name in ("a.jpg", "a.jpg.evoca.png", "evoca.png", "deep/b.png.evoca.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    told = []
+    found = list(find_images(tmp_path, on_explained=told.append))
+    assert [path.name for path in found] == ["a.jpg", "evoca.png"]
+    assert [path.name for path in told] == ["a.jpg.evoca.png", "b.png.evoca.png"]

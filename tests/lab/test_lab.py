@@ -148,6 +148,8 @@ def test_from_labelled_images_to_a_bundle_that_predicts(labelled, tmp_path):
     assert card.provenance.data.endswith("drawn colours")
     assert len(card.training_images) == 48
     assert all(str(tmp_path).encode() not in file.read_bytes() for file in out.iterdir())
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert card.metrics["top2_accuracy"].value == metrics["top2_accuracy"]["value"]
     answers = evoca.load(out).predict(list(data.paths))
     hits = [a.emotion == data.labels[t] for a, t in zip(answers, data.truth, strict=True)]
     assert np.mean(hits) > 0.95

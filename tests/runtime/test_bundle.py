@@ -50,6 +50,11 @@ CASES = {
     "a list": (lambda b: write(b, "model.json", b"[]"), "invalid at the whole file"),
     "newer": (lambda b: edit(b, format_version=99), "bundle format 99 is newer"),
     "old": (lambda b: edit(b, format_version=0), "invalid at format_version"),
+    "a version in quotes": (lambda b: edit(b, format_version="2"), "invalid at format_version"),
+    "a number in quotes": (lambda b: edit(b, temperature="1.0"), "invalid at temperature"),
+    "unknown taxonomy": (lambda b: edit(b, taxonomy="nonsense"), "known: mikels8, ekman6"),
+    "a label from elsewhere": (lambda b: edit(b, taxonomy="ekman6"), "ekman6 has no label amuse"),
+    "a key that breaks the line": (lambda b: edit(b, **{"a\nb": 1}), "invalid at a\\nb"),
     "unknown key": (lambda b: edit(b, colour="red"), "invalid at colour"),
     "temperature": (lambda b: edit(b, temperature=0), "invalid at temperature"),
     "temperature nan": (lambda b: edit(b, temperature=float("nan")), "temperature"),
@@ -110,8 +115,8 @@ def test_the_environment_names_the_default(bundle, monkeypatch):
 def test_a_folder_named_like_a_model_can_be_given_by_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "default").mkdir()
-    assert find_bundle() == SHIPPED
-    assert find_bundle("./default") == Path("default")
+    assert find_bundle() == find_bundle("default") == SHIPPED
+    assert find_bundle("./default") == find_bundle(Path("default")) == Path("default")
 
 
 @pytest.mark.parametrize("name", bundled_models())

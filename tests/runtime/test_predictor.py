@@ -10,7 +10,7 @@ from PIL import Image
 
 import evoca
 from evoca.prediction import prediction_set
-from evoca.runtime.predictor import softmax
+from evoca.softmax import softmax
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ROCKET = EXAMPLES / "rocket.jpg"
@@ -53,6 +53,20 @@ def test_every_kind_of_input_gives_the_same_answer(model, rocket):
     assert answers[0].probabilities == answers[2].probabilities
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_may_lie_in_any_buffer(model, rocket, kind):
+    data = kind(ROCKET.read_bytes())
+    for answer in (model.predict(data), *model.predict([data])):
+        assert answer.probabilities == rocket.probabilities
+        assert answer.sha256 == rocket.sha256
+
+
+@pytest.mark.parametrize("threads", [0, -3])
+def test_fewer_than_one_thread_is_refused(threads):
+    with pytest.raises(ValueError, match=f"1 or more, not {threads}"):
+        evoca.load(threads=threads)
+
+
 def test_predictions_depend_on_the_picture(model):
     answers = model.predict(sorted(EXAMPLES.glob("*.jpg")))
     assert len({answer.emotion for answer in answers}) > 1
@@ -71,6 +85,9 @@ def test_evidence_adds_up_to_the_logits(model, rocket):
     logits = rocket.evidence.values.mean(axis=(1, 2)) + np.array(card.evidence_bias)
     expected = softmax(logits[None], card.temperature)[0]
     assert list(rocket.probabilities.values()) == pytest.approx(list(expected), abs=1e-4)
+    own = rocket.evidence.values.mean(axis=(1, 2))
+    for label, mean in zip(model.labels, own, strict=True):  # a contrast, not the logit
+        assert rocket.evidence.of(label).mean() == pytest.approx(mean - own.mean(), abs=1e-3)
     contrast = sum(rocket.evidence.of(label) for label in model.labels)
     assert np.abs(contrast).max() < 1e-3
     with pytest.raises(KeyError, match="surprise"):
@@ -161,6 +178,18 @@ def test_the_drawing_shows_picture_and_panel(rocket):
     assert np.abs(np.asarray(drawn, int) - np.asarray(other, int)).max() > 50
     with pytest.raises(KeyError):
         rocket.to_image(ROCKET, "surprise")
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (1, 3000), (64, 64)])
+def test_a_kept_picture_is_drawn_as_its_source_is(model, size):
+    rng = np.random.default_rng(0)
+    source = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(size)
+    (kept,) = model.stream([source], picture_side=640)
+    assert max(kept.picture.size) == min(640, max(size))
+    np.testing.assert_array_equal(kept.to_image(), kept.to_image(source))
+    assert kept == model.predict(source)
+    with pytest.raises(ValueError, match="keeps no picture: give the image"):
+        model.predict(source).to_image()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 2), (64, 64)])

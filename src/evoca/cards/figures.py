@@ -19,6 +19,7 @@ _EXPLAINED = {
     "ece": "calibration error, top label, 10 equal-mass bins (lower is better)",
     "nll": "negative log-likelihood, nats (lower is better)",
     "brier": "squared error of the distribution, summed over emotions (lower is better)",
+    "top2_accuracy": "true label is among the two likeliest",
     "set_coverage": "prediction set holds the true label",
     "set_size": "emotions in a prediction set, on average",
 }
@@ -112,7 +113,8 @@ def _evidence(card: ModelCard) -> Iterator[Block]:
     if card.evidence_kind == "additive":
         text += (
             " The spatial mean of an emotion's map plus its bias is exactly that emotion's logit, "
-            "so a cell's value is its share in the answer."
+            "so a cell's value is its share in it. Drawn is the contrast: that map less the mean "
+            "of all emotions' maps."
         )
     yield Paragraph(text)
     if card.deletion_test is not None:

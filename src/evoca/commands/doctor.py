@@ -9,11 +9,10 @@ import time
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
-import numpy as np
 from PIL import features as pillow_features
 
 import evoca
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, install_hint
 from evoca.runtime.bundle import MODEL_VARIABLE
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
@@ -43,11 +42,11 @@ def _installation() -> list[Row]:
         (_GOOD, "python", f"{platform.python_version()} ({sys.executable})"),
         (_GOOD, "machine", f"{platform.platform()}, {os.cpu_count()} cores"),
     ]
-    for name in ("numpy", "onnxruntime", "pillow", "pydantic", "rich", "typer"):
+    for name in ("numpy", "onnxruntime", "pillow", "pydantic", "pyyaml", "rich", "typer"):
         try:
             rows.append((_GOOD, name, version(name)))
         except PackageNotFoundError:
-            rows.append((_BAD, name, "not installed: pip install --force-reinstall evoca"))
+            rows.append((_BAD, name, f"not installed: {install_hint(options='--force-reinstall')}"))
     return rows
 
 
@@ -58,7 +57,7 @@ def _formats() -> list[Row]:
         text = "can be read" if there else "cannot be read: this build of Pillow lacks it"
         rows.append((_GOOD if there else _BAD, name, text))
     heic = find_spec("pillow_heif") is not None
-    text = "can be read" if heic else "not installed: pip install 'evoca[heic]'"
+    text = "can be read" if heic else f"not installed: {install_hint('heic')}"
     return [*rows, (_GOOD if heic else _NEUTRAL, "HEIC", text)]
 
 
@@ -77,7 +76,7 @@ def _extras() -> list[Row]:
         except PackageNotFoundError:
             absent.append(name)
     return [
-        (_NEUTRAL, f"extra {extra}", f"not installed: pip install 'evoca[{extra}]'")
+        (_NEUTRAL, f"extra {extra}", f"not installed: {install_hint(extra)}")
         if absent
         else (_GOOD, f"extra {extra}", "installed")
         for extra, absent in sorted(missing.items())
@@ -96,12 +95,13 @@ def _model() -> list[Row]:
         start = time.perf_counter()
         model = load()
         loaded = time.perf_counter() - start
-        picture = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8).reshape(64, 64, 3)
         start = time.perf_counter()
-        model.predict(picture)
+        model.self_test()
         took = time.perf_counter() - start
     except EvocaError as error:
-        return [(_BAD, "model", f"{chosen}: {error}")]
+        # The message may name the variable itself, where nothing is at the place it gives.
+        text = str(error) if str(error).startswith(chosen) else f"{chosen}: {error}"
+        return [(_BAD, "model", text)]
     return [
         (_GOOD, "engine", "onnxruntime, CPU, float32"),
         (_GOOD, "model", f"{model.card.name} ({chosen})"),

@@ -1,4 +1,4 @@
-"""``evoca recipes``, ``train``, ``crossval`` and ``export``. Needs the extra ``train``."""
+"""``evoca recipes``; ``train``, ``crossval`` and ``export``, which need the extra ``train``."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["crossval", "export", "list_recipes", "show_recipe", "train"]
 
 def list_recipes() -> None:
     """Print a line for each recipe."""
-    with needs_extra("train"):
-        from evoca.lab.recipe import load_recipe, recipe_names
+    from evoca.lab.recipe import load_recipe, recipe_names
+
     console = console_for()
     for name in recipe_names():
         console.print(name, style="bold")
@@ -31,10 +31,10 @@ def list_recipes() -> None:
 
 def show_recipe(name: str) -> None:
     """Print a recipe with every setting, as YAML."""
-    with needs_extra("train"):
-        import yaml
+    import yaml
 
-        from evoca.lab.recipe import load_recipe
+    from evoca.lab.recipe import load_recipe
+
     content = load_recipe(name).model_dump(mode="json")
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
 

@@ -10,6 +10,7 @@ from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
 from evoca.images import printable_name
 from evoca.runtime.bundle import bundled_models, read_bundle
+from evoca.runtime.predictor import Predictor
 from evoca.terminal import clean, console_for
 
 __all__ = ["list_models", "show_model", "write_card"]
@@ -28,13 +29,17 @@ def list_models() -> None:
 
 
 def show_model(name: str) -> None:
-    """Print a model's card."""
+    """Print a model's card, once the model has passed what ``predict`` asks of it.
+
+    Raises:
+        BundleError: ``predict`` would refuse it.
+    """
     bundle = read_bundle(name)
-    bundle.onnx_bytes()  # a damaged model is told apart here, not at the first image
+    Predictor(bundle).self_test()
     console = console_for()
     print_document(card_document(bundle.card), console)
     console.print()
-    console.print(printable_name(bundle.path), style="dim", soft_wrap=True)
+    console.print(clean(printable_name(bundle.path)), style="dim", soft_wrap=True)
 
 
 def write_card(name: str, probe: Path | None = None) -> None:

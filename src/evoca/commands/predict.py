@@ -7,14 +7,17 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from rich.cells import cell_len
+
 from evoca.errors import EvocaError, ImageError
-from evoca.images.walk import find_images, printable_name
+from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for, detailed, heading, one_line
+from evoca.terminal import clean, columns_for, console_for, detailed, heading, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -38,17 +41,21 @@ def predict(
 ) -> int:
     """Predict and print; return the exit status (1 where an input failed)."""
     predictor = load(model)
-    gallery = _Gallery(explain) if explain is not None else None
+    gallery, stream = None, predictor.stream
+    if explain is not None:
+        from evoca.drawing import PICTURE
+
+        gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
     inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
     failed = False
     with _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty())) as advance:
-        for source, answer in zip(inputs, _answers(predictor.stream, inputs), strict=True):
+        for source, answer in zip(inputs, _answers(stream, inputs), strict=True):
             if isinstance(answer, ImageError):
                 failed = True
                 _complain(answer)
             elif gallery is not None:
-                failed |= not gallery.add(answer, source)
+                gallery.add(answer, source)
             writer.add(answer)
             advance()
     writer.close()
@@ -56,7 +63,11 @@ def predict(
 
 
 def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
-    """Walk folders; a folder without images is an error in its place."""
+    """Walk folders; a folder without images is an error in its place.
+
+    Pictures that ``--explain`` drew earlier are left out of a folder, and named on
+    standard error; given by name they are inputs like any other.
+    """
     for text in paths:
         if not text:  # Path("") is the current folder: nobody means that
             yield ImageError("an empty path")
@@ -70,13 +81,25 @@ def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
             yield path
             continue
         unreadable: list[OSError] = []
-        found = list(find_images(path, unreadable.append))
+        explained: list[Path] = []
+        found = list(find_images(path, unreadable.append, explained.append))
+        if explained:
+            _say_left_out(path, len(explained))
         yield from found
         for error in unreadable:
             reason = error.strerror or str(error)
             yield ImageError(f"cannot be read: {reason}", printable_name(error.filename or path))
         if not found and not unreadable:
             yield ImageError("no images in this folder", printable_name(path))
+
+
+def _say_left_out(folder: Path, count: int) -> None:
+    pictures = "picture" if count == 1 else "pictures"
+    print(
+        f"evoca: {clean(printable_name(folder))}: left out {count} explained {pictures} "
+        f"(*{EXPLAINED_SUFFIX}); give one by name to predict it",
+        file=sys.stderr,
+    )
 
 
 def _answers(stream: Any, inputs: list[Path | ImageError]) -> Iterator[Answer]:
@@ -133,11 +156,11 @@ class _TableWriter:
     def __init__(self, inputs: list[Path | ImageError], top: int | None) -> None:
         self._console = console_for()
         self._top = top
-        names = [len(printable_name(item)) for item in inputs if isinstance(item, Path)]
+        names = [cell_len(clean(printable_name(i))) for i in inputs if isinstance(i, Path)]
         self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
-        self._name_width = max(8, min(max(names, default=8), self._console.width // 3))
+        self._columns = columns_for(self._console, max(names, default=0))
         if not self._detailed:
-            self._print(heading(self._name_width))
+            self._print(heading(self._columns))
 
     def add(self, answer: Answer) -> None:
         if isinstance(answer, ImageError):
@@ -145,10 +168,11 @@ class _TableWriter:
         if self._detailed:
             self._print(detailed(answer, self._console, self._top))
         else:
-            self._print(one_line(answer, self._console, self._name_width))
+            self._print(one_line(answer, self._console, self._columns))
 
     def _print(self, what: Any) -> None:
-        self._console.print(what, no_wrap=True, overflow="ellipsis", crop=False)
+        # Laid out to fit a terminal; a pipe gets every line whole.
+        self._console.print(what, soft_wrap=not self._console.is_terminal)
 
     def close(self) -> None:
         pass
@@ -227,25 +251,21 @@ class _Gallery:
         except OSError as error:
             raise self._failure(folder, error) from error
 
-    def add(self, prediction: Prediction, source: Path | ImageError) -> bool:
-        """Draw and write one picture; say so and return false where it has gone since."""
+    def add(self, prediction: Prediction, source: Path | ImageError) -> None:
+        """Draw and write one picture, which the prediction has kept."""
         assert isinstance(source, Path)
         target = self._folder / self._name(source)
         try:
-            prediction.to_image(source).save(target)
-        except ImageError as error:
-            _complain(error)
-            return False
+            prediction.to_image().save(target)
         except OSError as error:
             raise self._failure(target, error) from error
-        return True
 
     def _name(self, source: Path) -> str:
         # Long names are cut so that the suffix still fits the file system's limit.
         stem = printable_name(source.name).encode()[:200].decode(errors="ignore")
-        name, number = f"{stem}.evoca.png", 2
+        name, number = f"{stem}{EXPLAINED_SUFFIX}", 2
         while name in self._taken:
-            name, number = f"{stem}-{number}.evoca.png", number + 1
+            name, number = f"{stem}-{number}{EXPLAINED_SUFFIX}", number + 1
         self._taken.add(name)
         return name
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from evoca.emotions import MIKELS8, POSITIVE
+from evoca.emotions import DEFAULT_TAXONOMY, MIKELS8, POSITIVE, TAXONOMIES
 from evoca.errors import DataError
 
 __all__ = [
@@ -23,34 +23,6 @@ __all__ = [
     "mappings",
     "positive_labels",
 ]
-
-DEFAULT_TAXONOMY = "mikels8"
-
-TAXONOMIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        # Mikels et al. (2005): the papers' eight, in their order.
-        "mikels8": tuple(str(emotion) for emotion in MIKELS8),
-        # Ekman (1992); Emotion6 and EmotionROI (Peng et al. 2015, 2016) use these six.
-        "ekman6": ("anger", "disgust", "fear", "joy", "sadness", "surprise"),
-        # Emotion6's distributions add neutral (Peng et al. 2015).
-        "ekman7": ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral"),
-        # Plutchik (1980): the primary emotions.
-        "plutchik8": (
-            "anger",
-            "anticipation",
-            "disgust",
-            "fear",
-            "joy",
-            "sadness",
-            "surprise",
-            "trust",
-        ),
-        # Parrott (2001), level 2, as WEBEmo uses it (Panda et al. 2018).
-        "parrott6": ("anger", "fear", "joy", "love", "sadness", "surprise"),
-        "polarity": ("negative", "positive"),
-    }
-)
-"""Name of a taxonomy to its labels, in order."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from evoca.errors import DataError, MissingExtraError
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.checks import rows_where
 from evoca.evaluation.metrics.calibration_error import EqualMassBins
+from evoca.softmax import softmax
 
 __all__ = [
     "Band",
@@ -29,7 +30,6 @@ __all__ = [
     "fit_temperature",
     "fit_vector_scaling",
     "perfect_calibration_band",
-    "softmax",
 ]
 
 Calibrator = Callable[[FloatArray], FloatArray]
@@ -40,12 +40,6 @@ _NEWTON_STEPS = 100
 _SMALLEST_STEP = 1e-9
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    """Return exp(logits) scaled to sum to 1 over the last axis."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float64)
-
-
 @dataclass(frozen=True)
 class Temperature:
     """Probabilities are softmax(logits / value) (Guo et al. 2017)."""
@@ -54,7 +48,7 @@ class Temperature:
 
     def __call__(self, logits: FloatArray) -> FloatArray:
         """Return probabilities (n, K) of logits (n, K)."""
-        return softmax(logits / self.value)
+        return softmax(logits, self.value)
 
 
 def fit_temperature(logits: FloatArray, truth: IntArray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray
 
-__all__ = ["LOWER_IS_BETTER", "SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
+__all__ = ["HEADLINE", "LOWER_IS_BETTER", "SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
 
 SCHEMA_VERSION = 1
 """Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
@@ -24,7 +24,7 @@ LOWER_IS_BETTER = frozenset(
 )
 """Figures whose best value is the least."""
 
-_ALWAYS = (
+HEADLINE = (
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
@@ -33,6 +33,7 @@ _ALWAYS = (
     "nll",
     "brier",
 )
+"""The figures of a classifier that every report names."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "n": self.n,
             "labels": list(self.labels),
-            **dict.fromkeys(_ALWAYS),
+            **dict.fromkeys(HEADLINE),
             **{name: figure.to_dict() for name, figure in self.figures.items()},
             "per_emotion": {label: f.to_dict() for label, f in self.per_emotion.items()},
             "confusion": None if self.confusion is None else _counts(self.confusion),

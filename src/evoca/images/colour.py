@@ -12,8 +12,8 @@ __all__ = ["to_rgb"]
 def to_rgb(image: Image.Image) -> Image.Image:
     """Bring a loaded picture to 8-bit RGB.
 
-    Transparency is laid on white. CMYK is converted without its profile, and colour
-    profiles are not applied: pixels are taken for sRGB.
+    Transparency is laid on white. Pixels are taken for sRGB, CMYK for plain ink, as
+    :func:`evoca.images.profiles.to_srgb` leaves them where there is no profile.
 
     Args:
         image: a loaded PIL image of any mode.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from evoca.errors import ImageError, single_line
 from evoca.images.colour import to_rgb
 from evoca.images.formats import open_image
 from evoca.images.limits import ImageLimits
+from evoca.images.profiles import to_srgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,7 @@ _STILL_FORMATS = frozenset({"MPO", "HEIF"})
 _SCALED_FORMATS = frozenset({"JPEG", "MPO"})
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
+_PILLOWS_LIMIT = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ def decode(
 
     Animations and multi-page files give their first frame; transparency is laid on
     white; 16-bit and floating-point grey is brought to 8 bits; CMYK is converted; all
-    eight EXIF orientations are applied; colour profiles are not.
+    eight EXIF orientations are applied; an embedded colour profile is converted to sRGB,
+    and noted where it is damaged.
 
     The peak of memory is 4 to 12 bytes a pixel, up to 20 for JPEG 2000 and lossless WebP,
     and far less for a JPEG decoded at reduced scale.
@@ -70,20 +74,21 @@ def decode(
     if not data:
         raise ImageError("the file is empty")
     limits.check_bytes(len(data))
-    with _one_clear_error("the file is damaged"), open_image(data) as opened:
+    with _one_clear_error("the file is damaged", limits), open_image(data) as opened:
         limits.check_pixels(opened.size)
         notes = _notes(opened)
         stored_size = opened.size
         if min_size is not None and opened.format in _SCALED_FORMATS:
             _scale_down(opened, min_size)
         opened.load()  # before the bytes behind it are let go
+        picture, ignored = to_srgb(opened)
         # Only now: TIFF turns itself upright in loading, PNG may keep its EXIF at the end.
         orientation = _orientation(opened)
         size = stored_size if opened.format in _SCALED_FORMATS else opened.size
         return DecodedImage(
-            image=_upright(to_rgb(opened), orientation),
+            image=_upright(to_rgb(picture), orientation),
             size=size[::-1] if orientation in _SIDEWAYS else size,
-            notes=notes,
+            notes=(*notes, ignored) if ignored else notes,
         )
 
 
@@ -97,24 +102,29 @@ def decode_picture(picture: Image.Image, limits: ImageLimits | None = None) -> D
         ImageError: it cannot be loaded or converted, or is above the limits.
     """
     limits = limits or ImageLimits()
-    with _one_clear_error("the picture cannot be loaded"):
+    with _one_clear_error("the picture cannot be loaded", limits):
         if 0 in picture.size:
             raise ImageError("a picture without pixels")
         limits.check_pixels(picture.size)
         picture.load()
-        image = _upright(to_rgb(picture), _orientation(picture))
-        return DecodedImage(image.copy() if image is picture else image, image.size)
+        converted, ignored = to_srgb(picture)
+        image = _upright(to_rgb(converted), _orientation(picture))
+        return DecodedImage(
+            image.copy() if image is picture else image,
+            image.size,
+            (ignored,) if ignored else (),
+        )
 
 
 @contextmanager
-def _one_clear_error(what: str) -> Iterator[None]:
+def _one_clear_error(what: str, limits: ImageLimits) -> Iterator[None]:
     try:
         yield
     except ImageError:
         raise
     # The warning is raised only where the caller has made warnings errors.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"a decompression bomb? {_reason(error)}") from error
+        raise _above_pillows_limit(error, limits) from error
     except MemoryError as error:
         raise ImageError("not enough memory to decode it") from error
     except Exception as error:
@@ -123,6 +133,14 @@ def _one_clear_error(what: str) -> Iterator[None]:
         if "truncated" in str(error).lower() or isinstance(error, EOFError):
             raise ImageError("the file is truncated: part of the image is missing") from error
         raise ImageError(f"{what}: {_reason(error)}") from error
+
+
+def _above_pillows_limit(error: Exception, limits: ImageLimits) -> ImageError:
+    """Say in our words what Pillow found in the header before anyone could ask it."""
+    numbers = _PILLOWS_LIMIT.search(str(error))
+    if numbers is None:
+        return ImageError(f"a decompression bomb? {_reason(error)}")
+    return limits.too_large(f"{int(numbers[1]):,} pixels", int(numbers[2]))
 
 
 def _reason(error: Exception) -> str:

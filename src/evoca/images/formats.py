@@ -15,11 +15,11 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-from evoca.errors import ImageError
+from evoca.errors import ImageError, install_hint
 
 __all__ = ["FORMAT_NAMES", "open_image"]
 
-FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with evoca[heic]"
+FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with the extra heic"
 """The formats that are decoded, for messages."""
 
 # Importing one plugin takes milliseconds; Pillow left alone imports all 40 to find a rarer
@@ -87,7 +87,7 @@ def open_image(data: bytes) -> Image.Image:
         if name != "HEIF":
             raise
         raise ImageError(
-            "HEIC images need the package pillow-heif: install it with pip install 'evoca[heic]'"
+            f"HEIC images need the package pillow-heif: install it with {install_hint('heic')}"
         ) from error
     try:
         return Image.open(io.BytesIO(data), formats=(name,))

@@ -16,8 +16,8 @@ class ImageLimits:
     Attributes:
         max_bytes: the largest encoded size in bytes.
         max_pixels: the largest decoded size in pixels (width times height), checked in
-            the header before any pixel is decoded. Pillow's own limit of about 179
-            million stays in force above it.
+            the header before any pixel is decoded. Pillow's own limit, twice
+            ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), stays in force beside it.
     """
 
     max_bytes: int = 256 * 1024 * 1024
@@ -35,7 +35,12 @@ class ImageLimits:
         """Raise :class:`ImageError` where a picture of (width, height) has too many pixels."""
         width, height = size
         if width * height > self.max_pixels:
-            raise ImageError(
-                f"{width} x {height} pixels, a decompression bomb? The limit is "
-                f"{self.max_pixels:,} pixels (ImageLimits.max_pixels)"
-            )
+            raise self.too_large(f"{width} x {height} pixels", self.max_pixels)
+
+    def too_large(self, size: str, limit: int) -> ImageError:
+        """Return the error for a picture above a limit, this one or Pillow's."""
+        name = "PIL.Image.MAX_IMAGE_PIXELS" if limit < self.max_pixels else "ImageLimits.max_pixels"
+        return ImageError(
+            f"{size}, a decompression bomb? The limit is {min(limit, self.max_pixels):,} pixels: "
+            f"make it smaller first, or raise {name} where you trust the file"
+        )

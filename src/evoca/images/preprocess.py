@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Preprocessing"]
+__all__ = ["Preprocessing", "scaled", "shrunk"]
 
 _FILTERS: dict[str, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -19,6 +19,22 @@ _FILTERS: dict[str, Image.Resampling] = {
 }
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+def shrunk(picture: Image.Image, side: int) -> Image.Image:
+    """Return a picture whose longer side is at most ``side`` pixels, each at least 1.
+
+    >>> shrunk(Image.new("RGB", (400, 1)), 100).size
+    (100, 1)
+    """
+    return picture if max(picture.size) <= side else scaled(picture, side)
+
+
+def scaled(picture: Image.Image, side: int) -> Image.Image:
+    """Return a picture whose longer side is ``side`` pixels, each at least 1."""
+    scale = side / max(picture.size)
+    width, height = (max(1, round(own * scale)) for own in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 class Preprocessing(BaseModel):

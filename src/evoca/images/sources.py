@@ -17,13 +17,15 @@ from evoca.errors import ImageError, single_line
 from evoca.images.arrays import picture_of_array
 from evoca.images.decode import DecodedImage, decode, decode_picture
 from evoca.images.limits import ImageLimits
-from evoca.images.preprocess import Preprocessing
+from evoca.images.preprocess import Preprocessing, shrunk
 from evoca.images.screening import screen
 from evoca.images.walk import printable_name
 
 __all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "read_file"]
 
-ImageInput: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+ImageInput: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
+)
 """A path, an encoded file's bytes, a PIL image, or an array of shape (H, W), (H, W, 3)
 or (H, W, 4): uint8 0..255, uint16 0..65535, or floating point 0..1."""
 
@@ -37,18 +39,31 @@ class LoadedImage:
         size: (width, height) of the picture in pixels, after orientation.
         sha256: of the encoded bytes; ``None`` for PIL images and arrays.
         warnings: what the reader should know about this input.
+        picture: as it was decoded, shrunk; ``None`` unless it was asked for.
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     sha256: str | None
     warnings: tuple[str, ...]
+    picture: Image.Image | None = None
 
 
 def load_image(
-    source: ImageInput, preprocessing: Preprocessing, limits: ImageLimits | None = None
+    source: ImageInput,
+    preprocessing: Preprocessing,
+    limits: ImageLimits | None = None,
+    *,
+    picture_side: int | None = None,
 ) -> LoadedImage:
     """Read, decode, orient and resize one input.
+
+    Args:
+        source: any input.
+        preprocessing: of the model.
+        limits: what to refuse.
+        picture_side: keep the decoded picture too, its longer side at most this many
+            pixels. It is decoded for the model: a JPEG no larger than that takes.
 
     Raises:
         ImageError: the input cannot be read as an image; its ``source`` is the
@@ -63,6 +78,7 @@ def load_image(
         size=decoded.size,
         sha256=None if data is None else hashlib.sha256(data).hexdigest(),
         warnings=decoded.notes + screen(pixels),
+        picture=None if picture_side is None else shrunk(decoded.image, picture_side),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "printable_name"]
+__all__ = ["EXPLAINED_SUFFIX", "IMAGE_SUFFIXES", "find_images", "printable_name"]
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
@@ -21,15 +21,25 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
 """Suffixes, in lower case, by which a folder walk recognises images."""
 
 
-def find_images(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+EXPLAINED_SUFFIX = ".evoca.png"
+"""How the names of pictures end that ``evoca predict --explain`` draws."""
+
+
+def find_images(
+    folder: Path,
+    on_error: Callable[[OSError], None] | None = None,
+    on_explained: Callable[[Path], None] | None = None,
+) -> Iterator[Path]:
     """Walk a folder for files with an image suffix, in a stable order.
 
-    Hidden files and folders (a leading dot) are left out; links to folders are not
-    followed, so a loop of links ends.
+    Hidden files and folders (a leading dot) are left out, and so are pictures that Evoca
+    drew (:data:`EXPLAINED_SUFFIX`); links to folders are not followed, so a loop of
+    links ends.
 
     Args:
         folder: where to start.
         on_error: is told of each folder that cannot be listed, and the walk goes on.
+        on_explained: is told of each picture that is left out because Evoca drew it.
 
     Yields:
         Paths below the folder.
@@ -45,8 +55,13 @@ def find_images(folder: Path, on_error: Callable[[OSError], None] | None = None)
     for root, folders, files in os.walk(folder, onerror=on_error or fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield Path(root) / name
+            if name.startswith(".") or Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            path = Path(root) / name
+            if not name.endswith(EXPLAINED_SUFFIX):
+                yield path
+            elif on_explained is not None:
+                on_explained(path)
 
 
 def printable_name(path: str | os.PathLike[str]) -> str:

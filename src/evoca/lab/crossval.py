@@ -15,7 +15,7 @@ from evoca.evaluation.conformal import prediction_sets, set_threshold
 from evoca.evaluation.metrics import nll
 from evoca.lab.heads import Features, LinearHead, fit_linear_path
 from evoca.lab.recipe import Recipe
-from evoca.runtime.predictor import softmax
+from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]
 

@@ -16,7 +16,7 @@ from evoca.lab.features import FrozenTrunk
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
-from evoca.runtime.predictor import softmax
+from evoca.softmax import softmax
 
 __all__ = ["deletion_test"]
 

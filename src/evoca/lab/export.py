@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from evoca import __version__
 from evoca.cards import render_card
-from evoca.cards.analysis import analysis_of
 from evoca.errors import EvocaError
 from evoca.lab.backbones import BACKBONES, load_backbone
 from evoca.lab.onnx_export import export_onnx, parity
-from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
 from evoca.lab.system import AdditiveClassifier
-from evoca.runs import new_run, read_json, read_run
+from evoca.lab.trained import Training, read_training
+from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.card import (
-    FORMAT_VERSION,
-    DeletionTest,
-    Licence,
-    Metric,
-    ModelCard,
-    Provenance,
-)
+from evoca.runtime.card import FORMAT_VERSION, Licence, ModelCard, Provenance
 
 __all__ = ["PARITY", "export_bundle"]
 
@@ -56,13 +46,8 @@ def export_bundle(run: Path, out: Path) -> Bundle:
         EvocaError: the run is incomplete, or PyTorch and ONNX Runtime differ by more
             than :data:`PARITY`.
     """
-    description = read_json(run / "run.json")
-    if "chosen" not in description:
-        raise EvocaError(f"{run}: a cross-validation, not a training: nothing to export")
-    try:
-        recipe = Recipe.model_validate(description["recipe"])
-    except ValidationError as error:
-        raise EvocaError(f"{run / 'run.json'}: the recipe is not valid any more") from error
+    training = read_training(run)
+    recipe = training.description.recipe
     head = read_head(run / "checkpoints" / "last")
     backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
     system = AdditiveClassifier(backbone, head).eval()
@@ -72,7 +57,7 @@ def export_bundle(run: Path, out: Path) -> Bundle:
         export_onnx(system, height, width, file)
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        card = _card(run, description, recipe, head.bias.tolist(), digest)
+        card = _card(training, head.bias.tolist(), digest)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
@@ -86,60 +71,39 @@ def _check_parity(system: AdditiveClassifier, file: Path, height: int, width: in
             raise EvocaError(f"{output} of PyTorch and ONNX Runtime differ by {difference:g}")
 
 
-_HEADLINE = (
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "polarity_accuracy",
-    "ece",
-    "nll",
-    "brier",
-    "set_coverage",
-    "set_size",
-)
-
-
-_PER_EMOTION = ("precision", "recall", "f1", "support")
-
-
-def _card(
-    run: Path, description: dict[str, Any], recipe: Recipe, bias: list[float], digest: str
-) -> ModelCard:
-    metrics = read_json(run / "metrics.json")
+def _card(training: Training, bias: list[float], digest: str) -> ModelCard:
+    run, figures = training.description, training.figures
+    recipe, data, split = run.recipe, run.data, run.split
     spec = BACKBONES[recipe.model.backbone]
-    chosen, data, split = description["chosen"], description["data"], description["split"]
     return ModelCard(
         format_version=FORMAT_VERSION,
         name=f"evoca-{recipe.name}-{__version__}",
         summary=recipe.summary,
-        labels=tuple(description["labels"]),
-        taxonomy=data["taxonomy"],
+        labels=run.labels,
+        taxonomy=run.taxonomy,
         preprocessing=recipe.preprocessing,
-        temperature=chosen["temperature"],
-        set_threshold=chosen["set_threshold"],
+        temperature=run.chosen.temperature,
+        set_threshold=run.chosen.set_threshold,
         set_coverage=recipe.protocol.coverage,
         evidence_kind="additive",
         evidence_bias=tuple(bias),
-        deletion_test=DeletionTest.model_validate(read_json(run / "deletion_test.json")),
+        deletion_test=training.deletion,
         provenance=Provenance(
             recipe=recipe.name,
             backbones=(f"{spec.architecture} ({spec.licence}, {spec.package})",),
-            data=f"{data['images']} labelled photographs: {data['name']}",
-            images=data["images"],
-            fingerprint=data["fingerprint"],
+            data=f"{data.images} labelled photographs: {data.name}",
+            images=data.images,
+            fingerprint=data.fingerprint,
             protocol=(
-                f"{split['repeats']} x {split['folds']}-fold nested cross-validation, "
+                f"{split.repeats} x {split.folds}-fold nested cross-validation, "
                 "stratified, grouped by duplicates; intervals from 1,000 bootstrap draws"
             ),
-            evoca_version=description["evoca_version"],
+            evoca_version=run.evoca_version,
         ),
-        metrics={key: Metric.model_validate(metrics[key]) for key in _HEADLINE},
-        per_emotion={
-            label: {key: float(figures[key]) for key in _PER_EMOTION}
-            for label, figures in metrics["per_emotion"].items()
-        },
-        analysis=analysis_of(read_run(run)),
+        metrics=figures.headline,
+        per_emotion={label: own.model_dump() for label, own in figures.per_emotion.items()},
+        analysis=training.analysis,
         licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=spec.licence)),
-        training_images=tuple(description["training_images"]),
+        training_images=run.training_images,
         sha256=digest,
     )

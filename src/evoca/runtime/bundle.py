@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from evoca.errors import BundleError
+from evoca.errors import BundleError, install_hint, single_line
 from evoca.images.walk import printable_name
 from evoca.runtime.card import FORMAT_VERSION, ModelCard
 
@@ -66,8 +66,9 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """Return the directory of a bundle.
 
     Args:
-        model: a directory, or the name of a bundle inside the package; if omitted, the
-            environment variable ``EVOCA_MODEL``, else ``default``.
+        model: a directory, or as a string the name of a bundle inside the package, which
+            goes before a folder of that name (``./default`` is the folder); if omitted,
+            the environment variable ``EVOCA_MODEL``, else ``default``.
 
     Raises:
         BundleError: there is no such bundle.
@@ -75,9 +76,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     wanted = os.fspath(model if model is not None else os.environ.get(MODEL_VARIABLE) or _DEFAULT)
     where = f"{MODEL_VARIABLE}={wanted}" if model is None and wanted != _DEFAULT else wanted
     shipped = bundled_models()
-    if wanted in shipped and not Path(wanted).is_dir():
-        return shipped[wanted]
-    if wanted in shipped and model is None:
+    if wanted in shipped and not isinstance(model, os.PathLike):
         return shipped[wanted]
     path = Path(wanted)
     if path.is_file() and path.name == "model.json":
@@ -107,14 +106,15 @@ def read_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise BundleError(
             f"{name}: bundle format {version} is newer than this Evoca reads "
-            f"({FORMAT_VERSION}): update with pip install --upgrade evoca"
+            f"({FORMAT_VERSION}): update Evoca with {install_hint(options='--upgrade')}"
         )
     try:
-        card = ModelCard.model_validate_json(raw)
+        card = ModelCard.model_validate_json(raw, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise BundleError(f"{name}: model.json is invalid at {place}: {first['msg']}") from error
+        reason = single_line(f"{place}: {first['msg']}")
+        raise BundleError(f"{name}: model.json is invalid at {reason}") from error
     if not (path / "model.onnx").is_file():
         raise BundleError(f"{name}: model.onnx is missing")
     return Bundle(path, card)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from evoca.emotions import TAXONOMIES
 from evoca.images.preprocess import Preprocessing
 from evoca.runtime.card_analysis import Analysis
 from evoca.runtime.card_parts import Metric, Strict
@@ -88,7 +89,8 @@ class ModelCard(Strict):
         name: of the model; printed with every prediction.
         summary: one sentence for a listing.
         labels: the K emotions in the order of the model's outputs.
-        taxonomy: name of the set the labels belong to, such as ``mikels8``.
+        taxonomy: name of the set the labels belong to, one of
+            :data:`evoca.emotions.TAXONOMIES`.
         preprocessing: how a decoded picture becomes the model's input.
         temperature: probabilities are softmax(logits / temperature).
         set_threshold: the prediction set holds every label with a probability at or
@@ -135,6 +137,11 @@ class ModelCard(Strict):
     def _consistent(self) -> ModelCard:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
+        if self.taxonomy not in TAXONOMIES:
+            known = ", ".join(TAXONOMIES)
+            raise ValueError(f"unknown taxonomy {self.taxonomy!r}; known: {known}")
+        if strange := set(self.labels) - set(TAXONOMIES[self.taxonomy]):
+            raise ValueError(f"{self.taxonomy} has no label {', '.join(sorted(strange))}")
         if (self.evidence_kind == "additive") != (self.evidence_bias is not None):
             raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")
         if self.affect_range is not None and not self.affect_range[0] < self.affect_range[1]:

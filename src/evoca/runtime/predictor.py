@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -20,13 +21,14 @@ from evoca.images.walk import printable_name
 from evoca.prediction import EvidenceMap, Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.session import OrtSession, Outputs
+from evoca.softmax import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from evoca.runtime.card import ModelCard
 
-__all__ = ["Predictor", "load", "softmax"]
+__all__ = ["Predictor", "load"]
 
 
 def load(
@@ -40,11 +42,13 @@ def load(
     Args:
         model: a bundle directory, or the name of a bundle inside the package; if
             omitted, the one that ``EVOCA_MODEL`` names, else the bundled default.
-        threads: CPU threads for one run; by default ONNX Runtime takes the cores.
+        threads: CPU threads for one run, 1 or more; by default ONNX Runtime takes the
+            cores.
         limits: what images are refused.
 
     Raises:
         BundleError: the bundle is missing, damaged, of a newer format, or untrue.
+        ValueError: fewer than one thread.
 
     >>> import evoca
     >>> model = evoca.load()
@@ -59,6 +63,7 @@ def load(
 # parent, so a session that was inherited is kept until the child ends.
 _orphans: list[OrtSession | None] = []
 _I = TypeVar("_I", bound=ImageInput)
+_ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
 class Predictor:
@@ -71,7 +76,10 @@ class Predictor:
 
         Raises:
             BundleError: the graph is damaged or contradicts the card.
+            ValueError: fewer than one thread.
         """
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be 1 or more, not {threads}")
         self._bundle = bundle
         self._threads = threads
         self._limits = limits or ImageLimits()
@@ -110,7 +118,7 @@ class Predictor:
             ImageError: an input cannot be read; see :meth:`stream` to go on past it.
             TypeError: an input is of another kind.
         """
-        if isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image | np.ndarray):
+        if isinstance(images, _ONE_IMAGE):
             return self._predict_loaded([images], [self._load(images)])[0]
         if not isinstance(images, list | tuple):
             raise TypeError(
@@ -125,7 +133,11 @@ class Predictor:
         return found
 
     def stream(
-        self, images: Iterable[ImageInput], *, batch_size: int = 8
+        self,
+        images: Iterable[ImageInput],
+        *,
+        batch_size: int = 8,
+        picture_side: int | None = None,
     ) -> Iterator[Prediction | ImageError]:
         """Predict many images one after the other, with errors in their place.
 
@@ -135,6 +147,9 @@ class Predictor:
         Args:
             images: any iterable of what :meth:`predict` takes.
             batch_size: images in one run of the model.
+            picture_side: keep each picture as :attr:`Prediction.picture
+                <evoca.Prediction.picture>`, its longer side at most this many pixels, so
+                that drawing it needs no second decode.
 
         Yields:
             For each input, in order, its prediction, or the :class:`~evoca.ImageError`
@@ -142,17 +157,18 @@ class Predictor:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        load = partial(self._load, picture_side=picture_side)
         source = iter(images)
         first = list(islice(source, 2))
         if len(first) < 2:  # no threads for one image
-            yield from self._answer(first, [_outcome(self._load, image) for image in first])
+            yield from self._answer(first, [_outcome(load, image) for image in first])
             return
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
             waiting: deque[tuple[ImageInput, Future[LoadedImage | ImageError]]] = deque()
 
             def submit(items: Iterable[ImageInput]) -> None:
                 for item in items:
-                    waiting.append((item, pool.submit(_outcome, self._load, item)))
+                    waiting.append((item, pool.submit(_outcome, load, item)))
 
             submit(first)
             submit(islice(source, 2 * batch_size - len(first)))
@@ -185,8 +201,18 @@ class Predictor:
             raise ValueError("no images given" if not rows else "this model has no embedding")
         return np.stack(kept)
 
-    def _load(self, image: ImageInput) -> LoadedImage:
-        return load_image(image, self.card.preprocessing, self._limits)
+    def self_test(self) -> None:
+        """Predict on a drawn picture: what a graph computes shows only when it runs.
+
+        Raises:
+            BundleError: the outputs contradict the card.
+        """
+        ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8)
+        self.predict(ramp.reshape(64, 64, 3))
+
+    def _load(self, image: ImageInput, *, picture_side: int | None = None) -> LoadedImage:
+        preprocessing = self.card.preprocessing
+        return load_image(image, preprocessing, self._limits, picture_side=picture_side)
 
     def _answer(
         self, inputs: list[ImageInput], outcomes: list[LoadedImage | ImageError]
@@ -237,6 +263,7 @@ class Predictor:
             embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
             warnings=image.warnings,
             affect=None if outputs.affect is None else _pair(outputs.affect[i]),
+            picture=image.picture,
         )
 
     def _ready_session(self) -> OrtSession:
@@ -265,17 +292,6 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<evoca.Predictor {self.card.name} at {printable_name(self._bundle.path)}>"
-
-
-def softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Turn logits (N, K) into probabilities (N, K), in double precision.
-
-    >>> softmax(np.array([[0.0, 0.0]]))
-    array([[0.5, 0.5]])
-    """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def _pair(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -1,0 +1,65 @@
+"""What an incomplete training says when it is to be exported. Needs no PyTorch."""
+
+import json
+
+import pytest
+
+from evoca.errors import EvocaError
+from evoca.evaluation.result import HEADLINE
+from evoca.lab.recipe import load_recipe
+from evoca.lab.trained import read_training
+from evoca.runs import write_json
+from evoca.runtime.bundle import read_bundle
+from run_samples import write_run
+
+
+@pytest.fixture
+def training(tmp_path):
+    run = write_run(
+        tmp_path / "run",
+        load_recipe("default").model_dump(mode="json"),
+        chosen={"c": 0.1, "temperature": 0.7, "set_threshold": 0.06},
+        training_images=["0" * 16],
+        evoca_version="0.1.0",
+    )
+    test = read_bundle("default").card.deletion_test
+    write_json(run / "deletion_test.json", test.model_dump(mode="json"))
+    return run
+
+
+def test_a_complete_training_is_read(training):
+    found = read_training(training)
+    assert found.description.taxonomy == "mikels8"
+    assert set(found.figures.headline) == {*HEADLINE, "top2_accuracy"}
+    assert len(found.figures.per_emotion) == 8
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "message"),
+    [
+        ("run.json", "recipe", None, "run.json: recipe: Field required"),
+        ("run.json", "data", None, "run.json: data: Field required"),
+        ("run.json", "data", {"images": 3}, "run.json: data.name: Field required"),
+        ("run.json", "split", None, "run.json: split: Field required"),
+        ("run.json", "labels", None, "run.json: labels: Field required"),
+        ("run.json", "labels", ["a", "b"], "not the labels of a taxonomy: a, b"),
+        ("run.json", "training_images", None, "run.json: training_images: Field required"),
+        ("run.json", "evoca_version", None, "run.json: evoca_version: Field required"),
+        ("run.json", "chosen", {}, "run.json: chosen.temperature: Field required"),
+        ("run.json", "chosen", None, "a cross-validation, not a training"),
+        ("metrics.json", "per_emotion", None, "metrics.json: per_emotion: Field required"),
+        ("metrics.json", "accuracy", 0.5, "metrics.json: headline.accuracy: "),
+        ("deletion_test.json", "random", None, "deletion_test.json: random: Field required"),
+    ],
+)
+def test_an_incomplete_training_is_one_line(training, file, key, value, message):
+    content = json.loads((training / file).read_text())
+    del content[key]
+    if value is not None:
+        content[key] = value
+    write_json(training / file, content)
+    with pytest.raises(EvocaError) as caught:
+        read_training(training)
+    assert message in str(caught.value)
+    assert str(training) in str(caught.value)
+    assert "\n" not in str(caught.value)
