@@ -291,6 +291,8 @@ class Step(_Strict):
         targets: ``label``: one label an image; ``distribution``: the viewers' shares,
             the label where an image has none.
         loss: see :data:`Loss`.
+        objective: ``output``: the loss of the system's prediction; ``branches``: the sum of
+            the losses of each branch's own prediction, for systems that have branches.
         mixup: alpha of the Beta distribution that mixes pairs (Zhang et al. 2018); 0 is
             off.
         stop: early stopping on validation images; ``None`` for all epochs.
@@ -309,6 +311,7 @@ class Step(_Strict):
     augmentation: tuple[Augmentation, ...] = ()
     targets: Literal["label", "distribution"] = "label"
     loss: Loss = CrossEntropy()
+    objective: Literal["output", "branches"] = "output"
     mixup: NotNegative = 0.0
     stop: Stop | None = None
     clip: Positive | None = None
