@@ -18,7 +18,23 @@ MAY_IMPORT = {
     "runtime": {"errors", "images", "prediction"},
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
-    "lab": {"errors", "emotions", "images", "prediction", "runtime", "data", "evaluation"},
+    "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "documents": {"errors"},
+    "papers": {"errors", "evaluation", "runs", "documents"},
+    "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
+    "lab": {
+        "errors",
+        "emotions",
+        "images",
+        "prediction",
+        "runtime",
+        "data",
+        "evaluation",
+        "runs",
+        "documents",
+        "papers",
+        "cards",
+    },
 }
 
 
