@@ -18,7 +18,17 @@ MAY_IMPORT = {
     "runtime": {"errors", "images", "prediction"},
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
-    "lab": {"errors", "emotions", "images", "prediction", "runtime", "data", "evaluation"},
+    "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "lab": {
+        "errors",
+        "emotions",
+        "images",
+        "prediction",
+        "runtime",
+        "data",
+        "evaluation",
+        "runs",
+    },
 }
 
 

@@ -85,8 +85,8 @@ def crossval(
     with _lab():
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
-        from evoca.lab.run import new_run
         from evoca.lab.train import measure, write_run
+        from evoca.runs import new_run
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings])
     labelled = load_labelled(data)

@@ -54,6 +54,9 @@ class LabelledImages:
         split: str (n,), ``train``, ``val``, ``test`` or empty.
         distribution: float64 (n, K), each row sums to 1, or is NaN where unknown;
             ``None`` where no image has one.
+        agreement: float64 (n,), share of the viewers who chose the image's label, or, where
+            they were asked whether they agree with it, who agreed; NaN where unknown;
+            ``None`` where it is for no image.
         affect: float64 (n, 2), valence and arousal as the source scales them, NaN where
             unknown; ``None`` where no image has them.
         recorded_hashes: n SHA-256 digests as the manifest states them, empty where it
@@ -70,6 +73,7 @@ class LabelledImages:
     has_groups: bool
     split: NDArray[np.str_]
     distribution: NDArray[np.float64] | None
+    agreement: NDArray[np.float64] | None
     affect: NDArray[np.float64] | None
     recorded_hashes: tuple[str, ...]
     taxonomy: str
@@ -91,6 +95,10 @@ class LabelledImages:
             else:
                 changed[field.name] = value
         return LabelledImages(**changed)
+
+    def group_names(self) -> tuple[str, ...]:
+        """Return the number of each image's group as text, as result files hold it."""
+        return tuple(map(str, self.groups.tolist()))
 
     def in_split(self, *names: str) -> LabelledImages:
         """Return the images of the named splits (``train``, ``val``, ``test``)."""
@@ -184,6 +192,7 @@ def _from_folder(folder: Path, taxonomy: str) -> LabelledImages:
         has_groups=False,
         split=np.array([item.split for item in found], dtype=np.str_),
         distribution=None,
+        agreement=None,
         affect=None,
         recorded_hashes=("",) * len(found),
         taxonomy=taxonomy,
@@ -202,16 +211,18 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     check_columns(columns.values, labels, where)
     distribution = _distribution(columns, labels, where)
     groups, has_groups = _groups(columns, where)
+    truth = _truth(columns, labels, distribution, where)
     root = path.parent
     return LabelledImages(
         paths=tuple(root / name for name in names),
         names=tuple(names),
-        truth=_truth(columns, labels, distribution, where),
+        truth=truth,
         labels=labels,
         groups=groups,
         has_groups=has_groups,
         split=_split(columns, where),
         distribution=distribution,
+        agreement=_agreement(columns, labels, truth, distribution, where),
         affect=_affect(columns, where),
         recorded_hashes=tuple(str(digest).lower() for digest in texts(columns, "sha256", where)),
         taxonomy=taxonomy,
@@ -271,6 +282,26 @@ def _distribution(
         return None
     with np.errstate(invalid="ignore"):
         return np.asarray(votes / votes.sum(axis=1, keepdims=True))
+
+
+def _agreement(
+    columns: Columns,
+    labels: tuple[str, ...],
+    truth: NDArray[np.int64],
+    distribution: NDArray[np.float64] | None,
+    where: str,
+) -> NDArray[np.float64] | None:
+    votes = _matrix(columns, VOTES, labels, where)
+    against = _matrix(columns, DISAGREE, labels, where)
+    if votes is not None and against is not None:
+        with np.errstate(invalid="ignore"):
+            shares = votes / (votes + against)
+    elif distribution is not None:
+        shares = distribution
+    else:
+        return None
+    own = np.take_along_axis(shares, np.maximum(truth, 0)[:, None], axis=1)[:, 0]
+    return np.where(truth < 0, np.nan, own)
 
 
 def _matrix(

@@ -31,8 +31,18 @@ _SUM_TOLERANCE = 1e-3
 _SHOWN_ROWS = 5
 
 
-def rows_where(bad: NDArray[np.bool_], names: Sequence[str] | None = None) -> str:
+def rows_where(
+    bad: NDArray[np.bool_],
+    names: Sequence[str] | None = None,
+    numbers: NDArray[np.int64] | None = None,
+) -> str:
     """Name the rows that a mask selects, the first few in full.
+
+    Args:
+        bad: bool (n,).
+        names: n image names.
+        numbers: int (n,), what to call the rows, such as the rows of a file; their
+            positions if omitted.
 
     >>> rows_where(np.array([False, True, True]), ["a.jpg", "b.jpg", "c.jpg"])
     'rows 1 (b.jpg), 2 (c.jpg)'
@@ -40,13 +50,20 @@ def rows_where(bad: NDArray[np.bool_], names: Sequence[str] | None = None) -> st
     'rows 0, 1, 2, 3, 4 and 4 more'
     """
     rows = np.flatnonzero(bad)
-    shown = [f"{row} ({names[row]})" if names else str(row) for row in rows[:_SHOWN_ROWS]]
+    called = rows if numbers is None else np.asarray(numbers)[rows]
+    shown = [
+        f"{number} ({names[row]})" if names is not None else str(number)
+        for row, number in zip(rows[:_SHOWN_ROWS], called, strict=False)
+    ]
     more = f" and {len(rows) - _SHOWN_ROWS} more" if len(rows) > _SHOWN_ROWS else ""
     return f"row{'s' if len(rows) > 1 else ''} {', '.join(shown)}{more}"
 
 
 def encode_labels(
-    values: Sequence[str | None], labels: Sequence[str], names: Sequence[str] | None = None
+    values: Sequence[str | None],
+    labels: Sequence[str],
+    names: Sequence[str] | None = None,
+    numbers: NDArray[np.int64] | None = None,
 ) -> IntArray:
     """Turn label names into their positions.
 
@@ -54,6 +71,7 @@ def encode_labels(
         values: n label names; empty or ``None`` where a row has none.
         labels: the K names of the taxonomy.
         names: n image names, for errors.
+        numbers: int (n,), what errors call the rows.
 
     Returns:
         int (n,), 0..K-1, or :data:`NO_LABEL`.
@@ -72,8 +90,9 @@ def encode_labels(
     if bad.any():
         found = sorted({str(value) for value, wrong in zip(values, bad, strict=True) if wrong})
         raise DataError(
-            f"{rows_where(bad, names)}: labelled {', '.join(found[:_SHOWN_ROWS])}, which is not "
-            f"one of {', '.join(labels)}; map the labels first, or leave these rows out"
+            f"{rows_where(bad, names, numbers)}: labelled {', '.join(found[:_SHOWN_ROWS])}, "
+            f"which is not one of {', '.join(labels)}; map the labels first, or leave these "
+            "rows out"
         )
     return codes
 
@@ -98,7 +117,11 @@ def as_truth(truth: ArrayLike, rows: int, classes: int, names: Sequence[str] | N
 
 
 def as_probabilities(
-    values: ArrayLike, classes: int, what: str, names: Sequence[str] | None = None
+    values: ArrayLike,
+    classes: int,
+    what: str,
+    names: Sequence[str] | None = None,
+    numbers: NDArray[np.int64] | None = None,
 ) -> FloatArray:
     """Check distributions over labels and return them as float64.
 
@@ -107,6 +130,7 @@ def as_probabilities(
         classes: K.
         what: names the values in errors.
         names: n image names, for errors.
+        numbers: int (n,), what errors call the rows.
 
     Raises:
         DataError: not K numbers a row; not finite, outside 0..1, or a sum that is off 1
@@ -123,7 +147,7 @@ def as_probabilities(
     for problem, bad in problems:
         if bad.any():
             anywhere = np.asarray(bad.reshape(-1, bad.shape[-1]).any(axis=0))
-            raise DataError(f"{rows_where(anywhere, names)}: {what}: {problem}")
+            raise DataError(f"{rows_where(anywhere, names, numbers)}: {what}: {problem}")
     return found
 
 

@@ -16,8 +16,9 @@ from evoca.lab.backbones import BACKBONES, load_backbone
 from evoca.lab.model_card import render_card
 from evoca.lab.onnx_export import export_onnx, parity
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import new_run, read_head, read_json
+from evoca.lab.run import read_head
 from evoca.lab.system import AdditiveClassifier
+from evoca.runs import new_run, read_json
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.card import (
     FORMAT_VERSION,

@@ -20,13 +20,8 @@ from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_val
 from evoca.lab.deletion import deletion_test
 from evoca.lab.features import FrozenTrunk, load_pixels, pooled_features
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import (
-    new_run,
-    run_description,
-    write_head,
-    write_json,
-    write_predictions,
-)
+from evoca.lab.run import run_description, write_head
+from evoca.runs import Predictions, new_run, write_json, write_predictions
 
 __all__ = ["Measured", "Step", "measure", "train"]
 
@@ -171,9 +166,15 @@ def write_run(
     write_json(folder / "metrics.json", measured.figures())
     write_predictions(
         folder / "predictions.csv",
-        data.names,
-        [data.labels[i] for i in data.truth],
-        [int(group) for group in data.groups],
-        data.labels,
-        measured.validation,
+        Predictions(
+            images=data.names,
+            groups=data.group_names(),
+            truth=data.truth,
+            labels=data.labels,
+            probabilities=measured.validation.probabilities,
+            fold=measured.validation.fold,
+            in_set=measured.validation.in_set(),
+            distribution=data.distribution,
+            agreement=data.agreement,
+        ),
     )

@@ -1,0 +1,20 @@
+"""Run directories: what a training, a cross-validation or an evaluation leaves behind.
+
+``run.json`` says what was done, ``predictions.csv`` holds the predictions, ``metrics.json``
+the figures, ``history.csv`` the epochs. Needs no PyTorch.
+"""
+
+from evoca.runs.directory import new_run, read_json, write_json
+from evoca.runs.predictions import Predictions, read_predictions, write_predictions
+from evoca.runs.run import Run, read_run
+
+__all__ = [
+    "Predictions",
+    "Run",
+    "new_run",
+    "read_json",
+    "read_predictions",
+    "read_run",
+    "write_json",
+    "write_predictions",
+]

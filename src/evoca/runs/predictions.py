@@ -1,0 +1,250 @@
+"""The table of predictions in a run directory: one row an image and repeat."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.columns import Columns, numbers, read_columns, texts
+from evoca.data.schema import PROBABILITY, emotion_columns
+from evoca.errors import DataError
+from evoca.evaluation.checks import as_probabilities, encode_labels
+from evoca.images import printable_name
+
+__all__ = ["Predictions", "read_predictions", "write_predictions"]
+
+TRUTH = "truth_"
+"""Prefix of the columns that hold the viewers' own distribution, 0..1."""
+_AFFECT = ("valence", "arousal")
+_FELT = tuple(f"predicted_{scale}" for scale in _AFFECT)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions for n images over K labels, in R repeats of a protocol.
+
+    Attributes:
+        images: n names, as the manifest has them.
+        groups: n names of duplicate clusters; empty where an image is alone.
+        truth: int64 (n,), index into ``labels``, or -1.
+        labels: the K labels.
+        probabilities: float64 (R, n, K).
+        fold: int64 (R, n), in which an image was held out; -1 where there are no folds.
+        in_set: bool (R, n, K), the prediction sets; ``None`` where not kept.
+        distribution: float64 (n, K), the viewers' votes as shares, NaN where unknown;
+            ``None`` where no image has one.
+        agreement: float64 (n,), share of the viewers who agree with the label, NaN where
+            unknown; ``None`` where no image has one.
+        rated: float64 (n, 2), valence and arousal, NaN where unknown; ``None`` without.
+        felt: float64 (R, n, 2), their predictions; ``None`` without.
+    """
+
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    truth: NDArray[np.int64]
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    fold: NDArray[np.int64]
+    in_set: NDArray[np.bool_] | None = None
+    distribution: NDArray[np.float64] | None = None
+    agreement: NDArray[np.float64] | None = None
+    rated: NDArray[np.float64] | None = None
+    felt: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def repeats(self) -> int:
+        """R."""
+        return len(self.probabilities)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The distribution of each image averaged over the repeats, (n, K)."""
+        return np.asarray(self.probabilities.mean(axis=0))
+
+
+def write_predictions(file: Path, predictions: Predictions) -> None:
+    """Write ``predictions.csv``; columns that nothing is known for are left out."""
+    header = ["image", "group", "fold", "repeat", "truth"]
+    header += emotion_columns(PROBABILITY, predictions.labels)
+    if predictions.in_set is not None:
+        header.append("prediction_set")
+    if predictions.distribution is not None:
+        header += emotion_columns(TRUTH, predictions.labels)
+    if predictions.agreement is not None:
+        header.append("agreement")
+    if predictions.rated is not None:
+        header += _AFFECT
+    if predictions.felt is not None:
+        header += _FELT
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        for repeat in range(predictions.repeats):
+            writer.writerows(_rows(predictions, repeat))
+
+
+def _rows(predictions: Predictions, repeat: int) -> Iterator[list[Any]]:
+    labels, fold = predictions.labels, predictions.fold[repeat]
+    for i, image in enumerate(predictions.images):
+        truth = labels[predictions.truth[i]] if predictions.truth[i] >= 0 else ""
+        held_out = int(fold[i]) if fold[i] >= 0 else ""
+        row: list[Any] = [image, predictions.groups[i], held_out, repeat, truth]
+        row += _cells(predictions.probabilities[repeat, i])
+        if predictions.in_set is not None:
+            inside = np.flatnonzero(predictions.in_set[repeat, i])
+            # Descending, as `predict` gives them.
+            order = inside[np.argsort(-predictions.probabilities[repeat, i, inside], kind="stable")]
+            row.append(json.dumps([labels[k] for k in order]))
+        if predictions.distribution is not None:
+            row += _cells(predictions.distribution[i])
+        if predictions.agreement is not None:
+            row += _cells(predictions.agreement[i : i + 1])
+        if predictions.rated is not None:
+            row += _cells(predictions.rated[i])
+        if predictions.felt is not None:
+            row += _cells(predictions.felt[repeat, i])
+        yield row
+
+
+def _cells(values: NDArray[np.float64]) -> list[str]:
+    return ["" if np.isnan(value) else f"{value:.8g}" for value in values.tolist()]
+
+
+def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predictions:
+    """Read a table of predictions, CSV or Parquet.
+
+    Args:
+        file: needs the columns ``image`` and ``p_<label>``; ``truth``, ``group``, ``fold``,
+            ``repeat`` and the others of the run directory are optional.
+        labels: the K labels in their order; those of the ``p_`` columns if omitted.
+
+    Raises:
+        DataError: a missing column, an image twice in a repeat or missing from one, a
+            truth outside the labels, a score that is no number or not a distribution; the
+            row is named.
+    """
+    where = printable_name(file)
+    columns = read_columns(file)
+    names = texts(columns, "image", where, required=True)
+    labels = tuple(labels) if labels is not None else _labels_of(columns, where)
+    if not len(names):
+        raise DataError(f"{where}: no rows")
+    order = _order(columns, names, where)
+    first = order[0]
+    called = [str(name) for name in names]
+    raw = _matrix(columns, emotion_columns(PROBABILITY, labels), where)
+    try:
+        scores = as_probabilities(raw, len(labels), "scores", called, columns.rows)
+        cells = [str(cell) for cell in texts(columns, "truth", where)]
+        truth = encode_labels(cells, labels, called, columns.rows)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    repeats = len(order)
+    _same_in_every_repeat(truth, order, columns, where)
+    fold = numbers(columns, "fold", where)
+    return Predictions(
+        images=tuple(names[first]),
+        groups=tuple(texts(columns, "group", where)[first]),
+        truth=truth[first],
+        labels=labels,
+        probabilities=scores[order],
+        fold=np.where(np.isnan(fold), -1, fold).astype(np.int64)[order],
+        in_set=_sets(columns, labels, where, order),
+        distribution=_optional(columns, emotion_columns(TRUTH, labels), where, first),
+        agreement=_flat(_optional(columns, ("agreement",), where, first)),
+        rated=_optional(columns, _AFFECT, where, first),
+        felt=None
+        if (felt := _optional(columns, _FELT, where, order.ravel())) is None
+        else felt.reshape(repeats, len(first), len(_FELT)),
+    )
+
+
+def _labels_of(columns: Columns, where: str) -> tuple[str, ...]:
+    found = tuple(
+        name.removeprefix(PROBABILITY) for name in columns.values if name.startswith(PROBABILITY)
+    )
+    if len(found) < 2:
+        raise DataError(f"{where}: no columns p_<emotion>: this is not a table of predictions")
+    return found
+
+
+def _order(columns: Columns, names: NDArray[np.object_], where: str) -> NDArray[np.int64]:
+    """Give the rows of each repeat, (R, n), in the order of the first one's images."""
+    cells = numbers(columns, "repeat", where)
+    repeat = np.where(np.isnan(cells), 0, cells)
+    runs = np.unique(repeat)
+    # One number an image, so that rows of the repeats are brought together by sorting.
+    _, image = np.unique(names.astype(np.str_), return_inverse=True)
+    n = int(image.max()) + 1
+    order = np.empty((len(runs), n), dtype=np.int64)
+    for position, run in enumerate(runs):
+        rows = np.flatnonzero(repeat == run)
+        counts = np.bincount(image[rows], minlength=n)
+        if (counts > 1).any():
+            twice = rows[np.flatnonzero(image[rows] == int(counts.argmax()))[1]]
+            raise DataError(
+                f"{where}: row {columns.rows[twice]}: {names[twice]} is there twice in repeat "
+                f"{run:g}"
+            )
+        if (counts == 0).any():
+            lost = names[np.flatnonzero(image == int(counts.argmin()))[0]]
+            raise DataError(f"{where}: repeat {run:g} has no prediction of {lost}")
+        order[position, image[rows]] = rows
+    return np.asarray(order[:, np.argsort(order[0])])
+
+
+def _same_in_every_repeat(
+    truth: NDArray[np.int64], order: NDArray[np.int64], columns: Columns, where: str
+) -> None:
+    differs = (truth[order] != truth[order[0]]).any(axis=0)
+    if differs.any():
+        row = columns.rows[order[0][int(differs.argmax())]]
+        raise DataError(f"{where}: row {row}: the truth of this image differs between repeats")
+
+
+def _matrix(columns: Columns, names: Sequence[str], where: str) -> NDArray[np.float64]:
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise DataError(f"{where}: no column {', '.join(missing)}")
+    return np.stack([numbers(columns, name, where) for name in names], axis=1)
+
+
+def _optional(
+    columns: Columns, names: Sequence[str], where: str, rows: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    if not any(name in columns for name in names):
+        return None
+    return _matrix(columns, names, where)[rows]
+
+
+def _flat(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    return None if values is None else values[:, 0]
+
+
+def _sets(
+    columns: Columns, labels: tuple[str, ...], where: str, order: NDArray[np.int64]
+) -> NDArray[np.bool_] | None:
+    if "prediction_set" not in columns:
+        return None
+    inside = np.zeros((len(columns), len(labels)), dtype=np.bool_)
+    position = {label: k for k, label in enumerate(labels)}
+    for i, cell in enumerate(texts(columns, "prediction_set", where)):
+        try:
+            found = [position[label] for label in json.loads(cell)]
+        except (ValueError, KeyError, TypeError):
+            raise DataError(
+                f"{where}: row {columns.rows[i]}: prediction_set is not a JSON list of labels"
+            ) from None
+        inside[i, found] = True
+    return inside[order]
+

@@ -1,0 +1,110 @@
+"""A run read back: what was done, what was predicted, what it scored."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evoca.errors import DataError
+from evoca.evaluation.result import Report
+from evoca.images import printable_name
+from evoca.runs.directory import RUN_VERSION, read_json
+from evoca.runs.predictions import Predictions, read_predictions
+
+__all__ = ["Run", "read_run"]
+
+_TABLES = ("predictions.parquet", "predictions.csv")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory; its tables are read when they are asked for.
+
+    Attributes:
+        path: the directory.
+        description: the content of ``run.json``.
+    """
+
+    path: Path
+    description: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The directory's own name, printable."""
+        return printable_name(self.path.resolve().name)
+
+    @property
+    def recipe(self) -> str:
+        """Name of the recipe, or of the model that was evaluated; empty if not recorded."""
+        recipe = self.description.get("recipe")
+        if isinstance(recipe, Mapping):
+            return str(recipe.get("name", ""))
+        return str(self.description.get("model", ""))
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """The predictions.
+
+        Raises:
+            DataError: missing, or not a table of predictions.
+        """
+        for table in _TABLES:
+            if (self.path / table).is_file():
+                labels = self.description.get("labels")
+                return read_predictions(self.path / table, labels)
+        raise DataError(f"{printable_name(self.path)}: no {' or '.join(_TABLES)}")
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Any]:
+        """The content of ``metrics.json``.
+
+        Raises:
+            EvocaError: missing or not JSON.
+        """
+        return read_json(self.path / "metrics.json")
+
+    @cached_property
+    def report(self) -> Report:
+        """The figures.
+
+        Raises:
+            EvocaError: missing or not the figures of a run.
+        """
+        try:
+            return Report.from_dict(self.metrics)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
+            ) from error
+
+    @cached_property
+    def history(self) -> tuple[Mapping[str, str], ...]:
+        """The rows of ``history.csv``, one an epoch; empty where the run has none."""
+        file = self.path / "history.csv"
+        if not file.is_file():
+            return ()
+        with file.open(encoding="utf-8", newline="") as stream:
+            return tuple(csv.DictReader(stream))
+
+
+def read_run(path: Path | str) -> Run:
+    """Open a run directory.
+
+    Raises:
+        EvocaError: no such directory, no ``run.json`` in it, or one of a newer version.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"{printable_name(path)}: no such run directory")
+    description = read_json(path / "run.json")
+    version = description.get("run_version")
+    if not isinstance(version, int) or version > RUN_VERSION:
+        raise DataError(
+            f"{printable_name(path / 'run.json')}: run_version {version!r}; this Evoca reads up "
+            f"to {RUN_VERSION}: install a newer one"
+        )
+    return Run(path, description)
