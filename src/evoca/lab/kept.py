@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import shutil
@@ -214,6 +215,7 @@ class _Trunk:
     def _key(self) -> str:
         """Fingerprint all that decides the outputs but the picture."""
         about = [__version__, repr(self._modules), self._preprocessing.model_dump(mode="json")]
+        about += sorted({_source(type(module)) for module in self._modules.modules()})
         digest = hashlib.sha256(json.dumps(about).encode())
         for name, tensor in self._modules.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -249,6 +251,14 @@ class _Trunk:
         for module in self._modules:
             value = module(value)
         return cast("Inputs", value)
+
+
+def _source(kind: type) -> str:
+    """Return a class's code, so that a changed computation does not find old results."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _parts(outputs: Inputs) -> tuple[Tensor, ...]:

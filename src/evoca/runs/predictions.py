@@ -247,4 +247,3 @@ def _sets(
             ) from None
         inside[i, found] = True
     return inside[order]
-
