@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from evoca.emotions import MIKELS8
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.fitting import Task
 from evoca.lab.fitting.state import Identity
+from evoca.lab.recipe import Recipe, apply_setting
 from evoca.lab.steps import Colour, Crop, Erase, Mirror, Optimiser, Rotate, Schedule, Step, Stop
 
 SIDE = 32
@@ -156,3 +158,26 @@ STEPS = {
         ),
     ),
 }
+
+
+def tiny_recipe(*changes: str) -> Recipe:
+    """A recipe of the tiny system, with settings changed as on the command line."""
+    content = {
+        "name": "tiny",
+        "summary": "A tiny system.",
+        "model": {"backbone": "tiny"},
+        "head": {"c_grid": [1.0]},
+        "preprocessing": {"height": SIDE, "width": SIDE},
+        "protocol": {"folds": 3, "repeats": 1, "validation": 0.25},
+        "steps": [
+            {"name": "head", "trainable": ["head"], "rate": 1e-2, "epochs": 1, "batch_size": 8},
+            {"name": "all", "rate": 2e-2, "epochs": 12, "batch_size": 8, "stop": {"patience": 12}},
+        ],
+    }
+    for change in changes:
+        apply_setting(content, change)
+    return Recipe.model_validate(content)
+
+
+def build_tiny(recipe: Recipe, labels: Sequence[str], seed: int) -> TinySystem:
+    return TinySystem(seed)

@@ -171,15 +171,16 @@ def test_one_image_and_unlabelled_ones(drawn, tmp_path):
     unlabelled.truth[2] = -1
     with pytest.raises(DataError, match="1 images have no label, the first is train/amusement/2"):
         fit(TinySystem(), task_of(unlabelled, None, step), tmp_path / "run", QUIET)
+    nothing = task_of(task.train.take(np.arange(0)), None, step)
     with pytest.raises(DataError, match="no images to train on"):
-        fit(TinySystem(), task_of(task.train.take([]), None, step), tmp_path / "run", QUIET)
+        fit(TinySystem(), nothing, tmp_path / "run", QUIET)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"trainable": ["hed"]}, "step a: trainable: no part hed; did you mean head?"),
-        ({"rates": {"nose": 1.0}}, "step a: rates: no part nose; parts: stem, stage1"),
+        ({"rates": {"zzz": 1.0}}, "step a: rates: no part zzz; parts: stem, stage1"),
         ({"trainable": ["head"], "rates": {"stem": 1.0}}, "stem is not trained in this step"),
     ],
 )

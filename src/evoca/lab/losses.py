@@ -51,7 +51,7 @@ def divergence(logits: Tensor, target: Tensor) -> Tensor:
     Returns:
         (N,), in nats, 0 where the two agree.
     """
-    entropy = -torch.special.xlogy(target, target).sum(dim=1)
+    entropy: Tensor = -torch.special.xlogy(target, target).sum(dim=1)
     return cross_entropy(logits, target) - entropy
 
 

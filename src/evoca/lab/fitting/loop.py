@@ -107,8 +107,8 @@ class StepModule(pl.LightningModule):
         self.network = job.network
         self.job = job
         self.state = state
-        self.train_loss = MeanMetric()
-        self.train_accuracy = MeanMetric()
+        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.train_accuracy = MeanMetric(nan_strategy="disable")
         self._objective = objective(job.step, job.criterion)
         self._finite = torch.tensor(True)
         self._saved_at = time.monotonic()

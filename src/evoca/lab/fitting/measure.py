@@ -12,8 +12,12 @@ from torch.utils.data import DataLoader
 from evoca.lab.examples import Examples, Inputs, PlainExamples, collate_plain
 from evoca.lab.fitting.loader import raise_errors
 
-__all__ = ["evaluating", "logits_of", "plain_batches"]
+__all__ = ["ALONE", "evaluating", "logits_of", "plain_batches"]
 
+ALONE = (0, 1)
+"""The place of a process that measures by itself."""
+
+Place = tuple[int, int]
 Autocast = Callable[[], AbstractContextManager[object]]
 
 
@@ -30,16 +34,28 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def plain_batches(
-    examples: Examples, count: int, batch_size: int, workers: int
+    examples: Examples,
+    count: int,
+    batch_size: int,
+    workers: int,
+    place: Place | None = None,
 ) -> Iterable[Inputs]:
     """Give the unchanged inputs of this process's share of the images, in order.
 
     Every process gets as many; the last ones may be repeated to fill up.
 
+    Args:
+        examples: give the inputs.
+        count: number of images.
+        batch_size: images a batch.
+        workers: processes that decode.
+        place: of this process among those that share the images; asked of Lightning's
+            process group if omitted.
+
     Raises:
         ImageError: while iterating, an image cannot be read.
     """
-    rank, world = _rank_and_world()
+    rank, world = place or _rank_and_world()
     each = -(-count // world)
     indices = [min(rank + i * world, count - 1) for i in range(each)]
     return raise_errors(
@@ -59,6 +75,7 @@ def logits_of(
     count: int,
     device: torch.device,
     autocast: Autocast = nullcontext,
+    place: Place | None = None,
 ) -> Tensor:
     """Compute the logits of all images, in every process.
 
@@ -68,11 +85,12 @@ def logits_of(
         count: number of images.
         device: where the network is.
         autocast: gives the context of the forward pass.
+        place: as for :func:`plain_batches`.
 
     Returns:
         float32 (count, K), on the CPU.
     """
-    _, world = _rank_and_world()
+    _, world = place or _rank_and_world()
     if world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)  # each process kept statistics of its own share
@@ -91,7 +109,7 @@ def _to(inputs: Inputs, device: torch.device) -> Inputs:
     return tuple(part.to(device, non_blocking=True) for part in inputs)
 
 
-def _rank_and_world() -> tuple[int, int]:
+def _rank_and_world() -> Place:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

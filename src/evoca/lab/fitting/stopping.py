@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from evoca.lab.steps import Stop
@@ -25,6 +26,8 @@ class Progress:
 
     def after(self, epoch: int, value: float, stop: Stop) -> Progress:
         """Take in the validation value of one more epoch."""
+        if not math.isfinite(value):
+            return replace(self, waited=self.waited + 1)
         gain = 0.0 if self.best is None else value - self.best
         if stop.metric == "loss":
             gain = -gain
