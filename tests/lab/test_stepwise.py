@@ -123,7 +123,7 @@ def test_cross_validation_predicts_every_image_by_what_has_not_seen_it(data, tmp
     out = tmp_path / "cv"
     recipe = tiny_recipe("protocol.repeats=2")
     with pytest.raises(KeyboardInterrupt):
-        crossval_steps(recipe, build, data, out, replace(options, announce=Stopper(600)))
+        crossval_steps(recipe, build, data, out, replace(options, announce=Stopper(200)))
     done = len(list(out.glob("folds/*/fold.npz")))
     assert 0 < done < 6
     before = len(trained)
