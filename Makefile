@@ -1,4 +1,4 @@
-.PHONY: bench check model
+.PHONY: bench card check model papers
 
 check:
 	bash .ci/run
@@ -15,3 +15,11 @@ model:
 	uv run --all-extras evoca export runs/default --out runs/bundle
 	rm -rf src/evoca/models/default
 	cp -r runs/bundle src/evoca/models/default
+
+# Writes docs/papers.md again from src/evoca/papers/*.yaml.
+papers:
+	uv run --all-extras python -m evoca.papers > docs/papers.md
+
+# Writes the bundled model's card again from its model.json.
+card:
+	uv run --all-extras evoca models card default

@@ -178,7 +178,8 @@ def test_models_and_doctor():
     assert out.startswith("default")
     out, _ = text(evoca("models", "show", "default"))
     assert "research" in out
-    assert "deletion test" in out
+    for part in ("What it is not for", "Deletion test", "How to cite", "balanced_accuracy"):
+        assert part in out
     done = evoca("doctor")
     assert done.returncode == 0
     assert "onnxruntime, CPU, float32" in done.stdout.decode()
@@ -208,3 +209,15 @@ def test_interruption_is_130(tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in errors
+
+
+def test_papers_and_runs_stand_side_by_side(tmp_path):
+    done = evoca("reproduce", "--format", "json", cwd=tmp_path)
+    systems = {row["system"]: row for row in json.loads(done.stdout)["systems"]}
+    assert done.returncode == 0
+    assert systems["najid2018-resnet101-ensemble"]["status"] == "not run yet"
+    assert systems["deepsentibank"]["status"] == "published only"
+    done = evoca("reproduce", "--paper", "najid2018", cwd=tmp_path)
+    assert "67.74%" in text(done)[0]
+    done = evoca("reproduce", "nowhere", cwd=tmp_path)
+    assert (done.returncode, text(done)) == (1, ("", "evoca: nowhere: no such folder of runs\n"))

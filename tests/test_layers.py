@@ -19,6 +19,9 @@ MAY_IMPORT = {
     "evaluation": {"errors", "emotions"},
     "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "documents": {"errors"},
+    "papers": {"errors", "evaluation", "runs", "documents"},
+    "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
     "lab": {
         "errors",
         "emotions",
@@ -28,6 +31,9 @@ MAY_IMPORT = {
         "data",
         "evaluation",
         "runs",
+        "documents",
+        "papers",
+        "cards",
     },
 }
 

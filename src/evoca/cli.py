@@ -100,6 +100,40 @@ def predict(
     finish(call)
 
 
+class ReproduceFormat(StrEnum):
+    """How ``reproduce`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@app.command()
+def reproduce(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Runs and folders of runs; ./runs if omitted."),
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
+    ] = None,
+    emotions: Annotated[
+        bool, typer.Option("--emotions", help="Show the figures of single emotions too.")
+    ] = False,
+    output: Annotated[
+        ReproduceFormat, typer.Option("--format", help="What to print.")
+    ] = ReproduceFormat.TABLE,
+) -> None:
+    """Show what the papers published beside what the runs so far reached."""
+
+    def call() -> int:
+        from evoca.commands.reproduce import reproduce as run
+
+        return run(runs or [], paper=paper, output=output.value, emotions=emotions)
+
+    finish(call)
+
+
 @models_app.callback()
 def _models(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
@@ -128,6 +162,24 @@ def models_show(
         from evoca.commands.models import show_model
 
         show_model(name)
+
+    finish(call)
+
+
+@models_app.command("card")
+def models_card(
+    name: Annotated[str, typer.Argument(help="A bundle directory, or a bundled model's name.")],
+    probe: Annotated[
+        Path | None,
+        typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
+    ] = None,
+) -> None:
+    """Write a bundle's README.md again from its model.json."""
+
+    def call() -> None:
+        from evoca.commands.models import write_card
+
+        write_card(name, probe)
 
     finish(call)
 

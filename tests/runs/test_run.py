@@ -42,7 +42,7 @@ def test_a_run_without_figures_or_predictions_says_what_is_missing(tmp_path):
     run = read_run(tmp_path)
     assert run.recipe == "default"
     assert run.history == ()
-    with pytest.raises(EvocaError, match="no predictions.parquet or predictions.csv"):
+    with pytest.raises(EvocaError, match=r"no predictions\.parquet or predictions\.csv"):
         _ = run.predictions
-    with pytest.raises(EvocaError, match="metrics.json: missing"):
+    with pytest.raises(EvocaError, match=r"metrics\.json: missing"):
         _ = run.report

@@ -11,14 +11,15 @@ import torch
 from pydantic import ValidationError
 
 from evoca import __version__
+from evoca.cards import render_card
+from evoca.cards.analysis import analysis_of
 from evoca.errors import EvocaError
 from evoca.lab.backbones import BACKBONES, load_backbone
-from evoca.lab.model_card import render_card
 from evoca.lab.onnx_export import export_onnx, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
 from evoca.lab.system import AdditiveClassifier
-from evoca.runs import new_run, read_json
+from evoca.runs import new_run, read_json, read_run
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.card import (
     FORMAT_VERSION,
@@ -125,6 +126,7 @@ def _card(
             backbones=(f"{spec.architecture} ({spec.licence}, {spec.package})",),
             data=f"{data['images']} labelled photographs: {data['name']}",
             images=data["images"],
+            fingerprint=data["fingerprint"],
             protocol=(
                 f"{split['repeats']} x {split['folds']}-fold nested cross-validation, "
                 "stratified, grouped by duplicates; intervals from 1,000 bootstrap draws"
@@ -136,6 +138,7 @@ def _card(
             label: {key: float(figures[key]) for key in _PER_EMOTION}
             for label, figures in metrics["per_emotion"].items()
         },
+        analysis=analysis_of(read_run(run)),
         licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=spec.licence)),
         training_images=tuple(description["training_images"]),
         sha256=digest,

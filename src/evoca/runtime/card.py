@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from evoca.images.preprocess import Preprocessing
+from evoca.runtime.card_analysis import Analysis
+from evoca.runtime.card_parts import Metric, Strict
 
 __all__ = ["FORMAT_VERSION", "DeletionTest", "Licence", "Metric", "ModelCard", "Provenance"]
 
-FORMAT_VERSION = 1
-"""The bundle format this version of Evoca writes, and the newest one it reads."""
+FORMAT_VERSION = 2
+"""The bundle format this version of Evoca writes, and the newest one it reads.
+
+Version 2 adds keys that version 1 does not have, all optional.
+"""
 
 _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 _Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_ +-]+$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Metric(_Strict):
-    """A measured figure with its 95% confidence interval.
-
-    Attributes:
-        value: the figure.
-        ci95: the low and high end of its interval.
-    """
-
-    value: float
-    ci95: tuple[float, float]
-
-
-class Licence(_Strict):
+class Licence(Strict):
     """Terms of the code and of the weights, which differ.
 
     Attributes:
@@ -45,7 +34,7 @@ class Licence(_Strict):
     weights: str
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """Where the model comes from.
 
     Attributes:
@@ -53,6 +42,7 @@ class Provenance(_Strict):
         backbones: the pretrained networks whose features it uses.
         data: the labelled images it learnt from, in words.
         images: how many of them.
+        fingerprint: SHA-256 of their names, labels and contents; none before version 2.
         protocol: how the metrics were measured.
         evoca_version: the version of Evoca that exported it.
     """
@@ -61,11 +51,12 @@ class Provenance(_Strict):
     backbones: tuple[str, ...]
     data: str
     images: int = Field(ge=0)
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     protocol: str
     evoca_version: str
 
 
-class DeletionTest(_Strict):
+class DeletionTest(Strict):
     """How well the evidence map finds what the model relies on.
 
     Each figure is the area under the curve of the top emotion's probability, relative
@@ -89,7 +80,7 @@ class DeletionTest(_Strict):
     evidence_minus_centre: Metric
 
 
-class ModelCard(_Strict):
+class ModelCard(Strict):
     """The content of ``model.json``.
 
     Attributes:
@@ -110,6 +101,7 @@ class ModelCard(_Strict):
         provenance: recipe, backbones and data.
         metrics: measured figures with intervals, fractions 0..1 unless named.
         per_emotion: label to precision, recall and F1.
+        analysis: where the model errs, and how far to trust it; none before version 2.
         licence: of code and weights.
         training_images: first 16 hex digits of the SHA-256 of each training image, so
             that an evaluation can warn when it is run on what the model has seen.
@@ -131,6 +123,7 @@ class ModelCard(_Strict):
     provenance: Provenance
     metrics: dict[str, Metric]
     per_emotion: dict[str, dict[str, float]]
+    analysis: Analysis | None = None
     licence: Licence
     training_images: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], ...]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -143,4 +136,9 @@ class ModelCard(_Strict):
             raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
             raise ValueError("evidence_bias does not have one number a label")
+        confusion = self.analysis.confusion if self.analysis is not None else None
+        if confusion is not None:
+            k = len(self.labels)
+            if len(confusion) != k or any(len(row) != k for row in confusion):
+                raise ValueError("confusion does not have one row and one column a label")
         return self

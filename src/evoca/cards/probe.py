@@ -1,0 +1,47 @@
+"""Put the result of a robustness probe, which runs on a finished bundle, into its card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from evoca.errors import DataError
+from evoca.images import printable_name
+from evoca.runtime.card import FORMAT_VERSION, ModelCard
+from evoca.runtime.card_analysis import Analysis, Perturbation
+
+__all__ = ["read_perturbations", "with_perturbations"]
+
+_ROWS = TypeAdapter(tuple[Perturbation, ...])
+
+
+def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
+    """Read the list ``perturbations`` of a JSON file; its other keys are skipped.
+
+    Raises:
+        DataError: missing, not JSON, or without such a list.
+    """
+    where = printable_name(file)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON: {error}") from error
+    rows = content.get("perturbations") if isinstance(content, dict) else None
+    if rows is None:
+        raise DataError(f"{where}: no list perturbations: this is not the result of a probe")
+    try:
+        return _ROWS.validate_python(rows)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{where}: perturbations.{place}: {first['msg']}") from error
+
+
+def with_perturbations(card: ModelCard, found: tuple[Perturbation, ...]) -> ModelCard:
+    """Return the card with these perturbations in place of any it had."""
+    analysis = (card.analysis or Analysis()).model_copy(update={"perturbations": found})
+    return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})

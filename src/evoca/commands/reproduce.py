@@ -1,0 +1,81 @@
+"""``evoca reproduce``: the papers' figures beside those of the runs so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from evoca.documents import Paragraph, print_document, to_markdown
+from evoca.errors import EvocaError
+from evoca.papers import load_paper, load_papers, paper_of_system
+from evoca.papers.facts import recipe_of
+from evoca.papers.present import comparison_document
+from evoca.papers.reproduce import reproduce as put_beside
+from evoca.runs import Run, find_runs, read_run
+from evoca.terminal import console_for
+
+__all__ = ["DEFAULT_FOLDER", "reproduce"]
+
+DEFAULT_FOLDER = Path("runs")
+"""Searched where no run is named, if it exists."""
+
+
+def reproduce(
+    places: Sequence[Path],
+    *,
+    paper: str | None,
+    output: Literal["table", "json", "markdown"],
+    emotions: bool,
+) -> int:
+    """Print every published system with the runs of it.
+
+    Args:
+        places: run directories, and folders of them.
+        paper: key of the one paper to show.
+        output: the format.
+        emotions: show figures of single emotions too; JSON always has them.
+
+    Returns:
+        0, or 1 where a run could not be read.
+
+    Raises:
+        EvocaError: no such paper or folder.
+    """
+    papers = list(load_papers().values()) if paper is None else [load_paper(paper)]
+    runs, failed = _read(places or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
+    rows = put_beside(runs, papers)
+    others = [run for run in runs if paper_of_system(recipe_of(run)) is None]
+    if output == "json":
+        content = {
+            "systems": [row.to_dict() for row in rows],
+            "other_runs": [{"run": run.name, "recipe": recipe_of(run)} for run in others],
+        }
+        print(json.dumps(content, allow_nan=False))
+        return failed
+    blocks = comparison_document(rows, emotions=emotions, details=paper is not None)
+    if others:
+        names = ", ".join(f"{run.name} ({recipe_of(run) or 'no recipe'})" for run in others)
+        blocks.append(Paragraph(f"Runs of recipes that no paper describes: {names}."))
+    if output == "markdown":
+        print(to_markdown(blocks), end="")
+    else:
+        print_document(blocks, console_for())
+    return failed
+
+
+def _read(places: Sequence[Path]) -> tuple[list[Run], int]:
+    """Open the runs; one that is damaged is named and does not cost the others."""
+    runs: list[Run] = []
+    failed = 0
+    for path in dict.fromkeys(run for place in places for run in find_runs(place)):
+        try:
+            run = read_run(path)
+            _ = run.report
+        except EvocaError as error:
+            failed = 1
+            console_for("stderr").print(f"left out: {error}", soft_wrap=True)
+        else:
+            runs.append(run)
+    return runs, failed

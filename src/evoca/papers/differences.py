@@ -1,0 +1,132 @@
+"""In what a run differs from the paper it follows, in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from evoca.papers.facts import RunFacts
+from evoca.papers.schema import Data, PublishedSystem
+
+__all__ = ["Difference", "differences", "protocol_of"]
+
+_CLOSE = 0.02
+"""Sets of links shrink as links die: image counts this close, relatively, are one set's."""
+_UNKNOWN_PARTS = "one split whose parts are not given"
+_PARTS = {"all": "all", "train": "train", "val": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same.
+
+    Attributes:
+        what: ``data``, ``protocol``, ``backbone``, ``input size``, ``epochs`` or ``recipe``.
+        here: how it is in the run.
+        there: how it is in the paper.
+    """
+
+    what: str
+    here: str
+    there: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.here}; paper: {self.there}"
+
+
+def differences(
+    facts: RunFacts, system: PublishedSystem, data: Data | None
+) -> tuple[Difference, ...]:
+    """Return what a reader must know before comparing a run with a published figure.
+
+    What the paper does not say cannot differ, with one exception: its data. Figures on
+    images that are not described are never comparable.
+    """
+    found = [_data(facts, data), _protocol(facts, data)]
+    if facts.recorded:
+        found += [_backbone(facts, system), _input(facts, system), _epochs(facts, system)]
+    else:
+        found.append(Difference("recipe", "not recorded in the run", system.name))
+    return tuple(difference for difference in found if difference is not None)
+
+
+def _data(facts: RunFacts, data: Data | None) -> Difference | None:
+    published = None if data is None else _images(data, tested=facts.one_split)
+    if data is not None and _same_size(facts.images, published):
+        return None
+    here = f"{facts.images:,} images" if facts.images is not None else "images not counted"
+    here += f" ({facts.data})" if facts.data else ""
+    here += f", fingerprint {facts.fingerprint[:12]}" if facts.fingerprint else ""
+    if data is None:
+        there = "not described"
+    else:
+        there = f"{published:,} images, {data.name}" if published is not None else data.name
+    return Difference("data", here, there)
+
+
+def _images(data: Data, *, tested: bool) -> int | None:
+    """Return how many images there were, or how many of them the system was tested on."""
+    if not tested or data.use == "testing alone":
+        return data.images
+    if "test" in data.parts:
+        return data.parts["test"]
+    if data.images is None or "test" not in data.ratios:
+        return None
+    return round(data.images * data.ratios["test"])
+
+
+def _same_size(images: int | None, published: int | None) -> bool:
+    if images is None or published is None:
+        return False
+    return abs(images - published) <= _CLOSE * published
+
+
+def _protocol(facts: RunFacts, data: Data | None) -> Difference | None:
+    if facts.one_split:
+        return None
+    there = _UNKNOWN_PARTS if data is None else protocol_of(data)
+    return Difference("protocol", facts.protocol, there)
+
+
+def protocol_of(data: Data) -> str:
+    """Return how the paper divided its images, in words.
+
+    >>> from evoca.papers import load_paper
+    >>> protocol_of(load_paper("sreenivas2018").data[0])
+    'one split, train 19,773, validation 1,098, test 1,099'
+    >>> protocol_of(load_paper("najid2018").data[0])
+    'one split, train 80%, validation 5%, test 15%'
+    """
+    if data.use == "testing alone":
+        return "all images, none of them for training"
+    parts = [f"{_PARTS[part]} {count:,}" for part, count in data.parts.items()]
+    shares = [f"{_PARTS[part]} {share:.0%}" for part, share in data.ratios.items()]
+    words = parts if len(parts) > 1 or not shares else shares
+    return f"one split, {', '.join(words)}" if words else _UNKNOWN_PARTS
+
+
+def _backbone(facts: RunFacts, system: PublishedSystem) -> Difference | None:
+    used, meant = facts.backbones, system.backbones
+    if not used or not meant or set(map(_plain, used)) == set(map(_plain, meant)):
+        return None
+    return Difference("backbone", " and ".join(used), " and ".join(meant))
+
+
+def _plain(name: str) -> str:
+    """Return an architecture without library prefix, tag of weights and punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower().removeprefix("tf_").partition(".")[0])
+
+
+def _input(facts: RunFacts, system: PublishedSystem) -> Difference | None:
+    side = system.input_size
+    if side is None or facts.input_size is None or facts.input_size == (side, side):
+        return None
+    width, height = facts.input_size
+    return Difference("input size", f"{width} x {height}", f"{side} x {side}")
+
+
+def _epochs(facts: RunFacts, system: PublishedSystem) -> Difference | None:
+    if system.epochs is None or facts.epochs == system.epochs:
+        return None
+    here = f"{facts.epochs}" if facts.epochs else "none, a head on frozen features"
+    return Difference("epochs", here, f"{system.epochs}")

@@ -1,0 +1,97 @@
+"""Read the papers that ship with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+import yaml
+from pydantic import ValidationError
+
+from evoca.errors import EvocaError
+from evoca.papers.schema import Paper, PublishedSystem
+
+__all__ = ["PaperError", "load_paper", "load_papers", "paper_of_system", "published_system"]
+
+_ORDER = ("sreenivas2018", "agarwal2019", "najid2018", "rapolu2023", "jacobson2019")
+"""The papers whose systems are the core of the project come first, as the docs list them."""
+_LAST = "field"
+
+
+class PaperError(EvocaError, ValueError):
+    """A paper that does not exist or does not hold together."""
+
+
+@cache
+def load_papers() -> Mapping[str, Paper]:
+    """Return every paper by its key: the five implemented first, then those they cite.
+
+    Raises:
+        PaperError: a file is damaged, or two papers have a system of one name.
+    """
+    files = (resources.files("evoca") / "papers").iterdir()
+    found: dict[str, Paper] = {}
+    for file in files:
+        if file.name.endswith(".yaml"):
+            paper = _parse(file.name, file.read_text(encoding="utf-8"))
+            found[paper.key] = paper
+    names = [system.name for paper in found.values() for system in paper.systems]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PaperError(f"systems described twice: {', '.join(twice)}")
+    return MappingProxyType({key: found[key] for key in sorted(found, key=_rank)})
+
+
+def _rank(key: str) -> tuple[int, str]:
+    if key in _ORDER:
+        return _ORDER.index(key), key
+    return len(_ORDER) + (key == _LAST), key
+
+
+def _parse(name: str, text: str) -> Paper:
+    try:
+        paper = Paper.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise PaperError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise PaperError(f"{name}: {place}: {first['msg']}") from error
+    if f"{paper.key}.yaml" != name:
+        raise PaperError(f"{name}: its key is {paper.key}; the file must be named after it")
+    return paper
+
+
+def load_paper(key: str) -> Paper:
+    """Return one paper.
+
+    Raises:
+        PaperError: there is none of this key.
+    """
+    papers = load_papers()
+    if key not in papers:
+        raise PaperError(f"{key}: no such paper; known: {', '.join(papers)}")
+    return papers[key]
+
+
+def paper_of_system(name: str) -> Paper | None:
+    """Return the paper that describes the system of this name, if any does."""
+    for paper in load_papers().values():
+        if any(system.name == name for system in paper.systems):
+            return paper
+    return None
+
+
+def published_system(name: str) -> PublishedSystem | None:
+    """Return what was published about the system of this name; recipes share the names.
+
+    >>> [figure.value for figure in published_system("sreenivas2018-vgg19").figures]
+    [0.601]
+    >>> published_system("my-own") is None
+    True
+    """
+    paper = paper_of_system(name)
+    if paper is None:
+        return None
+    return next(system for system in paper.systems if system.name == name)

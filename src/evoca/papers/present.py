@@ -1,0 +1,114 @@
+"""Runs beside papers as a document, for the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from evoca.documents.blocks import Block, Bullets, Heading, Paragraph, Table
+from evoca.evaluation.result import Figure
+from evoca.papers.document import table_block
+from evoca.papers.reproduce import Attempt, Pair, SystemRow
+from evoca.papers.targets import Target
+
+__all__ = ["UNLIKE", "comparison_document", "measured_text"]
+
+UNLIKE = "unlike"
+"""Stands between two figures that were not measured alike."""
+
+_LEGEND = (
+    f"{UNLIKE}: not measured alike, read what differs before comparing. inside, outside: "
+    "measured alike as far as is known, and the published figure lies inside or outside our "
+    "interval."
+)
+
+
+def comparison_document(
+    rows: Sequence[SystemRow], *, emotions: bool = False, details: bool = False
+) -> list[Block]:
+    """Return the document: what was run first within each paper, then what was not.
+
+    Args:
+        rows: from :func:`evoca.papers.reproduce.reproduce`.
+        emotions: also show the figures of single emotions.
+        details: also show the notes on systems that were not run, and published tables.
+    """
+    blocks: list[Block] = []
+    for paper, group in groupby(rows, key=lambda row: row.paper):
+        systems = list(group)
+        blocks.append(Heading(f"{paper.key}: {paper.title}"))
+        for row in systems:
+            for attempt in row.attempts:
+                blocks += _attempt(row, attempt, emotions)
+        if waiting := [_waiting(row, emotions) for row in systems if not row.attempts]:
+            blocks.append(Table(("not run", "published", "status"), tuple(waiting)))
+        if details:
+            blocks += _details(systems)
+    if any(row.attempts for row in rows):
+        blocks.append(Paragraph(_LEGEND))
+    return blocks
+
+
+def _attempt(row: SystemRow, attempt: Attempt, emotions: bool) -> Iterator[Block]:
+    yield Heading(f"{row.system.name} (run {attempt.run})", level=3)
+    pairs = [pair for pair in attempt.pairs if emotions or pair.target.emotion is None]
+    mark = "" if attempt.like_with_like else UNLIKE
+    if pairs:
+        lines = tuple(_pair(pair, mark) for pair in pairs)
+        yield Table(("figure", "paper", "", "ours [95% interval]"), lines, numeric=3)
+    else:
+        yield Paragraph("No figure was published to compare with.")
+    notes = [f"note: {n}" for n in dict.fromkeys(_note(pair.target) for pair in pairs) if n]
+    differs = [str(difference) for difference in attempt.differs]
+    if differs or notes:
+        yield Bullets((*differs, *notes))
+
+
+def _pair(pair: Pair, mark: str) -> tuple[str, str, str, str]:
+    target = pair.target
+    if pair.measured is None:
+        return target.name, target.show(target.value), "", "not measured"
+    alike = {True: "inside", False: "outside", None: UNLIKE}[pair.inside]
+    return (
+        target.name,
+        target.show(target.value),
+        mark or alike,
+        measured_text(target, pair.measured),
+    )
+
+
+def measured_text(target: Target, figure: Figure) -> str:
+    """Return a figure with its interval in the target's unit."""
+    if target.metric == "minutes_per_epoch":
+        return target.show(figure.value)
+    low, high = (100 * end for end in figure.ci95)
+    return f"{100 * figure.value:.1f}% [{low:.1f}, {high:.1f}]"
+
+
+def _note(target: Target) -> str | None:
+    printed = f"printed by {target.printed_by}" if target.printed_by else None
+    return "; ".join(part for part in (printed, target.note) if part) or None
+
+
+def _details(systems: Iterable[SystemRow]) -> Iterator[Block]:
+    notes = [
+        f"{row.system.name}, {target.name}: {_note(target)}"
+        for row in systems
+        if not row.attempts
+        for target in row.targets
+        if _note(target) is not None
+    ]
+    if notes:
+        yield Bullets(tuple(notes))
+    for row in systems:
+        for table in row.system.tables:
+            yield Heading(row.system.name, level=3)
+            yield from table_block(table)
+
+
+def _waiting(row: SystemRow, emotions: bool) -> tuple[str, str, str]:
+    targets: Sequence[Target] = [t for t in row.targets if emotions or t.emotion is None]
+    figures = ", ".join(f"{target.name} {target.show(target.value)}" for target in targets)
+    if not figures:
+        figures = "a table (see --paper)" if row.system.tables else "no figure"
+    return row.system.name, figures, row.status

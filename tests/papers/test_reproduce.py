@@ -1,0 +1,185 @@
+"""Runs beside papers: what is compared, and what is said to differ."""
+
+import json
+
+import pytest
+
+from evoca.commands.reproduce import reproduce as command
+from evoca.documents import to_markdown
+from evoca.errors import EvocaError
+from evoca.papers import load_paper, load_papers
+from evoca.papers.present import comparison_document
+from evoca.papers.reproduce import reproduce
+from evoca.runs import read_run
+from run_samples import write_run
+
+NAJID = "najid2018-resnet101-fc"
+FULL = {
+    "name": NAJID,
+    "model": {"backbone": "resnet101.tv_in1k"},
+    "steps": [{"epochs": 20}, {"epochs": 30}],
+}
+STAND_IN = {
+    "name": NAJID,
+    "model": {"backbone": "efficientnet_lite0"},
+    "steps": [{"epochs": 3}],
+}
+
+
+def row_of(name, *runs):
+    paper = next(p for p in load_papers().values() for s in p.systems if s.name == name)
+    rows = reproduce([read_run(run) for run in runs], [paper])
+    return next(row for row in rows if row.system.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        (NAJID, "not run yet"),
+        ("he2018-binary-assisted", "published only"),
+        ("agarwal2019-alexnet", "not run yet"),
+    ],
+)
+def test_systems_without_a_run_say_so(name, status):
+    assert row_of(name).status == status
+
+
+def test_the_figures_of_a_run_stand_beside_the_published_ones(tmp_path):
+    run = write_run(tmp_path / "one", STAND_IN)
+    (attempt,) = row_of(NAJID, run).attempts
+    pairs = {pair.target.name: pair for pair in attempt.pairs}
+    report = read_run(run).report
+    assert set(pairs) == {
+        *("accuracy", "average recall", "minutes an epoch"),
+        *("recall of anger", "recall of fear"),
+    }
+    assert pairs["accuracy"].target.value == 0.6273
+    assert pairs["accuracy"].measured == report["accuracy"]
+    assert pairs["average recall"].measured == report["balanced_accuracy"]
+    assert pairs["recall of fear"].measured == report.per_emotion["fear"].recall
+    assert pairs["minutes an epoch"].measured is None
+
+
+def test_minutes_come_from_the_history(tmp_path):
+    run = write_run(tmp_path / "one", STAND_IN)
+    (run / "history.csv").write_text("epoch,minutes\n1,0.5\n2,1.5\n")
+    (attempt,) = row_of(NAJID, run).attempts
+    (pair,) = (pair for pair in attempt.pairs if pair.target.metric == "minutes_per_epoch")
+    assert pair.measured.value == 1.0
+    assert pair.inside is None
+    assert "| minutes an epoch | 4.86 | unlike | 1.00 |" in markdown(NAJID, run)
+
+
+def test_a_stand_in_on_a_sample_is_told_apart_in_every_respect(tmp_path):
+    run = write_run(tmp_path / "one", STAND_IN)
+    (attempt,) = row_of(NAJID, run).attempts
+    assert not attempt.like_with_like
+    assert {d.what: (d.here, d.there) for d in attempt.differs} == {
+        "data": (
+            "600 images (a sample of FI), fingerprint abababababab",
+            '23,000 images, FI (You et al. 2016), "23,000" images',
+        ),
+        "protocol": (
+            "2 x 5-fold cross-validation",
+            "one split, train 80%, validation 5%, test 15%",
+        ),
+        "backbone": ("efficientnet_lite0", "resnet101"),
+        "epochs": ("3", "50"),
+    }
+
+
+@pytest.mark.parametrize("images", [3400, 3450, 3496])  # 15% of about 23,000
+def test_a_faithful_run_is_like_with_like(tmp_path, images):
+    run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
+    (attempt,) = row_of(NAJID, run).attempts
+    assert attempt.differs == ()
+    low, high = read_run(run).report["accuracy"].ci95
+    expected = "inside" if low <= 0.6273 <= high else "outside"
+    assert f"| accuracy | 62.73% | {expected} |" in markdown(NAJID, run)
+
+
+def test_the_input_size_is_compared_where_the_paper_gives_one(tmp_path):
+    name = "jacobson2019-resnet32"
+    recipe = {"name": name, "preprocessing": {"width": 64, "height": 32}}
+    (attempt,) = row_of(name, write_run(tmp_path / "one", recipe)).attempts
+    assert "input size: 64 x 32; paper: 32 x 32" in map(str, attempt.differs)
+
+
+@pytest.mark.parametrize(
+    ("head", "published"),
+    [({"alpha": 0.75}, [0.6680]), ({}, [0.6485, 0.6576, 0.6662, 0.6680, 0.6628])],
+)
+def test_a_swept_setting_picks_its_figure(tmp_path, head, published):
+    name = "rapolu2023-differential"
+    (attempt,) = row_of(name, write_run(tmp_path / "one", {"name": name, "head": head})).attempts
+    assert [pair.target.value for pair in attempt.pairs] == published
+
+
+@pytest.mark.parametrize("images", [600, 23000])
+def test_a_test_part_of_another_size_is_other_data(tmp_path, images):
+    run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
+    (attempt,) = row_of(NAJID, run).attempts
+    assert [(d.what, d.there[:13]) for d in attempt.differs] == [("data", "3,450 images,")]
+
+
+def test_an_evaluated_bundle_counts_for_its_recipe(tmp_path):
+    model = {"model": "evoca-x-0.1.0", "system": {"name": "evoca-x-0.1.0", "recipe": NAJID}}
+    split = {"kind": "held-out images", "name": "test"}
+    run = write_run(tmp_path / "one", None, images=3450, split=split, **model)
+    (attempt,) = row_of(NAJID, run).attempts
+    assert [d.what for d in attempt.differs] == ["recipe"]
+
+
+def test_a_run_without_its_recipe_says_so(tmp_path):
+    run = write_run(tmp_path / "one", None, model=NAJID)
+    (attempt,) = row_of(NAJID, run).attempts
+    assert "recipe: not recorded in the run" in " ".join(map(str, attempt.differs))
+
+
+def test_training_accuracy_is_never_compared():
+    assert [t.value for t in row_of("jacobson2019-caption-embedding").targets] == [0.18]
+
+
+def markdown(name, *runs):
+    rows = reproduce([read_run(run) for run in runs], [load_paper(name.split("-")[0])])
+    return to_markdown(comparison_document(rows))
+
+
+def test_the_command_prints_every_system_and_leaves_damaged_runs_out(tmp_path, capsys):
+    write_run(tmp_path / "runs" / "good", STAND_IN)
+    write_run(tmp_path / "runs" / "own", "my-own")
+    (tmp_path / "runs" / "bad").mkdir()
+    (tmp_path / "runs" / "bad" / "run.json").write_text("{")
+    status = command([tmp_path / "runs"], paper=None, output="json", emotions=False)
+    out, err = capsys.readouterr()
+    content = json.loads(out)
+    assert status == 1
+    assert "left out" in err
+    assert "bad" in err
+    assert [(r["run"], r["recipe"]) for r in content["other_runs"]] == [("own", "my-own")]
+    systems = {row["system"]: row for row in content["systems"]}
+    assert set(systems) == {s.name for p in load_papers().values() for s in p.systems}
+    (run,) = systems[NAJID]["runs"]
+    assert run["like_with_like"] is False
+    assert run["fingerprint"] == "ab" * 32
+    assert run["figures"][0]["published"] == 0.6273
+    assert systems["sentibank"]["status"] == "published only"
+
+
+@pytest.mark.parametrize("output", ["table", "markdown"])
+def test_one_paper_is_shown_with_its_tables_and_notes(capsys, output):
+    assert command([], paper="rapolu2023", output=output, emotions=False) == 0
+    out = capsys.readouterr().out
+    assert "65.06%" in out
+    assert "the other way round" in out
+    assert "Accuracy on other data" in out
+    assert "najid2018" not in out
+
+
+@pytest.mark.parametrize(
+    ("places", "paper", "message"),
+    [(["nowhere"], None, "nowhere: no such folder of runs"), ([], "x1", "x1: no such paper")],
+)
+def test_bad_requests_are_answered_in_one_line(tmp_path, places, paper, message):
+    with pytest.raises(EvocaError, match=message):
+        command([tmp_path / p for p in places], paper=paper, output="table", emotions=False)
