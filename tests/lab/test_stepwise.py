@@ -16,7 +16,7 @@ from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.holdout import hold_out
 from evoca.lab.recipe import Recipe
-from evoca.lab.search import search
+from evoca.lab.search import Searcher
 from evoca.lab.search_space import Search, read_space
 from evoca.lab.stepwise import crossval_steps, train_steps
 from evoca.runs import read_run
@@ -162,16 +162,15 @@ SPACE = {
 }
 
 
-def run_search(space, data, out, options, **how):
-    return search(
+def run_search(space, data, out, options, trials, **how):
+    searcher = Searcher(
         lambda settings: tiny_recipe(*settings),
         Search.model_validate(space),
         build_tiny,
-        data,
-        out,
         options,
-        **how,
+        trials,
     )
+    return searcher.search(data, out, **how)
 
 
 def test_a_search_is_resumed_and_its_best_is_a_recipe(data, tmp_path, options):

@@ -29,7 +29,7 @@ from evoca.lab.search_space import Choice, Search
 from evoca.lab.steps import Step
 from evoca.lab.stepwise import Build, identity_of
 
-__all__ = ["Found", "Trial", "in_words", "search"]
+__all__ = ["Found", "Searcher", "Trial", "in_words"]
 
 _CAUSE = "cause"  # of a trial that cannot be trained
 
@@ -65,60 +65,75 @@ class Found:
     trials: tuple[Trial, ...]
 
 
-def search(
-    variant: Variant,
-    space: Search,
-    build: Build,
-    data: LabelledImages,
-    out: Path,
-    options: RunOptions,
-    *,
-    trials: int,
-    resume: bool = False,
-) -> Found:
-    """Try settings, each trained and judged on the same validation images.
+@dataclass(frozen=True)
+class Searcher:
+    """Tries settings, each trained and judged on the same validation images.
 
-    Images of the split ``test`` are never looked at. Writes ``study.db`` (Optuna's, in
-    SQLite), ``trials.csv`` and ``best.yaml``, a recipe.
-
-    Args:
+    Attributes:
         variant: gives the recipe with some settings.
         space: what to try.
         build: makes the system of a recipe.
-        data: labelled images.
-        out: folder of the search.
         options: how to run.
         trials: how many to finish, counting those of earlier runs.
-        resume: go on with an unfinished search; on a fresh ``out`` simply start.
-
-    Raises:
-        EvocaError: a setting does not fit the recipe, the folder holds something else,
-            or no trial could be trained.
-        KeyboardInterrupt: stopped on request; the trial goes on where it was.
     """
-    if not resume and out.exists() and any(out.iterdir()):
-        raise EvocaError(f"{out}: exists already; add --resume to go on with it, or name another")
-    out.mkdir(parents=True, exist_ok=True)
-    seen = data.take(data.split != "test")
-    study = _study(out, space, _fingerprint(variant([]), space, seen), variant([]).protocol.seed)
-    _requeue(study)
 
-    wanted = min(trials, _possible(space))
-    while (done := len(_finished(study))) < wanted:
-        trial = study.ask()
-        settings = _draw(trial, space)
-        recipe = variant(_overrides(settings))
+    variant: Variant
+    space: Search
+    build: Build
+    options: RunOptions
+    trials: int
+
+    def tune(self, data: LabelledImages, folder: Path) -> Recipe:
+        """Choose a recipe inside a fold; see :data:`evoca.lab.stepwise.Tune`."""
+        return self.search(data, folder, resume=True).recipe
+
+    def search(self, data: LabelledImages, out: Path, *, resume: bool = False) -> Found:
+        """Search in a folder.
+
+        Images of the split ``test`` are never looked at. Writes ``study.db`` (Optuna's,
+        in SQLite), ``trials.csv`` and ``best.yaml``, a recipe.
+
+        Args:
+            data: labelled images.
+            out: folder of the search.
+            resume: go on with an unfinished search; on a fresh ``out`` simply start.
+
+        Raises:
+            EvocaError: a setting does not fit the recipe, the folder holds something
+                else, or no trial could be trained.
+            KeyboardInterrupt: stopped on request; the trial goes on where it was.
+        """
+        if not resume and out.exists() and any(out.iterdir()):
+            raise EvocaError(
+                f"{out}: exists already; add --resume to go on with it, or name another"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        seen = data.take(data.split != "test")
+        plain = self.variant([])
+        study = _study(out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed)
+        _requeue(study)
+        wanted = min(self.trials, _possible(self.space))
+        while (done := len(_finished(study))) < wanted:
+            trial = study.ask()
+            self._try(study, trial, seen, out / "trials")
+            ended = _trial(study.get_trials()[trial.number], self.space)
+            self.options.say(f"trial {done + 1}/{wanted}: {in_words(ended, self.space)}")
+        return _conclude(study, self.variant, self.space, out)
+
+    def _try(
+        self, study: optuna.Study, trial: optuna.Trial, data: LabelledImages, folder: Path
+    ) -> None:
+        settings = _draw(trial, self.space)
+        recipe = self.variant(_overrides(settings))
+        # Named by what is tried, so that one cut off goes on where it was.
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         try:
-            value = _train(recipe, space, build, seen, out / "trials" / name, options)
+            value = _train(recipe, self.space, self.build, data, folder / name, self.options)
         except TrainingError as error:  # such as a rate too high, which is a finding
             trial.set_user_attr(_CAUSE, str(error))
             study.tell(trial, state=TrialState.FAIL)
         else:
             study.tell(trial, value)
-        ended = _trial(study.get_trials()[trial.number], space)
-        options.say(f"trial {done + 1}/{wanted}: {in_words(ended, space)}")
-    return _conclude(study, variant, space, out)
 
 
 def _study(out: Path, space: Search, fingerprint: str, seed: int) -> optuna.Study:
