@@ -234,3 +234,28 @@ def test_a_bad_space_is_one_line(text, message, tmp_path):
         read_space(file)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_nested_search_looks_only_inside_each_training_part(data, tmp_path, options):
+    looked = []
+    searcher = Searcher(
+        lambda settings: tiny_recipe(*settings),
+        Search.model_validate({"settings": {"steps.1.epochs": {"values": [1, 2]}}}),
+        build_tiny,
+        options,
+        trials=2,
+    )
+
+    def tune(images, folder):
+        looked.append(set(images.names))
+        return searcher.tune(images, folder)
+
+    found = crossval_steps(tiny_recipe(), build_tiny, data, tmp_path / "nested", options, tune=tune)
+    for number, names in enumerate(looked):
+        held_out = {
+            name
+            for name, fold in zip(found.predictions.images, found.predictions.fold[0], strict=True)
+            if fold == number
+        }
+        assert names == set(data.names) - held_out
+    assert len(looked) == 3

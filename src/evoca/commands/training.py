@@ -154,7 +154,10 @@ def _trained(
         if not recipe.steps:
             from evoca.lab.train import train as fit_head
 
-            return fit_head(recipe, data, out, options.announce, data_name=data_name).figures()
+            measured = fit_head(
+                recipe, data, out, options.announce, data_name=data_name, cache=options.cache
+            )
+            return measured.figures()
         from evoca.lab.stepwise import train_steps
     outcome = train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
     return None if outcome is None else outcome.figures()
@@ -171,9 +174,9 @@ def _cross_validated(
         from evoca.lab.train import measure, write_run
         from evoca.runs import new_run
     if out is None:
-        return measure(recipe, data, options.announce).figures()
+        return measure(recipe, data, options.announce, cache=options.cache).figures()
     with new_run(out) as folder:
-        measured = measure(recipe, data, options.announce)
+        measured = measure(recipe, data, options.announce, cache=options.cache)
         write_run(folder, recipe, data, measured)
     return measured.figures()
 

@@ -26,7 +26,7 @@ __all__ = ["CACHE_VARIABLE", "KeptRows", "RowStore", "cache_folder"]
 CACHE_VARIABLE = "EVOCA_CACHE"
 """Environment variable that names the folder of kept features."""
 
-_SHARD_ROWS = 2048
+_SHARD_ROWS = 512  # what an interruption may cost
 
 Rows = NDArray[np.float32]
 
