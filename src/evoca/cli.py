@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from evoca.commands.training_cli import app as training_app
 from evoca.data.cli import app as data_app
 from evoca.exits import INTERRUPTED, finish
 
@@ -31,6 +32,7 @@ recipes_app = typer.Typer(help="The systems that can be trained.", invoke_withou
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(training_app)
 
 
 class PredictFormat(StrEnum):
@@ -39,13 +41,6 @@ class PredictFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
-
-
-class FigureFormat(StrEnum):
-    """How figures are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def _version(wanted: bool) -> None:
@@ -222,72 +217,6 @@ def recipes_show(name: Annotated[str, typer.Argument(help="A recipe's name or fi
         from evoca.commands.lab import show_recipe
 
         show_recipe(name)
-
-    finish(call)
-
-
-_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")]
-_Data = Annotated[
-    Path,
-    typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of class folders."),
-]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe; repeatable."),
-]
-
-
-@app.command()
-def train(
-    recipe: _Recipe,
-    data: _Data,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
-    settings: _Set = None,
-    data_name: Annotated[
-        str | None,
-        typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
-    ] = None,
-) -> None:
-    """Train a recipe on labelled images, with its cross-validated figures."""
-
-    def call() -> None:
-        from evoca.commands.lab import train as run
-
-        run(recipe, data, out, settings or [], data_name)
-
-    finish(call)
-
-
-@app.command()
-def crossval(
-    recipe: _Recipe,
-    data: _Data,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
-    output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
-    ] = FigureFormat.TABLE,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
-    ] = None,
-    settings: _Set = None,
-) -> None:
-    """Measure a recipe by nested, stratified and grouped cross-validation."""
-
-    def call() -> None:
-        from evoca.commands.lab import crossval as run
-
-        run(
-            recipe,
-            data,
-            folds=folds,
-            repeats=repeats,
-            seed=seed,
-            output=output.value,
-            out=out,
-            settings=settings or [],
-        )
 
     finish(call)
 

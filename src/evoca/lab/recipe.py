@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoca.errors import EvocaError
 from evoca.images.preprocess import Preprocessing
+from evoca.lab.search_space import Search
+from evoca.lab.steps import Step
 
 __all__ = ["Recipe", "RecipeError", "load_recipe", "recipe_names"]
 
@@ -60,6 +62,8 @@ class Protocol(_Strict):
         repeats: repetitions with other folds.
         seed: of the first repeat; repeat r uses seed + r.
         coverage: of the prediction sets.
+        validation: share of the training images that is set aside to choose, where the
+            data name no validation images.
     """
 
     folds: int = Field(default=5, ge=2)
@@ -67,6 +71,7 @@ class Protocol(_Strict):
     repeats: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
     coverage: float = Field(default=0.9, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, le=0.5)
 
 
 class Recipe(_Strict):
@@ -78,7 +83,9 @@ class Recipe(_Strict):
         model: the network.
         preprocessing: how pictures become its input; copied into the bundle.
         head: the classifier.
+        steps: how the network is trained; empty where only a head is fitted.
         protocol: how it is measured and calibrated.
+        search: settings to try, for ``evoca search``.
     """
 
     name: str
@@ -86,7 +93,9 @@ class Recipe(_Strict):
     model: Model
     preprocessing: Preprocessing
     head: Head
+    steps: tuple[Step, ...] = ()
     protocol: Protocol = Protocol()
+    search: Search | None = None
 
 
 def _folder() -> Path:
@@ -119,27 +128,47 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of keys to values")
     for override in overrides:
-        _apply(content, override)
+        apply_setting(content, override)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"{name}: {_explain(error)}") from error
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def apply_setting(content: dict[str, Any], override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"--set {override}: write KEY=VALUE, such as protocol.repeats=5")
     *parents, last = key.split(".")
-    place = content
+    place: Any = content
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {override}: {parent} is not a group of keys")
+        place = _inside(place, parent, override)
     try:
-        place[last] = yaml.safe_load(value)
+        parsed = yaml.safe_load(value)
+        if isinstance(place, list):
+            place[_position(place, last, override)] = parsed
+        else:
+            place[last] = parsed
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+
+
+def _inside(place: Any, key: str, override: str) -> Any:
+    if isinstance(place, list):
+        found = place[_position(place, key, override)]
+    else:
+        found = place.setdefault(key, {})
+    if not isinstance(found, dict | list):
+        raise RecipeError(f"--set {override}: {key} is not a group of keys")
+    return found
+
+
+def _position(items: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise RecipeError(
+            f"--set {override}: {key} is not the number of an entry, 0 to {len(items) - 1}"
+        )
+    return int(key)
 
 
 def _explain(error: ValidationError) -> str:

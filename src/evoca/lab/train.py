@@ -18,7 +18,7 @@ from evoca.evaluation.result import Figure, Report
 from evoca.lab.backbones import load_backbone
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
-from evoca.lab.features import FrozenTrunk, load_pixels, pooled_features
+from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
 from evoca.runs import Predictions, new_run, write_json, write_predictions
@@ -58,8 +58,16 @@ class Measured:
         return self.report.to_dict() | sets
 
 
-def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measured:
+def measure(
+    recipe: Recipe, data: LabelledImages, step: Step = _silent, *, cache: Path | None = None
+) -> Measured:
     """Compute features once and cross-validate the head on them.
+
+    Args:
+        recipe: what to measure.
+        data: labelled images.
+        step: announces progress.
+        cache: where features are kept for other runs; computed anew if omitted.
 
     Raises:
         DataError: an image has no label, or a class is too small.
@@ -68,8 +76,11 @@ def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measu
     _require_labels(data)
     backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
     trunk = FrozenTrunk(backbone, recipe.preprocessing)
-    batches = load_pixels(data.paths, recipe.preprocessing)
-    features = pooled_features(trunk, batches, step("features", len(data.paths)))
+    if cache is None:
+        batches = load_pixels(data.paths, recipe.preprocessing)
+        features = pooled_features(trunk, batches, step("features", len(data.paths)))
+    else:
+        features = kept_features(trunk, data, recipe.preprocessing, cache, step)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features, data.truth, data.groups, recipe, step("cross-validation", rounds)
@@ -107,6 +118,7 @@ def train(
     step: Step = _silent,
     *,
     data_name: str | None = None,
+    cache: Path | None = None,
 ) -> Measured:
     """Measure a recipe, fit it on all images, and write the run directory.
 
@@ -117,12 +129,13 @@ def train(
         step: announces progress.
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
+        cache: where features are kept for other runs; computed anew if omitted.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = measure(recipe, data, step)
+        measured = measure(recipe, data, step, cache=cache)
         deletion = deletion_test(
             measured.trunk,
             measured.validation,
