@@ -22,7 +22,7 @@ from rich.table import Table
 
 from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
-from evoca.lab.backbones import load_backbone
+from evoca.lab.backbones import load_probe
 from evoca.lab.features import FrozenTrunk, kept_features
 from evoca.lab.heads import fit_linear_path
 from evoca.lab.recipe import load_recipe
@@ -51,7 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name) / "data", arguments.images)
         data = load_labelled(Path(name) / "data")
-        backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
+        backbone = load_probe(recipe)
         trunk = FrozenTrunk(backbone, recipe.preprocessing)
 
         def features() -> np.ndarray:

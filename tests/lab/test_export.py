@@ -15,7 +15,7 @@ from evoca.lab.export import PARITY  # noqa: E402
 from evoca.lab.heads import LinearHead  # noqa: E402
 from evoca.lab.onnx_export import export_onnx, parity  # noqa: E402
 from evoca.lab.recipe import load_recipe  # noqa: E402
-from evoca.lab.system import AdditiveClassifier  # noqa: E402
+from evoca.lab.systems.linear_probe import AdditiveClassifier  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))

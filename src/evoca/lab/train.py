@@ -15,7 +15,7 @@ from evoca.errors import DataError
 from evoca.evaluation.evaluate import evaluate_predictions
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.result import Figure, Report
-from evoca.lab.backbones import load_backbone
+from evoca.lab.backbones import load_probe
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
 from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
@@ -74,7 +74,7 @@ def measure(
         ImageError: an image cannot be read.
     """
     _require_labels(data)
-    backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
+    backbone = load_probe(recipe)
     trunk = FrozenTrunk(backbone, recipe.preprocessing)
     if cache is None:
         batches = load_pixels(data.paths, recipe.preprocessing)
