@@ -16,7 +16,8 @@ from evoca.emotions import MIKELS8
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.fitting import Task
 from evoca.lab.fitting.state import Identity
-from evoca.lab.recipe import Recipe, apply_setting
+from evoca.lab.layered import apply_setting
+from evoca.lab.recipe import Recipe
 from evoca.lab.steps import Colour, Crop, Erase, Mirror, Optimiser, Rotate, Schedule, Step, Stop
 
 SIDE = 32
@@ -165,8 +166,7 @@ def tiny_recipe(*changes: str) -> Recipe:
     content = {
         "name": "tiny",
         "summary": "A tiny system.",
-        "model": {"backbone": "tiny"},
-        "head": {"c_grid": [1.0]},
+        "model": {"system": "classifier", "backbone": "tiny"},
         "preprocessing": {"height": SIDE, "width": SIDE},
         "protocol": {"folds": 3, "repeats": 1, "validation": 0.25},
         "steps": [

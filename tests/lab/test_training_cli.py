@@ -19,8 +19,7 @@ from tiny_system import draw_pictures
 RECIPE = {
     "name": "drawn",
     "summary": "A frozen trunk and a head.",
-    "model": {"backbone": "efficientnet_lite0"},
-    "head": {"c_grid": [0.05]},
+    "model": {"system": "classifier", "backbone": "efficientnet_lite0"},
     "preprocessing": {"height": 64, "width": 64},
     "protocol": {"validation": 0.25, "repeats": 1},
     "steps": [
