@@ -84,9 +84,7 @@ def export_bundle(run: Path, out: Path) -> Bundle:
     return read_bundle(out)
 
 
-def _trained_system(
-    recipe: Recipe, labels: int, folder: Path
-) -> AdditiveClassifier | StagedSystem:
+def _trained_system(recipe: Recipe, labels: int, folder: Path) -> AdditiveClassifier | StagedSystem:
     """Build a recipe's system with what was learnt.
 
     Raises:

@@ -91,9 +91,7 @@ def _packaged_file(record: Backbone) -> Path:
     package, file = str(record.weights.package), str(record.weights.file)
     found = find_spec(package)
     if found is None or found.origin is None:
-        raise MissingExtraError(
-            f"the backbone {record.name}", "train", package.replace("_", "-")
-        )
+        raise MissingExtraError(f"the backbone {record.name}", "train", package.replace("_", "-"))
     return Path(found.origin).parent / file
 
 
