@@ -202,7 +202,7 @@ def recipes_list() -> None:
     """List the recipes."""
 
     def call() -> None:
-        from evoca.commands.lab import list_recipes
+        from evoca.commands.recipes import list_recipes
 
         list_recipes()
 
@@ -210,13 +210,34 @@ def recipes_list() -> None:
 
 
 @recipes_app.command("show")
-def recipes_show(name: Annotated[str, typer.Argument(help="A recipe's name or file.")]) -> None:
-    """Show a recipe with all its settings."""
+def recipes_show(
+    name: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting first; repeatable."),
+    ] = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print every setting, as a recipe's file has it.")
+    ] = False,
+) -> None:
+    """Explain a recipe: its network, what is trained when, what its paper leaves open."""
 
     def call() -> None:
-        from evoca.commands.lab import show_recipe
+        from evoca.commands.recipes import show_recipe
 
-        show_recipe(name)
+        show_recipe(name, settings or [], as_yaml=as_yaml)
+
+    finish(call)
+
+
+@recipes_app.command("backbones")
+def recipes_backbones() -> None:
+    """List the pretrained networks that recipes can name."""
+
+    def call() -> None:
+        from evoca.commands.recipes import list_backbones
+
+        list_backbones()
 
     finish(call)
 

@@ -1,4 +1,4 @@
-"""``evoca recipes`` and ``export``. Needs the extra ``train``."""
+"""``evoca export``. Needs the extra ``train``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from evoca.errors import MissingExtraError
 from evoca.terminal import console_for
 
-__all__ = ["export", "lab_packages", "list_recipes", "show_recipe"]
+__all__ = ["export", "lab_packages"]
 
 
 @contextmanager
@@ -26,26 +26,6 @@ def lab_packages() -> Iterator[None]:
 def _package(module: str | None) -> str:
     """Return what to call a missing module: its distribution's name where that differs."""
     return {"yaml": "pyyaml", "sklearn": "scikit-learn"}.get(module or "", module or "torch")
-
-
-def list_recipes() -> None:
-    """Print a line for each recipe."""
-    with lab_packages():
-        from evoca.lab.recipe import load_recipe, recipe_names
-    console = console_for()
-    for name in recipe_names():
-        console.print(name, style="bold")
-        console.print(f"  {load_recipe(name).summary}", soft_wrap=True)
-
-
-def show_recipe(name: str) -> None:
-    """Print a recipe with every setting, as YAML."""
-    with lab_packages():
-        import yaml
-
-        from evoca.lab.recipe import load_recipe
-    content = load_recipe(name).model_dump(mode="json")
-    print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
 
 
 def export(run: Path, out: Path) -> None:

@@ -101,7 +101,7 @@ class Backbone(Strict):
     range: Literal[1, 255] = 1
     pool: Literal["mean", "flatten", "token"] = "mean"
     stages: Stages
-    names: dict[str, str] = {}
+    names: dict[str, str] = Field(default_factory=dict)
     tops: Annotated[tuple[tuple[_Path, ...], ...], Field(min_length=4, max_length=4)]
     maps: tuple[_Path, ...] = ()
     channel_dropout: tuple[_Path, ...] = ()

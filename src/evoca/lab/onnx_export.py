@@ -35,8 +35,8 @@ def export_onnx(
         outputs: names of the outputs, in order.
 
     Raises:
-        EvocaError: the graph uses operators outside the standard domain, or keeps
-            weights outside the file.
+        EvocaError: the graph uses operators outside the standard domain, keeps weights
+            outside the file, or takes one number of images alone.
     """
     sample = torch.zeros((2, height, width, 3), dtype=torch.uint8)
     batch = torch.export.Dim("N", min=1, max=4096)
@@ -104,6 +104,8 @@ def _check(model: onnx.ModelProto) -> None:
     foreign = {n.domain for n in model.graph.node if n.domain not in {"", "ai.onnx"}}
     if foreign:
         raise EvocaError(f"the exported graph uses operators of {', '.join(sorted(foreign))}")
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise EvocaError("the exported graph takes one number of images alone")
     if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
         raise EvocaError("the exported graph keeps weights outside the file")
 

@@ -83,7 +83,7 @@ class Recipe(Strict):
     summary: str
     paper: str | None = None
     published: str | None = None
-    left_open: dict[str, str] = {}
+    left_open: dict[str, str] = Field(default_factory=dict)
     model: Model
     backbones: tuple[Backbone, ...] = ()
     preprocessing: Preprocessing
@@ -152,9 +152,11 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         apply_setting(content, override)
     _take_in_backbone(content, Path(name).parent if is_file_name(name) else Path())
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
+    _ = recipe.backbone  # an unknown one is told of now, not when the training starts
+    return recipe
 
 
 def _take_in_backbone(content: dict[str, Any], beside: Path) -> None:

@@ -53,9 +53,9 @@ class Tokens(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Return tokens (N, prefix + h w, C) of pixels (N, 3, H, W)."""
         x: Tensor = self.patch_embed(pixels)
-        prefix = [t for t in (self.cls_token, self.reg_token) if t is not None]
-        prefix = [token.expand(len(x), -1, -1) for token in prefix]
-        if self.pos_embed is not None and self.apart:
+        given = [t for t in (self.cls_token, self.reg_token) if t is not None]
+        prefix = [token.expand(x.shape[0], -1, -1) for token in given]
+                if self.pos_embed is not None and self.apart:
             x = x + self.pos_embed
         x = torch.cat([*prefix, x], dim=1)
         if self.pos_embed is not None and not self.apart:
@@ -103,7 +103,8 @@ class Trunk(nn.Module):
         """Return the map (N, C, h, w) of what a stage returned."""
         if self.record.layout == "chain":
             return x
-        return x[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid)
+        patches = x[:, self.prefix :].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], *self.grid)
 
     def add(self, x: Tensor, maps: Tensor) -> Tensor:
         """Add a map (N, C, h, w) to what a stage returned."""
@@ -231,7 +232,7 @@ class ChannelDropout(nn.Module):
         """Zero channels and scale up the rest, in training alone."""
         if not self.training:
             return x
-        shape = (*x.shape[:2], 1, 1) if x.ndim == 4 else (len(x), 1, x.shape[2])
+        shape = (*x.shape[:2], 1, 1) if x.ndim == 4 else (x.shape[0], 1, x.shape[2])
         return x * nn.functional.dropout(x.new_ones(shape), self.p)
 
     def extra_repr(self) -> str:

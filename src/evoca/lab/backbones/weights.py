@@ -169,11 +169,10 @@ def _modules_of(missing: list[str], needed: list[str]) -> str:
 def _refuse_those_of_another(file: Path, record: Backbone) -> None:
     """Weights learnt on other pixel values would load, and answer wrongly."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    for name in backbone_names():
-        other = find_backbone(name)
-        if other.weights.sha256 == digest and other.name != record.name:
-            if (other.mean, other.channels) != (record.mean, record.channels):
-                raise EvocaError(
-                    f"{file}: the weights of {name}, which sees pixels otherwise than "
-                    f"{record.name}: pass model.backbone={name}"
-                )
+    for other in map(find_backbone, backbone_names()):
+        same = (other.mean, other.channels) == (record.mean, record.channels)
+        if other.weights.sha256 == digest and not same:
+            raise EvocaError(
+                f"{file}: the weights of {other.name}, which sees pixels otherwise than "
+                f"{record.name}: pass model.backbone={other.name}"
+            )

@@ -104,7 +104,7 @@ class PooledClassifier(StagedSystem):
         if self.pool.kind == "mean":
             return nn.functional.conv2d(maps, layer.weight[:, :, None, None])
         rows, columns = self._grid
-        weight = layer.weight.unflatten(1, (-1, rows, columns)) * (rows * columns)
+        weight = layer.weight.reshape(len(layer.weight), -1, rows, columns) * (rows * columns)
         return torch.einsum("nchw,kchw->nkhw", maps, weight)
 
 
