@@ -1,5 +1,8 @@
 """The runner on drawn pictures: it learns, keeps what is frozen, and refuses what it must."""
 
+import gc
+import multiprocessing
+
 import numpy as np
 import pytest
 
@@ -49,6 +52,24 @@ def test_it_learns_a_tiny_set_and_writes_every_epoch_down(drawn, tmp_path):
     assert all(row["minutes"] > 0 for row in fitted.history)
     assert "epoch 20/20" in lines[-1]
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_workers_end_with_their_step(drawn, tmp_path):
+    steps = [Step(name=name, rate=1e-2, epochs=2) for name in ("first", "second")]
+    alive = []
+
+    def announce(name, total):
+        alive.append(len(multiprocessing.active_children()))
+        return lambda amount: None
+
+    options = RunOptions(accelerator="cpu", workers=1, tensorboard=False, announce=announce)
+    gc.disable()
+    try:
+        fit(TinySystem(), drawn_task(drawn, *steps), tmp_path / "run", options)
+        assert not multiprocessing.active_children()
+    finally:
+        gc.enable()
+    assert alive == [0, 0]
 
 
 def test_frozen_parts_do_not_change_at_all(drawn, tmp_path):

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,27 @@ from tiny_system import STEPS, TinySystem, drawn_task
 
 SCRIPT = Path(__file__).with_name("fit_in_process.py")
 QUIET = RunOptions(accelerator="cpu", workers=0, tensorboard=False, checkpoint_seconds=0)
+PATIENCE = 300  # seconds; a machine may be busy with other things
 WEIGHTS = Path("checkpoints") / "last" / "weights.safetensors"
 
 
-def start(data, run, devices=1, batches=0):
-    return subprocess.Popen(
+@contextmanager
+def started(data, run, devices=1, batches=0):
+    """A training in a process of its own, ended with its children whatever happens."""
+    process = subprocess.Popen(
         [sys.executable, str(SCRIPT), str(data), str(run), str(devices), str(batches)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)},
+        start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -76,10 +87,10 @@ def test_a_training_cut_off_mid_epoch_ends_up_byte_for_byte_the_same(
     how, batches, place, data, whole, tmp_path
 ):
     run = tmp_path / "run"
-    process = start(data, run, batches=batches)
-    assert process.stdout.readline() == "waiting\n"
-    process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
+    with started(data, run, batches=batches) as process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(how)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     if how == signal.SIGINT:
         assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -102,8 +113,8 @@ def test_resuming_a_finished_training_changes_nothing(data, whole):
 
 def test_two_processes_learn_what_one_does(data, tmp_path):
     run = tmp_path / "two"
-    process = start(data, run, devices=2)
-    _, errors = process.communicate(timeout=100)
+    with started(data, run, devices=2) as process:
+        _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     fit(TinySystem(drop=0.0), drawn_task(data, *STEPS["ddp"]), tmp_path / "one", QUIET)
     one, two = load_weights(tmp_path / "one" / WEIGHTS), load_weights(run / WEIGHTS)

@@ -231,5 +231,10 @@ def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
     console.print(f"{recipe.name}: {figures['n']} images", style="bold", soft_wrap=True)
     for key, figure in figures.items():
         if isinstance(figure, dict) and "ci95" in figure:
-            low, high = figure["ci95"]
-            console.print(f"  {key:<20}{figure['value']:.4f}  [{low:.4f}, {high:.4f}]")
+            value, low, high = (_number(x) for x in (figure["value"], *figure["ci95"]))
+            console.print(f"  {key:<20}{value}  [{low}, {high}]")
+
+
+def _number(value: float | None) -> str:
+    """Write a figure, or a dash where too few images define it."""
+    return "-" if value is None else f"{value:.4f}"

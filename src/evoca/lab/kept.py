@@ -7,8 +7,9 @@ import inspect
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -194,17 +195,17 @@ class _Trunk:
         self.shapes = tuple(tuple(part.shape[1:]) for part in _parts(outputs))
         self._width = sum(math.prod(shape) for shape in self.shapes)
 
-    def fits(self, cache: Path, rows: int) -> bool:
+    def fits(self, place: Path, rows: int) -> bool:
         """Whether the disk has room for so many rows."""
-        place = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
-        return rows * self._width * 4 < _FREE_SHARE * shutil.disk_usage(place).free
+        there = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
+        return rows * self._width * 4 < _FREE_SHARE * shutil.disk_usage(there).free
 
     def examples(
         self, data: LabelledImages, changes: tuple[Augmentation, ...], seed: int
     ) -> KeptExamples:
         """Give the kept outputs of images, computing what is missing."""
-        cache = cast("Path", self._options.cache)
-        store = RowStore(cache / "features" / self._key(), self._width)
+        folder = cast("Path", self._options.cache) / "features" / self._key()
+        store = RowStore(folder, self._width)
         hashes = data.file_hashes(trust_recorded=False)
         names = list(hashes)
         if variants(changes) == 2:
@@ -215,7 +216,7 @@ class _Trunk:
     def _key(self) -> str:
         """Fingerprint all that decides the outputs but the picture."""
         about = [__version__, repr(self._modules), self._preprocessing.model_dump(mode="json")]
-        about += sorted({_source(type(module)) for module in self._modules.modules()})
+        about += sorted({_source(cast("Hashable", type(m))) for m in self._modules.modules()})
         digest = hashlib.sha256(json.dumps(about).encode())
         for name, tensor in self._modules.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -253,7 +254,8 @@ class _Trunk:
         return cast("Inputs", value)
 
 
-def _source(kind: type) -> str:
+@cache
+def _source(kind: Any) -> str:
     """Return a class's code, so that a changed computation does not find old results."""
     try:
         return inspect.getsource(kind)

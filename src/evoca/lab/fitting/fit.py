@@ -248,6 +248,8 @@ def _lightning(job: Job, state: TrainingState, options: RunOptions, folder: Path
         raise KeyboardInterrupt from None
     except SystemExit:  # how Lightning answers a second Ctrl-C
         raise KeyboardInterrupt from None
+    finally:
+        job.loader.close()
 
 
 def _trainer_settings(

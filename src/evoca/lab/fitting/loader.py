@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar, cast
 
 import numpy as np
@@ -19,7 +19,7 @@ __all__ = ["StepLoader", "raise_errors"]
 Value = TypeVar("Value")
 
 
-def raise_errors(values: Iterable[Value | ImageError]) -> Iterator[Value]:
+def raise_errors(values: Iterable[Value | ImageError]) -> Generator[Value, None, None]:
     """Pass values on until one is an error, which is raised.
 
     Raises:
@@ -73,7 +73,8 @@ class StepLoader:
             pin_memory: for quick copies to a GPU.
         """
         self._batches = _Batches(targets.argmax(axis=1), step, seed, position)
-        self._loader: DataLoader[Batch | ImageError] = DataLoader(
+        self._running: Generator[Batch, None, None] | None = None
+        self._loader: DataLoader[Batch | ImageError] | None = DataLoader(
             DrawnExamples(examples, targets),
             batch_sampler=cast("Sampler[list[int]]", self._batches),
             num_workers=workers,
@@ -101,5 +102,18 @@ class StepLoader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        if self._loader is None:
+            raise ValueError("the loader is closed")
         # A generator starts with the first batch; Lightning asks for iterators it drops.
-        return raise_errors(self._loader)
+        self._running = raise_errors(self._loader)
+        return self._running
+
+    def close(self) -> None:
+        """End the worker processes.
+
+        Left to the garbage collector, they may be ended by a later step's worker, which
+        inherits them and is not their parent.
+        """
+        if self._running is not None:
+            self._running.close()
+        self._loader = self._running = None

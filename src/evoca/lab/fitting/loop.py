@@ -128,7 +128,7 @@ class StepModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch."""
         del batch_idx  # counts from where this process began; the state knows the place
-        torch.manual_seed(torch_seed(self.job.seed, self.state.position, self.global_rank))
+        _seed(torch_seed(self.job.seed, self.state.position, self.global_rank), self.device)
         inputs, targets, weights = batch
         if self.job.step.mixup:
             inputs, targets = self._mix(cast("Tensor", inputs), targets)
@@ -318,3 +318,16 @@ class StepModule(pl.LightningModule):
         if isinstance(self.logger, TensorBoardLogger):
             figures = {name: float(v) for name, v in row.items() if name not in {"step", "epoch"}}
             self.logger.log_metrics(figures, step=len(self.state.history))
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what a network draws from on its device.
+
+    ``torch.manual_seed`` would also queue a call, with its stack, for every kind of
+    device that has not been used yet, each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
