@@ -10,7 +10,8 @@ from safetensors.torch import save_file  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbone_record import STAGES, backbone_names, find_backbone  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_backbone  # noqa: E402
-from evoca.lab.backbones.trunk import ChannelDropout, Pixels  # noqa: E402
+from evoca.lab.backbones.dropout import ChannelDropout  # noqa: E402
+from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.layered import RecipeError  # noqa: E402
 

@@ -19,11 +19,13 @@ def list_recipes() -> None:
     """Print the recipes by the paper they follow."""
     with lab_packages():
         from evoca.lab.recipe import load_recipe, recipe_names
-        from evoca.papers import load_paper
+        from evoca.papers import load_papers
     console = console_for()
     recipes = [load_recipe(name) for name in recipe_names()]
-    for paper in sorted({recipe.paper or "" for recipe in recipes}):
-        cited = load_paper(paper).cited() if paper else "Our own"
+    for paper in ("", *load_papers()):
+        if not any((recipe.paper or "") == paper for recipe in recipes):
+            continue
+        cited = load_papers()[paper].cited() if paper else "Our own"
         console.print(Text(cited, style="bold underline"), soft_wrap=not console.is_terminal)
         for recipe in recipes:
             if (recipe.paper or "") == paper:

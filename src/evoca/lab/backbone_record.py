@@ -84,7 +84,8 @@ class Backbone(Strict):
             top down, anywhere in the stages; recipes call them ``top1`` to ``top4``.
         maps: modules whose maps the fast path joins; the ends of the stages if empty.
         channel_dropout: patterns of the modules of the last stage before which dropout of
-            whole channels goes: the last convolution of each block.
+            whole channels goes: the last convolution of each block. They see maps
+            (N, C, h, w) or tokens (N, L, C).
         licence: of the weights.
         paper: where the architecture comes from.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import cast
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbone_record import STAGES, Backbone
+from evoca.lab.backbones.dropout import drop_channels
 from evoca.lab.backbones.weights import build_network
 
 __all__ = ["Pixels", "Trunk", "build_trunk"]
@@ -172,7 +172,7 @@ def build_trunk(
     """
     network = build_network(record, weights, without)
     if channel_dropout:
-        _drop_channels(network, record, channel_dropout)
+        drop_channels(network, record, channel_dropout)
     prefix, grid = 0, (0, 0)
     if record.layout == "tokens":
         prefix, grid = _resample(network, record, size)
@@ -219,37 +219,3 @@ def _resample(
     network.set_input_size(img_size=size)  # type: ignore[operator]
     prefix = cast("int", network.num_prefix_tokens)
     return prefix, (size[0] // patch[0], size[1] // patch[1])
-
-
-class ChannelDropout(nn.Module):
-    """Dropout of whole channels, of maps (N, C, h, w) or tokens (N, L, C)."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zero channels and scale up the rest, in training alone."""
-        if not self.training:
-            return x
-        shape = (*x.shape[:2], 1, 1) if x.ndim == 4 else (x.shape[0], 1, x.shape[2])
-        return x * nn.functional.dropout(x.new_ones(shape), self.p)
-
-    def extra_repr(self) -> str:
-        """Say the probability."""
-        return f"p={self.p}"
-
-
-def _drop_channels(network: nn.Module, record: Backbone, p: float) -> None:
-    patterns = record.channel_dropout
-    found = [
-        path
-        for path, _ in network.named_modules()
-        if any(fnmatchcase(path, pattern) for pattern in patterns)
-    ]
-    if not found:
-        raise EvocaError(f"the backbone {record.name} names no place for channel_dropout")
-    for path in found:
-        parent, _, child = path.rpartition(".")
-        within = OrderedDict(dropout=ChannelDropout(p), layer=network.get_submodule(path))
-        setattr(network.get_submodule(parent), child, nn.Sequential(within))
