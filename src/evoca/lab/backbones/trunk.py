@@ -55,7 +55,7 @@ class Tokens(nn.Module):
         x: Tensor = self.patch_embed(pixels)
         given = [t for t in (self.cls_token, self.reg_token) if t is not None]
         prefix = [token.expand(x.shape[0], -1, -1) for token in given]
-                if self.pos_embed is not None and self.apart:
+        if self.pos_embed is not None and self.apart:
             x = x + self.pos_embed
         x = torch.cat([*prefix, x], dim=1)
         if self.pos_embed is not None and not self.apart:
