@@ -153,7 +153,8 @@ def _check_shapes(
 
 def _modules_of(missing: list[str], needed: list[str]) -> str:
     """Name the largest modules that are missing whole, for a message."""
-    present = set(needed) - set(missing)
+    counters = {key for key in needed if key.endswith("num_batches_tracked")}
+    present = set(needed) - set(missing) - counters
     names: list[str] = []
     for key in missing:
         parts = key.split(".")
