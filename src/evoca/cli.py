@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from evoca.commands.options import DataOption, FigureFormat, SetOption
+from evoca.commands.training_cli import app as training_app
 from evoca.data.cli import app as data_app
 from evoca.exits import INTERRUPTED, finish
 
@@ -31,6 +33,7 @@ recipes_app = typer.Typer(help="The systems that can be trained.", invoke_withou
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(training_app)
 
 
 class PredictFormat(StrEnum):
@@ -39,13 +42,6 @@ class PredictFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
-
-
-class FigureFormat(StrEnum):
-    """How figures are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class Split(StrEnum):
@@ -235,7 +231,7 @@ def recipes_list() -> None:
     """List the recipes."""
 
     def call() -> None:
-        from evoca.commands.lab import list_recipes
+        from evoca.commands.recipes import list_recipes
 
         list_recipes()
 
@@ -243,79 +239,34 @@ def recipes_list() -> None:
 
 
 @recipes_app.command("show")
-def recipes_show(name: Annotated[str, typer.Argument(help="A recipe's name or file.")]) -> None:
-    """Show a recipe with all its settings."""
+def recipes_show(
+    name: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting first; repeatable."),
+    ] = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print every setting, as a recipe's file has it.")
+    ] = False,
+) -> None:
+    """Explain a recipe: its network, what is trained when, what its paper leaves open."""
 
     def call() -> None:
-        from evoca.commands.lab import show_recipe
+        from evoca.commands.recipes import show_recipe
 
-        show_recipe(name)
+        show_recipe(name, settings or [], as_yaml=as_yaml)
 
     finish(call)
 
 
-_Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")]
-_Data = Annotated[
-    Path,
-    typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of class folders."),
-]
-_Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe; repeatable."),
-]
-
-
-@app.command()
-def train(
-    recipe: _Recipe,
-    data: _Data,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
-    settings: _Set = None,
-    data_name: Annotated[
-        str | None,
-        typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
-    ] = None,
-) -> None:
-    """Train a recipe on labelled images, with its cross-validated figures."""
+@recipes_app.command("backbones")
+def recipes_backbones() -> None:
+    """List the pretrained networks that recipes can name."""
 
     def call() -> None:
-        from evoca.commands.lab import train as run
+        from evoca.commands.recipes import list_backbones
 
-        run(recipe, data, out, settings or [], data_name)
-
-    finish(call)
-
-
-@app.command()
-def crossval(
-    recipe: _Recipe,
-    data: _Data,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
-    output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
-    ] = FigureFormat.TABLE,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
-    ] = None,
-    settings: _Set = None,
-) -> None:
-    """Measure a recipe by nested, stratified and grouped cross-validation."""
-
-    def call() -> None:
-        from evoca.commands.lab import crossval as run
-
-        run(
-            recipe,
-            data,
-            folds=folds,
-            repeats=repeats,
-            seed=seed,
-            output=output.value,
-            out=out,
-            settings=settings or [],
-        )
+        list_backbones()
 
     finish(call)
 
@@ -328,7 +279,7 @@ def evaluate(
             metavar="MODEL", help="A bundle, a bundled model's name, or a table of predictions."
         ),
     ],
-    data: _Data,
+    data: DataOption,
     split: Annotated[
         Split, typer.Option("--split", help="Which rows; all where none has a split.")
     ] = Split.TEST,
@@ -425,7 +376,7 @@ def matrix(
         ),
     ] = False,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
-    settings: _Set = None,
+    settings: SetOption = None,
 ) -> None:
     """Judge models, or recipes trained on each data set, on every data set."""
 

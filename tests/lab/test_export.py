@@ -13,9 +13,9 @@ from evoca.images import Preprocessing, load_image  # noqa: E402
 from evoca.lab.backbones import load_backbone  # noqa: E402
 from evoca.lab.export import PARITY  # noqa: E402
 from evoca.lab.heads import LinearHead  # noqa: E402
-from evoca.lab.onnx_export import export_onnx, parity  # noqa: E402
+from evoca.lab.onnx_export import export_system, parity  # noqa: E402
 from evoca.lab.recipe import load_recipe  # noqa: E402
-from evoca.lab.system import AdditiveClassifier  # noqa: E402
+from evoca.lab.systems.linear_probe import AdditiveClassifier  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))
@@ -85,7 +85,7 @@ def test_every_choice_of_stages_exports(tmp_path, stages):
     head = LinearHead(rng.normal(size=(3, width)) / 50, rng.normal(size=3), 1.0)
     system = AdditiveClassifier(backbone, head)
     file = tmp_path / "model.onnx"
-    export_onnx(system, 64, 96, file)
+    export_system(system, 64, 96, file)
     assert max(parity(system, file, pixels).values()) < PARITY
     with torch.inference_mode():
         out = system(pixels)

@@ -39,8 +39,9 @@ def blobs(n=240, d=300, k=4, seed=0):
     return features.astype(np.float32), truth
 
 
-def test_the_head_is_scikit_learns_on_standardised_features():
-    features, truth = blobs()
+@pytest.mark.parametrize("images", [240, 400])  # fewer than features, and more
+def test_the_head_is_scikit_learns_on_standardised_features(images):
+    features, truth = blobs(images)
     standard = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
     standard *= np.sqrt(100 / (standard**2).sum(axis=1).mean())
     for head in fit_linear_path(features, truth, (0.01, 0.1)):
@@ -111,8 +112,8 @@ def test_a_bad_recipe_is_one_line(name, override, message):
 
 
 def test_an_unknown_backbone_names_those_there_are():
-    with pytest.raises(evoca.EvocaError, match="known: efficientnet_lite0"):
-        load_backbone("resnet")
+    with pytest.raises(RecipeError, match=r"did you mean resnet50\? known: alexnet, densenet169"):
+        load_backbone("resnet51")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from PIL import features as pillow_features
 
 import evoca
 from evoca.errors import EvocaError, install_hint
+from evoca.lab.feature_store import CACHE_VARIABLE, cache_folder
 from evoca.runtime.bundle import MODEL_VARIABLE
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
@@ -24,7 +25,7 @@ _GOOD, _BAD, _NEUTRAL = "ok", "WRONG", "-"
 
 def doctor() -> int:
     """Print a report; return 1 where something is wrong."""
-    rows = [*_installation(), *_formats(), *_extras(), *_model()]
+    rows = [*_installation(), *_formats(), *_extras(), *_cache(), *_model()]
     console = console_for()
     for state, what, text in rows:
         style = {_GOOD: "green", _BAD: "bold red"}.get(state, "dim")
@@ -86,6 +87,14 @@ def _extras() -> list[Row]:
 def _distribution(requirement: str) -> str:
     end = next((i for i, c in enumerate(requirement) if c in "<>=!~[ ;"), len(requirement))
     return requirement[:end]
+
+
+def _cache() -> list[Row]:
+    """Say where training keeps what frozen layers compute, and how much that is."""
+    folder = cache_folder()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    kept = f"{size / 1e6:.0f} MB, may be deleted" if size else "nothing so far"
+    return [(_NEUTRAL, "kept features", f"{folder} ({CACHE_VARIABLE}): {kept}")]
 
 
 def _model() -> list[Row]:

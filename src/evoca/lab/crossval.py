@@ -106,7 +106,8 @@ def calibrate(
     label's probability (Sadinle et al. 2019, least ambiguous sets).
     """
     fold = folds_of(truth, groups, recipe.protocol.inner_folds, seed)
-    grid = recipe.head.c_grid
+    _, own = recipe.probe
+    grid = own.c_grid
     logits = np.empty((len(grid), len(truth), int(truth.max()) + 1))
     for number in range(recipe.protocol.inner_folds):
         train, held_out = fold != number, fold == number

@@ -7,15 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
-from evoca.lab.backbones import BACKBONES, load_backbone
-from evoca.lab.onnx_export import export_onnx, parity
+from evoca.lab.backbones import load_probe
+from evoca.lab.fitting.state import load_weights
+from evoca.lab.model_options import LinearProbe
+from evoca.lab.onnx_export import export_system, parity
+from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
-from evoca.lab.system import AdditiveClassifier
-from evoca.lab.trained import Training, read_training
+from evoca.lab.systems import StagedSystem, build_system
+from evoca.lab.systems.linear_probe import AdditiveClassifier
+from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.card import FORMAT_VERSION, Licence, ModelCard, Provenance
@@ -47,23 +52,38 @@ def export_bundle(run: Path, out: Path) -> Bundle:
             than :data:`PARITY`.
     """
     training = read_training(run)
-    recipe = training.description.recipe
-    head = read_head(run / "checkpoints" / "last")
-    backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
-    system = AdditiveClassifier(backbone, head).eval()
+    recipe, labels = training.description.recipe, training.description.labels
+    system = _trained_system(recipe, len(labels), run / "checkpoints" / "last")
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     with new_run(out) as folder:
         file = folder / "model.onnx"
-        export_onnx(system, height, width, file)
+        export_system(system, height, width, file)
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        card = _card(training, head.bias.tolist(), digest)
+        card = _card(training, system.evidence_bias, digest)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
 
 
-def _check_parity(system: AdditiveClassifier, file: Path, height: int, width: int) -> None:
+def _trained_system(recipe: Recipe, labels: int, folder: Path) -> AdditiveClassifier | StagedSystem:
+    """Build a recipe's system with what was learnt.
+
+    Raises:
+        EvocaError: the weights are missing, damaged or not this recipe's.
+    """
+    if isinstance(recipe.model, LinearProbe):
+        return AdditiveClassifier(load_probe(recipe), read_head(folder)).eval()
+    system = build_system(recipe, [""] * labels, weights="random", seed=0)
+    file = folder / "weights.safetensors"
+    try:
+        system.load_state_dict(load_weights(file))
+    except RuntimeError as error:
+        raise EvocaError(f"{file}: not the weights of {recipe.name}") from error
+    return system.eval()
+
+
+def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, height, width, 3), dtype=np.uint8)
     for output, difference in parity(system, file, torch.from_numpy(pixels)).items():
@@ -71,10 +91,9 @@ def _check_parity(system: AdditiveClassifier, file: Path, height: int, width: in
             raise EvocaError(f"{output} of PyTorch and ONNX Runtime differ by {difference:g}")
 
 
-def _card(training: Training, bias: list[float], digest: str) -> ModelCard:
+def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
     run, figures = training.description, training.figures
-    recipe, data, split = run.recipe, run.data, run.split
-    spec = BACKBONES[recipe.model.backbone]
+    recipe, data = run.recipe, run.data
     return ModelCard(
         format_version=FORMAT_VERSION,
         name=f"evoca-{recipe.name}-{__version__}",
@@ -85,25 +104,43 @@ def _card(training: Training, bias: list[float], digest: str) -> ModelCard:
         temperature=run.chosen.temperature,
         set_threshold=run.chosen.set_threshold,
         set_coverage=recipe.protocol.coverage,
-        evidence_kind="additive",
-        evidence_bias=tuple(bias),
+        evidence_kind=None if bias is None else "additive",
+        evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
         provenance=Provenance(
             recipe=recipe.name,
-            backbones=(f"{spec.architecture} ({spec.licence}, {spec.package})",),
+            backbones=(_backbone_in_words(recipe),),
             data=f"{data.images} labelled photographs: {data.name}",
             images=data.images,
             fingerprint=data.fingerprint,
-            protocol=(
-                f"{split.repeats} x {split.folds}-fold nested cross-validation, "
-                "stratified, grouped by duplicates; intervals from 1,000 bootstrap draws"
-            ),
+            protocol=_protocol_in_words(run.split),
             evoca_version=run.evoca_version,
         ),
         metrics=figures.headline,
         per_emotion={label: own.model_dump() for label, own in figures.per_emotion.items()},
         analysis=training.analysis,
-        licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=spec.licence)),
+        licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=recipe.backbone.licence)),
         training_images=run.training_images,
         sha256=digest,
     )
+
+
+def _backbone_in_words(recipe: Recipe) -> str:
+    record, weights = recipe.backbone, recipe.model.weights
+    if weights == "random":
+        return f"{record.architecture} (no pretrained weights)"
+    source = str(record.weights) if weights == "recorded" else Path(weights).name
+    return f"{record.architecture} ({record.licence}, {source})"
+
+
+def _protocol_in_words(split: Split) -> str:
+    intervals = "intervals from 1,000 bootstrap draws"
+    if split.folds is not None:
+        return (
+            f"{split.repeats} x {split.folds}-fold nested cross-validation, stratified, "
+            f"grouped by duplicates; {intervals}"
+        )
+    sizes = f"{split.train} images to train, {split.validation} to choose"
+    if split.test:
+        sizes += f", {split.test} to test"
+    return f"trained once: {sizes}; measured on {split.kind}; {intervals}"

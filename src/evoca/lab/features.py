@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,14 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from evoca.lab.backbones import StagedBackbone
+from evoca.lab.feature_store import RowStore
 from evoca.lab.onnx_export import export_onnx
 
-__all__ = ["FrozenTrunk", "load_pixels", "pooled_features"]
+__all__ = ["FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
 
 Progress = Callable[[int], None]
 
@@ -27,13 +30,19 @@ class FrozenTrunk:
     """  # noqa: D205
 
     def __init__(self, backbone: StagedBackbone, preprocessing: Preprocessing) -> None:
-        """Export the backbone to memory."""
+        """Export the backbone to memory.
+
+        Attributes:
+            width: C, channels of the maps.
+            fingerprint: SHA-256 of the exported network, weights included.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "trunk.onnx"
             export_onnx(backbone, preprocessing.height, preprocessing.width, file, ("maps",))
-            self._session = ort.InferenceSession(
-                file.read_bytes(), providers=["CPUExecutionProvider"]
-            )
+            content = file.read_bytes()
+        self._session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.width = int(self._session.get_outputs()[0].shape[1])
+        self.fingerprint = hashlib.sha256(content).hexdigest()
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return maps (B, C, h, w) of pixels (B, H, W, 3)."""
@@ -78,3 +87,40 @@ def pooled_features(
         if progress is not None:
             progress(len(pixels))
     return np.concatenate(rows)
+
+
+def kept_features(
+    trunk: FrozenTrunk,
+    data: LabelledImages,
+    preprocessing: Preprocessing,
+    cache: Path,
+    announce: Callable[[str, int], Progress],
+) -> NDArray[np.float32]:
+    """Average a frozen backbone's maps over space, computing only what is not kept yet.
+
+    Args:
+        trunk: the compiled backbone.
+        data: n images.
+        preprocessing: of the recipe.
+        cache: folder of kept features.
+        announce: shows the progress of what is computed.
+
+    Returns:
+        float32 (n, C).
+
+    Raises:
+        ImageError: an image cannot be read.
+        EvocaError: the cache cannot be written.
+    """
+
+    def compute(missing: list[int]) -> Iterator[NDArray[np.float32]]:
+        progress = announce("features", len(missing))
+        for pixels in load_pixels([data.paths[i] for i in missing], preprocessing):
+            yield trunk(pixels).mean(axis=(2, 3))
+            progress(len(pixels))
+
+    about = f"{trunk.fingerprint} {preprocessing.model_dump_json()}"
+    key = hashlib.sha256(about.encode()).hexdigest()
+    store = RowStore(cache / "features" / key, trunk.width)
+    # What the manifest states is not trusted: a wrong hash would find another image's row.
+    return store.fetch(data.file_hashes(trust_recorded=False), compute).all()

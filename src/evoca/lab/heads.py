@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["LinearHead", "fit_linear_path"]
 
@@ -16,6 +18,7 @@ Features = NDArray[np.float32]
 # Mean squared norm of the standardised features, so that one grid of penalties serves
 # backbones of every width.
 _SQUARED_NORM = 100.0
+_SMALL = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,31 @@ def fit_linear_path(
     standard = (features - centre) / spread
     norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
     standard /= norm
+    # On small problems threads wait for each other longer than they work.
+    threads = 1 if standard.size < _SMALL else None
+    limit = partial(ThreadpoolController().limit, limits=threads, user_api="blas")
+    with limit():
+        rotation = _rotation(standard)
+        rotated = standard if rotation is None else standard @ rotation
+    for c in c_grid:
+        with limit():
+            fitted = LogisticRegression(C=c, max_iter=1000, tol=1e-4).fit(rotated, truth)
+            coefficients, intercept = _multinomial(fitted)
+            if rotation is not None:
+                coefficients = coefficients @ rotation.T
+            weight = coefficients / (spread * norm)
+            head = LinearHead(weight, intercept - weight @ centre, c)
+        yield head
+
+
+def _rotation(standard: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return (D, r) orthonormal columns that span the rows; ``None`` where r would be D."""
+    rows, columns = standard.shape
+    if rows > columns:
+        return None
     eigenvalues, vectors = np.linalg.eigh(standard @ standard.T)
     kept = eigenvalues > 1e-6 * eigenvalues[-1]
-    rotation = standard.T @ (vectors[:, kept] / np.sqrt(eigenvalues[kept]))
-    rotated = standard @ rotation
-    for c in c_grid:
-        fitted = LogisticRegression(C=c, max_iter=1000, tol=1e-4).fit(rotated, truth)
-        coefficients, intercept = _multinomial(fitted)
-        weight = (coefficients @ rotation.T) / (spread * norm)
-        yield LinearHead(weight, intercept - weight @ centre, c)
+    return np.asarray(standard.T @ (vectors[:, kept] / np.sqrt(eigenvalues[kept])))
 
 
 def _multinomial(

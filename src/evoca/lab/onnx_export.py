@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from evoca.errors import EvocaError
+from evoca.lab.systems.outputs import OUTPUT_NAMES, SystemOutputs
 
-__all__ = ["OUTPUT_NAMES", "export_onnx", "parity"]
+__all__ = ["export_onnx", "export_system", "parity"]
 
-OUTPUT_NAMES = ("logits", "evidence", "embedding")
 _OPSET = 18
 
 
@@ -23,9 +23,9 @@ def export_onnx(
     height: int,
     width: int,
     file: Path,
-    outputs: Sequence[str] = OUTPUT_NAMES,
+    outputs: Sequence[str],
 ) -> None:
-    """Write a system as a self-contained ONNX file of standard operators.
+    """Write a network as a self-contained ONNX file of standard operators.
 
     Args:
         system: takes uint8 (N, H, W, 3), returns one tensor an output.
@@ -35,8 +35,8 @@ def export_onnx(
         outputs: names of the outputs, in order.
 
     Raises:
-        EvocaError: the graph uses operators outside the standard domain, or keeps
-            weights outside the file.
+        EvocaError: the graph uses operators outside the standard domain, keeps weights
+            outside the file, or takes one number of images alone.
     """
     sample = torch.zeros((2, height, width, 3), dtype=torch.uint8)
     batch = torch.export.Dim("N", min=1, max=4096)
@@ -65,11 +65,47 @@ def export_onnx(
     onnx.save_model(model, str(file), save_as_external_data=False)
 
 
+class _Graph(nn.Module):
+    """A system whose outputs are those that it has, in a bundle's order."""
+
+    def __init__(self, system: nn.Module) -> None:
+        super().__init__()
+        self.system = system
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(_present(self.system(image)).values())
+
+
+def _present(outputs: SystemOutputs) -> dict[str, torch.Tensor]:
+    found = {name: getattr(outputs, name) for name in OUTPUT_NAMES}
+    return {name: output for name, output in found.items() if output is not None}
+
+
+@torch.no_grad()
+def export_system(system: nn.Module, height: int, width: int, file: Path) -> None:
+    """Write a system as an ONNX file with the outputs of a bundle, those that it has.
+
+    Args:
+        system: takes uint8 (N, H, W, 3), returns :class:`SystemOutputs`.
+        height: of the input in pixels.
+        width: of the input in pixels.
+        file: where to write.
+
+    Raises:
+        EvocaError: the graph is not what a bundle may hold.
+    """
+    system.eval()
+    names = _present(system(torch.zeros((1, height, width, 3), dtype=torch.uint8)))
+    export_onnx(_Graph(system), height, width, file, tuple(names))
+
+
 def _check(model: onnx.ModelProto) -> None:
     onnx.checker.check_model(model, full_check=True)
     foreign = {n.domain for n in model.graph.node if n.domain not in {"", "ai.onnx"}}
     if foreign:
         raise EvocaError(f"the exported graph uses operators of {', '.join(sorted(foreign))}")
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise EvocaError("the exported graph takes one number of images alone")
     if any(t.data_location == onnx.TensorProto.EXTERNAL for t in model.graph.initializer):
         raise EvocaError("the exported graph keeps weights outside the file")
 
@@ -84,9 +120,9 @@ def parity(system: nn.Module, file: Path, image: torch.Tensor) -> dict[str, floa
         image: uint8 (N, H, W, 3).
     """
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    ours = session.run(list(OUTPUT_NAMES), {"image": image.numpy()})
-    theirs = system.eval()(image)
+    theirs = _present(system.eval()(image))
+    ours = session.run(list(theirs), {"image": image.numpy()})
     return {
-        name: float((torch.from_numpy(mine) - reference).abs().max())
-        for name, mine, reference in zip(OUTPUT_NAMES, ours, theirs, strict=True)
+        name: float((torch.from_numpy(mine) - theirs[name]).abs().max())
+        for name, mine in zip(theirs, ours, strict=True)
     }

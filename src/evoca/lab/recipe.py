@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from evoca.errors import EvocaError
 from evoca.images.preprocess import Preprocessing
+from evoca.lab.backbone_record import Backbone, find_backbone
+from evoca.lab.layered import (
+    RecipeError,
+    Strict,
+    apply_setting,
+    explain,
+    is_file_name,
+    read_layers,
+)
+from evoca.lab.model_options import LinearProbe, Model
+from evoca.lab.search_space import Search
+from evoca.lab.steps import Step
 
-__all__ = ["Recipe", "RecipeError", "load_recipe", "recipe_names"]
-
-
-class RecipeError(EvocaError, ValueError):
-    """A recipe that does not exist or does not hold together."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Model(_Strict):
-    """The network.
-
-    Attributes:
-        backbone: a name in :data:`evoca.lab.backbones.BACKBONES`; its weights stay frozen.
-        stages: ``last`` uses the final map; ``all`` adds the map of every block stage.
-    """
-
-    backbone: str
-    stages: Literal["last", "all"] = "all"
+__all__ = ["Head", "Protocol", "Recipe", "RecipeError", "load_recipe", "recipe_names"]
 
 
-class Head(_Strict):
+class Head(Strict):
     """The classifier on the averaged features: multinomial logistic regression.
 
     Attributes:
@@ -50,7 +39,7 @@ class Head(_Strict):
     c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
 
-class Protocol(_Strict):
+class Protocol(Strict):
     """How the recipe is measured and calibrated.
 
     Attributes:
@@ -60,6 +49,8 @@ class Protocol(_Strict):
         repeats: repetitions with other folds.
         seed: of the first repeat; repeat r uses seed + r.
         coverage: of the prediction sets.
+        validation: share of the training images that is set aside to choose, where the
+            data name no validation images.
     """
 
     folds: int = Field(default=5, ge=2)
@@ -67,26 +58,73 @@ class Protocol(_Strict):
     repeats: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
     coverage: float = Field(default=0.9, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, le=0.5)
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """A system that can be trained, cross-validated and exported.
 
     Attributes:
         name: how the command line calls it.
         summary: one sentence.
+        paper: key of the paper it follows.
+        published: name of the paper's system whose figures it is to be held against.
+        left_open: what the paper does not state, and what is done here, by topic.
         model: the network.
+        backbones: records of backbones that the package does not have.
         preprocessing: how pictures become its input; copied into the bundle.
-        head: the classifier.
+        head: the classifier of a linear probe.
+        steps: how any other network is trained.
         protocol: how it is measured and calibrated.
+        search: settings to try, for ``evoca search``.
     """
 
     name: str
     summary: str
+    paper: str | None = None
+    published: str | None = None
+    left_open: dict[str, str] = Field(default_factory=dict)
     model: Model
+    backbones: tuple[Backbone, ...] = ()
     preprocessing: Preprocessing
-    head: Head
+    head: Head | None = None
+    steps: tuple[Step, ...] = ()
     protocol: Protocol = Protocol()
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _trained_one_way(self) -> Self:
+        probe = isinstance(self.model, LinearProbe)
+        if probe and (self.head is None or self.steps):
+            raise ValueError("a linear_probe has a head and no steps")
+        if not probe and (self.head is not None or not self.steps):
+            raise ValueError(f"a {self.model.system} has steps and no head")
+        names = [step.name for step in self.steps]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"steps: two are called {twice[0]}")
+        return self
+
+    @property
+    def backbone(self) -> Backbone:
+        """The record of its backbone: its own first, then the package's.
+
+        Raises:
+            RecipeError: there is none of this name.
+        """
+        name = self.model.backbone
+        own = [record for record in self.backbones if record.name == name]
+        return own[0] if own else find_backbone(name)
+
+    @property
+    def probe(self) -> tuple[LinearProbe, Head]:
+        """The network and the head of a recipe that fits a head on frozen features.
+
+        Raises:
+            RecipeError: the recipe trains its network in steps.
+        """
+        if not isinstance(self.model, LinearProbe) or self.head is None:
+            raise RecipeError(f"{self.name}: trains a {self.model.system} in steps, no head")
+        return self.model, self.head
 
 
 def _folder() -> Path:
@@ -95,7 +133,7 @@ def _folder() -> Path:
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes inside the package, sorted."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return sorted(path.stem for path in _folder().glob("[!_]*.yaml"))
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -104,57 +142,30 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     Args:
         name: a name in :func:`recipe_names`, or the path of a file.
         overrides: ``KEY=VALUE`` pairs, the key dotted, the value in YAML, such as
-            ``model.backbone=efficientnet_lite0``.
+            ``model.backbone=efficientnet_lite0`` or ``steps.*.epochs=2``.
 
     Raises:
         RecipeError: unknown name, unknown key (the nearest one is named), bad value.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else _folder() / f"{name}.yaml"
-    if not path.is_file():
-        raise RecipeError(f"{name}: no such recipe; known: {', '.join(recipe_names())}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys to values")
+    content = read_layers(name, _folder(), "recipe")
     for override in overrides:
-        _apply(content, override)
+        apply_setting(content, override)
+    _take_in_backbone(content, Path(name).parent if is_file_name(name) else Path())
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"{name}: {_explain(error)}") from error
+        raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
+    _ = recipe.backbone  # an unknown one is told of now, not when the training starts
+    return recipe
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"--set {override}: write KEY=VALUE, such as protocol.repeats=5")
-    *parents, last = key.split(".")
-    place = content
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise RecipeError(f"--set {override}: {parent} is not a group of keys")
-    try:
-        place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']}"
-    near = get_close_matches(str(first["loc"][-1]), _all_keys(Recipe), n=1, cutoff=0.5)
-    return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _all_keys(model: type[BaseModel]) -> list[str]:
-    keys: list[str] = []
-    for name, info in model.model_fields.items():
-        keys.append(name)
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            keys += _all_keys(info.annotation)
-    return keys
+def _take_in_backbone(content: dict[str, Any], beside: Path) -> None:
+    """Copy the record of a backbone's file into the recipe, so that runs are complete."""
+    model = content.get("model")
+    named = model.get("backbone") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(named, str) or not is_file_name(named):
+        return
+    near = beside / named
+    record = find_backbone(str(near if near.is_file() else named))
+    model["backbone"] = record.name
+    content["backbones"] = [record.model_dump(mode="json")]

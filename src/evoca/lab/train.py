@@ -15,10 +15,10 @@ from evoca.evaluation.calibration_check import CalibrationCheck, check_calibrati
 from evoca.evaluation.evaluate import evaluate_predictions
 from evoca.evaluation.result import Report
 from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
-from evoca.lab.backbones import load_backbone
+from evoca.lab.backbones import load_probe
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
-from evoca.lab.features import FrozenTrunk, load_pixels, pooled_features
+from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
@@ -73,8 +73,16 @@ class Measured:
         }
 
 
-def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measured:
+def measure(
+    recipe: Recipe, data: LabelledImages, step: Step = _silent, *, cache: Path | None = None
+) -> Measured:
     """Compute features once and cross-validate the head on all images but the test ones.
+
+    Args:
+        recipe: what to measure.
+        data: labelled images.
+        step: announces progress.
+        cache: where features are kept for other runs; computed anew if omitted.
 
     Raises:
         DataError: a class has no image, or too few.
@@ -82,10 +90,12 @@ def measure(recipe: Recipe, data: LabelledImages, step: Step = _silent) -> Measu
     """
     prepared = prepare(data)
     images = prepared.images
-    backbone = load_backbone(recipe.model.backbone, stages=recipe.model.stages)
-    trunk = FrozenTrunk(backbone, recipe.preprocessing)
-    batches = load_pixels(images.paths, recipe.preprocessing)
-    features = pooled_features(trunk, batches, step("features", len(images)))
+    trunk = FrozenTrunk(load_probe(recipe), recipe.preprocessing)
+    if cache is None:
+        batches = load_pixels(images.paths, recipe.preprocessing)
+        features = pooled_features(trunk, batches, step("features", len(images)))
+    else:
+        features = kept_features(trunk, images, recipe.preprocessing, cache, step)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features, images.truth, images.groups, recipe, step("cross-validation", rounds)
@@ -124,6 +134,7 @@ def train(
     step: Step = _silent,
     *,
     data_name: str | None = None,
+    cache: Path | None = None,
 ) -> Measured:
     """Measure a recipe, fit it on all images but the test ones, and write the run directory.
 
@@ -134,12 +145,13 @@ def train(
         step: announces progress.
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
+        cache: where features are kept for other runs; computed anew if omitted.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = measure(recipe, data, step)
+        measured = measure(recipe, data, step, cache=cache)
         images = measured.prepared.images
         deletion = deletion_test(
             measured.trunk,

@@ -14,6 +14,7 @@ from evoca.emotions import TAXONOMIES
 from evoca.errors import EvocaError, single_line
 from evoca.evaluation.result import HEADLINE
 from evoca.images.walk import printable_name
+from evoca.lab.model_options import LinearProbe
 from evoca.lab.recipe import Recipe
 from evoca.runs import read_json, read_run
 from evoca.runtime.card import DeletionTest, Metric
@@ -46,10 +47,23 @@ class Data(_Part):
 
 
 class Split(_Part):
-    """The cross-validation: outer folds, and how often with others."""
+    """How the figures came about: a cross-validation has folds, a training once parts.
 
-    folds: int
-    repeats: int
+    Attributes:
+        kind: in words.
+        folds: outer folds; ``None`` where the recipe was trained once.
+        repeats: how often with other folds.
+        train: images learnt from, where trained once.
+        validation: images that chose.
+        test: images that only measured; 0 where validation images did.
+    """
+
+    kind: str
+    folds: int | None = None
+    repeats: int = 1
+    train: int = 0
+    validation: int = 0
+    test: int = 0
 
 
 class Description(_Part):
@@ -104,13 +118,13 @@ class Training:
     Attributes:
         description: recipe, data and what was chosen.
         figures: how well the held-out predictions did.
-        deletion: the deletion test of the evidence map.
+        deletion: the deletion test of the evidence map; ``None`` where none was made.
         analysis: where the model errs, and how far to trust it.
     """
 
     description: Description
     figures: Figures
-    deletion: DeletionTest
+    deletion: DeletionTest | None
     analysis: Analysis
 
 
@@ -128,13 +142,19 @@ def read_training(path: Path) -> Training:
     description = _validated(Description, run.description, path / "run.json")
     defined = {name: run.metrics[name] for name in _CARRIED if run.metrics.get(name) is not None}
     figures = {**run.metrics, "headline": defined}
-    file = path / "deletion_test.json"
     return Training(
         description,
         _validated(Figures, figures, path / "metrics.json"),
-        _validated(DeletionTest, read_json(file), file),
+        _deletion(path / "deletion_test.json", description.recipe),
         analysis_of(run),
     )
+
+
+def _deletion(file: Path, recipe: Recipe) -> DeletionTest | None:
+    # A linear probe's map is always tested; other systems have none, or none tested.
+    if not isinstance(recipe.model, LinearProbe) and not file.is_file():
+        return None
+    return _validated(DeletionTest, read_json(file), file)
 
 
 _M = TypeVar("_M", bound=BaseModel)

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import StagedBackbone
 from evoca.lab.heads import LinearHead
+from evoca.lab.systems.outputs import SystemOutputs
 
-__all__ = ["AdditiveClassifier", "SystemOutputs"]
-
-
-class SystemOutputs(NamedTuple):
-    """Outputs of a bundle: logits (N, K), evidence (N, K, h, w), embedding (N, D)."""
-
-    logits: Tensor
-    evidence: Tensor
-    embedding: Tensor
+__all__ = ["AdditiveClassifier"]
 
 
 class AdditiveClassifier(nn.Module):
@@ -34,6 +27,11 @@ class AdditiveClassifier(nn.Module):
         self.backbone = backbone
         self.register_buffer("weight", torch.tensor(head.weight, dtype=torch.float32))
         self.register_buffer("bias", torch.tensor(head.bias, dtype=torch.float32))
+
+    @property
+    def evidence_bias(self) -> Tensor:
+        """What to add to the mean of the evidence."""
+        return cast("Tensor", self.bias)
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute all outputs of uint8 images (N, H, W, 3)."""

@@ -1,0 +1,249 @@
+"""``evoca train``, ``crossval`` and ``search``. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
+from evoca.errors import EvocaError, needs_extra
+from evoca.terminal import clean, console_for, say
+
+if TYPE_CHECKING:
+    from evoca.data.labelled import LabelledImages
+    from evoca.lab.fitting import RunOptions
+    from evoca.lab.freezing import System
+    from evoca.lab.outcome import Outcome
+    from evoca.lab.recipe import Recipe
+    from evoca.lab.train import Measured
+
+__all__ = ["Machine", "crossval", "search", "train"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to run, as the command line has it; see ``RunOptions``."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+    deterministic: bool = False
+    cache: bool = True
+
+
+def train(
+    recipe: str,
+    data: Path,
+    out: Path,
+    settings: Sequence[str],
+    data_name: str | None,
+    *,
+    machine: Machine,
+    resume: bool,
+) -> None:
+    """Train and print the figures."""
+    with needs_extra("train"):
+        from evoca.data.labelled import load_labelled
+        from evoca.lab.recipe import load_recipe
+    chosen = load_recipe(recipe, settings)
+    if resume and (out / "run.json").is_file():
+        _print_finished(chosen, out)
+        return
+    with _display(machine) as options:
+        found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
+    if found is not None:
+        _print_found(chosen, found, "table")
+        console_for("stderr").print(f"wrote {out}", soft_wrap=True)
+
+
+def crossval(
+    recipe: str,
+    data: Path,
+    *,
+    folds: int,
+    repeats: int,
+    seed: int,
+    output: Literal["table", "json"],
+    out: Path | None,
+    settings: Sequence[str],
+    machine: Machine,
+    resume: bool,
+) -> None:
+    """Cross-validate and print the figures."""
+    with needs_extra("train"):
+        from evoca.data.labelled import load_labelled
+        from evoca.lab.recipe import load_recipe
+    own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
+    chosen = load_recipe(recipe, [*own, *settings])
+    if resume and out is not None and (out / "run.json").is_file():
+        _print_finished(chosen, out, output)
+        return
+    with _display(machine) as options:
+        found = _cross_validated(chosen, load_labelled(data), out, options, resume=resume)
+    _print_found(chosen, found, output)
+
+
+def search(
+    recipe: str,
+    data: Path,
+    out: Path,
+    settings: Sequence[str],
+    *,
+    space: Path | None,
+    trials: int,
+    folds: int | None,
+    machine: Machine,
+    resume: bool,
+) -> None:
+    """Search settings on validation images; with folds, measure the search as a whole."""
+    with needs_extra("train"):
+        from evoca.data.labelled import load_labelled
+        from evoca.lab.recipe import load_recipe
+        from evoca.lab.search import Searcher, in_words
+        from evoca.lab.search_space import read_space
+        from evoca.lab.stepwise import crossval_steps
+    own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
+    chosen = load_recipe(recipe, own)
+    wanted = chosen.search if space is None else read_space(space)
+    if wanted is None:
+        raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
+    if not chosen.steps:
+        raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
+    labelled = load_labelled(data)
+    with _display(machine) as options:
+        searcher = Searcher(
+            lambda tried: load_recipe(recipe, [*own, *tried]), wanted, build, options, trials
+        )
+        if folds is not None:
+            outcome = crossval_steps(
+                chosen, build, labelled, out, options, resume=resume, tune=searcher.tune
+            )
+            _print_found(chosen, outcome, "table")
+            return
+        found = searcher.search(labelled, out, resume=resume)
+    console = console_for()
+    for trial in found.trials:
+        console.print(in_words(trial, wanted), soft_wrap=True)
+    console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
+
+
+def build(recipe: Recipe, labels: Sequence[str], seed: int) -> System:
+    """Build a recipe's system with the pretrained weights it names."""
+    with needs_extra("train"):
+        from evoca.lab.systems import build_system
+    return build_system(recipe, labels, seed=seed)
+
+
+def _trained(
+    recipe: Recipe,
+    data: LabelledImages,
+    out: Path,
+    data_name: str | None,
+    options: RunOptions,
+    *,
+    resume: bool,
+) -> Measured | Outcome | None:
+    """Return what was found; ``None`` in all but the first of several processes."""
+    with needs_extra("train"):
+        if not recipe.steps:
+            from evoca.lab.train import train as fit_head
+
+            return fit_head(
+                recipe, data, out, options.announce, data_name=data_name, cache=options.cache
+            )
+        from evoca.lab.stepwise import train_steps
+    return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
+
+
+def _cross_validated(
+    recipe: Recipe, data: LabelledImages, out: Path | None, options: RunOptions, *, resume: bool
+) -> Measured | Outcome:
+    with needs_extra("train"):
+        if recipe.steps:
+            from evoca.lab.stepwise import crossval_steps
+
+            return crossval_steps(recipe, build, data, out, options, resume=resume)
+        from evoca.lab.train import measure, write_run
+        from evoca.runs import new_run
+    if out is None:
+        return measure(recipe, data, options.announce, cache=options.cache)
+    with new_run(out) as folder:
+        measured = measure(recipe, data, options.announce, cache=options.cache)
+        write_run(folder, recipe, measured)
+    return measured
+
+
+@contextmanager
+def _display(machine: Machine) -> Iterator[RunOptions]:
+    """Show the work: bars on a terminal, a line a part elsewhere; one line an epoch."""
+    with needs_extra("train"):
+        from evoca.lab.feature_store import cache_folder
+        from evoca.lab.fitting import RunOptions
+    content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
+    if not sys.stderr.isatty():
+
+        def announce(name: str, total: int) -> Callable[[int], None]:
+            print(f"{name} ({total})", file=sys.stderr, flush=True)
+            return lambda _: None
+
+        def say(line: str) -> None:
+            print(clean(line), file=sys.stderr, flush=True)
+
+        yield RunOptions(**content, announce=announce, say=say)
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console_for("stderr")) as progress:
+
+        def begin(name: str, total: int) -> Callable[[int], None]:
+            task = progress.add_task(name, total=total)
+            return lambda amount: progress.advance(task, amount)
+
+        yield RunOptions(
+            **content, announce=begin, say=lambda line: progress.console.print(clean(line))
+        )
+
+
+def _print_finished(recipe: Recipe, out: Path, output: str = "table") -> None:
+    """Print the figures of a run that a resumed command finds complete."""
+    from evoca.runs import read_json
+
+    stored = read_json(out / "run.json").get("recipe")
+    if stored != recipe.model_dump(mode="json"):
+        raise EvocaError(f"{out}: a finished run of another recipe, or of other settings")
+    console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
+    _print(recipe, read_json(out / "metrics.json"), output)
+
+
+def _print_found(recipe: Recipe, found: Measured | Outcome, output: str) -> None:
+    """Print figures; of a linear probe also what was left out and how it is calibrated."""
+    from evoca.lab.train import Measured
+
+    measured = found if isinstance(found, Measured) else None
+    for note in measured.prepared.notes if measured is not None else ():
+        say(f"evoca: {note}")
+    _print(recipe, found.figures(), output)
+    if output == "json":
+        return
+    console = console_for()
+    if measured is not None:
+        print_calibration(measured.calibration, console)
+    print_sets(found.sets, None if measured is None else measured.conditional, console)
+    print_per_emotion(found.report, found.sets.by_emotion, console)
+
+
+def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
+    if output == "json":
+        print(json.dumps(figures, allow_nan=False))
+        return
+    console = console_for()
+    console.print(f"{recipe.name}: {figures['n']} images", style="bold", soft_wrap=True)
+    print_figures(figures, console)

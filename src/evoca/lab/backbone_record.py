@@ -1,0 +1,162 @@
+"""What is known of a pretrained network and of one set of weights for it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from evoca.lab.layered import RecipeError, Strict, explain, nearest, read_layers
+
+__all__ = ["STAGES", "Backbone", "Stages", "Weights", "backbone_names", "find_backbone"]
+
+STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
+"""Every backbone has these five, from the input upwards; the papers' L0 to L4."""
+
+_Path = Annotated[str, Field(min_length=1)]
+_Channels = tuple[float, float, float]
+
+
+class Weights(Strict):
+    """Where a set of weights comes from; with neither hub nor package, from a user's file.
+
+    Attributes:
+        hub: the name the library knows them by.
+        package: import name of a package that carries them.
+        file: their path in that package.
+        sha256: of the file.
+    """
+
+    hub: str | None = None
+    package: str | None = None
+    file: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.package is None) != (self.file is None):
+            raise ValueError("package and file go together")
+        if self.package is not None and (self.hub is not None or self.sha256 is None):
+            raise ValueError("a package needs its file's sha256, and no hub")
+        return self
+
+    def __str__(self) -> str:
+        return self.hub or self.package or "a file of yours"
+
+
+class Stages(Strict):
+    """The modules of each stage, applied one after the other, by their path."""
+
+    stem: Annotated[tuple[_Path, ...], Field(min_length=1)]
+    stage1: Annotated[tuple[_Path, ...], Field(min_length=1)]
+    stage2: Annotated[tuple[_Path, ...], Field(min_length=1)]
+    stage3: Annotated[tuple[_Path, ...], Field(min_length=1)]
+    stage4: Annotated[tuple[_Path, ...], Field(min_length=1)]
+
+    def of(self, stage: str) -> tuple[str, ...]:
+        """Return the paths of a stage in :data:`STAGES`."""
+        paths: tuple[str, ...] = getattr(self, stage)
+        return paths
+
+
+class Backbone(Strict):
+    """A network and one set of weights for it.
+
+    Attributes:
+        name: how recipes call it.
+        library: that builds it.
+        architecture: what the library calls it.
+        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer of timm,
+            whose map is its patch tokens.
+        weights: where they come from.
+        size: side of the pictures it was trained on, in pixels.
+        mean: per channel, in the channels' order and range.
+        std: likewise.
+        channels: the order the weights were learnt with.
+        range: of the largest pixel value: 1 or 255.
+        pool: how its map becomes a vector unless a recipe says otherwise: ``mean`` over
+            space, ``flatten``, or the class ``token``.
+        stages: the modules of each of the five stages. What stands in none is left out.
+        names: module to the name that recipes call it by, such as ``conv5_4``.
+        tops: what staged unfreezing frees first, second, third and fourth: modules from the
+            top down, anywhere in the stages; recipes call them ``top1`` to ``top4``.
+        maps: modules whose maps the fast path joins; the ends of the stages if empty.
+        channel_dropout: patterns of the modules of the last stage before which dropout of
+            whole channels goes: the last convolution of each block. They see maps
+            (N, C, h, w) or tokens (N, L, C).
+        licence: of the weights.
+        paper: where the architecture comes from.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
+    library: Literal["timm", "torchvision"] = "timm"
+    architecture: str
+    layout: Literal["chain", "tokens"] = "chain"
+    weights: Weights
+    size: Annotated[int, Field(ge=16, le=1024)]
+    mean: _Channels
+    std: _Channels
+    channels: Literal["rgb", "bgr"] = "rgb"
+    range: Literal[1, 255] = 1
+    pool: Literal["mean", "flatten", "token"] = "mean"
+    stages: Stages
+    names: dict[str, str] = Field(default_factory=dict)
+    tops: Annotated[tuple[tuple[_Path, ...], ...], Field(min_length=4, max_length=4)]
+    maps: tuple[_Path, ...] = ()
+    channel_dropout: tuple[_Path, ...] = ()
+    licence: str
+    paper: str
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        paths = [path for stage in STAGES for path in self.stages.of(stage)]
+        for path in (*self.names, *self.maps):
+            if path not in paths:
+                raise ValueError(f"{path} stands in no stage")
+        if self.pool == "token" and self.layout != "tokens":
+            raise ValueError("pool token needs the layout tokens")
+        if min(self.std) <= 0:
+            raise ValueError("std is above 0")
+        return self
+
+    def child(self, path: str) -> str:
+        """Return the name of a module inside its stage.
+
+        >>> find_backbone("vgg19").child("features.34")
+        'conv5_4'
+        """
+        return self.names.get(path, path.replace(".", "_"))
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("evoca") / "backbones"))
+
+
+def backbone_names() -> list[str]:
+    """Return the names of the backbones inside the package, sorted."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def find_backbone(name: str) -> Backbone:
+    """Return a backbone by its name, by what its library calls it, or from a file.
+
+    >>> find_backbone("tf_efficientnet_lite0").name
+    'efficientnet_lite0'
+
+    Raises:
+        RecipeError: there is none, or the file does not hold together.
+    """
+    names = backbone_names()
+    if name not in names and not name.endswith((".yaml", ".yml")):
+        records = (find_backbone(known) for known in names)
+        same = [record for record in records if record.architecture == name]
+        if not same:
+            raise RecipeError(f"unknown backbone {name}{nearest(name, names)}")
+        return same[0]
+    content = read_layers(name, _folder(), "backbone")
+    try:
+        return Backbone.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{name}: {explain(error, content, Backbone)}") from error

@@ -1,0 +1,131 @@
+"""A frozen backbone that gives its stages' maps side by side: the fast path's features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from evoca.lab.backbone_record import STAGES, Backbone, find_backbone
+from evoca.lab.backbones.trunk import Trunk, build_trunk
+from evoca.lab.recipe import Recipe
+
+__all__ = ["StagedBackbone", "load_backbone", "load_probe"]
+
+
+class StagedBackbone(nn.Module):
+    """A frozen backbone that gives the map of every stage.
+
+    Input: uint8 (N, H, W, 3), RGB, 0..255. Output of :meth:`forward`: float32
+    (N, C, h, w), where C adds the channels of all maps and h x w is the grid of the last
+    one, to which the others are averaged. Where a map's grid is a whole multiple of the
+    last one's, the spatial mean of the output equals that of the map itself.
+    """
+
+    def __init__(self, trunk: Trunk, *, stages: Literal["last", "all"]) -> None:
+        """Wrap a trunk.
+
+        Args:
+            trunk: with its weights.
+            stages: ``last`` for the final map only, ``all`` for those the record names.
+        """
+        super().__init__()
+        self.trunk = trunk
+        self.stages = stages
+        self._kept = _kept_children(trunk.record) if stages == "all" else set()
+
+    @property
+    def record(self) -> Backbone:
+        """The facts of the backbone."""
+        return self.trunk.record
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Compute the pooled maps; see the class."""
+        x, maps = image, []
+        for name, stage in zip(STAGES, self.trunk.stages(), strict=True):
+            for child, module in stage.named_children():
+                x = module(x)
+                if (name, child) in self._kept:
+                    maps.append(self.trunk.map_of(x))
+        last = self.trunk.map_of(x)
+        if self.stages == "last":
+            maps = [last]
+        rows, columns = last.shape[2:]
+        return torch.cat([_pool(m, rows, columns) for m in maps], dim=1)
+
+
+def _kept_children(record: Backbone) -> set[tuple[str, str]]:
+    ends = [record.stages.of(stage)[-1] for stage in STAGES]
+    return {
+        (stage, record.child(path))
+        for stage in STAGES
+        for path in record.stages.of(stage)
+        if path in (record.maps or ends)
+    }
+
+
+def _pool(stage: Tensor, rows: int, columns: int) -> Tensor:
+    height, width = stage.shape[2:]
+    if (height, width) == (rows, columns):
+        return stage
+    if height % rows == 0 and width % columns == 0:
+        step = (height // rows, width // columns)
+        return nn.functional.avg_pool2d(stage, step, step)
+    across = _averaging(width, columns).to(stage)
+    down = _averaging(height, rows).to(stage)
+    return down @ stage @ across.T
+
+
+def _averaging(cells: int, parts: int) -> Tensor:
+    """Return (parts, cells): each row averages its share of the cells, cut ones in part."""
+    edges = torch.arange(parts + 1) * (cells / parts)
+    start, stop = edges[:-1, None], edges[1:, None]
+    cell = torch.arange(cells)[None]
+    overlap = torch.minimum(stop, cell + 1) - torch.maximum(start, cell)
+    return overlap.clamp(min=0) * (parts / cells)
+
+
+def load_backbone(
+    backbone: str | Backbone,
+    *,
+    stages: Literal["last", "all"] = "all",
+    size: tuple[int, int] | None = None,
+    weights: str = "recorded",
+    without: tuple[str, ...] = (),
+) -> StagedBackbone:
+    """Load a backbone with its pretrained weights, frozen, in evaluation mode.
+
+    Args:
+        backbone: its name or record.
+        stages: ``last`` for the final map only, ``all`` for every stage's.
+        size: height and width of the input in pixels; the backbone's own if omitted.
+        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file.
+        without: paths of modules to leave out.
+
+    Raises:
+        EvocaError: the name is unknown, or the weights are not the recorded ones.
+        MissingExtraError: the package that carries the weights is not installed.
+    """
+    record = find_backbone(backbone) if isinstance(backbone, str) else backbone
+    own = (record.size, record.size)
+    trunk = build_trunk(record, size=size or own, weights=weights, without=without)
+    trunk.eval().requires_grad_(requires_grad=False)
+    return StagedBackbone(trunk, stages=stages).eval()
+
+
+def load_probe(recipe: Recipe) -> StagedBackbone:
+    """Load the backbone of a recipe that fits a head on frozen features.
+
+    Raises:
+        EvocaError: the recipe trains in steps, or the weights cannot be had.
+    """
+    options, _ = recipe.probe
+    size = recipe.preprocessing.height, recipe.preprocessing.width
+    return load_backbone(
+        recipe.backbone,
+        stages=options.stages,
+        size=size,
+        weights=options.weights,
+        without=options.without,
+    )

@@ -1,0 +1,221 @@
+"""A backbone carved into its five stages."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from evoca.errors import EvocaError
+from evoca.lab.backbone_record import STAGES, Backbone
+from evoca.lab.backbones.dropout import drop_channels
+from evoca.lab.backbones.weights import build_network
+
+__all__ = ["Pixels", "Trunk", "build_trunk"]
+
+
+class Pixels(nn.Module):
+    """Pixels as a network learnt to see them: uint8 (N, H, W, 3) to float (N, 3, H, W)."""
+
+    def __init__(self, record: Backbone) -> None:
+        super().__init__()
+        mean, std = torch.tensor(record.mean), torch.tensor(record.std)
+        self.register_buffer("scale", record.range / (255.0 * std))
+        self.register_buffer("shift", -mean / std)
+        self.flipped = record.channels == "bgr"
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Normalise; red and blue change places where the network wants BGR."""
+        pixels = image.flip(3) if self.flipped else image
+        scaled = pixels.to(torch.float32) * cast("Tensor", self.scale) + cast("Tensor", self.shift)
+        return scaled.permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """Say the order of the channels."""
+        return f"flipped={self.flipped}"
+
+
+class Tokens(nn.Module):
+    """The stem of a timm transformer: patches, class and register tokens, positions."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.patch_embed = cast("nn.Module", network.patch_embed)
+        self.norm_pre = cast("nn.Module", network.norm_pre)
+        self.pos_embed = cast("nn.Parameter | None", network.pos_embed)
+        self.cls_token = cast("nn.Parameter | None", network.cls_token)
+        self.reg_token = cast("nn.Parameter | None", getattr(network, "reg_token", None))
+        self.apart = bool(getattr(network, "no_embed_class", False))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return tokens (N, prefix + h w, C) of pixels (N, 3, H, W)."""
+        x: Tensor = self.patch_embed(pixels)
+        given = [t for t in (self.cls_token, self.reg_token) if t is not None]
+        prefix = [token.expand(x.shape[0], -1, -1) for token in given]
+        if self.pos_embed is not None and self.apart:
+            x = x + self.pos_embed
+        x = torch.cat([*prefix, x], dim=1)
+        if self.pos_embed is not None and not self.apart:
+            x = x + self.pos_embed
+        return cast("Tensor", self.norm_pre(x))
+
+
+class Trunk(nn.Module):
+    """Five stages that run one after the other: ``stem``, ``stage1`` to ``stage4``.
+
+    The stem takes uint8 (N, H, W, 3), RGB, 0..255. What a stage returns is a map
+    (N, C, h, w), or the tokens (N, prefix + h w, C) of a transformer, of which
+    :meth:`map_of` gives the map.
+    """
+
+    def __init__(
+        self,
+        record: Backbone,
+        stages: Sequence[nn.Module],
+        tops: Mapping[str, list[nn.Module]],
+        prefix: int,
+        grid: tuple[int, int],
+    ) -> None:
+        """Join stages.
+
+        Args:
+            record: of the backbone.
+            stages: five.
+            tops: modules inside them that are unfrozen one after the other, by part.
+            prefix: tokens before the patches.
+            grid: rows and columns of a transformer's patches.
+        """
+        super().__init__()
+        self.record = record
+        self.stem, self.stage1, self.stage2, self.stage3, self.stage4 = stages
+        self.tops = tops
+        self.prefix = prefix
+        self.grid = grid
+
+    def stages(self) -> list[nn.Module]:
+        """Return the five stages in their order."""
+        return [getattr(self, name) for name in STAGES]
+
+    def map_of(self, x: Tensor) -> Tensor:
+        """Return the map (N, C, h, w) of what a stage returned."""
+        if self.record.layout == "chain":
+            return x
+        patches = x[:, self.prefix :].transpose(1, 2)
+        return patches.reshape(*patches.shape[:2], *self.grid)
+
+    def add(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Add a map (N, C, h, w) to what a stage returned."""
+        if self.record.layout == "chain":
+            return x + maps
+        patches = x[:, self.prefix :] + maps.flatten(2).transpose(1, 2)
+        return torch.cat([x[:, : self.prefix], patches], dim=1)
+
+    @torch.no_grad()
+    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """Return (C, h, w) of each stage's map for an input of this size, in pixels.
+
+        Raises:
+            EvocaError: the input is too small.
+        """
+        modes = [module.training for module in self.modules()]
+        self.eval()
+        x = torch.zeros((1, height, width, 3), dtype=torch.uint8)
+        found = []
+        try:
+            for stage in self.stages():
+                x = stage(x)
+                found.append(cast("tuple[int, int, int]", tuple(self.map_of(x).shape[1:])))
+        except RuntimeError as error:
+            raise EvocaError(
+                f"{self.record.name} cannot see pictures of {height} x {width} pixels: too small"
+            ) from error
+        for module, mode in zip(self.modules(), modes, strict=True):
+            module.training = mode
+        return found
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Return the modules of each part: stages, what they are made of, and tops."""
+        stages = dict(zip(STAGES, self.stages(), strict=True))
+        parts = {name: [stage] for name, stage in stages.items()}
+        for stage in stages.values():
+            for name, module in stage.named_children():
+                if next(module.parameters(), None) is not None:
+                    parts.setdefault(name, [module])
+        return {**parts, **self.tops, "backbone": self.stages()}
+
+
+def build_trunk(
+    record: Backbone,
+    *,
+    size: tuple[int, int],
+    weights: str = "recorded",
+    without: tuple[str, ...] = (),
+    channel_dropout: float = 0.0,
+) -> Trunk:
+    """Build a backbone in five stages, with its weights.
+
+    Args:
+        record: of the backbone.
+        size: height and width of the input in pixels; a transformer's positions are
+            resampled to it.
+        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file.
+        without: paths of modules to leave out.
+        channel_dropout: probability, before the last convolution of each block of the
+            last stage.
+
+    Raises:
+        EvocaError: the weights cannot be had, or do not fit; the record names modules
+            that are not there.
+    """
+    network = build_network(record, weights, without)
+    if channel_dropout:
+        drop_channels(network, record, channel_dropout)
+    prefix, grid = 0, (0, 0)
+    if record.layout == "tokens":
+        prefix, grid = _resample(network, record, size)
+    tops = {
+        f"top{number}": [_module(network, path, record) for path in paths]
+        for number, paths in enumerate(record.tops, start=1)
+    }
+    stages = []
+    for name in STAGES:
+        stage: OrderedDict[str, nn.Module] = OrderedDict()
+        if name == "stem":
+            stage["pixels"] = Pixels(record)
+        for path in record.stages.of(name):
+            stage[record.child(path)] = _module(network, path, record)
+        stages.append(nn.Sequential(stage))
+    return Trunk(record, stages, tops, prefix, grid)
+
+
+def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
+    if record.layout == "tokens" and path == "patch_embed":
+        return Tokens(network)
+    try:
+        return network.get_submodule(path)
+    except AttributeError as error:
+        raise EvocaError(
+            f"backbone {record.name}: {record.architecture} has no module {path}"
+        ) from error
+
+
+def _resample(
+    network: nn.Module, record: Backbone, size: tuple[int, int]
+) -> tuple[int, tuple[int, int]]:
+    """Bring a transformer's positions to another input size.
+
+    Returns:
+        How many tokens come before the patches, and the rows and columns of these.
+    """
+    patch = cast("tuple[int, int]", cast("nn.Module", network.patch_embed).patch_size)
+    if size[0] % patch[0] or size[1] % patch[1]:
+        raise EvocaError(
+            f"{record.name} cuts pictures into patches of {patch[0]} x {patch[1]} pixels: "
+            f"{size[0]} x {size[1]} is no multiple"
+        )
+    network.set_input_size(img_size=size)  # type: ignore[operator]
+    prefix = cast("int", network.num_prefix_tokens)
+    return prefix, (size[0] // patch[0], size[1] // patch[1])

@@ -1,0 +1,169 @@
+"""Labelled images as what training reads: pixels or kept features, targets, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, ImageError
+from evoca.images.preprocess import Preprocessing
+from evoca.images.sources import load_image
+from evoca.lab.augment import augment, loading
+from evoca.lab.draws import Draw, generator
+from evoca.lab.steps import Augmentation, Step
+
+__all__ = [
+    "Batch",
+    "DrawnExamples",
+    "Examples",
+    "Inputs",
+    "PixelExamples",
+    "PlainExamples",
+    "collate",
+    "collate_plain",
+    "stack",
+    "targets_of",
+]
+
+Inputs: TypeAlias = Tensor | tuple[Tensor, ...]
+"""uint8 (N, H, W, 3), or the kept outputs of a frozen trunk."""
+
+
+class Batch(NamedTuple):
+    """What one optimiser step sees.
+
+    Attributes:
+        inputs: uint8 (N, H, W, 3), or the kept outputs of a frozen trunk.
+        targets: float32 (N, K), distributions.
+        weights: float32 (N,), of the losses.
+    """
+
+    inputs: Inputs
+    targets: Tensor
+    weights: Tensor
+
+
+class Examples(Protocol):
+    """Where the inputs of a step come from."""
+
+    def input(self, draw: Draw) -> Inputs:
+        """Return the input of one draw, changed as the step says."""
+
+    def plain(self, index: int) -> Inputs:
+        """Return the input of an image as it is measured."""
+
+
+def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
+    """Return float32 (n, K): what each image is trained towards.
+
+    Raises:
+        DataError: an image has neither a label nor, where the step uses it, a
+            distribution.
+    """
+    known = data.truth >= 0
+    targets = np.zeros((len(data), len(data.labels)), dtype=np.float32)
+    targets[known, data.truth[known]] = 1.0
+    if step.targets == "distribution" and data.distribution is not None:
+        shared = np.isfinite(data.distribution).all(axis=1)
+        targets[shared] = data.distribution[shared]
+        known = known | shared
+    if not known.all():
+        first = data.names[int(np.argmin(known))]
+        raise DataError(
+            f"{int((~known).sum())} images have no {step.targets}, the first is {first}: "
+            "leave them out or label them"
+        )
+    return targets
+
+
+@dataclass(frozen=True)
+class PixelExamples:
+    """Decoded and augmented pictures, through the same pixels that ``predict`` sees."""
+
+    data: LabelledImages
+    preprocessing: Preprocessing
+    changes: tuple[Augmentation, ...]
+    seed: int
+
+    def input(self, draw: Draw) -> Tensor:
+        """Return uint8 (H, W, 3)."""
+        how = loading(self.preprocessing, self.changes)
+        pixels = load_image(self.data.paths[draw.image], how).pixels
+        random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
+        return torch.tensor(augment(pixels, self.changes, random, self.preprocessing))
+
+    def plain(self, index: int) -> Tensor:
+        """Return uint8 (H, W, 3), unchanged."""
+        return torch.tensor(load_image(self.data.paths[index], self.preprocessing).pixels)
+
+
+class DrawnExamples(Dataset[Batch | ImageError]):
+    """Examples with their targets, indexed by :class:`Draw`.
+
+    A picture that cannot be read is a value, since an error that crosses from a worker
+    process loses its form.
+    """
+
+    def __init__(self, examples: Examples, targets: NDArray[np.float32]) -> None:
+        self._examples = examples
+        self._targets = torch.from_numpy(targets)
+
+    def __getitem__(self, draw: Draw) -> Batch | ImageError:
+        try:
+            inputs = self._examples.input(draw)
+        except ImageError as error:
+            return error
+        return Batch(inputs, self._targets[draw.image], torch.tensor(draw.weight))
+
+
+class PlainExamples(Dataset["Inputs | ImageError"]):
+    """Unchanged inputs, for measuring."""
+
+    def __init__(self, examples: Examples, count: int) -> None:
+        self._examples = examples
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Inputs | ImageError:
+        try:
+            return self._examples.plain(index)
+        except ImageError as error:
+            return error
+
+
+def collate(rows: Sequence[Batch | ImageError]) -> Batch | ImageError:
+    """Stack drawn examples to a batch; the first error stands for the whole."""
+    for row in rows:
+        if isinstance(row, ImageError):
+            return row
+    good = cast("Sequence[Batch]", rows)
+    return Batch(
+        stack([row.inputs for row in good]),
+        torch.stack([row.targets for row in good]),
+        torch.stack([row.weights for row in good]),
+    )
+
+
+def collate_plain(rows: Sequence[Inputs | ImageError]) -> Inputs | ImageError:
+    """Stack plain inputs; the first error stands for the whole."""
+    for row in rows:
+        if isinstance(row, ImageError):
+            return row
+    return stack(cast("Sequence[Inputs]", rows))
+
+
+def stack(inputs: Sequence[Inputs]) -> Inputs:
+    """Stack inputs of single images, which are tensors or tuples of tensors."""
+    if isinstance(inputs[0], Tensor):
+        return torch.stack(cast("list[Tensor]", inputs))
+    return tuple(torch.stack(parts) for parts in zip(*inputs, strict=True))

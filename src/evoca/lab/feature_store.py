@@ -1,0 +1,191 @@
+"""Rows of numbers kept on disk under names: computed once, shared by runs and processes.
+
+A store is a folder of shards. A shard is a ``.npy`` file of rows and a text file of their
+names, which appears last and by renaming: what it names is complete. Shards are only ever
+added, so readers need no lock, and a writer that is killed leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from evoca.errors import EvocaError
+
+__all__ = ["CACHE_VARIABLE", "KeptRows", "RowStore", "cache_folder"]
+
+CACHE_VARIABLE = "EVOCA_CACHE"
+"""Environment variable that names the folder of kept features."""
+
+_SHARD_ROWS = 512  # what an interruption may cost
+
+Rows = NDArray[np.float32]
+
+
+def cache_folder() -> Path:
+    """Return where features are kept: ``EVOCA_CACHE``, else where the platform keeps caches."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    home = Path.home()
+    match platform.system():
+        case "Darwin":
+            return home / "Library" / "Caches" / "evoca"
+        case "Windows":
+            return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "evoca"
+        case _:
+            return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "evoca"
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRows:
+    """Rows in the order they were asked for, on disk until they are read.
+
+    Attributes:
+        shards: memory-mapped (n_s, D).
+        shard: int (n,), which shard a row is in.
+        row: int (n,), where in it.
+    """
+
+    shards: tuple[Rows, ...]
+    shard: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, index: int) -> Rows:
+        """Return a copy of one row, float32 (D,)."""
+        return np.array(self.shards[self.shard[index]][self.row[index]])
+
+    def all(self) -> Rows:
+        """Return a copy of all rows, float32 (n, D)."""
+        rows = np.empty((len(self), self.shards[0].shape[1]), dtype=np.float32)
+        for number, shard in enumerate(self.shards):
+            mine = self.shard == number
+            rows[mine] = shard[self.row[mine]]
+        return rows
+
+
+class RowStore:
+    """A folder of shards."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        """Open a store, which need not exist.
+
+        Args:
+            folder: of this kind of rows alone.
+            width: numbers in a row.
+        """
+        self._folder = folder
+        self._width = width
+
+    def fetch(
+        self, names: Sequence[str], compute: Callable[[list[int]], Iterator[Rows]]
+    ) -> KeptRows:
+        """Return the rows of some names, computing those that are not there.
+
+        Args:
+            names: of the rows; the same name may come twice.
+            compute: given positions in ``names``, yields their rows (b, D) in order.
+
+        Raises:
+            EvocaError: the folder cannot be written.
+        """
+        missing = self._missing(names)
+        if missing:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with _alone(self._folder / "lock"):
+                    # Another process may have computed them while this one waited.
+                    missing = self._missing(names)
+                    self._add(
+                        [names[i] for i in missing], compute(missing) if missing else iter(())
+                    )
+            except OSError as error:
+                raise EvocaError(
+                    f"{self._folder}: features cannot be kept: {error.strerror}; set "
+                    f"{CACHE_VARIABLE} to a folder with room"
+                ) from error
+        return self._read(names)
+
+    def _missing(self, names: Sequence[str]) -> list[int]:
+        known = self._index()[1]
+        first = {name: i for i, name in reversed(list(enumerate(names))) if name not in known}
+        return sorted(first.values())
+
+    def _index(self) -> tuple[list[Rows], dict[str, tuple[int, int]]]:
+        """Open every complete shard; say where each name is."""
+        shards: list[Rows] = []
+        where: dict[str, tuple[int, int]] = {}
+        for listing in sorted(self._folder.glob("*.txt")):
+            names = listing.read_text(encoding="ascii").split()
+            try:
+                rows = np.load(listing.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError):
+                continue  # damaged or gone: its rows are computed anew
+            if rows.shape != (len(names), self._width) or rows.dtype != np.float32:
+                continue
+            where |= {name: (len(shards), row) for row, name in enumerate(names)}
+            shards.append(rows)
+        return shards, where
+
+    def _read(self, names: Sequence[str]) -> KeptRows:
+        shards, where = self._index()
+        places = np.array([where[name] for name in names], dtype=np.int64).reshape(-1, 2)
+        return KeptRows(tuple(shards), places[:, 0], places[:, 1])
+
+    def _add(self, names: Sequence[str], batches: Iterator[Rows]) -> None:
+        left = np.empty((0, self._width), dtype=np.float32)
+        for start in range(0, len(names), _SHARD_ROWS):
+            part = names[start : start + _SHARD_ROWS]
+            draft = self._folder / f".{uuid.uuid4().hex}.npy"
+            try:
+                left = self._fill(draft, len(part), left, batches)
+                draft.replace(self._folder / draft.name.removeprefix("."))
+                self._list(draft.stem.removeprefix("."), part)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def _fill(self, draft: Path, count: int, left: Rows, batches: Iterator[Rows]) -> Rows:
+        """Write ``count`` rows; return what the last batch held beyond them."""
+        shard = open_memmap(draft, mode="w+", dtype=np.float32, shape=(count, self._width))
+        done = 0
+        while done < count:
+            batch = left if len(left) else next(batches)
+            taken = batch[: count - done]
+            shard[done : done + len(taken)] = taken
+            done += len(taken)
+            left = batch[len(taken) :]
+        shard.flush()
+        return left
+
+    def _list(self, stem: str, names: Sequence[str]) -> None:
+        draft = self._folder / f".{stem}.txt"
+        draft.write_text("\n".join(names) + "\n", encoding="ascii")
+        draft.replace(self._folder / f"{stem}.txt")
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Wait until no other process computes for this store, where the system can tell.
+
+    Without it two processes would compute the same rows twice, and both be right.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,299 @@
+"""A system through all steps of a recipe, from the start or from where it stopped."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import nn
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+from evoca.images.preprocess import Preprocessing
+from evoca.lab.draws import Position
+from evoca.lab.examples import Examples, PixelExamples, targets_of
+from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
+from evoca.lab.fitting.loader import StepLoader
+from evoca.lab.fitting.loop import Interrupted, Job, StepModule, Validation
+from evoca.lab.fitting.measure import plain_batches
+from evoca.lab.fitting.options import RunOptions
+from evoca.lab.fitting.state import (
+    HistoryRow,
+    Identity,
+    TrainingState,
+    load_state,
+    save_state,
+    save_weights,
+    weights_of,
+)
+from evoca.lab.freezing import System, freeze, trainable_parameters
+from evoca.lab.kept import keep_frozen
+from evoca.lab.objective import criterion
+from evoca.lab.steps import Step
+
+__all__ = ["Fitted", "Task", "fit"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt, whatever it runs on.
+
+    Attributes:
+        steps: in order.
+        preprocessing: how pictures become input.
+        train: images to learn from.
+        validation: images that may choose; ``None`` where nothing is chosen.
+        seed: of every draw.
+        identity: what a checkpoint must agree with.
+    """
+
+    steps: tuple[Step, ...]
+    preprocessing: Preprocessing
+    train: LabelledImages
+    validation: LabelledImages | None
+    seed: int
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained system.
+
+    Attributes:
+        system: the one that was given, now trained, on the CPU, in evaluation mode.
+        history: a row for every epoch.
+    """
+
+    system: System
+    history: list[HistoryRow]
+
+
+def fit(
+    system: System,
+    task: Task,
+    folder: Path,
+    options: RunOptions | None = None,
+    *,
+    resume: bool = False,
+) -> Fitted:
+    """Train a system in place.
+
+    Writes ``history.csv``, ``checkpoints/resume.pt`` while it runs and
+    ``checkpoints/last/weights.safetensors`` at its end.
+
+    Args:
+        system: with its initial weights.
+        task: what to learn.
+        folder: of the run; need not exist.
+        options: how to run.
+        resume: go on from the folder's checkpoint; starts anew where there is none.
+
+    Raises:
+        DataError: no images, test images among those that choose, an image without
+            label.
+        EvocaError: a step does not fit the system, the loss is no number, a checkpoint
+            is of another training or cannot be written.
+        ImageError: an image cannot be read.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    options = options or RunOptions()
+    _check(system, task)
+    module = cast("nn.Module", system)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoints" / "resume.pt"
+    state = TrainingState(Position(), weights_of(module))
+    if resume and checkpoint.is_file():
+        state = load_state(checkpoint, task.identity)
+        module.load_state_dict(state.weights)
+    with interrupts_noted() as interrupts:
+        for number in range(state.position.step, len(task.steps)):
+            _run_step(system, task, number, state, folder, options, interrupts)
+            state = TrainingState(
+                Position(step=number + 1), weights_of(module), history=state.history
+            )
+            if is_main():
+                save_state(checkpoint, state, task.identity)
+            if interrupts.asked and number + 1 < len(task.steps):
+                raise KeyboardInterrupt
+    module.eval()
+    if is_main():
+        save_weights(folder / "checkpoints" / "last" / "weights.safetensors", state.weights)
+    return Fitted(system, state.history)
+
+
+def is_main() -> bool:
+    """Whether this process writes files: the first of all of them."""
+    return int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0) == 0
+
+
+def _check(system: System, task: Task) -> None:
+    if not task.steps:
+        raise DataError("a recipe without steps trains nothing")
+    if not len(task.train):
+        raise DataError(f"{task.train.source}: no images to train on")
+    for name, images in (("training", task.train), ("validation", task.validation)):
+        tested = 0 if images is None else int((images.split == "test").sum())
+        if tested:
+            raise DataError(
+                f"{tested} of the {name} images are of the split test: test images measure "
+                "a finished model; they are not learnt from, and they choose nothing"
+            )
+    chooses = [step.name for step in task.steps if step.stop is not None]
+    if chooses and not (task.validation is not None and len(task.validation)):
+        raise DataError(f"step {chooses[0]} stops early, but there are no validation images")
+    for step in task.steps:  # a fault in the last step should not show after hours
+        trainable_parameters(system, step)
+        targets_of(task.train, step)
+
+
+def _run_step(
+    system: System,
+    task: Task,
+    number: int,
+    state: TrainingState,
+    folder: Path,
+    options: RunOptions,
+    interrupts: Interrupts,
+) -> None:
+    """Train one step from its state to its end; the system is left with what it learnt."""
+    step = task.steps[number]
+    module = cast("nn.Module", system)
+    freeze(system, trainable_parameters(system, step))
+    if options.channels_last:
+        module.to(memory_format=torch.channels_last)
+    job = _job(system, task, step, state, folder, options, interrupts)
+    over = step.stop is not None and state.progress.is_over(step.stop)
+    if state.position.epoch < step.epochs and not over:
+        with _quiet():
+            _lightning(job, state, options, folder)
+    if state.best:
+        module.load_state_dict(state.best)
+
+
+def _job(
+    system: System,
+    task: Task,
+    step: Step,
+    state: TrainingState,
+    folder: Path,
+    options: RunOptions,
+    interrupts: Interrupts,
+) -> Job:
+    workers = options.loader_workers
+    examples: Examples = PixelExamples(task.train, task.preprocessing, step.augmentation, task.seed)
+    network = cast("nn.Module", system)
+    measured: Examples | None = None
+    if task.validation is not None:
+        measured = PixelExamples(task.validation, task.preprocessing, (), task.seed)
+    kept = keep_frozen(
+        system, step, (task.train, task.validation), task.preprocessing, task.seed, options
+    )
+    if kept is not None:
+        examples, measured, network, workers = kept.train, kept.validation, kept.network, 0
+    targets = targets_of(task.train, step)
+    loader = StepLoader(
+        examples,
+        targets,
+        step,
+        task.seed,
+        state.position,
+        workers=workers,
+        pin_memory=options.on_gpu,
+    )
+    advance = options.announce(step.name, loader.in_epoch * step.epochs)
+    advance(loader.in_epoch * state.position.epoch + state.position.batch)
+    counts = np.bincount(targets.argmax(axis=1), minlength=targets.shape[1])
+    return Job(
+        system=system,
+        network=network,
+        step=step,
+        seed=task.seed,
+        loader=loader,
+        validation=_validation(task, step, measured, workers),
+        criterion=criterion(step.loss, task.train.labels, counts.tolist()),
+        folder=folder,
+        identity=task.identity,
+        options=options,
+        interrupts=interrupts,
+        advance=advance,
+    )
+
+
+def _validation(
+    task: Task, step: Step, examples: Examples | None, workers: int
+) -> Validation | None:
+    if task.validation is None or examples is None or not len(task.validation):
+        return None
+    targets = torch.from_numpy(targets_of(task.validation, step))
+    return Validation(
+        lambda: plain_batches(examples, len(targets), step.batch_size, workers), targets
+    )
+
+
+def _lightning(job: Job, state: TrainingState, options: RunOptions, folder: Path) -> None:
+    module = StepModule(job, state)
+    trainer = pl.Trainer(**_trainer_settings(job, state, options, folder))
+    try:
+        trainer.fit(module)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    except SystemExit:  # how Lightning answers a second Ctrl-C
+        raise KeyboardInterrupt from None
+    finally:
+        job.loader.close()
+
+
+def _trainer_settings(
+    job: Job, state: TrainingState, options: RunOptions, folder: Path
+) -> dict[str, Any]:
+    strategy = options.strategy
+    many = options.devices * options.nodes > 1
+    if many and strategy in {"auto", "ddp"} and job.step.objective == "branches":
+        strategy = "ddp_find_unused_parameters_true"  # what joins the branches gets no gradient
+    logger = (
+        TensorBoardLogger(folder, name="tensorboard", version="") if options.tensorboard else False
+    )
+    return {
+        "accelerator": options.accelerator,
+        "devices": options.devices,
+        "num_nodes": options.nodes,
+        "strategy": strategy,
+        "precision": options.lightning_precision,
+        "deterministic": options.deterministic,
+        "max_epochs": job.step.epochs - state.position.epoch,
+        "gradient_clip_val": job.step.clip,
+        "logger": logger,
+        "reload_dataloaders_every_n_epochs": 1,
+        "use_distributed_sampler": False,  # the loader gives each process its share
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Lightning says about itself out of the way of what the run says."""
+    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,61 @@
+"""``history.csv``: one row for every finished epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from evoca.errors import EvocaError
+from evoca.lab.fitting.state import HistoryRow
+
+__all__ = ["COLUMNS", "epoch_line", "write_history"]
+
+COLUMNS = (
+    "step",
+    "epoch",
+    "images",
+    "rate",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_balanced_accuracy",
+    "minutes",
+)
+"""Rates as they are at the end of the epoch, of the first group; epochs count from 1;
+minutes are those of training alone, as in najid2018's table V."""
+
+
+def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:
+    """Write all rows; the file is replaced only when the new one is complete.
+
+    Raises:
+        EvocaError: it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    draft = file.with_name(f".{file.name}")
+    try:
+        draft.write_text(text.getvalue(), encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def epoch_line(row: HistoryRow, epochs: int) -> str:
+    """Put a row into words for the terminal."""
+    line = (
+        f"{row['step']} epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.3f}, "
+        f"accuracy {row['train_accuracy']:.3f}"
+    )
+    if "val_loss" in row:
+        line += (
+            f"; validation loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}, "
+            f"balanced {row['val_balanced_accuracy']:.3f}"
+        )
+    return f"{line}; {row['minutes']:.2f} min"

@@ -1,0 +1,333 @@
+"""One step of a recipe as Lightning drives it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor, distributed, nn
+from torchmetrics import MeanMetric
+from torchmetrics.functional.classification import multiclass_accuracy
+
+from evoca.errors import EvocaError
+from evoca.lab.draws import generator, torch_seed
+from evoca.lab.examples import Batch, Inputs
+from evoca.lab.fitting.history import epoch_line, write_history
+from evoca.lab.fitting.interrupts import Interrupts
+from evoca.lab.fitting.loader import StepLoader
+from evoca.lab.fitting.measure import logits_of
+from evoca.lab.fitting.options import RunOptions
+from evoca.lab.fitting.rates import build_optimiser, rate_factor
+from evoca.lab.fitting.state import (
+    HistoryRow,
+    Identity,
+    TrainingState,
+    save_state,
+    weights_of,
+)
+from evoca.lab.freezing import System, SystemOutput
+from evoca.lab.objective import Criterion, objective
+from evoca.lab.steps import Step
+
+__all__ = ["Interrupted", "Job", "StepModule", "TrainingError", "Validation"]
+
+_CHECK_EVERY = 50  # batches; a look at a GPU's value waits for the GPU
+
+
+class TrainingError(EvocaError):
+    """A training that went wrong by itself, such as a loss that is no number."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the state has been saved
+    """Someone asked the training to stop, and it has saved where it is."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Images that may choose.
+
+    Attributes:
+        batches: gives their inputs, in order.
+        targets: float32 (n, K).
+    """
+
+    batches: Callable[[], Iterable[Inputs]]
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step needs that does not change while it runs.
+
+    Attributes:
+        system: the whole network.
+        network: what is run on the inputs: the system, or its end on kept features.
+        step: what to do.
+        seed: of the training.
+        loader: training batches.
+        validation: ``None`` where there is none.
+        criterion: the loss on logits.
+        folder: of the run.
+        identity: for checkpoints.
+        options: how to run.
+        interrupts: requests to stop.
+        advance: called with 1 after each batch.
+    """
+
+    system: System
+    network: nn.Module
+    step: Step
+    seed: int
+    loader: StepLoader
+    validation: Validation | None
+    criterion: Criterion
+    folder: Path
+    identity: Identity
+    options: RunOptions
+    interrupts: Interrupts
+    advance: Callable[[int], None]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state is saved."""
+        return self.folder / "checkpoints" / "resume.pt"
+
+
+class StepModule(pl.LightningModule):
+    """Trains from a state to the end of its step; the state follows."""
+
+    def __init__(self, job: Job, state: TrainingState) -> None:
+        super().__init__()
+        self.network = job.network
+        self.job = job
+        self.state = state
+        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.train_accuracy = MeanMetric(nan_strategy="disable")
+        self._objective = objective(job.step, job.criterion)
+        self._finite = torch.tensor(True)
+        self._saved_at = time.monotonic()
+        self._epoch_began = time.monotonic()
+
+    # What Lightning asks for.
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the step's optimiser."""
+        return build_optimiser(self.job.system, self.job.step)
+
+    def train_dataloader(self) -> StepLoader:
+        """Give the rest of the epoch."""
+        self.job.loader.go_to(self.state.position, self.global_rank, self.trainer.world_size)
+        return self.job.loader
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the mean loss of a batch."""
+        del batch_idx  # counts from where this process began; the state knows the place
+        _seed(torch_seed(self.job.seed, self.state.position, self.global_rank), self.device)
+        inputs, targets, weights = batch
+        if self.job.step.mixup:
+            inputs, targets = self._mix(cast("Tensor", inputs), targets)
+        output: SystemOutput = self.network(inputs)
+        losses = self._objective(output, targets)
+        self._note(losses.detach(), output.logits.detach(), targets, weights)
+        return (losses * weights).mean()
+
+    # What happens around it.
+
+    def on_train_start(self) -> None:
+        """Go on from the state of the optimiser."""
+        if self.state.optimiser:
+            self.trainer.optimizers[0].load_state_dict(self.state.optimiser)
+        if self.state.scaler:
+            self.trainer.precision_plugin.load_state_dict(self.state.scaler)
+        if self.state.sums and self.global_rank == 0:  # the sums are of all processes
+            for name, metric in self._running().items():
+                metric.mean_value.copy_(self.state.sums[f"{name}.value"])
+                metric.weight.copy_(self.state.sums[f"{name}.weight"])
+                metric._update_count = 1
+        self._finite = self._finite.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock."""
+        self._epoch_began = time.monotonic()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the rates of this batch."""
+        del batch, batch_idx
+        position = self.state.position
+        done = position.epoch + (position.batch + 0.5) / self.job.loader.in_epoch
+        factor = rate_factor(self.job.step, done)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["base_rate"] * factor
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Move on, and save where it is time or someone asks."""
+        del outputs, batch, batch_idx
+        position = self.state.position
+        self.state.position = replace(position, batch=position.batch + 1)
+        self.job.advance(1)
+        last = self.state.position.batch == self.job.loader.in_epoch
+        if last:  # the epoch is saved when it has been measured
+            return
+        asked, due = self._decide()
+        if asked or due:
+            self._save()
+        if asked:
+            raise Interrupted
+
+    def on_train_epoch_end(self) -> None:
+        """Measure the epoch, write it down, and stop where that is the rule."""
+        self._require_finite()
+        state, stop = self.state, self.job.step.stop
+        state.seconds += time.monotonic() - self._epoch_began
+        row = self._row()
+        row |= self._validate()
+        state.history.append(row)
+        if stop is not None:
+            value = float(row[f"val_{stop.metric}"])
+            state.progress = state.progress.after(state.position.epoch, value, stop)
+            if stop.keep == "best" and state.progress.best_epoch == state.position.epoch:
+                state.best = weights_of(self._system)
+        state.position = replace(state.position, epoch=state.position.epoch + 1, batch=0)
+        state.seconds = 0.0
+        for metric in self._running().values():
+            metric.reset()
+        self._report(row)
+        over = stop is not None and state.progress.is_over(stop)
+        self.trainer.should_stop = over
+        asked, due = self._decide()
+        # The end of a step is saved by who begins the next one.
+        if (asked or due) and not over and state.position.epoch < self.job.step.epochs:
+            self._save()
+            if asked:
+                raise Interrupted
+
+    # How.
+
+    @property
+    def _system(self) -> nn.Module:
+        return cast("nn.Module", self.job.system)
+
+    def _running(self) -> dict[str, MeanMetric]:
+        return {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
+
+    def _mix(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix each picture with another of the batch (Zhang et al. 2018, equation 1)."""
+        place = self.state.position
+        draw = generator(
+            "mixup", self.job.seed, place.step, place.epoch, place.batch, self.global_rank
+        )
+        share = float(draw.beta(self.job.step.mixup, self.job.step.mixup))
+        other = torch.from_numpy(draw.permutation(len(inputs))).to(inputs.device)
+        mixed = share * inputs.float() + (1 - share) * inputs[other].float()
+        return mixed.round().to(inputs.dtype), share * targets + (1 - share) * targets[other]
+
+    def _note(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor) -> None:
+        counted = (weights > 0).to(losses.dtype)
+        hit = (logits.argmax(dim=1) == targets.argmax(dim=1)).to(losses.dtype)
+        self.train_loss.update(losses, counted)
+        self.train_accuracy.update(hit, counted)
+        self._finite = self._finite & torch.isfinite(losses).all()
+        if self.device.type == "cpu" or self.state.position.batch % _CHECK_EVERY == 0:
+            self._require_finite()
+
+    def _require_finite(self) -> None:
+        if not bool(self._finite):
+            place = self.state.position
+            kept = self.job.checkpoint
+            raise TrainingError(
+                f"step {self.job.step.name}, epoch {place.epoch + 1}, batch {place.batch + 1}: "
+                "the loss is not a number: lower the rate, add a warm-up or a clip"
+                + (f"; the last good checkpoint is {kept}" if kept.is_file() else "")
+            )
+
+    def _decide(self) -> tuple[bool, bool]:
+        """Whether to stop and whether to save, the same in every process."""
+        late = time.monotonic() - self._saved_at >= self.job.options.checkpoint_seconds
+        if self.trainer.world_size == 1:
+            return self.job.interrupts.asked, late
+        wishes = torch.tensor([self.job.interrupts.asked, late], device=self.device).int()
+        distributed.all_reduce(wishes, distributed.ReduceOp.MAX)
+        return bool(wishes[0]), bool(wishes[1])
+
+    def _save(self) -> None:
+        self._require_finite()
+        state = self.state
+        now = time.monotonic()
+        state.sums = self._sums()
+        if self.trainer.is_global_zero:
+            state.weights = weights_of(self._system)
+            state.optimiser = self.trainer.optimizers[0].state_dict()
+            state.scaler = self.trainer.precision_plugin.state_dict()
+            spent = now - self._epoch_began if state.position.batch else 0.0
+            saved = replace(state, seconds=state.seconds + spent)
+            save_state(self.job.checkpoint, saved, self.job.identity)
+        self._saved_at = time.monotonic()
+
+    def _sums(self) -> dict[str, Tensor]:
+        sums: dict[str, Tensor] = {}
+        for name, metric in self._running().items():
+            with metric.sync_context(should_sync=self.trainer.world_size > 1):
+                sums[f"{name}.value"] = metric.mean_value.detach().to("cpu", copy=True)
+                sums[f"{name}.weight"] = metric.weight.detach().to("cpu", copy=True)
+        return sums
+
+    def _row(self) -> HistoryRow:
+        return {
+            "step": self.job.step.name,
+            "epoch": self.state.position.epoch + 1,
+            "images": self.job.loader.images,
+            "rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
+            "train_loss": float(self.train_loss.compute()),
+            "train_accuracy": float(self.train_accuracy.compute()),
+            "minutes": self.state.seconds / 60,
+        }
+
+    def _validate(self) -> HistoryRow:
+        validation = self.job.validation
+        if validation is None:
+            return {}
+        logits = logits_of(
+            self.network,
+            validation.batches(),
+            len(validation.targets),
+            self.device,
+            self.trainer.precision_plugin.val_step_context,
+        )
+        targets = validation.targets
+        loss = self.job.criterion(logits, targets).mean()
+        classes, truth = targets.shape[1], targets.argmax(dim=1)
+        return {
+            "val_loss": float(loss),
+            "val_accuracy": float(multiclass_accuracy(logits, truth, classes, average="micro")),
+            "val_balanced_accuracy": float(
+                multiclass_accuracy(logits, truth, classes, average="macro")
+            ),
+        }
+
+    def _report(self, row: HistoryRow) -> None:
+        if not self.trainer.is_global_zero:
+            return
+        write_history(self.job.folder / "history.csv", self.state.history)
+        self.job.options.say(epoch_line(row, self.job.step.epochs))
+        if isinstance(self.logger, TensorBoardLogger):
+            figures = {name: float(v) for name, v in row.items() if name not in {"step", "epoch"}}
+            self.logger.log_metrics(figures, step=len(self.state.history))
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what a network draws from on its device.
+
+    ``torch.manual_seed`` would also queue a call, with its stack, for every kind of
+    device that has not been used yet, each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -1,0 +1,83 @@
+"""How a training is run: facts of the machine, none of which belongs to a recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+__all__ = ["Announce", "RunOptions", "silent"]
+
+Announce: TypeAlias = Callable[[str, int], Callable[[int], None]]
+"""Announces a part of the work by name and size; gives what to call as it advances."""
+
+_MOST_WORKERS = 8
+
+
+def silent(name: str, total: int) -> Callable[[int], None]:
+    """Announce nothing."""
+    del name, total
+    return lambda _: None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a training runs.
+
+    Attributes:
+        accelerator: as Lightning calls it: ``auto``, ``cpu``, ``gpu``.
+        devices: how many on each node.
+        nodes: how many machines.
+        strategy: as Lightning calls it, such as ``ddp``; ``auto`` chooses.
+        precision: as Lightning calls it; ``auto`` is ``bf16-mixed`` or ``16-mixed`` on a
+            GPU and full precision elsewhere, where mixing does not help.
+        workers: processes that decode and augment; ``None`` leaves one core to the
+            training.
+        deterministic: refuse operations whose result varies from run to run.
+        channels_last: memory layout of the convolutions.
+        checkpoint_seconds: how much work a kill may cost.
+        cache: folder of kept features; ``None`` computes them anew every time.
+        tensorboard: also write logs for TensorBoard.
+        announce: shows progress.
+        say: shows a line an epoch.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+    deterministic: bool = False
+    channels_last: bool = True
+    checkpoint_seconds: float = 60.0
+    cache: Path | None = None
+    tensorboard: bool = True
+    announce: Announce = silent
+    say: Callable[[str], None] = lambda _: None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a CUDA device will be used."""
+        return self.accelerator in {"auto", "gpu", "cuda"} and torch.cuda.is_available()
+
+    @property
+    def lightning_precision(self) -> str:
+        """The precision with ``auto`` resolved."""
+        if self.precision != "auto":
+            return self.precision
+        if not self.on_gpu:
+            return "32-true"
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+    @property
+    def loader_workers(self) -> int:
+        """The number of workers with ``None`` resolved."""
+        if self.workers is not None:
+            return self.workers
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        return min(_MOST_WORKERS, max(0, usable - 1))

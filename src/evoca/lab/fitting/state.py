@@ -1,0 +1,173 @@
+"""The state of a training between two batches: saved whole, read without trusting it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from evoca import __version__
+from evoca.errors import EvocaError
+from evoca.lab.draws import Position
+from evoca.lab.fitting.stopping import Progress
+
+__all__ = [
+    "CheckpointError",
+    "Identity",
+    "TrainingState",
+    "load_state",
+    "load_weights",
+    "save_state",
+    "save_weights",
+]
+
+CHECKPOINT_VERSION = 1
+"""Grows when a saved state changes its meaning."""
+
+Tensors = dict[str, Tensor]
+HistoryRow = dict[str, float | int | str]
+
+
+class CheckpointError(EvocaError):
+    """A saved state that cannot be written, read, or gone on from."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a training must still be for a saved state to continue it.
+
+    Attributes:
+        recipe: fingerprint of everything the recipe says that decides the weights.
+        data: fingerprint of the training and validation images, in their order.
+        version: of Evoca.
+    """
+
+    recipe: str
+    data: str
+    version: str = __version__
+
+
+@dataclass
+class TrainingState:
+    """Everything that decides how a training goes on.
+
+    Attributes:
+        position: the next batch.
+        weights: of the whole system.
+        optimiser: its state; empty at the start of a step.
+        scaler: of mixed precision; empty without.
+        sums: of the running epoch's figures.
+        seconds: spent in the running epoch.
+        progress: early stopping's.
+        best: weights of the best epoch of the step; empty where none is kept.
+        history: a row for every finished epoch.
+    """
+
+    position: Position
+    weights: Tensors
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
+    sums: Tensors = field(default_factory=dict)
+    seconds: float = 0.0
+    progress: Progress = field(default_factory=Progress)
+    best: Tensors = field(default_factory=dict)
+    history: list[HistoryRow] = field(default_factory=list)
+
+
+def weights_of(system: nn.Module) -> Tensors:
+    """Copy all weights and statistics of a system to the CPU."""
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous()
+        for name, tensor in system.state_dict().items()
+    }
+
+
+def save_state(file: Path, state: TrainingState, identity: Identity) -> None:
+    """Write a state; the file is replaced only when the new one is complete.
+
+    Raises:
+        CheckpointError: it cannot be written; the file is as it was.
+    """
+    content = {name: getattr(state, name) for name in state.__dataclass_fields__}
+    content |= {
+        "position": asdict(state.position),
+        "progress": asdict(state.progress),
+        "version": CHECKPOINT_VERSION,
+        "identity": asdict(identity),
+    }
+    _write(file, lambda draft: torch.save(content, draft))
+
+
+def load_state(file: Path, identity: Identity) -> TrainingState:
+    """Read a state back; tensors and plain values only, nothing else is unpickled.
+
+    Raises:
+        CheckpointError: damaged, or of another recipe, other images or another version.
+    """
+    try:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        version, found = content.pop("version"), Identity(**content.pop("identity"))
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise CheckpointError(f"{file}: not a checkpoint, or a damaged one") from error
+    if version != CHECKPOINT_VERSION or found.version != identity.version:
+        raise CheckpointError(
+            f"{file}: written by Evoca {found.version}, this is {identity.version}: go on with "
+            "that version, or start anew elsewhere"
+        )
+    for what, ours, theirs in (
+        ("recipe", identity.recipe, found.recipe),
+        ("images", identity.data, found.data),
+    ):
+        if ours != theirs:
+            raise CheckpointError(
+                f"{file}: the checkpoint of another training: its {what} differ"
+                f"{'s' if what == 'recipe' else ''}; go on with the same, or start anew elsewhere"
+            )
+    content["position"] = Position(**content["position"])
+    content["progress"] = Progress(**content["progress"])
+    return TrainingState(**content)
+
+
+def save_weights(file: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write weights as safetensors, whole or not at all.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    _write(file, lambda draft: save_file(dict(weights), draft))
+
+
+def load_weights(file: Path) -> Tensors:
+    """Read weights back.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file}: missing or damaged: this is not a trained run") from error
+
+
+def _write(file: Path, save: Any) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(draft)
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(file)
+    except (OSError, RuntimeError, SafetensorError, BadZipFile) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        kept = "; the last good checkpoint is kept" if file.exists() else ""
+        raise CheckpointError(f"{file}: cannot be written: {cause}{kept}") from error
+    finally:
+        draft.unlink(missing_ok=True)

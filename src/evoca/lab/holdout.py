@@ -1,0 +1,97 @@
+"""Which images a training learns from, which choose, and which only measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+
+__all__ = ["Holdout", "cut_validation", "hold_out"]
+
+
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """Labelled images by what they are for.
+
+    Attributes:
+        train: to learn from.
+        validation: stop early, and choose temperature and set threshold.
+        test: measure; ``None`` where the data names none.
+        cut: whether validation was cut from the training images here.
+    """
+
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages | None
+    cut: bool
+
+
+def hold_out(data: LabelledImages, share: float, seed: int) -> Holdout:
+    """Follow the splits of the data; cut validation images where it names none.
+
+    Images without a split are learnt from.
+
+    Args:
+        data: labelled images.
+        share: of the training images to cut off, where the data has no ``val``.
+        seed: of that cut.
+
+    Raises:
+        DataError: an image has no label, or a class too few images.
+    """
+    known = data.with_truth()
+    learning = known.take((known.split == "train") | (known.split == ""))
+    chosen, test = known.in_split("val"), known.in_split("test")
+    require_classes(learning)
+    if len(chosen):
+        return Holdout(learning, chosen, test if len(test) else None, cut=False)
+    train, validation = cut_validation(learning, share, seed)
+    return Holdout(train, validation, test if len(test) else None, cut=True)
+
+
+def cut_validation(
+    data: LabelledImages, share: float, seed: int
+) -> tuple[LabelledImages, LabelledImages]:
+    """Set about a share of the images aside, stratified by class, whole groups together.
+
+    Returns:
+        The images to train on, and those set aside.
+
+    Raises:
+        DataError: too few images for such a cut, or one that takes all of a class.
+    """
+    truth, groups = data.truth, data.groups
+    parts = max(2, round(1 / share))
+    # A class with fewer images than parts is still divided as evenly as can be.
+    if np.bincount(truth).max() < parts:
+        raise DataError(
+            f"the largest class has {np.bincount(truth).max()} images, too few to set one in "
+            f"{parts} aside for validation: give more, or name a split val"
+        )
+    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
+    _, chosen = next(splitter.split(truth[:, None], truth, groups))
+    inside = np.zeros(len(truth), dtype=np.bool_)
+    inside[chosen] = True
+    require_classes(data.take(~inside))
+    return data.take(~inside), data.take(inside)
+
+
+def require_classes(data: LabelledImages) -> None:
+    """Refuse data that lack a class.
+
+    Raises:
+        DataError: no image to learn from, or none of some label.
+    """
+    if not len(data):
+        raise DataError(f"{data.source}: no labelled images to train on")
+    counts = np.bincount(data.truth, minlength=len(data.labels))
+    empty = [label for label, count in zip(data.labels, counts, strict=True) if not count]
+    if empty:
+        raise DataError(
+            f"no image to train on is labelled {', '.join(empty)}: a class cannot be learnt "
+            "from nothing"
+        )

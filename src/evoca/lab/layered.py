@@ -1,0 +1,203 @@
+"""YAML files that extend one another, and settings changed from outside.
+
+Recipes and backbones share one format: a file may say ``extends: NAME`` and then holds
+only what differs. Mappings are merged key by key; anything else is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evoca.errors import EvocaError
+
+__all__ = ["RecipeError", "Strict", "apply_setting", "explain", "nearest", "read_layers"]
+
+_SUFFIXES = (".yaml", ".yml")
+_DEEPEST = 10
+EVERY = "*"
+"""As a part of a setting's key: every entry of a list."""
+
+
+class RecipeError(EvocaError, ValueError):
+    """A recipe, or a backbone, that does not exist or does not hold together."""
+
+
+class Strict(BaseModel):
+    """Data in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is meant as a path: it ends in ``.yaml`` or ``.yml``."""
+    return name.endswith(_SUFFIXES)
+
+
+def read_layers(name: str, folder: Path, what: str) -> dict[str, Any]:
+    """Read a file and all that it extends.
+
+    Args:
+        name: of a file in the folder, without its ending; or a path.
+        folder: of those that ship with the package.
+        what: ``recipe`` or ``backbone``, for messages.
+
+    Returns:
+        The merged content, and ``set`` applied.
+
+    Raises:
+        RecipeError: no such file, not YAML, or files that extend each other in a circle.
+    """
+    return _read(name, Path(), folder, what, _DEEPEST)
+
+
+def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[str, Any]:
+    if depth == 0:
+        raise RecipeError(f"{name}: extends more than {_DEEPEST} files, or itself")
+    path = beside / name if is_file_name(name) else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = [file.stem for file in folder.glob("[!_]*.yaml")]
+        raise RecipeError(f"{name}: no such {what}{nearest(name, known)}")
+    content = _parse(path, what)
+    parent = content.pop("extends", None)
+    settings = content.pop("set", {})
+    if parent is not None:
+        if not isinstance(parent, str):
+            raise RecipeError(f"{path}: extends: the name of a {what}, or a file")
+        content = _merged(_read(parent, path.parent, folder, what, depth - 1), content)
+    if not isinstance(settings, dict):
+        raise RecipeError(f"{path}: set: a mapping of dotted keys to values")
+    for key, value in settings.items():
+        _put(content, str(key), value, f"{path}: set: {key}")
+    return content
+
+
+def _parse(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path}: a {what} is a mapping of keys to values")
+    return content
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def apply_setting(content: dict[str, Any], override: str) -> None:
+    """Change one value of a content, as ``--set`` does.
+
+    Args:
+        content: of a file; changed in place.
+        override: ``KEY=VALUE``; the key is dotted, names an entry of a list by its number
+            or its ``name``, or all of them by ``*``; the value is YAML.
+
+    Raises:
+        RecipeError: no such place, or no YAML.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override}: write KEY=VALUE, such as protocol.repeats=5")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
+    _put(content, key, parsed, f"--set {override}")
+
+
+def _put(content: dict[str, Any], key: str, value: Any, where: str) -> None:
+    *parents, last = key.split(".")
+    places: list[Any] = [content]
+    for parent in parents:
+        places = [inner for place in places for inner in _inside(place, parent, where)]
+    for place in places:
+        for position in _positions(place, last, where):
+            place[position] = value
+
+
+def _inside(place: Any, key: str, where: str) -> list[Any]:
+    if isinstance(place, dict):
+        place.setdefault(key, {})
+    found = [place[position] for position in _positions(place, key, where)]
+    if not all(isinstance(inner, dict | list) for inner in found):
+        raise RecipeError(f"{where}: {key} is not a group of keys")
+    return found
+
+
+def _positions(place: Any, key: str, where: str) -> Sequence[Any]:
+    if isinstance(place, dict):
+        return [key]
+    if key == EVERY:
+        return range(len(place))
+    if key.isdecimal() and int(key) < len(place):
+        return [int(key)]
+    names = [entry.get("name") if isinstance(entry, dict) else None for entry in place]
+    if key in names:
+        return [names.index(key)]
+    known = ", ".join(str(name) for name in names if name is not None)
+    raise RecipeError(
+        f"{where}: {key} is neither the number of an entry, 0 to {len(place) - 1}, nor a name"
+        + (f" ({known})" if known else "")
+    )
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return what to append to a message about an unknown name.
+
+    >>> nearest("resnet11", ["resnet101", "vgg19"])
+    '; did you mean resnet101? known: resnet101, vgg19'
+    """
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    return f"{hint} known: {', '.join(sorted(known))}"
+
+
+def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> str:
+    """Say in a line what is wrong first: where, and the nearest key where one is unknown.
+
+    Args:
+        error: of validating the content.
+        content: as it was read.
+        schema: that it does not fit.
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(_path(first["loc"], content, missing=first["type"] == "missing"))
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(str(first["loc"][-1]), _all_keys(schema), n=1, cutoff=0.5)
+        return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _path(loc: Sequence[int | str], content: Any, *, missing: bool) -> list[str]:
+    """Drop what names a variant rather than a key."""
+    path = []
+    for number, part in enumerate(loc):
+        last = number == len(loc) - 1
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            if not (last and missing):
+                continue
+        path.append(str(part))
+    return path
+
+
+def _all_keys(schema: type[BaseModel]) -> list[str]:
+    document = schema.model_json_schema()
+    parts = [document, *document.get("$defs", {}).values()]
+    return [key for part in parts for key in part.get("properties", {})]

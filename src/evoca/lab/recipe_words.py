@@ -1,0 +1,174 @@
+"""A recipe in words: what is trained when, at which rates, and what its paper leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evoca.lab.model_options import Classifier, LinearProbe, Network, Skip, StageEnsemble
+from evoca.lab.recipe import Recipe
+from evoca.lab.steps import Augmentation, Step
+from evoca.papers import PaperError, load_paper, published_system
+
+__all__ = ["Section", "in_words"]
+
+Section = tuple[str, list[str]]
+"""A heading and its lines."""
+
+
+def in_words(recipe: Recipe) -> Iterator[Section]:
+    """Explain a recipe.
+
+    Raises:
+        RecipeError: its backbone is unknown.
+    """
+    yield "What it is", [recipe.summary, *_paper(recipe)]
+    yield "Network", [*_network(recipe), _backbone(recipe), _input(recipe)]
+    if recipe.steps:
+        yield "Training", _training(recipe)
+    elif recipe.head is not None:
+        grid = ", ".join(f"{c:g}" for c in recipe.head.c_grid)
+        yield (
+            "Training",
+            [f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."],
+        )
+    protocol = recipe.protocol
+    yield (
+        "Measuring",
+        [
+            f"{protocol.repeats} x {protocol.folds}-fold cross-validation, stratified and grouped; "
+            f"prediction sets for {protocol.coverage:.0%} coverage; seed {protocol.seed}."
+        ],
+    )
+    if recipe.search is not None:
+        tried = ", ".join(recipe.search.settings)
+        yield "Search", [f"evoca search tries {tried} ({recipe.search.sampler})."]
+    if recipe.published is not None:
+        yield "Published", _published(recipe.published)
+    if recipe.left_open:
+        yield "Left open", [f"{topic}: {text}" for topic, text in recipe.left_open.items()]
+
+
+def _paper(recipe: Recipe) -> list[str]:
+    if recipe.paper is None:
+        return []
+    try:
+        return [f"Follows {load_paper(recipe.paper).cited()}"]
+    except PaperError:
+        return [f"Follows {recipe.paper}."]
+
+
+def _published(name: str) -> list[str]:
+    system = published_system(name)
+    if system is None:
+        return [f"{name}: not among the papers that ship with Evoca."]
+    lines = []
+    for figure in system.figures:
+        minutes = figure.metric == "minutes_per_epoch"
+        value = f"{figure.value:.2f}" if minutes else f"{figure.value:.2%}"
+        note = f"; {figure.note}" if figure.note else ""
+        lines.append(f"{figure.metric.replace('_', ' ')} {value} ({figure.where}{note})")
+    lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
+    return lines
+
+
+def _network(recipe: Recipe) -> list[str]:
+    model: Network = recipe.model
+    if isinstance(model, LinearProbe):
+        maps = "all stages" if model.stages == "all" else "the last stage"
+        return [f"Averaged maps of {maps} of a frozen backbone, and one linear layer."]
+    if isinstance(model, Classifier):
+        pool = recipe.backbone.pool if model.pool == "backbone" else model.pool
+        ways = {"mean": "averaged over space", "flatten": "flattened", "token": "the class token"}
+        hidden = "".join(f"a layer of {units} with ReLU, " for units in model.hidden)
+        lines = [f"The last map, {ways[pool]}; {hidden}a layer with one unit a label."]
+        if model.dropout:
+            lines.append(f"Dropout {model.dropout:g} before the first layer.")
+        if model.channel_dropout:
+            lines.append(f"Dropout {model.channel_dropout:g} of channels in the last stage.")
+        return lines
+    if isinstance(model, StageEnsemble):
+        ways = {"average": "averaged with learnt weights", "dense": "joined by a layer"}
+        return [f"A softmax classifier on each of five stages, {ways[model.combine]}."]
+    if isinstance(model, Skip):
+        return [
+            "The maps of the first three stages added to the fourth's by 1 x 1 convolutions, "
+            f"starting at a gain of {model.gain:g}; one linear layer."
+        ]
+    raise TypeError(f"no words for {type(model).__name__}")
+
+
+def _backbone(recipe: Recipe) -> str:
+    record, weights = recipe.backbone, recipe.model.weights
+    source = {"recorded": str(record.weights), "random": "random"}.get(weights, weights)
+    return f"Backbone {record.name} ({record.paper}); weights: {source}; {record.licence}."
+
+
+def _input(recipe: Recipe) -> str:
+    size = recipe.preprocessing
+    ways = {"squash": "the whole picture, squashed", "cover": "cut to shape"}
+    return f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}."
+
+
+def _training(recipe: Recipe) -> list[str]:
+    lines = []
+    for number, step in enumerate(recipe.steps, start=1):
+        lines.append(f"{number}. {step.name}: trains {_trainable(step)}, {_rates(step)}.")
+        if number == 1 or _how(step) != _how(recipe.steps[number - 2]):
+            lines.append(f"   {_how(step)}.")
+    if any(name.startswith("top") for step in recipe.steps for name in step.trainable):
+        tops = zip(range(1, 5), recipe.backbone.tops, strict=True)
+        names = (f"top{n} is {' + '.join(map(recipe.backbone.child, paths))}" for n, paths in tops)
+        lines.append(f"Of this backbone, {', '.join(names)}.")
+    lines.append("What a step does not train is frozen, its batch normalisation too.")
+    return lines
+
+
+def _trainable(step: Step) -> str:
+    if "all" in step.trainable:
+        return "everything"
+    only = "only " if step.trainable == ("head",) else ""
+    names = [name if name != "head" else "the head" for name in step.trainable]
+    return only + (" and ".join([", ".join(names[:-1]), names[-1]]) if names[1:] else names[0])
+
+
+def _rates(step: Step) -> str:
+    own = "".join(f", {_short(rate)} for {part}" for part, rate in step.rates.items())
+    return f"rate {_short(step.rate)}{own}"
+
+
+def _short(number: float) -> str:
+    """Return 1e-4 for 0.0001, as papers print rates."""
+    if number >= 0.01:
+        return f"{number:g}"
+    digits, exponent = f"{number:.2e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
+
+
+def _how(step: Step) -> str:
+    by = step.optimiser
+    name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[by.kind]
+    if by.momentum:
+        name += f" with {'Nesterov ' if by.nesterov else ''}momentum {by.momentum:g}"
+    if by.weight_decay:
+        name += f", weight decay {_short(by.weight_decay)}"
+    drawn = {"shuffle": "shuffled", "weighted": "weighted by inverse class size"}[step.sampling]
+    parts = [
+        name,
+        f"batches of {step.batch_size}, {drawn}",
+        f"{step.epochs} epochs" if step.stop is None else f"at most {step.epochs} epochs",
+        f"loss {step.loss.kind.replace('_', ' ')}"
+        + (" of each branch, summed" if step.objective == "branches" else ""),
+        "augmented by " + _augmented(step.augmentation) if step.augmentation else "not augmented",
+    ]
+    if step.mixup:
+        parts.append(f"mixup {step.mixup:g}")
+    if step.stop is not None:
+        parts.append(
+            f"stops after {step.stop.patience} epochs without better validation "
+            f"{step.stop.metric.replace('_', ' ')}, keeps the {step.stop.keep}"
+        )
+    return "; ".join(parts)
+
+
+def _augmented(changes: tuple[Augmentation, ...]) -> str:
+    return ", ".join(change.kind for change in changes)

@@ -1,0 +1,292 @@
+"""Search a recipe's settings on validation images, with Optuna; it can be cut off and resumed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import optuna
+import yaml
+from optuna.samplers import RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import EvocaError
+from evoca.lab.fitting import RunOptions, Task, fit
+from evoca.lab.fitting.loop import TrainingError
+from evoca.lab.fitting.state import HistoryRow
+from evoca.lab.holdout import hold_out
+from evoca.lab.recipe import Recipe
+from evoca.lab.search_space import Choice, Search
+from evoca.lab.steps import Step
+from evoca.lab.stepwise import Build, identity_of
+
+__all__ = ["Found", "Searcher", "Trial", "in_words"]
+
+_CAUSE = "cause"  # of a trial that cannot be trained
+
+Variant: TypeAlias = Callable[[list[str]], Recipe]
+"""Gives the recipe with some settings, each ``KEY=VALUE``."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of settings that was tried.
+
+    Attributes:
+        settings: dotted key to value.
+        value: of the metric, on validation images; ``None`` where training failed.
+    """
+
+    settings: dict[str, Any]
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        recipe: with the best settings.
+        best: the trial they come from.
+        trials: all that are finished, best first, failed ones last.
+    """
+
+    recipe: Recipe
+    best: Trial
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """Tries settings, each trained and judged on the same validation images.
+
+    Attributes:
+        variant: gives the recipe with some settings.
+        space: what to try.
+        build: makes the system of a recipe.
+        options: how to run.
+        trials: how many to finish, counting those of earlier runs.
+    """
+
+    variant: Variant
+    space: Search
+    build: Build
+    options: RunOptions
+    trials: int
+
+    def tune(self, data: LabelledImages, folder: Path) -> Recipe:
+        """Choose a recipe inside a fold; see :data:`evoca.lab.stepwise.Tune`."""
+        return self.search(data, folder, resume=True).recipe
+
+    def search(self, data: LabelledImages, out: Path, *, resume: bool = False) -> Found:
+        """Search in a folder.
+
+        Images of the split ``test`` are never looked at. Writes ``study.db`` (Optuna's,
+        in SQLite), ``trials.csv`` and ``best.yaml``, a recipe.
+
+        Args:
+            data: labelled images.
+            out: folder of the search.
+            resume: go on with an unfinished search; on a fresh ``out`` simply start.
+
+        Raises:
+            EvocaError: a setting does not fit the recipe, the folder holds something
+                else, or no trial could be trained.
+            KeyboardInterrupt: stopped on request; the trial goes on where it was.
+        """
+        if not resume and out.exists() and any(out.iterdir()):
+            raise EvocaError(
+                f"{out}: exists already; add --resume to go on with it, or name another"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        seen = data.take(data.split != "test")
+        plain = self.variant([])
+        study = _study(out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed)
+        _requeue(study)
+        wanted = min(self.trials, _possible(self.space))
+        while (done := len(_finished(study))) < wanted:
+            trial = study.ask()
+            self._try(study, trial, seen, out / "trials")
+            ended = _trial(study.get_trials()[trial.number], self.space)
+            self.options.say(f"trial {done + 1}/{wanted}: {in_words(ended, self.space)}")
+        return _conclude(study, self.variant, self.space, out)
+
+    def _try(
+        self, study: optuna.Study, trial: optuna.Trial, data: LabelledImages, folder: Path
+    ) -> None:
+        settings = _draw(trial, self.space)
+        recipe = self.variant(_overrides(settings))
+        # Named by what is tried, so that one cut off goes on where it was.
+        name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        try:
+            value = _train(recipe, self.space, self.build, data, folder / name, self.options)
+        except TrainingError as error:  # such as a rate too high, which is a finding
+            trial.set_user_attr(_CAUSE, str(error))
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, value)
+
+
+def _study(out: Path, space: Search, fingerprint: str, seed: int) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=f"sqlite:///{(out / 'study.db').absolute()}",
+        study_name="evoca",
+        direction="minimize" if space.metric == "loss" else "maximize",
+        load_if_exists=True,
+    )
+    known = study.user_attrs.get("fingerprint")
+    if known not in {None, fingerprint}:
+        raise EvocaError(
+            f"{out}: the search of another recipe, other settings or other images: go on "
+            "with the same, or start anew elsewhere"
+        )
+    study.set_user_attr("fingerprint", fingerprint)
+    # A sampler starts its draws anew; the same seed would draw the same settings again.
+    seed += len(study.trials)
+    study.sampler = TPESampler(seed=seed) if space.sampler == "tpe" else RandomSampler(seed=seed)
+    if space.sampler == "grid":
+        _enqueue_grid(study, space)
+    return study
+
+
+def _enqueue_grid(study: optuna.Study, space: Search) -> None:
+    choices = {
+        key: _coded(what) for key, what in space.settings.items() if isinstance(what, Choice)
+    }
+    for values in itertools.product(*choices.values()):
+        study.enqueue_trial(dict(zip(choices, values, strict=True)), skip_if_exists=True)
+
+
+def _coded(choice: Choice) -> list[str]:
+    """Write values as text, since Optuna's choices are plain."""
+    return [json.dumps(value) for value in choice.values]
+
+
+def _draw(trial: optuna.Trial, space: Search) -> dict[str, Any]:
+    drawn: dict[str, Any] = {}
+    for key, what in space.settings.items():
+        if isinstance(what, Choice):
+            drawn[key] = json.loads(str(trial.suggest_categorical(key, _coded(what))))
+        elif what.whole:
+            drawn[key] = trial.suggest_int(key, round(what.low), round(what.high), log=what.log)
+        else:
+            drawn[key] = trial.suggest_float(key, what.low, what.high, log=what.log)
+    return drawn
+
+
+def _train(
+    recipe: Recipe,
+    space: Search,
+    build: Build,
+    data: LabelledImages,
+    folder: Path,
+    options: RunOptions,
+) -> float:
+    """Train one trial, or go on with it; return its value on the validation images."""
+    seed = recipe.protocol.seed
+    parts = hold_out(data, recipe.protocol.validation, seed)
+    identity = identity_of(recipe, parts.train, parts.validation)
+    task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
+    fitted = fit(build(recipe, data.labels, seed), task, folder, options, resume=True)
+    shutil.rmtree(folder / "checkpoints")
+    return _kept_value(fitted.history, recipe.steps[-1], space.metric)
+
+
+def _kept_value(history: list[HistoryRow], step: Step, metric: str) -> float:
+    """Return the metric of the epoch whose weights the last step kept."""
+    rows = [row for row in history if row["step"] == step.name]
+    if step.stop is None or step.stop.keep == "last":
+        return float(rows[-1][f"val_{metric}"])
+    judge = step.stop.metric
+    sign = -1 if judge == "loss" else 1
+    kept = max(rows, key=lambda row: sign * float(row[f"val_{judge}"]))
+    return float(kept[f"val_{metric}"])
+
+
+def _requeue(study: optuna.Study) -> None:
+    """Try again what was running when an earlier process ended."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Give the trials that were trained to the end, or that cannot be trained."""
+    return [
+        trial
+        for trial in study.get_trials()
+        if trial.state == TrialState.COMPLETE or _CAUSE in trial.user_attrs
+    ]
+
+
+def _possible(space: Search) -> float:
+    if space.sampler != "grid":
+        return math.inf
+    return math.prod(
+        len(what.values) for what in space.settings.values() if isinstance(what, Choice)
+    )
+
+
+def _trial(trial: FrozenTrial, space: Search) -> Trial:
+    settings = {
+        key: json.loads(value) if isinstance(space.settings[key], Choice) else value
+        for key, value in trial.params.items()
+    }
+    return Trial(settings, trial.value if trial.state == TrialState.COMPLETE else None)
+
+
+def in_words(trial: Trial, space: Search) -> str:
+    """Put a trial on one line."""
+    settings = ", ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
+    if trial.value is None:
+        return f"failed  {settings}"
+    return f"validation {space.metric} {trial.value:.4f}  {settings}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _conclude(study: optuna.Study, variant: Variant, space: Search, out: Path) -> Found:
+    sign = 1 if space.metric == "loss" else -1
+    trials = [_trial(trial, space) for trial in _finished(study)]
+    trials.sort(key=lambda trial: math.inf if trial.value is None else sign * trial.value)
+    best = trials[0]
+    if best.value is None:
+        raise EvocaError(f"{out}: no trial could be trained: give smaller rates")
+    recipe = variant(_overrides(best.settings))
+    _write_trials(out / "trials.csv", trials, space)
+    content = recipe.model_dump(mode="json", exclude={"search"})
+    (out / "best.yaml").write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    return Found(recipe, best, tuple(trials))
+
+
+def _write_trials(file: Path, trials: Sequence[Trial], space: Search) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([f"val_{space.metric}", *space.settings])
+        for trial in trials:
+            value = "" if trial.value is None else f"{trial.value:.6g}"
+            writer.writerow([value, *(json.dumps(trial.settings[key]) for key in space.settings)])
+
+
+def _overrides(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={json.dumps(value)}" for key, value in settings.items()]
+
+
+def _fingerprint(recipe: Recipe, space: Search, data: LabelledImages) -> str:
+    identity = identity_of(recipe, data)
+    about = [identity.recipe, identity.data, space.model_dump_json()]
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""Settings of a recipe to try, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from evoca.errors import EvocaError
+
+__all__ = ["Choice", "Range", "Search", "read_space"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(_Strict):
+    """One of some values, of any kind that YAML has.
+
+    Attributes:
+        values: at least one.
+    """
+
+    values: Annotated[tuple[Any, ...], Field(min_length=1)]
+
+
+class Range(_Strict):
+    """A number between two ends.
+
+    Attributes:
+        low: included.
+        high: included.
+        log: draw evenly in the logarithm, as fits rates.
+        whole: whole numbers alone.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError("a range in the logarithm begins above 0")
+        return self
+
+
+def _kind(content: Any) -> str:
+    if isinstance(content, Choice) or (isinstance(content, dict) and "values" in content):
+        return "values"
+    return "range"
+
+
+Setting = Annotated[
+    Annotated[Choice, Tag("values")] | Annotated[Range, Tag("range")], Discriminator(_kind)
+]
+
+
+class Search(_Strict):
+    """A search of settings.
+
+    Attributes:
+        settings: dotted keys of the recipe, such as ``steps.0.rate``, and what to try.
+        metric: of the validation images: ``accuracy``, ``balanced_accuracy`` or ``loss``.
+        sampler: ``tpe`` learns from earlier trials (Bergstra et al. 2011), ``random``
+            does not, ``grid`` tries every combination of choices.
+    """
+
+    settings: Annotated[dict[str, Setting], Field(min_length=1)]
+    metric: Literal["accuracy", "balanced_accuracy", "loss"] = "accuracy"
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+
+    @model_validator(mode="after")
+    def _grid_of_choices(self) -> Self:
+        ranges = [key for key, what in self.settings.items() if isinstance(what, Range)]
+        if self.sampler == "grid" and ranges:
+            raise ValueError(f"a grid needs values, but {ranges[0]} is a range")
+        return self
+
+
+def read_space(file: Path) -> Search:
+    """Read a search from a YAML file.
+
+    Raises:
+        EvocaError: missing, not YAML, or not a search; one line.
+    """
+    try:
+        return Search.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise EvocaError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise EvocaError(f"{file}: {place}: {first['msg']}") from error

@@ -1,0 +1,134 @@
+"""What trained systems share: a trunk, named parts, and how they are registered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from torch import Tensor, nn
+
+from evoca.errors import EvocaError
+from evoca.lab.backbones import Trunk, build_trunk
+from evoca.lab.model_options import Network
+from evoca.lab.recipe import Recipe
+from evoca.lab.systems.outputs import SystemOutputs
+
+__all__ = ["Builder", "Pool", "StagedSystem", "Surroundings", "builders", "registered"]
+
+
+class StagedSystem(nn.Module, ABC):
+    """A trunk of five stages with something on it; see :class:`evoca.lab.freezing.System`.
+
+    Called with uint8 (N, H, W, 3), RGB, 0..255; normalisation is the trunk's.
+    """
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    @abstractmethod
+    def own_parts(self) -> Mapping[str, list[nn.Module]]:
+        """Return the modules of the parts beyond the trunk; one is called ``head``."""
+
+    @abstractmethod
+    def chain(self) -> list[nn.Module]:
+        """Return modules which, each on what the one before returned, give the logits."""
+
+    @property
+    def evidence_bias(self) -> Tensor | None:
+        """What to add to the mean of the evidence; ``None`` where there is none."""
+        return None
+
+    def parts(self) -> list[str]:
+        """Name the parts from the input upwards."""
+        return [*self.trunk.parts(), *self.own_parts()]
+
+    def part(self, name: str) -> list[nn.Module]:
+        """Return the modules of a part.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        return {**self.trunk.parts(), **self.own_parts()}[name]
+
+    def forward(self, image: Tensor) -> SystemOutputs:
+        """Compute the outputs of images; systems with an evidence map override it."""
+        value: Any = image
+        for module in self.chain():
+            value = module(value)
+        return cast("SystemOutputs", value)
+
+
+class Pool(nn.Module):
+    """What a stage returned as a vector: ``mean``, ``flatten`` or the class ``token``."""
+
+    def __init__(self, trunk: Trunk, kind: str) -> None:
+        super().__init__()
+        if kind == "token" and not (trunk.record.layout == "tokens" and trunk.prefix):
+            raise EvocaError(f"model.pool: {trunk.record.name} has no class token to pool")
+        self.kind = kind
+        self._map_of = trunk.map_of
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, D)."""
+        if self.kind == "token":
+            return x[:, 0]
+        maps = self._map_of(x)
+        return maps.flatten(1) if self.kind == "flatten" else maps.mean(dim=(2, 3))
+
+    def extra_repr(self) -> str:
+        """Say how."""
+        return self.kind
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a system is built for.
+
+    Attributes:
+        recipe: its recipe.
+        labels: how many.
+        weights: ``recorded``, ``random`` or a file, in place of the recipe's own.
+    """
+
+    recipe: Recipe
+    labels: int
+    weights: str | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return self.recipe.preprocessing.height, self.recipe.preprocessing.width
+
+    def trunk(self, options: Network, *, channel_dropout: float = 0.0) -> Trunk:
+        """Build the backbone of some options.
+
+        Raises:
+            EvocaError: its weights cannot be had.
+        """
+        return build_trunk(
+            self.recipe.backbone,
+            size=self.size,
+            weights=self.weights or options.weights,
+            without=options.without,
+            channel_dropout=channel_dropout,
+        )
+
+
+O = TypeVar("O", bound=Network)  # noqa: E741
+Builder = Callable[[O, Surroundings], StagedSystem]
+
+builders: dict[type[Network], Builder[Any]] = {}
+"""How each family of systems is built, by the class of its options."""
+
+
+def registered(options: type[O]) -> Callable[[Builder[O]], Builder[O]]:
+    """Say that a function builds the systems of some options."""
+
+    def register(builder: Builder[O]) -> Builder[O]:
+        builders[options] = builder
+        return builder
+
+    return register

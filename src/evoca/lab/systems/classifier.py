@@ -1,0 +1,119 @@
+"""A backbone, its map as a vector, and fully connected layers.
+
+The networks of sreenivas2018 (VGG19, flattened, one layer) and of najid2018's tables I
+to III (ResNet-101, averaged, one layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from evoca.lab.backbones import Trunk
+from evoca.lab.model_options import Classifier
+from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
+from evoca.lab.systems.outputs import SystemOutputs
+
+__all__ = ["Head", "PooledClassifier"]
+
+
+class Head(nn.Module):
+    """Dropout, then linear layers with ReLUs between."""
+
+    def __init__(self, width: int, hidden: tuple[int, ...], labels: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        sizes = pairwise((width, *hidden, labels))
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in sizes)
+
+    def forward(self, features: Tensor) -> SystemOutputs:
+        """Compute logits of features (N, D)."""
+        x = self.dropout(features)
+        for layer in self.layers[:-1]:
+            x = nn.functional.relu(layer(x))
+        return SystemOutputs(self.layers[-1](x))
+
+    @property
+    def only_layer(self) -> nn.Linear | None:
+        """The layer, where there is but one."""
+        return cast("nn.Linear", self.layers[0]) if len(self.layers) == 1 else None
+
+
+class PooledClassifier(StagedSystem):
+    """A trunk, a pool and a head.
+
+    With one linear layer on an averaged or flattened map, the logit is a sum over the
+    map's cells, plus the bias: the evidence is each cell's share times the number of
+    cells (class activation mapping, Zhou et al. 2016, equations 1 and 2).
+    """
+
+    def __init__(self, trunk: Trunk, pool: str, head: Head, grid: tuple[int, int]) -> None:
+        """Join the three.
+
+        Args:
+            trunk: the backbone.
+            pool: ``mean``, ``flatten`` or ``token``.
+            head: on the pooled vector.
+            grid: rows and columns of the last map.
+        """
+        super().__init__(trunk)
+        self.pool = Pool(trunk, pool)
+        self.head = head
+        self._grid = grid
+
+    def own_parts(self) -> Mapping[str, list[nn.Module]]:
+        """Return the head."""
+        return {"head": [self.head]}
+
+    def chain(self) -> list[nn.Module]:
+        """Return stages, pool and head."""
+        return [*self.trunk.stages(), self.pool, self.head]
+
+    @property
+    def evidence_bias(self) -> Tensor | None:
+        """The layer's bias, where the evidence is additive."""
+        layer = self.head.only_layer
+        return None if layer is None or self.pool.kind == "token" else layer.bias.detach()
+
+    def forward(self, image: Tensor) -> SystemOutputs:
+        """Compute logits; outside training also evidence and embedding."""
+        x = self.last_stage(image)
+        features = self.pool(x)
+        outputs: SystemOutputs = self.head(features)
+        if self.training:
+            return outputs
+        maps = self.trunk.map_of(x)
+        embedding = maps.mean(dim=(2, 3)) if self.pool.kind == "flatten" else features
+        return outputs._replace(evidence=self._evidence(maps), embedding=embedding)
+
+    def last_stage(self, image: Tensor) -> Tensor:
+        """Return what the last stage gives of images."""
+        x = image
+        for stage in self.trunk.stages():
+            x = stage(x)
+        return x
+
+    def _evidence(self, maps: Tensor) -> Tensor | None:
+        layer = self.head.only_layer
+        if layer is None or self.pool.kind == "token":
+            return None
+        if self.pool.kind == "mean":
+            return nn.functional.conv2d(maps, layer.weight[:, :, None, None])
+        rows, columns = self._grid
+        weight = layer.weight.reshape(len(layer.weight), -1, rows, columns) * (rows * columns)
+        return torch.einsum("nchw,kchw->nkhw", maps, weight)
+
+
+@registered(Classifier)
+def build(options: Classifier, around: Surroundings) -> PooledClassifier:
+    """Build a classifier."""
+    trunk = around.trunk(options, channel_dropout=options.channel_dropout)
+    pool = trunk.record.pool if options.pool == "backbone" else options.pool
+    channels, rows, columns = trunk.shapes(*around.size)[-1]
+    width = channels * rows * columns if pool == "flatten" else channels
+    head = Head(width, options.hidden, around.labels, options.dropout)
+    return PooledClassifier(trunk, pool, head, (rows, columns))

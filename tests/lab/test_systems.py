@@ -1,0 +1,223 @@
+"""Every recipe's system: shapes, freezing parameter by parameter, gradients, export."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+from torch import nn  # noqa: E402
+
+from evoca.emotions import MIKELS8  # noqa: E402
+from evoca.errors import EvocaError  # noqa: E402
+from evoca.lab.backbone_record import backbone_names  # noqa: E402
+from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters  # noqa: E402
+from evoca.lab.onnx_export import export_system, parity  # noqa: E402
+from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
+from evoca.lab.systems import build_system  # noqa: E402
+
+TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
+TRAINED = [name for name in recipe_names() if load_recipe(name).steps]
+FAMILIES = (
+    "sreenivas2018-vgg19",
+    "najid2018-resnet101-l4-dropout",
+    "najid2018-resnet101-ensemble",
+    "najid2018-resnet101-ensemble-dense",
+    "najid2018-resnet101-skip",
+)
+PIXELS = torch.randint(
+    0, 256, (3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
+
+
+def system_of(name, *settings):
+    recipe = load_recipe(name, [*TINY, *settings])
+    return recipe, build_system(recipe, MIKELS8, seed=0)
+
+
+VGG = "trunk.stage4.conv5_"
+HEAD = ("head.",)
+RESNET = ("trunk.stem.", *(f"trunk.stage{n}." for n in range(1, 5)))
+BRANCHES, STACKING = ("branches.layers.",), ("branches.stacking.",)
+ALL = ("",)
+SEVEN = [
+    HEAD,
+    (*HEAD, f"{VGG}4"),
+    (*HEAD, f"{VGG}4", f"{VGG}3"),
+    (*HEAD, f"{VGG}4", f"{VGG}3", f"{VGG}2"),
+    (*HEAD, f"{VGG}4", f"{VGG}3", f"{VGG}2", f"{VGG}1"),
+    ALL,
+]
+# Recipe to what each step trains, as the beginnings of parameters' names, and its rates.
+SCHEDULES = {
+    "najid2018-resnet101-fc": [(HEAD, {1e-4})],
+    "najid2018-resnet101-fc-shuffle": [(HEAD, {1e-4})],
+    "najid2018-resnet101-l4": [((*HEAD, "trunk.stage4."), {1e-4})],
+    "najid2018-resnet101-l4-dropout": [((*HEAD, "trunk.stage4."), {1e-4})],
+    "najid2018-resnet101-full": [(ALL, {1e-4})],
+    "najid2018-resnet101-skip": [((*HEAD, "skip.", "trunk.stage4."), {1e-4})],
+    "najid2018-resnet101-ensemble": [
+        ((*RESNET, *BRANCHES), {1e-4, 1e-3}),
+        ((*BRANCHES, *STACKING), {1e-3}),
+    ],
+    "najid2018-resnet101-ensemble-dense": [
+        ((*RESNET, *BRANCHES), {1e-4, 1e-3}),
+        ((*BRANCHES, *STACKING), {1e-3}),
+    ],
+    **{
+        name: list(zip(SEVEN, ({1e-4}, {1e-5}, {1e-6}, {1e-6}, {1e-6}, {1e-6}), strict=True))
+        for name in (
+            "sreenivas2018-vgg19",
+            "sreenivas2018-search-dropout-40",
+            "sreenivas2018-search-dropout-60",
+        )
+    },
+    "sreenivas2018-search": [(ALL, {1e-5})],
+    "sreenivas2018-search-fc-8-8": [(ALL, {1e-5})],
+    "sreenivas2018-search-fc-16-8": [(ALL, {1e-5})],
+    "sreenivas2018-search-rate-1e-4": [(ALL, {1e-4})],
+    "sreenivas2018-search-rate-1e-6": [(ALL, {1e-6})],
+}
+
+
+def test_every_recipe_with_steps_has_its_schedule_here():
+    assert set(SCHEDULES) == set(TRAINED)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_each_step_trains_exactly_what_its_paper_says(name):
+    recipe, system = system_of(name)
+    every = dict(system.named_parameters())
+    assert len(recipe.steps) == len(SCHEDULES[name])
+    for step, (prefixes, rates) in zip(recipe.steps, SCHEDULES[name], strict=True):
+        expected = {p for p in every if p.startswith(prefixes)}
+        trained = trainable_parameters(system, step)
+        assert trained == expected
+        assert {group["lr"] for group in parameter_groups(system, step)} == rates
+        freeze(system, trained)
+        assert {p for p, value in every.items() if value.requires_grad} == expected
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_gradients_reach_what_is_trained_and_frozen_statistics_stay(name):
+    recipe, system = system_of(name, "model.backbone=efficientnet_lite0")
+    before = {n: b.clone() for n, b in system.named_buffers() if n.endswith("running_mean")}
+    trained = set()
+    for step in recipe.steps:
+        trained = trainable_parameters(system, step)
+        freeze(system, trained)
+        system.zero_grad(set_to_none=True)
+        output = system(PIXELS)
+        answers = output.logits if step.objective == "output" else output.branch_logits
+        nn.functional.cross_entropy(
+            answers.flatten(0, -2), torch.zeros(answers[..., 0].numel()).long()
+        ).backward()
+        reached = {n for n, p in system.named_parameters() if p.grad is not None}
+        assert reached == trained
+        norms = {n: m for n, m in system.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        for norm, module in norms.items():
+            assert module.training == (f"{norm}.weight" in trained)
+        for norm, mean in before.items():
+            moved = not torch.equal(system.get_buffer(norm), mean)
+            assert moved == (norm.replace("running_mean", "weight") in trained)
+        before = {n: system.get_buffer(n).clone() for n in before}
+
+
+@pytest.mark.parametrize("backbone", backbone_names())
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_system_works_on_every_backbone(name, backbone):
+    recipe, system = system_of(name, f"model.backbone={backbone}")
+    for step in recipe.steps:
+        assert trainable_parameters(system, step)
+    system.eval()
+    with torch.inference_mode():
+        output = system(PIXELS)
+        value = PIXELS
+        for module in system.chain():
+            value = module(value)
+    assert output.logits.shape == (3, 8)
+    torch.testing.assert_close(value.logits, output.logits)
+    if output.evidence is not None:
+        assert output.evidence.shape[:2] == (3, 8)
+        total = output.evidence.mean(dim=(2, 3)) + system.evidence_bias
+        torch.testing.assert_close(total, output.logits, atol=1e-3, rtol=1e-4)
+    if output.branch_logits is not None:
+        assert output.branch_logits.shape == (3, 5, 8)
+
+
+def test_the_ensemble_averages_probabilities():
+    _, system = system_of("najid2018-resnet101-ensemble", "model.backbone=squeezenet1_1")
+    stacking = system.branches.stacking
+    logits = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        even = stacking(logits)
+        torch.testing.assert_close(even.exp(), logits.softmax(dim=2).mean(dim=1))
+        stacking.balance.copy_(torch.tensor([0.0, 1.0, -1.0, 2.0, 0.5]))
+        weights = stacking.balance.softmax(dim=0)
+        expected = (logits.softmax(dim=2) * weights[:, None]).sum(dim=1)
+        torch.testing.assert_close(stacking(logits).exp(), expected)
+
+
+def test_shortcuts_start_as_the_pretrained_network_and_are_strided_convolutions():
+    small = "model.backbone=squeezenet1_1"
+    _, plain = system_of("najid2018-resnet101-fc", small)
+    _, skip = system_of("najid2018-resnet101-skip", small)
+    skip.trunk.load_state_dict(plain.trunk.state_dict())
+    skip.head.load_state_dict(plain.head.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(skip.eval()(PIXELS).logits, plain.eval()(PIXELS).logits)
+    _, resnet = system_of("najid2018-resnet101-skip", "model.backbone=resnet50")
+    assert [sample.stride for sample in resnet.samples] == [(4, 4), (4, 4), (2, 2)]
+    with torch.inference_mode():
+        maps = resnet.trunk.stem(PIXELS)
+        convolution = resnet.skip.convolutions[0][0]
+        ours = convolution(resnet.samples[0](maps))
+        torch.testing.assert_close(ours, nn.functional.conv2d(maps, convolution.weight, stride=4))
+
+
+def test_the_seed_decides_what_starts_at_random():
+    recipe = load_recipe("najid2018-resnet101-fc", [*TINY, "model.backbone=squeezenet1_1"])
+    state = torch.random.get_rng_state()
+    one, same, other = (build_system(recipe, MIKELS8, seed=s).state_dict() for s in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert not torch.equal(one["head.layers.0.weight"], other["head.layers.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("steps.train.trainable=[stage5]",), "did you mean stage"),
+        (("model.pool=token",), "resnet50 has no class token"),
+        (("preprocessing.height=70", "model.backbone=vit_tiny_patch16_224"), "no multiple"),
+        (("preprocessing.height=8", "model.backbone=alexnet"), "too small"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(settings, message):
+    def train():
+        recipe, system = system_of("najid2018-resnet101-fc", "model.backbone=resnet50", *settings)
+        return trainable_parameters(system, recipe.steps[0])
+
+    with pytest.raises(EvocaError) as caught:
+        train()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# What decides the exported graph; recipes that share it are exported once.
+GRAPHS = {
+    json.dumps(load_recipe(name).model.model_dump(exclude={"dropout", "channel_dropout"})): name
+    for name in TRAINED
+}
+MORE = [(name, "vit_tiny_patch16_224") for name in FAMILIES[2:]]
+
+
+@pytest.mark.parametrize(("name", "backbone"), [*((n, None) for n in GRAPHS.values()), *MORE])
+def test_every_recipe_exports_and_onnx_agrees(name, backbone, tmp_path):
+    settings = () if backbone is None else (f"model.backbone={backbone}",)
+    _, system = system_of(name, *settings)
+    file = tmp_path / "model.onnx"
+    export_system(system, 64, 64, file)
+    differences = parity(system, file, PIXELS)
+    assert {"logits", "embedding"} <= set(differences)
+    assert ("evidence" in differences) == (system.evidence_bias is not None)
+    assert max(differences.values()) < 1e-3

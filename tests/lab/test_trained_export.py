@@ -1,0 +1,66 @@
+"""From steps of training to a bundle that predicts in the base install."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+import evoca  # noqa: E402
+from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.lab.export import export_bundle  # noqa: E402
+from evoca.lab.fitting import RunOptions  # noqa: E402
+from evoca.lab.recipe import load_recipe  # noqa: E402
+from evoca.lab.stepwise import train_steps  # noqa: E402
+from evoca.lab.systems import build_system  # noqa: E402
+from evoca.runtime.bundle import read_bundle  # noqa: E402
+from tiny_system import draw_pictures  # noqa: E402
+
+SMALL = (
+    "model.backbone=squeezenet1_1",
+    "model.weights=random",
+    "preprocessing.height=48",
+    "preprocessing.width=48",
+    "steps.*.epochs=2",
+    "steps.*.batch_size=16",
+)
+
+
+def build(recipe, labels, seed):
+    return build_system(recipe, labels, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("sreenivas2018-vgg19", "additive"), ("najid2018-resnet101-ensemble", None)],
+)
+def test_a_trained_run_becomes_a_bundle(name, kind, tmp_path):
+    for split, each, seed in (("train", 4, 0), ("val", 2, 1), ("test", 2, 2)):
+        draw_pictures(tmp_path / "data", each, split, seed)
+    data = load_labelled(tmp_path / "data")
+    recipe, run = load_recipe(name, SMALL), tmp_path / "run"
+    options = RunOptions(accelerator="cpu", workers=0)
+    train_steps(recipe, build, data, run, options, data_name="drawn colours")
+
+    card = export_bundle(run, tmp_path / "bundle").card
+    assert card.evidence_kind == kind
+    assert card.provenance.backbones == ("squeezenet1_1 (no pretrained weights)",)
+    assert "32 images to train, 16 to choose, 16 to test" in card.provenance.protocol
+    chosen = json.loads((run / "run.json").read_text())["chosen"]
+    assert (card.temperature, card.set_threshold) == (
+        chosen["temperature"],
+        chosen["set_threshold"],
+    )
+    test = data.in_split("test")
+    answers = evoca.load(read_bundle(tmp_path / "bundle").path).predict(list(test.paths))
+    found = np.array([list(answer.probabilities.values()) for answer in answers])
+    rows = (run / "predictions.csv").read_text().splitlines()
+    header = rows[0].split(",")
+    first = header.index("p_amusement")
+    measured = np.array([row.split(",")[first : first + 8] for row in rows[1:]], dtype=float)
+    np.testing.assert_allclose(found, measured, atol=1e-3)
+
+    (run / "checkpoints" / "last" / "weights.safetensors").unlink()
+    with pytest.raises(evoca.EvocaError, match=r"weights\.safetensors"):
+        export_bundle(run, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
