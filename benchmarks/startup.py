@@ -23,10 +23,10 @@ EVOCA = Path(sys.executable).parent / "evoca"
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
-    "import of the six dependencies": [
+    "import of the seven dependencies": [
         sys.executable,
         "-c",
-        "import numpy, onnxruntime, PIL.Image, pydantic, rich, typer",
+        "import numpy, onnxruntime, PIL.Image, pydantic, rich, typer, yaml",
     ],
     "evoca --help": [str(EVOCA), "--help"],
     "evoca predict one.jpg": [str(EVOCA), "predict", str(PHOTO)],
@@ -60,7 +60,7 @@ def main() -> None:
     for _ in range(runs):
         for name, command in COMMANDS.items():
             seen[name].append(run_once(command))
-    bare = [seconds for seconds, _ in seen["import of the six dependencies"]]
+    bare = [seconds for seconds, _ in seen["import of the seven dependencies"]]
     table = Table(title=f"cold start, {runs} runs in turns, median (smallest to largest)")
     for column in ("command", "seconds", "against the imports alone", "peak MB"):
         table.add_column(column, justify="left" if column == "command" else "right")

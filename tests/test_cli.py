@@ -258,7 +258,12 @@ def test_recipes_need_no_part_of_the_lab():
         f"import sys; sys.modules.update(dict.fromkeys({absent}));"
         "from evoca.cli import main; main()"
     )
-    for arguments, expected in ((["list"], "default\n"), (["show", "default"], "name: default\n")):
+    for arguments, expected in (
+        (["list"], "Our own\n  default\n"),
+        (["show", "default"], "default\nWhat it is\n"),
+        (["show", "default", "--yaml"], "name: default\n"),
+        (["backbones"], "  alexnet\n"),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", script, "recipes", *arguments], capture_output=True, text=True
         )

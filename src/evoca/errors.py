@@ -75,9 +75,15 @@ class DataError(EvocaError, ValueError):
 
 
 class MissingExtraError(EvocaError, ImportError):
-    """A part of Evoca that needs an extra which is not installed."""
+    """A part of Evoca that needs an extra which is not installed.
+
+    Attributes:
+        cause: what needs which package and extra, without how to install it here: for
+            pages that go to other people.
+    """
 
     def __init__(self, what: str, extra: str, missing: str) -> None:
+        self.cause = f"{what} needs the package {missing} of the extra {extra}"
         super().__init__(
             f"{what} needs the package {missing}: install it with {install_hint(extra)}"
         )

@@ -83,7 +83,7 @@ def test_without_the_extra_nothing_is_looked_for(monkeypatch):
     try:
         assert installed_detectors() == NONE
         for load in (face_detector, text_detector):
-            with pytest.raises(MissingExtraError, match=r"evoca\[vision\]"):
+            with pytest.raises(MissingExtraError, match=r"\[vision\]"):
                 load()
     finally:
         installed_detectors.cache_clear()

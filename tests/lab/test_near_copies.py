@@ -13,7 +13,7 @@ from tests.data.fetch.conftest import make_picture
 
 pytest.importorskip("torch", reason="needs the extra train")
 
-from evoca.commands.lab import crossval
+from evoca.commands.training import Machine, crossval
 from evoca.emotions import MIKELS8
 
 COMMAND = "from evoca.cli import main; main()"
@@ -43,7 +43,18 @@ def test_cross_validation_keeps_copies_in_one_fold(
     copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    crossval("default", copied, folds=2, repeats=2, seed=0, output="json", out=out, settings=SMALL)
+    crossval(
+        "default",
+        copied,
+        folds=2,
+        repeats=2,
+        seed=0,
+        output="json",
+        out=out,
+        settings=SMALL,
+        machine=Machine(cache=False),
+        resume=False,
+    )
 
     assert "16 near-duplicate clusters (32 images) among 48 images" in capsys.readouterr().err
     with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:

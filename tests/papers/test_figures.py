@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evoca.lab.recipe import load_recipe, recipe_names
 from evoca.papers import (
     PaperError,
     load_paper,
@@ -109,12 +110,12 @@ def test_what_another_paper_prints_names_that_paper():
             assert figure.printed_by in {None, *READ}
 
 
-def test_recipes_that_name_a_paper_are_systems_of_it():
-    recipes = SOURCE.parent / "recipes"
-    for file in sorted(recipes.glob("*.yaml")):
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if "paper" in content:
-            assert content["name"] in {s.name for s in load_paper(content["paper"]).systems}
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_that_follows_a_paper_names_a_system_of_it(name):
+    recipe = load_recipe(name)
+    assert (recipe.paper is None) == (recipe.published is None)
+    if recipe.paper is not None:
+        assert recipe.published in {system.name for system in load_paper(recipe.paper).systems}
 
 
 @pytest.mark.parametrize("key", PAPERS)

@@ -61,4 +61,4 @@ def test_a_missing_extra_is_named(run, tmp_path):
     done = report(run.path, "--no-images", "--out", tmp_path / "x.html", start=start)
     assert done.returncode == 1
     assert "evoca report needs the package jinja2" in done.stderr
-    assert "pip install 'evoca[eval]'" in done.stderr
+    assert "[eval]'" in done.stderr

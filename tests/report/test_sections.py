@@ -136,7 +136,7 @@ def test_labels_are_not_doubted_by_a_model_that_learnt_them(judged):
 
 def test_without_cleanlab_it_is_said(judged, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
-    assert "pip install 'evoca[crowd]'" in doubted_labels(judged).missing
+    assert "the package cleanlab of the extra crowd" in doubted_labels(judged).missing
 
 
 def test_curves_are_those_of_training_and_validation(run):

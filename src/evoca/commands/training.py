@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.errors import EvocaError, needs_extra
+from evoca.evaluation import Report
+from evoca.evaluation.set_figures import SetFigures
 from evoca.terminal import clean, console_for, say
 
 if TYPE_CHECKING:
@@ -227,17 +229,12 @@ def _print_found(recipe: Recipe, found: Measured | Outcome, output: str) -> None
     """Print figures; of a linear probe also what was left out and how it is calibrated."""
     from evoca.lab.train import Measured
 
-    measured = found if isinstance(found, Measured) else None
-    for note in measured.prepared.notes if measured is not None else ():
-        say(f"evoca: {note}")
+    if isinstance(found, Measured):
+        for note in found.prepared.notes:
+            say(f"evoca: {note}")
     _print(recipe, found.figures(), output)
-    if output == "json":
-        return
-    console = console_for()
-    if measured is not None:
-        print_calibration(measured.calibration, console)
-    print_sets(found.sets, None if measured is None else measured.conditional, console)
-    print_per_emotion(found.report, found.sets.by_emotion, console)
+    if isinstance(found, Measured) and output != "json":
+        print_calibration(found.calibration, console_for())
 
 
 def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
@@ -247,3 +244,10 @@ def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
     console = console_for()
     console.print(f"{recipe.name}: {figures['n']} images", style="bold", soft_wrap=True)
     print_figures(figures, console)
+    stored = figures.get("prediction_sets", {})
+    sets, conditional = (
+        SetFigures.from_dict(stored[kind]) if kind in stored else None
+        for kind in ("model", "class_conditional")
+    )
+    print_sets(sets, conditional, console)
+    print_per_emotion(Report.from_dict(figures), {} if sets is None else sets.by_emotion, console)

@@ -39,6 +39,13 @@ class SetFigures:
             "by_emotion": {label: figure.to_dict() for label, figure in self.by_emotion.items()},
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SetFigures:
+        """Read back what :meth:`to_dict` gives."""
+        by_emotion = {k: Figure.from_dict(v) for k, v in content["by_emotion"].items()}
+        coverage, size = (Figure.from_dict(content[name]) for name in ("coverage", "size"))
+        return cls(coverage, size, by_emotion)
+
 
 def set_figures(
     in_set: NDArray[np.bool_],

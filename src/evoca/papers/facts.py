@@ -53,9 +53,13 @@ class RunFacts:
 
 
 def recipe_of(run: Run) -> str:
-    """Return the name of the run's recipe; an evaluated bundle's, where a bundle was."""
+    """Return the published system a run is of: its recipe's, or the evaluated bundle's.
+
+    A variant may stand beside the figures of the system that it varies.
+    """
     model = _mapping(run.description.get("system"))
-    return str(model.get("recipe") or run.recipe)
+    recipe = _mapping(run.description.get("recipe"))
+    return str(recipe.get("published") or model.get("recipe") or run.recipe)
 
 
 def facts_of(run: Run) -> RunFacts:

@@ -95,12 +95,12 @@ def _detectors(look_for: LookFor) -> tuple[Detectors, dict[str, str]]:
         try:
             faces = face_detector()
         except MissingExtraError as error:
-            missing["with faces"] = f"not looked for: {error}"
+            missing["with faces"] = f"not looked for: {error.cause}"
     if look_for != "text":
         missing["with text"] = "not looked for (--look-for text does)"
     else:
         try:
             text = text_detector()
         except MissingExtraError as error:
-            missing["with text"] = f"not looked for: {error}"
+            missing["with text"] = f"not looked for: {error.cause}"
     return Detectors(faces, text), missing

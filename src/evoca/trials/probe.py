@@ -210,9 +210,7 @@ def _notes(n: int, trained_on: int, looked_for_faces: bool, found: Masking | Non
             "remembered, and predictions are surer than on new pictures"
         )
     if not looked_for_faces:
-        notes.append(
-            "faces were not looked for: that needs the extra vision, pip install 'evoca[vision]'"
-        )
+        notes.append("faces were not looked for: that needs the extra vision")
     elif found is None:
         notes.append(
             "hidden faces were not measured: fewer than two pictures have a face and room to hide "

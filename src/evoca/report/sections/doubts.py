@@ -52,7 +52,7 @@ def doubted_labels(judged: Judged) -> Doubts:
         from cleanlab.filter import find_label_issues
     except ImportError:
         return Doubts(
-            nothing, str(MissingExtraError("looking for label errors", "crowd", "cleanlab"))
+            nothing, MissingExtraError("looking for label errors", "crowd", "cleanlab").cause
         )
     found = find_label_issues(
         truth,
