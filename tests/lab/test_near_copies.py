@@ -82,6 +82,7 @@ def test_without_the_means_to_look_for_copies_one_line_says_so(
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
+    line = done.stderr.removesuffix("\n")
+    assert "\n" not in line
     assert line.startswith("evoca: keeping near-duplicates in one fold needs the package imagehash")
     assert "[train]" in line
