@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import evoca
+from evoca.cards.probe import read_perturbations
 from evoca.commands import probe as command
 from evoca.commands.probe import probe
 from evoca.data.labelled import load_labelled
@@ -89,6 +90,15 @@ def test_faces_are_compared_where_there_is_room(model, manifest):
 def test_json_and_back(model, manifest):
     found = run_probe(model, load_labelled(manifest), CHANGES, lambda _: (Box(0, 0, 0.2, 0.2),))
     assert Probe.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_card_takes_what_a_probe_wrote(two_changes, manifest, tmp_path):
+    file = tmp_path / "result.json"
+    probe("default", manifest, split="all", limit=None, output="json", out=file)
+    rows = read_perturbations(file)
+    assert [row.change for row in rows] == [change.name for change in CHANGES]
+    assert rows[0].same_emotion.value == 1
+    assert rows[0].accuracy_change.value == 0
 
 
 def test_bad_pictures_are_told_and_the_others_answered(two_changes, manifest, capsys):

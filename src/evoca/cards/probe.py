@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,7 +19,9 @@ _ROWS = TypeAdapter(tuple[Perturbation, ...])
 
 
 def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
-    """Read the list ``perturbations`` of a JSON file; its other keys are skipped.
+    """Read the list ``perturbations`` that ``evoca probe`` wrote.
+
+    Keys that a card has no room for are skipped.
 
     Raises:
         DataError: missing, not JSON, or without such a list.
@@ -31,14 +34,21 @@ def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not valid JSON: {error}") from error
     rows = content.get("perturbations") if isinstance(content, dict) else None
-    if rows is None:
+    if not isinstance(rows, list):
         raise DataError(f"{where}: no list perturbations: this is not the result of a probe")
     try:
-        return _ROWS.validate_python(rows)
+        return _ROWS.validate_python([_kept(row) for row in rows])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{where}: perturbations.{place}: {first['msg']}") from error
+
+
+def _kept(row: Any) -> Any:
+    """Leave of a probe's row what a card has room for."""
+    if not isinstance(row, dict):
+        return row
+    return {name: value for name, value in row.items() if name in Perturbation.model_fields}
 
 
 def with_perturbations(card: ModelCard, found: tuple[Perturbation, ...]) -> ModelCard:

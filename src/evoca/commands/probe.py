@@ -35,7 +35,7 @@ _LEGEND = (
     "flipped: another top emotion; moved: share of the probability (total variation); fall of "
     "the top: of the emotion that was on top"
 )
-_NAME, _FIGURE = 15, 19
+_NAME, _FIGURE = 15, 20  # 80 columns hold three figures
 
 
 def probe(
@@ -136,9 +136,9 @@ def _print(found: Probe, console: Console) -> None:
         style="dim",
         soft_wrap=True,
     )
-    room = (console.width - _NAME) // (2 + _FIGURE)
+    room = (console.width - _NAME) // (1 + _FIGURE)
     names = _COLUMNS[found.accuracy is None :][:room]
-    heads = "".join(f"  {name:<{_FIGURE}}" for name in names)
+    heads = "".join(f" {name:<{_FIGURE}}" for name in names)
     console.print(f"{'':<{_NAME}}{heads}".rstrip(), style="dim")
     for movement in found.movements:
         _print_row(movement.change, _cells(movement), names, console)
@@ -162,7 +162,7 @@ def _print_masking(found: Masking, names: Sequence[str], console: Console) -> No
 
 
 def _print_row(name: str, cells: Mapping[str, str], names: Sequence[str], console: Console) -> None:
-    line = f"{name:<{_NAME}}" + "".join(f"  {cells[column]:<{_FIGURE}}" for column in names)
+    line = f"{name:<{_NAME}}" + "".join(f" {cells[column]:<{_FIGURE}}" for column in names)
     console.print(line.rstrip(), no_wrap=True, crop=False, overflow="ignore")
 
 
