@@ -30,6 +30,7 @@ def started(data, run, devices=1, batches=0):
     """A training in a process of its own, ended with its children whatever happens."""
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), str(data), str(run), str(devices), str(batches)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
