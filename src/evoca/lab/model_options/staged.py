@@ -1,39 +1,14 @@
-"""The section ``model`` of a recipe: one class a family of systems."""
+"""Options of the systems of the transfer-learning papers, and of the linear probe."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field
 
-from evoca.lab.layered import Strict
+from evoca.lab.model_options.network import Dropout, Network
 
-__all__ = ["Classifier", "LinearProbe", "Model", "Network", "Skip", "StageEnsemble"]
-
-Dropout = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Network(Strict):
-    """What every system built on a backbone has.
-
-    Attributes:
-        backbone: a name, or the path of a backbone's ``.yaml`` file.
-        weights: ``recorded``: those the backbone names; ``random``; or the path of a
-            ``.safetensors`` file with the names of the library.
-        without: paths of modules to leave out, such as a residual block that a file of
-            weights lacks.
-    """
-
-    backbone: str
-    weights: str = "recorded"
-    without: tuple[str, ...] = ()
-
-    @field_validator("weights")
-    @classmethod
-    def _known_source(cls, weights: str) -> str:
-        if weights not in {"recorded", "random"} and not weights.endswith(".safetensors"):
-            raise ValueError(f"{weights}: neither recorded, nor random, nor a .safetensors file")
-        return weights
+__all__ = ["Classifier", "LinearProbe", "Skip", "StageEnsemble"]
 
 
 class LinearProbe(Network):
@@ -95,25 +70,3 @@ class Skip(Network):
     system: Literal["skip"]
     gain: Annotated[float, Field(ge=0, le=1)] = 0.0
     dropout: Dropout = 0.0
-
-
-def _system(content: Any) -> str | None:
-    if isinstance(content, Network):
-        return str(getattr(content, "system", None))
-    if isinstance(content, dict):
-        return str(content.get("system", "linear_probe"))
-    return None
-
-
-Model: TypeAlias = Annotated[
-    Annotated[LinearProbe, Tag("linear_probe")]
-    | Annotated[Classifier, Tag("classifier")]
-    | Annotated[StageEnsemble, Tag("stage_ensemble")]
-    | Annotated[Skip, Tag("skip")],
-    Discriminator(
-        _system,
-        custom_error_type="unknown_system",
-        custom_error_message="system: one of linear_probe, classifier, stage_ensemble, skip",
-    ),
-]
-"""Any of them, told apart by ``system``; ``linear_probe`` where none is named."""

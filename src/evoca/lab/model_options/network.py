@@ -1,0 +1,36 @@
+"""What the options of every family of systems have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from evoca.lab.layered import Strict
+
+__all__ = ["Dropout", "Network"]
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Network(Strict):
+    """What every system built on a backbone has.
+
+    Attributes:
+        backbone: a name, or the path of a backbone's ``.yaml`` file.
+        weights: ``recorded``: those the backbone names; ``random``; or the path of a
+            ``.safetensors`` file with the names of the library.
+        without: paths of modules to leave out, such as a residual block that a file of
+            weights lacks.
+    """
+
+    backbone: str
+    weights: str = "recorded"
+    without: tuple[str, ...] = ()
+
+    @field_validator("weights")
+    @classmethod
+    def _known_source(cls, weights: str) -> str:
+        if weights not in {"recorded", "random"} and not weights.endswith(".safetensors"):
+            raise ValueError(f"{weights}: neither recorded, nor random, nor a .safetensors file")
+        return weights
