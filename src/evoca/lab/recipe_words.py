@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evoca.lab.model_options import Classifier, LinearProbe, Network, Skip, StageEnsemble
 from evoca.lab.recipe import Recipe
 from evoca.lab.steps import Augmentation, Step
 from evoca.papers import PaperError, load_paper, published_system
@@ -22,7 +21,7 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
         RecipeError: its backbone is unknown.
     """
     yield "What it is", [recipe.summary, *_paper(recipe)]
-    yield "Network", [*_network(recipe), _backbone(recipe), _input(recipe)]
+    yield "Network", [*recipe.model.in_words(recipe.backbone), _backbone(recipe), _input(recipe)]
     if recipe.steps:
         yield "Training", _training(recipe)
     elif recipe.head is not None:
@@ -69,32 +68,6 @@ def _published(name: str) -> list[str]:
         lines.append(f"{figure.metric.replace('_', ' ')} {value} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
     return lines
-
-
-def _network(recipe: Recipe) -> list[str]:
-    model: Network = recipe.model
-    if isinstance(model, LinearProbe):
-        maps = "all stages" if model.stages == "all" else "the last stage"
-        return [f"Averaged maps of {maps} of a frozen backbone, and one linear layer."]
-    if isinstance(model, Classifier):
-        pool = recipe.backbone.pool if model.pool == "backbone" else model.pool
-        ways = {"mean": "averaged over space", "flatten": "flattened", "token": "the class token"}
-        hidden = "".join(f"a layer of {units} with ReLU, " for units in model.hidden)
-        lines = [f"The last map, {ways[pool]}; {hidden}a layer with one unit a label."]
-        if model.dropout:
-            lines.append(f"Dropout {model.dropout:g} before the first layer.")
-        if model.channel_dropout:
-            lines.append(f"Dropout {model.channel_dropout:g} of channels in the last stage.")
-        return lines
-    if isinstance(model, StageEnsemble):
-        ways = {"average": "averaged with learnt weights", "dense": "joined by a layer"}
-        return [f"A softmax classifier on each of five stages, {ways[model.combine]}."]
-    if isinstance(model, Skip):
-        return [
-            "The maps of the first three stages added to the fourth's by 1 x 1 convolutions, "
-            f"starting at a gain of {model.gain:g}; one linear layer."
-        ]
-    raise TypeError(f"no words for {type(model).__name__}")
 
 
 def _backbone(recipe: Recipe) -> str:

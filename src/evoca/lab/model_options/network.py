@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from evoca.lab.backbone_record import Backbone
 from evoca.lab.layered import Strict
 
 __all__ = ["Dropout", "Network"]
@@ -34,3 +36,7 @@ class Network(Strict):
         if weights not in {"recorded", "random"} and not weights.endswith(".safetensors"):
             raise ValueError(f"{weights}: neither recorded, nor random, nor a .safetensors file")
         return weights
+
+    @abstractmethod
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Explain the network in sentences, for ``evoca recipes show``."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Dropout, Network
 
 __all__ = ["Classifier", "LinearProbe", "Skip", "StageEnsemble"]
@@ -21,6 +22,11 @@ class LinearProbe(Network):
 
     system: Literal["linear_probe"] = "linear_probe"
     stages: Literal["last", "all"] = "all"
+
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Say which maps are averaged."""
+        maps = "all stages" if self.stages == "all" else "the last stage"
+        return [f"Averaged maps of {maps} of a frozen backbone, and one linear layer."]
 
 
 class Classifier(Network):
@@ -43,6 +49,18 @@ class Classifier(Network):
     dropout: Dropout = 0.0
     channel_dropout: Dropout = 0.0
 
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Say how the map becomes a vector, and what comes after it."""
+        pool = backbone.pool if self.pool == "backbone" else self.pool
+        ways = {"mean": "averaged over space", "flatten": "flattened", "token": "the class token"}
+        hidden = "".join(f"a layer of {units} with ReLU, " for units in self.hidden)
+        lines = [f"The last map, {ways[pool]}; {hidden}a layer with one unit a label."]
+        if self.dropout:
+            lines.append(f"Dropout {self.dropout:g} before the first layer.")
+        if self.channel_dropout:
+            lines.append(f"Dropout {self.channel_dropout:g} of channels in the last stage.")
+        return lines
+
 
 class StageEnsemble(Network):
     """A softmax classifier on the pooled map of each stage, and their average.
@@ -55,6 +73,11 @@ class StageEnsemble(Network):
 
     system: Literal["stage_ensemble"]
     combine: Literal["average", "dense"] = "average"
+
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Say how the branches are joined."""
+        ways = {"average": "averaged with learnt weights", "dense": "joined by a layer"}
+        return [f"A softmax classifier on each of five stages, {ways[self.combine]}."]
 
 
 class Skip(Network):
@@ -70,3 +93,10 @@ class Skip(Network):
     system: Literal["skip"]
     gain: Annotated[float, Field(ge=0, le=1)] = 0.0
     dropout: Dropout = 0.0
+
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Say what is added to what."""
+        return [
+            "The maps of the first three stages added to the fourth's by 1 x 1 convolutions, "
+            f"starting at a gain of {self.gain:g}; one linear layer."
+        ]
