@@ -7,6 +7,7 @@ recorded SHA-256 does not vouch for.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
+from evoca.lab.quiet import quiet_loggers
 
 __all__ = ["build_network"]
 
@@ -73,11 +75,14 @@ def _create(record: Backbone) -> nn.Module:
 
 
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
+    # A hub that does not answer is told of once, below, and not at every try of its client.
+    hushed = quiet_loggers("huggingface_hub", "timm", level=logging.CRITICAL)
     try:
-        if record.library == "torchvision":
-            network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
-        else:
-            network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+        with hushed:
+            if record.library == "torchvision":
+                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
+            else:
+                network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
     except Exception as error:  # each hub's client raises a family of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise EvocaError(
