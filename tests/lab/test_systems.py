@@ -76,6 +76,10 @@ SCHEDULES = {
     "sreenivas2018-search-fc-16-8": [(ALL, {1e-5})],
     "sreenivas2018-search-rate-1e-4": [(ALL, {1e-4})],
     "sreenivas2018-search-rate-1e-6": [(ALL, {1e-6})],
+    "jacobson2019-resnet32": [(ALL, {0.05})],
+    "jacobson2019-resnet32-plain": [(ALL, {0.05})],
+    "jacobson2019-resnet64": [(ALL, {0.05})],
+    "jacobson2019-fractalnet": [(ALL, {0.02})],
 }
 
 

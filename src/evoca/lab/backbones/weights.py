@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, MissingExtraError
+from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
 
 __all__ = ["build_network"]
@@ -61,6 +62,8 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
 
 def _create(record: Backbone) -> nn.Module:
     try:
+        if record.library == "evoca":
+            return build_architecture(record.architecture, record.options)
         if record.library == "torchvision":
             network: nn.Module = torchvision.models.get_model(record.architecture, weights=None)
         else:
