@@ -24,12 +24,14 @@ class Weights(Strict):
 
     Attributes:
         hub: the name the library knows them by.
+        revision: of the hub, where the library is ``transformers``; its newest if omitted.
         package: import name of a package that carries them.
         file: their path in that package.
         sha256: of the file.
     """
 
     hub: str | None = None
+    revision: str | None = None
     package: str | None = None
     file: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -67,10 +69,10 @@ class Backbone(Strict):
     Attributes:
         name: how recipes call it.
         library: that builds it; ``evoca`` for networks of our own, which have no
-            published weights.
+            published weights; ``transformers`` for the vision tower of a captioner.
         architecture: what the library calls it.
-        options: of the architecture, where the library is ``evoca``.
-        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer of timm,
+        options: of the architecture, where the library is ``evoca`` or ``transformers``.
+        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer,
             whose map is its patch tokens.
         weights: where they come from.
         size: side of the pictures it was trained on, in pixels.
@@ -93,7 +95,7 @@ class Backbone(Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
-    library: Literal["timm", "torchvision", "evoca"] = "timm"
+    library: Literal["timm", "torchvision", "evoca", "transformers"] = "timm"
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
     layout: Literal["chain", "tokens"] = "chain"
@@ -122,7 +124,7 @@ class Backbone(Strict):
             raise ValueError("pool token needs the layout tokens")
         if min(self.std) <= 0:
             raise ValueError("std is above 0")
-        if self.options and self.library != "evoca":
+        if self.options and self.library not in {"evoca", "transformers"}:
             raise ValueError(f"options: {self.library} takes none here")
         return self
 
