@@ -167,7 +167,7 @@ def test_it_learns_a_drawn_set_and_its_gradients_stay_finite(name, epochs, tmp_p
     task = replace(drawn_task(tmp_path / "data", *recipe.steps), validation=None)
     options = RunOptions(accelerator="cpu", workers=0, tensorboard=False)
     fitted = fit(system, task, tmp_path / "run", options)
-    norms = [row["gradient_norm"] for row in fitted.history]
+    norms = [row["train_gradient_norm"] for row in fitted.history]
     assert all(0 < norm < 100 for norm in norms)
     examples = PixelExamples(task.train, PREPROCESSING, (), 0)
     batches = plain_batches(examples, len(task.train), 16, 0, (0, 1))

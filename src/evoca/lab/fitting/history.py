@@ -23,7 +23,7 @@ COLUMNS = (
     "val_accuracy",
     "val_balanced_accuracy",
     "minutes",
-    "gradient_norm",
+    "train_gradient_norm",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
 minutes are those of training alone, as in najid2018's table V; the norm of the gradients is

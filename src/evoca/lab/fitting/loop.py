@@ -296,7 +296,7 @@ class StepModule(pl.LightningModule):
             "rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
             "train_loss": float(self.train_loss.compute()),
             "train_accuracy": float(self.train_accuracy.compute()),
-            "gradient_norm": float(self.gradient_norm.compute()),
+            "train_gradient_norm": float(self.gradient_norm.compute()),
             "minutes": self.state.seconds / 60,
         }
 
