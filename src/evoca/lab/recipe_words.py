@@ -68,7 +68,7 @@ def _published(name: str) -> list[str]:
         note = f"; {figure.note}" if figure.note else ""
         lines.append(f"{figure.metric.replace('_', ' ')} {value} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
-    return lines
+    return lines or ["No figure was published."]
 
 
 def _backbone(recipe: Recipe) -> str:
