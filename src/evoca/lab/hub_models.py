@@ -85,7 +85,8 @@ def captioner_of(record: Backbone, weights: str) -> nn.Module:
             f"({_first_line(error)})"
         ) from error
     if weights == "random":
-        return cast("nn.Module", AutoModelForImageTextToText.from_config(expected))
+        drawn = cast("Any", AutoModelForImageTextToText).from_config(expected)
+        return cast("nn.Module", drawn)
     recorded = weights == "recorded"
     folder = folder_of(str(record.weights.hub) if recorded else weights, record.weights.revision)
     model = _load(AutoModelForImageTextToText, folder)
@@ -154,8 +155,9 @@ def _check(config: Any, expected: Any, record: Backbone, folder: Path) -> None:
 def _be_quiet() -> None:
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    quiet = cast("Any", logging)
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:
