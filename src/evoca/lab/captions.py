@@ -92,7 +92,10 @@ def load_words(record: Backbone, how: CaptionText, weights: str) -> Words:
         MissingExtraError: transformers is not installed.
     """
     if record.library != "transformers":
-        raise EvocaError(f"model.backbone: {record.name} writes no captions; blip_base does")
+        raise EvocaError(
+            f"model.backbone: {record.name} writes no captions: a captioner is needed, such as "
+            "blip_base"
+        )
     if weights != "recorded" and not weights.endswith("/"):
         raise EvocaError(
             f"model.weights: a captioner needs its words beside its weights: recorded, or a "

@@ -85,8 +85,8 @@ def captioner_of(record: Backbone, weights: str) -> nn.Module:
             f"({_first_line(error)})"
         ) from error
     if weights == "random":
-        blank: Any = AutoModelForImageTextToText  # not typed
-        return cast("nn.Module", blank.from_config(expected))
+        drawn = cast("Any", AutoModelForImageTextToText).from_config(expected)
+        return cast("nn.Module", drawn)
     recorded = weights == "recorded"
     folder = folder_of(str(record.weights.hub) if recorded else weights, record.weights.revision)
     model = _load(AutoModelForImageTextToText, folder)
@@ -155,9 +155,9 @@ def _check(config: Any, expected: Any, record: Backbone, folder: Path) -> None:
 def _be_quiet() -> None:
     from transformers.utils import logging
 
-    library: Any = logging  # not typed
-    library.set_verbosity_error()
-    library.disable_progress_bar()
+    quiet = cast("Any", logging)
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:
