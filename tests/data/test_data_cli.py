@@ -231,3 +231,31 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
     base = "from evoca.data.labelled import load_labelled as l; print(len(l({!r})))"
     assert run(base.format(str(class_folders))).stdout == "5\n"
     assert run(base.format(str(table))).stdout == "1\n"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_would_lose_rows_is_not_written_over_its_source(tmp_path: Path, link: bool) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("image,votes_awe,votes_fear\na,2,0\nb,1,1\n")
+    text = source.read_bytes()
+    out = source
+    if link:
+        out = tmp_path / "link.csv"
+        out.symlink_to(source)
+    commands = [("build", "csv", source), ("votes", source, "--rule", "majority")]
+    for command in commands:
+        status, printed, err = _run(*command, "--out", out)
+        assert (status, printed) == (1, "")
+        assert (
+            err == f"evoca: {source}: is read, and would be written over: give --out another name\n"
+        )
+        assert source.read_bytes() == text
+
+
+def test_a_rule_that_keeps_all_rows_may_write_over_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("image,votes_awe,votes_fear\na,2,0\nb,1,1\n")
+    rule = ("votes", source, "--rule", "majority", "--out", source)
+    assert "would be written over" in _run(*rule)[2]
+    assert _run(*rule, "--keep-all")[0] == 0
+    assert read_manifest(source).texts("emotion").tolist() == ["awe", ""]

@@ -324,6 +324,7 @@ def votes(
     def call() -> int:
         from evoca.data.console import print_json
         from evoca.data.manifest import read_manifest
+        from evoca.data.outputs import keep_apart
         from evoca.data.relabel import label_by, rule_table
 
         manifest = read_manifest(data, taxonomy=taxonomy)
@@ -336,6 +337,9 @@ def votes(
 
                 print_rules(table)
             return 0
+        if not keep_all:
+            # The rows that the rule leaves out, and their votes, would be gone.
+            keep_apart(data, [out])
         made = label_by(
             manifest, rule, annotations=annotations, predictions=predictions, keep_all=keep_all
         )
