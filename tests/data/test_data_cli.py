@@ -259,3 +259,19 @@ def test_a_rule_that_keeps_all_rows_may_write_over_its_source(tmp_path: Path) ->
     assert "would be written over" in _run(*rule)[2]
     assert _run(*rule, "--keep-all")[0] == 0
     assert read_manifest(source).texts("emotion").tolist() == ["awe", ""]
+
+
+def test_check_names_the_first_of_many_and_counts_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("image,emotion\n" + "".join(f"{i}.jpg,awe\n" for i in range(7)))
+    lines = _run("check", path)[1].splitlines()
+    start = lines.index("problem  missing-file: 7 images are not there")
+    assert lines[start + 5 : start + 7] == [
+        "    4.jpg",
+        "    and 2 more: --format json names them",
+    ]
+    found = json.loads(_run("check", path, "--format", "json")[1])["findings"]
+    assert [f["examples"] for f in found if f["kind"] == "missing-file"] == [
+        [f"{i}.jpg" for i in range(7)]
+    ]
+    assert _run("check", path, "--verify", "--no-files")[0] == 2
