@@ -275,3 +275,19 @@ def test_check_names_the_first_of_many_and_counts_the_rest(tmp_path: Path) -> No
         [f"{i}.jpg" for i in range(7)]
     ]
     assert _run("check", path, "--verify", "--no-files")[0] == 2
+
+
+@pytest.mark.parametrize("options", [("--out", "s.xlsx"), ("--out", "s.csv", "--ratio", "90/20")])
+def test_what_a_split_cannot_use_is_refused_before_images_are_compared(
+    class_folders: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(class_folders)
+    status, out, err = _run("split", class_folders, *options)
+    assert (status, out, len(err.splitlines())) == (1, "", 1)
+
+
+def test_a_column_named_for_no_use_is_told(tmp_path: Path, source: Path) -> None:
+    mapping = ("--column", "image=file", "--column", "emotoin=group")
+    status, _, err = _run("build", "csv", source, "--out", tmp_path / "m.csv", *mapping)
+    assert status == 0
+    assert err == "evoca: --column emotoin: no column of a manifest; it passes through\n"

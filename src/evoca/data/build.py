@@ -14,7 +14,7 @@ from evoca.data.csv_rows import BATCH_ROWS, CsvBatch
 from evoca.data.duck import connect
 from evoca.data.locate import Locator
 from evoca.data.manifest import Manifest, manifest_of
-from evoca.data.outputs import keep_apart
+from evoca.data.outputs import check_table_name, keep_apart
 from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
 from evoca.data.rejects import write_rejects
 from evoca.data.remap import remap
@@ -75,6 +75,7 @@ def build(
     chosen = get_reader(reader)
     if not source.exists():
         raise DataError(f"{printable_name(source)}: no such file or folder")
+    check_table_name(out)
     keep_apart(source, [out])
     options = _options(chosen, options or ReadOptions(), out)
     taxonomy = options.taxonomy or chosen.taxonomy

@@ -111,9 +111,13 @@ def build(
         from evoca.data.build import build as run
         from evoca.data.console import report_rejects
         from evoca.data.readers import ReadOptions
-        from evoca.data.schema import DISAGREE
+        from evoca.data.schema import DISAGREE, is_known
+        from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
         from evoca.terminal import say
 
+        for name in columns:
+            if not is_known(name, labels_of(taxonomy or DEFAULT_TAXONOMY)):
+                say(f"evoca: --column {name}: no column of a manifest; it passes through")
         options = ReadOptions(columns, labels, images, taxonomy or "")
         built = run(
             reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
@@ -257,10 +261,15 @@ def split(
     def call() -> int:
         from evoca.data.divide import add_folds, add_splits, is_divided
         from evoca.data.manifest import read_manifest
+        from evoca.data.outputs import check_table_name
         from evoca.data.printing import print_counts
+        from evoca.data.splits import parse_ratio
         from evoca.data.stats import stats as measure
         from evoca.terminal import say
 
+        # Comparing many images takes minutes: what cannot be used is refused before.
+        check_table_name(out)
+        parse_ratio(ratio)
         manifest = read_manifest(data, taxonomy=taxonomy)
         if folds is not None or replace or not is_divided(manifest):
             manifest = _grouped(manifest, files=files)

@@ -1,14 +1,25 @@
-"""Keep what a command writes away from what it reads, and from tables that are not its own."""
+"""Where a command may write: away from what it reads, and from tables that are not its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from evoca.data.schema import TABLE_SUFFIXES
 from evoca.errors import DataError
 from evoca.images import printable_name
 
-__all__ = ["claim_tables", "keep_apart"]
+__all__ = ["check_table_name", "claim_tables", "keep_apart"]
+
+
+def check_table_name(out: Path) -> None:
+    """Refuse a name that is no manifest's, before the work whose result it would take.
+
+    Raises:
+        DataError: another suffix.
+    """
+    if out.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(f"{printable_name(out)}: a manifest's name ends in .parquet or .csv")
 
 
 def keep_apart(source: Path, outputs: Iterable[Path]) -> None:
