@@ -69,7 +69,7 @@ def _published(name: str) -> list[str]:
         part = "" if figure.part == "test" else f" of the {figure.part} part"
         lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
-    return lines or [f"{name}: the paper has no figure of it."]
+    return lines or ["No figure was published."]
 
 
 def _backbone(recipe: Recipe) -> str:
