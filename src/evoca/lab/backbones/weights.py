@@ -7,7 +7,6 @@ recorded SHA-256 does not vouch for.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +22,7 @@ from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
 from evoca.lab.hub_models import captioner_of
-from evoca.lab.quiet import quiet_loggers
+from evoca.lab.quiet import hub_hushed
 
 __all__ = ["build_network"]
 
@@ -84,10 +83,8 @@ def _create(record: Backbone) -> nn.Module:
 
 
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
-    # A hub that does not answer is told of once, below, and not at every try of its client.
-    hushed = quiet_loggers("huggingface_hub", "timm", level=logging.CRITICAL)
     try:
-        with hushed:
+        with hub_hushed():
             if record.library == "torchvision":
                 network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
             else:
