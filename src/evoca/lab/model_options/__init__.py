@@ -6,11 +6,13 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Tag
 
+from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 
 __all__ = [
     "SYSTEMS",
+    "CaptionText",
     "Classifier",
     "LinearProbe",
     "Model",
@@ -24,6 +26,7 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
@@ -40,7 +43,8 @@ Model: TypeAlias = Annotated[
     Annotated[LinearProbe, Tag("linear_probe")]
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
-    | Annotated[Skip, Tag("skip")],
+    | Annotated[Skip, Tag("skip")]
+    | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",
