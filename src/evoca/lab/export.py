@@ -111,6 +111,7 @@ def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
         deletion_test=training.deletion,
         provenance=Provenance(
             recipe=recipe.name,
+            paper=recipe.paper,
             backbones=(_backbone_in_words(recipe),),
             data=f"{data.images} labelled photographs: {data.name}",
             images=data.images,
