@@ -22,11 +22,8 @@ BACKBONES = [
     for name in backbone_names()
     if find_backbone(name).library != "transformers" and not name.endswith("_slim")
 ]
-TRAINED = [
-    name
-    for name in recipe_names()
-    if load_recipe(name).steps and load_recipe(name).model.backbone in BACKBONES
-]
+RECIPES = [load_recipe(name) for name in recipe_names()]
+TRAINED = [r.name for r in RECIPES if r.steps and r.model.backbone in BACKBONES]
 FAMILIES = (
     "sreenivas2018-vgg19",
     "najid2018-resnet101-l4-dropout",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,7 @@ from evoca.evaluation.checks import (
     check_support,
     group_index,
 )
-from evoca.evaluation.parts import LabelPart, Part
+from evoca.evaluation.parts import LabelPart
 from evoca.evaluation.truth import as_runs
 
 __all__ = [
@@ -143,8 +143,15 @@ def compare_predictions(
     return paired_differences(parts, count, draws, seed)
 
 
+class Resampled(Protocol):
+    """What the figures of one repeat follow from, for any counts of the groups."""
+
+    def figures(self, counts: FloatArray) -> Figures:
+        """Return name to values (B, ...) for counts (B, G)."""
+
+
 def paired_differences(
-    parts: Sequence[Part], count: int, draws: int, seed: int
+    parts: Sequence[Resampled], count: int, draws: int, seed: int
 ) -> dict[str, Difference]:
     """Compare two systems in every figure that is a single number.
 
@@ -256,7 +263,9 @@ def _checked(
     return codes, (one, other)
 
 
-def _gain(parts: Sequence[Part], first_counts: FloatArray, second_counts: FloatArray) -> Figures:
+def _gain(
+    parts: Sequence[Resampled], first_counts: FloatArray, second_counts: FloatArray
+) -> Figures:
     """Return each single-number figure, second minus first, as the mean over repeats."""
     gains = [(part.figures(first_counts), part.figures(second_counts)) for part in parts]
     return {

@@ -113,13 +113,14 @@ def _affect(
         found.append((rated[own], felt[:, own]))
     ratings = found[0][0]
     for run, (other, _) in zip(runs[1:], found[1:], strict=True):
-        differs = ~np.isclose(ratings, other, atol=_ROUNDED, equal_nan=True).all(axis=1)
+        alike = np.isclose(ratings, other, atol=_ROUNDED, equal_nan=True)
+        differs = np.asarray(~alike.all(axis=1))
         if differs.any():
             raise DataError(
                 f"{runs[0].name} and {run.name} disagree about the ratings of "
                 f"{int(differs.sum()):,} images: {rows_where(differs, images)}"
             )
-    kept = ~np.isnan(ratings).all(axis=0)
+    kept = np.asarray(~np.isnan(ratings).all(axis=0))
     if not kept.any():
         return None
     scales = tuple(name for name, one in zip(AFFECT, kept, strict=True) if one)

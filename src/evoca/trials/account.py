@@ -15,7 +15,7 @@ from evoca.runs.provenance import describe_data, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
 from evoca.trials.select import ALL, Selected
-from evoca.trials.systems import System
+from evoca.trials.systems import ABSENT, System
 
 __all__ = ["describe_trial", "note_use", "notes_of"]
 
@@ -98,6 +98,11 @@ def notes_of(
         notes.append(
             f"these test images were evaluated on before: {uses}; a model chosen by such figures "
             "looks better than it is"
+        )
+    if absent := sum(one.startswith(ABSENT) for one in grouped.images.recorded_hashes):
+        notes.append(
+            f"the files of {absent:,} of {n:,} images are not here: their copies are not looked "
+            "for, and the fingerprint of the data covers their names and labels only"
         )
     if not grouped.near:
         notes.append(
