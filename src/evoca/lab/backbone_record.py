@@ -66,10 +66,10 @@ class Backbone(Strict):
 
     Attributes:
         name: how recipes call it.
-        library: that builds it.
+        library: that builds it; ``open_clip``'s models have a text tower beside it.
         architecture: what the library calls it.
-        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer of timm,
-            whose map is its patch tokens.
+        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer of timm or
+            open_clip, whose map is its patch tokens.
         weights: where they come from.
         size: side of the pictures it was trained on, in pixels.
         mean: per channel, in the channels' order and range.
@@ -91,7 +91,7 @@ class Backbone(Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
-    library: Literal["timm", "torchvision"] = "timm"
+    library: Literal["timm", "torchvision", "open_clip"] = "timm"
     architecture: str
     layout: Literal["chain", "tokens"] = "chain"
     weights: Weights
