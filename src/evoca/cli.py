@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from evoca.commands.options import DataOption, FigureFormat, SetOption
+from evoca.commands.options import DataOption, FigureFormat, ProfileOption, SetOption
+from evoca.commands.reproduce_cli import app as reproduce_app
 from evoca.commands.training_cli import app as training_app
 from evoca.data.cli import app as data_app
 from evoca.exits import INTERRUPTED, finish
@@ -34,6 +35,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(training_app)
+app.add_typer(reproduce_app)
 
 
 class PredictFormat(StrEnum):
@@ -120,40 +122,6 @@ def predict(
         from evoca.commands.predict import predict as run
 
         return run(paths, model=model, output=output.value, top=top, explain=explain)
-
-    finish(call)
-
-
-class ReproduceFormat(StrEnum):
-    """How ``reproduce`` prints."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
-@app.command()
-def reproduce(
-    runs: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="RUN", help="Runs and folders of runs; ./runs if omitted."),
-    ] = None,
-    paper: Annotated[
-        str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
-    ] = None,
-    emotions: Annotated[
-        bool, typer.Option("--emotions", help="Show the figures of single emotions too.")
-    ] = False,
-    output: Annotated[
-        ReproduceFormat, typer.Option("--format", help="What to print.")
-    ] = ReproduceFormat.TABLE,
-) -> None:
-    """Show what the papers published beside what the runs so far reached."""
-
-    def call() -> int:
-        from evoca.commands.reproduce import reproduce as run
-
-        return run(runs or [], paper=paper, output=output.value, emotions=emotions)
 
     finish(call)
 
@@ -245,6 +213,7 @@ def recipes_show(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting first; repeatable."),
     ] = None,
+    profile: ProfileOption = None,
     as_yaml: Annotated[
         bool, typer.Option("--yaml", help="Print every setting, as a recipe's file has it.")
     ] = False,
@@ -254,7 +223,7 @@ def recipes_show(
     def call() -> None:
         from evoca.commands.recipes import show_recipe
 
-        show_recipe(name, settings or [], as_yaml=as_yaml)
+        show_recipe(name, settings or [], profile, as_yaml=as_yaml)
 
     finish(call)
 

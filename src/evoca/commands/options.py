@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "FigureFormat", "SetOption"]
+__all__ = ["DataOption", "FigureFormat", "ProfileOption", "SetOption"]
 
 
 class FigureFormat(StrEnum):
@@ -26,4 +26,13 @@ DataOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe; repeatable."),
+]
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Fit the recipe to a machine: lite0, or a .yaml file; see docs/recipes.md.",
+    ),
 ]

@@ -42,14 +42,16 @@ def list_backbones() -> None:
         _entry(name, about)
 
 
-def show_recipe(name: str, settings: Sequence[str], *, as_yaml: bool) -> None:
+def show_recipe(
+    name: str, settings: Sequence[str], profile: str | None = None, *, as_yaml: bool
+) -> None:
     """Explain a recipe in words, or print it with every setting as YAML."""
     import yaml
 
     from evoca.lab.recipe import load_recipe
     from evoca.lab.recipe_words import in_words
 
-    recipe = load_recipe(name, settings)
+    recipe = load_recipe(name, settings, profile)
     if as_yaml:
         content = recipe.model_dump(mode="json", exclude_none=True)
         print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")

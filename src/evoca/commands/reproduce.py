@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from evoca.documents import Paragraph, print_document, to_markdown
 from evoca.errors import EvocaError
 from evoca.papers import load_paper, load_papers, paper_of_system
 from evoca.papers.facts import recipe_of
+from evoca.papers.glance import glance
 from evoca.papers.present import comparison_document
 from evoca.papers.reproduce import reproduce as put_beside
 from evoca.runs import Run, find_runs, read_run
 from evoca.terminal import console_for
 
-__all__ = ["DEFAULT_FOLDER", "reproduce"]
+if TYPE_CHECKING:
+    from evoca.commands.run_recipes import Wanted
+
+__all__ = ["DEFAULT_FOLDER", "only_with_data", "reproduce", "run_first"]
 
 DEFAULT_FOLDER = Path("runs")
 """Searched where no run is named, if it exists."""
@@ -54,7 +58,8 @@ def reproduce(
         }
         print(json.dumps(content, allow_nan=False))
         return failed
-    blocks = comparison_document(rows, emotions=emotions, details=paper is not None)
+    blocks = glance(runs, papers)
+    blocks += comparison_document(rows, emotions=emotions, details=paper is not None)
     if others:
         names = ", ".join(f"{run.name} ({recipe_of(run) or 'no recipe'})" for run in others)
         blocks.append(Paragraph(f"Runs of recipes that no paper describes: {names}."))
@@ -63,6 +68,36 @@ def reproduce(
     else:
         print_document(blocks, console_for())
     return failed
+
+
+def only_with_data(**given: object) -> None:
+    """Refuse options that say how to run, where nothing is to be run.
+
+    Raises:
+        EvocaError: one was given.
+    """
+    if named := [name for name, value in given.items() if value is not None]:
+        raise EvocaError(f"--{named[0]}: says how to run, and --data is not there to run on")
+
+
+def run_first(wanted: Wanted, places: Sequence[Path]) -> int:
+    """Make the runs that are missing.
+
+    Args:
+        wanted: what to run.
+        places: the one folder they go to; ``./runs`` if empty.
+
+    Returns:
+        0, or 1 where a recipe could not be run.
+
+    Raises:
+        EvocaError: several folders, or what is wanted is not to be had.
+    """
+    from evoca.commands.run_recipes import run_recipes
+
+    if len(places) > 1:
+        raise EvocaError(f"{places[1]}: with --data, name one folder for all runs")
+    return run_recipes(wanted, places[0] if places else DEFAULT_FOLDER)
 
 
 def _read(places: Sequence[Path]) -> tuple[list[Run], int]:

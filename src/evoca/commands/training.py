@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evoca.lab.recipe import Recipe
     from evoca.lab.train import Measured
 
-__all__ = ["Machine", "crossval", "search", "train"]
+__all__ = ["Machine", "cross_validated", "crossval", "display", "same_recipe", "search", "train"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def train(
     settings: Sequence[str],
     data_name: str | None,
     *,
+    profile: str | None,
     machine: Machine,
     resume: bool,
 ) -> None:
@@ -55,11 +56,11 @@ def train(
     with needs_extra("train"):
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
-    chosen = load_recipe(recipe, settings)
+    chosen = load_recipe(recipe, settings, profile)
     if resume and (out / "run.json").is_file():
         _print_finished(chosen, out)
         return
-    with _display(machine) as options:
+    with display(machine) as options:
         found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
     if found is not None:
         _print_found(chosen, found, "table")
@@ -76,6 +77,7 @@ def crossval(
     output: Literal["table", "json"],
     out: Path | None,
     settings: Sequence[str],
+    profile: str | None,
     machine: Machine,
     resume: bool,
 ) -> None:
@@ -84,12 +86,12 @@ def crossval(
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
-    chosen = load_recipe(recipe, [*own, *settings])
+    chosen = load_recipe(recipe, [*own, *settings], profile)
     if resume and out is not None and (out / "run.json").is_file():
         _print_finished(chosen, out, output)
         return
-    with _display(machine) as options:
-        found = _cross_validated(chosen, load_labelled(data), out, options, resume=resume)
+    with display(machine) as options:
+        found = cross_validated(chosen, load_labelled(data), out, options, resume=resume)
     _print_found(chosen, found, output)
 
 
@@ -102,6 +104,7 @@ def search(
     space: Path | None,
     trials: int,
     folds: int | None,
+    profile: str | None,
     machine: Machine,
     resume: bool,
 ) -> None:
@@ -113,16 +116,20 @@ def search(
         from evoca.lab.search_space import read_space
         from evoca.lab.stepwise import crossval_steps
     own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
-    chosen = load_recipe(recipe, own)
+    chosen = load_recipe(recipe, own, profile)
     wanted = chosen.search if space is None else read_space(space)
     if wanted is None:
         raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
     if not chosen.steps:
         raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
     labelled = load_labelled(data)
-    with _display(machine) as options:
+    with display(machine) as options:
         searcher = Searcher(
-            lambda tried: load_recipe(recipe, [*own, *tried]), wanted, build, options, trials
+            lambda tried: load_recipe(recipe, [*own, *tried], profile),
+            wanted,
+            build,
+            options,
+            trials,
         )
         if folds is not None:
             outcome = crossval_steps(
@@ -165,9 +172,10 @@ def _trained(
     return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
 
 
-def _cross_validated(
+def cross_validated(
     recipe: Recipe, data: LabelledImages, out: Path | None, options: RunOptions, *, resume: bool
 ) -> Measured | Outcome:
+    """Cross-validate a recipe of any kind, and write the run where ``out`` is given."""
     with needs_extra("train"):
         if recipe.steps:
             from evoca.lab.stepwise import crossval_steps
@@ -184,7 +192,7 @@ def _cross_validated(
 
 
 @contextmanager
-def _display(machine: Machine) -> Iterator[RunOptions]:
+def display(machine: Machine) -> Iterator[RunOptions]:
     """Show the work: bars on a terminal, a line a part elsewhere; one line an epoch."""
     with needs_extra("train"):
         from evoca.lab.feature_store import cache_folder
@@ -214,12 +222,18 @@ def _display(machine: Machine) -> Iterator[RunOptions]:
         )
 
 
+def same_recipe(recipe: Recipe, out: Path) -> bool:
+    """Whether a finished run is of this recipe, with these settings."""
+    from evoca.runs import read_json
+
+    return bool(read_json(out / "run.json").get("recipe") == recipe.model_dump(mode="json"))
+
+
 def _print_finished(recipe: Recipe, out: Path, output: str = "table") -> None:
     """Print the figures of a run that a resumed command finds complete."""
     from evoca.runs import read_json
 
-    stored = read_json(out / "run.json").get("recipe")
-    if stored != recipe.model_dump(mode="json"):
+    if not same_recipe(recipe, out):
         raise EvocaError(f"{out}: a finished run of another recipe, or of other settings")
     console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
     _print(recipe, read_json(out / "metrics.json"), output)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evoca.commands.options import DataOption, FigureFormat, SetOption
+from evoca.commands.options import DataOption, FigureFormat, ProfileOption, SetOption
 from evoca.exits import finish
 
 __all__ = ["app"]
@@ -53,6 +53,7 @@ def train(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
     settings: SetOption = None,
+    profile: ProfileOption = None,
     resume: _Resume = False,
     data_name: Annotated[
         str | None,
@@ -76,7 +77,16 @@ def train(
         machine = Machine(
             accelerator, devices, nodes, strategy, precision, workers, deterministic, cache
         )
-        run(recipe, data, out, settings or [], data_name, machine=machine, resume=resume)
+        run(
+            recipe,
+            data,
+            out,
+            settings or [],
+            data_name,
+            profile=profile,
+            machine=machine,
+            resume=resume,
+        )
 
     finish(call, _RESUME_HINT)
 
@@ -95,6 +105,7 @@ def crossval(
         Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
     ] = None,
     settings: SetOption = None,
+    profile: ProfileOption = None,
     resume: _Resume = False,
     accelerator: _Accelerator = "auto",
     precision: _Precision = "auto",
@@ -117,6 +128,7 @@ def crossval(
             output=output.value,
             out=out,
             settings=settings or [],
+            profile=profile,
             machine=Machine(
                 accelerator,
                 precision=precision,
@@ -145,6 +157,7 @@ def search(
         typer.Option("--folds", min=2, help="Measure the search: one inside each outer fold."),
     ] = None,
     settings: SetOption = None,
+    profile: ProfileOption = None,
     resume: _Resume = False,
     accelerator: _Accelerator = "auto",
     precision: _Precision = "auto",
@@ -166,6 +179,7 @@ def search(
             space=space,
             trials=trials,
             folds=folds,
+            profile=profile,
             machine=Machine(
                 accelerator,
                 precision=precision,

@@ -20,6 +20,7 @@ from evoca.lab.layered import (
     read_layers,
 )
 from evoca.lab.model_options import LinearProbe, Model
+from evoca.lab.profile import load_profile
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
 
@@ -77,6 +78,7 @@ class Recipe(Strict):
         steps: how any other network is trained.
         protocol: how it is measured and calibrated.
         search: settings to try, for ``evoca search``.
+        profile: name of the profile that changed it; see :mod:`evoca.lab.profile`.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Recipe(Strict):
     steps: tuple[Step, ...] = ()
     protocol: Protocol = Protocol()
     search: Search | None = None
+    profile: str | None = None
 
     @model_validator(mode="after")
     def _trained_one_way(self) -> Self:
@@ -136,21 +139,29 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("[!_]*.yaml"))
 
 
-def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = None) -> Recipe:
     """Load a recipe by name, or from a ``.yaml`` file.
 
     Args:
         name: a name in :func:`recipe_names`, or the path of a file.
         overrides: ``KEY=VALUE`` pairs, the key dotted, the value in YAML, such as
             ``model.backbone=efficientnet_lite0`` or ``steps.*.epochs=2``.
+        profile: name or file of a profile, which is applied before the overrides.
 
     Raises:
         RecipeError: unknown name, unknown key (the nearest one is named), bad value.
     """
     content = read_layers(name, _folder(), "recipe")
+    beside = Path(name).parent if is_file_name(name) else Path()
+    if profile is not None:
+        content = load_profile(profile).changed(_validated(name, content, beside))
     for override in overrides:
         apply_setting(content, override)
-    _take_in_backbone(content, Path(name).parent if is_file_name(name) else Path())
+    return _validated(name, content, beside)
+
+
+def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
+    _take_in_backbone(content, beside)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:

@@ -20,7 +20,8 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     Raises:
         RecipeError: its backbone is unknown.
     """
-    yield "What it is", [recipe.summary, *_paper(recipe)]
+    changed = [f"Changed by the profile {recipe.profile}."] if recipe.profile else []
+    yield "What it is", [recipe.summary, *_paper(recipe), *changed]
     yield "Network", [*recipe.model.in_words(recipe.backbone), _backbone(recipe), _input(recipe)]
     if recipe.steps:
         yield "Training", _training(recipe)

@@ -36,7 +36,7 @@ from evoca.softmax import softmax
 __all__ = ["Build", "Tune", "crossval_steps", "identity_of", "train_steps"]
 
 # What may differ between two trainings that are the same.
-_NAMES = {"name", "summary", "search"}
+_NAMES = {"name", "summary", "search", "profile"}
 
 Build: TypeAlias = Callable[[Recipe, Sequence[str], int], System]
 """Builds a recipe's system for some labels, its new layers drawn with a seed."""

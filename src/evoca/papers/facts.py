@@ -8,7 +8,7 @@ from typing import Any
 
 from evoca.runs import Run
 
-__all__ = ["RunFacts", "facts_of", "recipe_of"]
+__all__ = ["RunFacts", "facts_of", "minutes_per_epoch", "recipe_of"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class RunFacts:
         input_size: width and height in pixels.
         epochs: of all training steps together; 0 where nothing but a head was fitted.
         settings: the numbers of the recipe by the last part of their key.
+        profile: what fitted the recipe to a machine; ``None`` where nothing did.
     """
 
     images: int | None
@@ -38,6 +39,7 @@ class RunFacts:
     input_size: tuple[int, int] | None
     epochs: int
     settings: Mapping[str, float]
+    profile: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -49,6 +51,7 @@ class RunFacts:
             "backbones": list(self.backbones),
             "input_size": None if self.input_size is None else list(self.input_size),
             "epochs": self.epochs if self.recorded else None,
+            "profile": self.profile,
         }
 
 
@@ -82,7 +85,14 @@ def facts_of(run: Run) -> RunFacts:
         input_size=(width, height) if isinstance(width, int) and isinstance(height, int) else None,
         epochs=sum(v for k, v in items if k == "epochs" and isinstance(v, int)),
         settings={k: float(v) for k, v in items if _is_number(v)},
+        profile=str(recipe["profile"]) if recipe.get("profile") else None,
     )
+
+
+def minutes_per_epoch(run: Run) -> float | None:
+    """Return the mean over all epochs of a run; ``None`` where it has no epochs."""
+    times = [float(row["minutes"]) for row in run.history if row.get("minutes")]
+    return sum(times) / len(times) if times else None
 
 
 def _protocol(split: object) -> tuple[str, bool]:

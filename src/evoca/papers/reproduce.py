@@ -9,7 +9,7 @@ from typing import Any
 
 from evoca.evaluation.result import Figure
 from evoca.papers.differences import Difference, differences
-from evoca.papers.facts import RunFacts, facts_of, recipe_of
+from evoca.papers.facts import RunFacts, facts_of, minutes_per_epoch, recipe_of
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.papers.targets import Target, targets_of
 from evoca.runs import Run
@@ -148,8 +148,8 @@ def _measured(run: Run, target: Target) -> Figure | None:
 
 def _minutes(run: Run) -> Figure | None:
     """Return the mean over the epochs; one machine's times have no interval."""
-    times = [float(row["minutes"]) for row in run.history if row.get("minutes")]
-    return Figure(sum(times) / len(times), (math.nan, math.nan)) if times else None
+    minutes = minutes_per_epoch(run)
+    return None if minutes is None else Figure(minutes, (math.nan, math.nan))
 
 
 def _target_dict(target: Target) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
 from evoca.lab.fitting.loader import StepLoader
 from evoca.lab.fitting.loop import Interrupted, Job, StepModule, Validation
 from evoca.lab.fitting.measure import plain_batches
+from evoca.lab.fitting.memory import keep_freed_memory
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.state import (
     HistoryRow,
@@ -107,6 +108,7 @@ def fit(
     """
     options = options or RunOptions()
     _check(system, task)
+    keep_freed_memory()
     module = cast("nn.Module", system)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoints" / "resume.pt"

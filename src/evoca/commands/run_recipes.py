@@ -1,0 +1,105 @@
+"""The running half of ``evoca reproduce``: every recipe cross-validated, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evoca.commands.training import Machine, cross_validated, display, same_recipe
+from evoca.errors import EvocaError, needs_extra
+from evoca.terminal import say
+
+if TYPE_CHECKING:
+    from evoca.lab.recipe import Recipe
+
+__all__ = ["Wanted", "run_recipes"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to run.
+
+    Attributes:
+        data: a manifest, or a folder of class folders.
+        recipes: patterns of names; all recipes if empty.
+        profile: name or file of a profile; the papers' own settings if ``None``.
+        folds: of each cross-validation.
+        settings: of every recipe, such as ``protocol.seed=1``.
+        machine: where and how.
+    """
+
+    data: Path
+    recipes: Sequence[str]
+    profile: str | None
+    folds: int
+    settings: Sequence[str]
+    machine: Machine
+
+
+def run_recipes(wanted: Wanted, runs: Path) -> int:
+    """Cross-validate every recipe into a folder of its name; go on where it was left.
+
+    A recipe that cannot be run here, because its weights are not to be had or its data
+    lack something, costs one line and not the others.
+
+    Args:
+        wanted: what to run.
+        runs: the folder of runs. What is finished in it stays; what is not is gone on
+            with, by fold, step and batch.
+
+    Returns:
+        0, or 1 where a recipe could not be run.
+
+    Raises:
+        EvocaError: no such data, or no recipe of such a name.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    with needs_extra("train"):
+        from evoca.data.labelled import load_labelled
+        from evoca.lab.recipe import load_recipe
+    settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
+    names = _names(wanted.recipes)
+    data = load_labelled(wanted.data)
+    failed = 0
+    for number, name in enumerate(names, start=1):
+        out = runs / name
+        try:
+            recipe = load_recipe(name, settings, wanted.profile)
+            if _finished(recipe, out):
+                say(f"{name} ({number} of {len(names)}): finished already")
+                continue
+            say(f"{name} ({number} of {len(names)})")
+            with display(wanted.machine) as options:
+                cross_validated(recipe, data, out, options, resume=True)
+        except EvocaError as error:
+            failed = 1
+            say(f"left out: {name}: {error}")
+    return failed
+
+
+def _names(patterns: Sequence[str]) -> list[str]:
+    """Return the recipes that a pattern matches, in order."""
+    from evoca.lab.recipe import recipe_names
+
+    known = recipe_names()
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise EvocaError(f"--recipe {pattern}: no such recipe; known: {', '.join(known)}")
+    chosen = patterns or ["*"]
+    return [name for name in known if any(fnmatchcase(name, pattern) for pattern in chosen)]
+
+
+def _finished(recipe: Recipe, out: Path) -> bool:
+    """Whether the run is there, of this very recipe.
+
+    Raises:
+        EvocaError: it is there, of other settings.
+    """
+    if not (out / "run.json").is_file():
+        return False
+    if not same_recipe(recipe, out):
+        raise EvocaError(f"{out}: a finished run of other settings; name another folder")
+    return True

@@ -1,0 +1,115 @@
+"""A profile: what is changed in every recipe alike, to fit it to a machine and its data.
+
+The papers trained on twenty thousand images and an accelerator. A profile says once, for
+all recipes, which backbone stands in, how many epochs there are and what that makes of the
+rates; a run keeps the recipe as it was changed, and the profile's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from evoca.lab.backbone_record import STAGES, Backbone
+from evoca.lab.layered import RecipeError, Strict, explain, read_layers
+from evoca.lab.steps import Step
+
+if TYPE_CHECKING:
+    from evoca.lab.recipe import Recipe
+
+__all__ = ["Profile", "load_profile", "profile_names"]
+
+
+class Profile(Strict):
+    """Changes to any recipe.
+
+    Attributes:
+        name: how the command line calls it.
+        summary: what it is for, and how its numbers came about.
+        backbones: a backbone that recipes name, to the one that stands in for it.
+        epochs: at most so many in a step that trains a part of the backbone.
+        head_epochs: at most so many in a step that trains none of it.
+        rate_times: optimiser to the factor of all its rates.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    summary: str
+    backbones: dict[str, str] = Field(default_factory=dict)
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    head_epochs: Annotated[int, Field(ge=1)] | None = None
+    rate_times: dict[Literal["adam", "adamw", "sgd"], Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+
+    def changed(self, recipe: Recipe) -> dict[str, Any]:
+        """Return the content of a recipe with the changes.
+
+        Weights a recipe names for a backbone that is replaced are those the stand-in's
+        record names.
+        """
+        content = recipe.model_dump(mode="json")
+        content["profile"] = self.name
+        content["model"] = self._swapped(content["model"])
+        for step, changed in zip(recipe.steps, content["steps"], strict=True):
+            limit = self.epochs if trains_backbone(step, recipe.backbone) else self.head_epochs
+            changed["epochs"] = min(step.epochs, limit or step.epochs)
+            times = self.rate_times.get(step.optimiser.kind, 1.0)
+            changed["rate"] = _rounded(step.rate * times)
+            changed["rates"] = {part: _rounded(r * times) for part, r in step.rates.items()}
+            warmup = step.schedule.warmup_epochs * changed["epochs"] / step.epochs
+            changed["schedule"]["warmup_epochs"] = warmup
+        return content
+
+    def _swapped(self, content: Any) -> Any:
+        """Replace the backbones wherever a model's options name one."""
+        if isinstance(content, Mapping):
+            return {
+                key: self.backbones.get(value, value)
+                if key == "backbone" and isinstance(value, str)
+                else self._swapped(value)
+                for key, value in content.items()
+            }
+        return [self._swapped(v) for v in content] if isinstance(content, list) else content
+
+
+def trains_backbone(step: Step, record: Backbone) -> bool:
+    """Whether a step trains any part of the backbone."""
+    paths = [path for stage in STAGES for path in record.stages.of(stage)]
+    tops = [f"top{number}" for number in range(1, len(record.tops) + 1)]
+    parts = ["all", "backbone", *STAGES, *tops, *map(record.child, paths)]
+    return any(fnmatchcase(part, pattern) for part in parts for pattern in step.trainable)
+
+
+def _rounded(rate: float) -> float:
+    """Keep 1e-4 times 10 from reading 0.0010000000000000002."""
+    return float(f"{rate:.6g}")
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("evoca") / "profiles"))
+
+
+def profile_names() -> list[str]:
+    """Return the names of the profiles inside the package, sorted."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Load a profile by name, or from a ``.yaml`` file.
+
+    >>> load_profile("lite0").backbones["vgg19"]
+    'efficientnet_lite0'
+
+    Raises:
+        RecipeError: there is none, or it does not hold together.
+    """
+    content = read_layers(name, _folder(), "profile")
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{name}: {explain(error, content, Profile)}") from error
