@@ -80,7 +80,7 @@ def _trained_system(recipe: Recipe, labels: int, folder: Path) -> AdditiveClassi
         system.load_state_dict(load_weights(file))
     except RuntimeError as error:
         raise EvocaError(f"{file}: not the weights of {recipe.name}") from error
-    return system.eval()
+    return system.eval().for_export()
 
 
 def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> None:

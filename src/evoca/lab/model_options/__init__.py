@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Tag
 
+from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 
@@ -13,6 +14,7 @@ __all__ = [
     "SYSTEMS",
     "Classifier",
     "LinearProbe",
+    "Lora",
     "Model",
     "Network",
     "Skip",
@@ -24,6 +26,7 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "lora",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
@@ -40,7 +43,8 @@ Model: TypeAlias = Annotated[
     Annotated[LinearProbe, Tag("linear_probe")]
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
-    | Annotated[Skip, Tag("skip")],
+    | Annotated[Skip, Tag("skip")]
+    | Annotated[Lora, Tag("lora")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",
