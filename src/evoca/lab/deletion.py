@@ -12,7 +12,7 @@ from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area,
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from evoca.lab.crossval import CrossValidation
-from evoca.lab.features import FrozenTrunk
+from evoca.lab.features import Extractor
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
@@ -22,7 +22,7 @@ __all__ = ["deletion_test"]
 
 
 def deletion_test(
-    trunk: FrozenTrunk,
+    trunk: Extractor,
     validation: CrossValidation,
     paths: Sequence[Path],
     preprocessing: Preprocessing,
@@ -52,6 +52,8 @@ def deletion_test(
     for row, index in enumerate(chosen):
         fold = int(validation.fold[0, index])
         head, temperature = validation.heads[fold], validation.choices[fold].temperature
+        if not isinstance(head, LinearHead):
+            raise TypeError(f"a {type(head).__name__} has no map to test")
         pixels = load_image(paths[index], preprocessing).pixels
         areas[row] = _areas(trunk, head, temperature, pixels, labels, rng)
         if progress is not None:
@@ -68,7 +70,7 @@ def deletion_test(
 
 
 def _areas(
-    trunk: FrozenTrunk,
+    trunk: Extractor,
     head: LinearHead,
     temperature: float,
     pixels: NDArray[np.uint8],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evoca.errors import EvocaError
+from evoca.lab.fitters import FittedHead
 from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
@@ -52,10 +53,11 @@ def run_description(
     )
 
 
-def write_head(folder: Path, head: LinearHead) -> None:
-    """Keep a linear head as plain arrays."""
+def write_head(folder: Path, head: FittedHead) -> None:
+    """Keep a head as plain arrays."""
     folder.mkdir()
-    np.savez(folder / "head.npz", weight=head.weight, bias=head.bias, c=np.float64(head.c))
+    arrays: dict[str, Any] = head.arrays()
+    np.savez(folder / "head.npz", **arrays)
 
 
 def read_head(folder: Path) -> LinearHead:

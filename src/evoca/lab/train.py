@@ -15,10 +15,11 @@ from evoca.evaluation.calibration_check import CalibrationCheck, check_calibrati
 from evoca.evaluation.evaluate import evaluate_predictions
 from evoca.evaluation.result import Report
 from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
-from evoca.lab.backbones import load_probe
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import deletion_test
-from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
+from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
+from evoca.lab.fitters import Fitter
+from evoca.lab.fixed import extractor_of, fitter_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
@@ -41,7 +42,8 @@ class Measured:
 
     Attributes:
         prepared: the images.
-        trunk: the compiled backbone.
+        trunk: what computed the features.
+        fitter: of the head.
         features: float32 (n, D), frozen.
         validation: held-out predictions.
         report: the figures.
@@ -51,7 +53,8 @@ class Measured:
     """
 
     prepared: Prepared
-    trunk: FrozenTrunk
+    trunk: Extractor
+    fitter: Fitter
     features: NDArray[np.float32]
     validation: CrossValidation
     report: Report
@@ -90,7 +93,7 @@ def measure(
     """
     prepared = prepare(data)
     images = prepared.images
-    trunk = FrozenTrunk(load_probe(recipe), recipe.preprocessing)
+    trunk, fitter = extractor_of(recipe), fitter_of(recipe, images.labels)
     if cache is None:
         batches = load_pixels(images.paths, recipe.preprocessing)
         features = pooled_features(trunk, batches, step("features", len(images)))
@@ -98,14 +101,20 @@ def measure(
         features = kept_features(trunk, images, recipe.preprocessing, cache, step)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
-        features, images.truth, images.groups, recipe, step("cross-validation", rounds)
+        features,
+        images.truth,
+        images.groups,
+        fitter,
+        recipe.protocol,
+        step("cross-validation", rounds),
     )
-    return _judge(prepared, trunk, features, validation, recipe.protocol.coverage)
+    return _judge(prepared, trunk, fitter, features, validation, recipe.protocol.coverage)
 
 
 def _judge(
     prepared: Prepared,
-    trunk: FrozenTrunk,
+    trunk: Extractor,
+    fitter: Fitter,
     features: NDArray[np.float32],
     validation: CrossValidation,
     coverage: float,
@@ -116,6 +125,7 @@ def _judge(
     return Measured(
         prepared=prepared,
         trunk=trunk,
+        fitter=fitter,
         features=features,
         validation=validation,
         report=evaluate_predictions(
@@ -152,23 +162,29 @@ def train(
     """
     with new_run(out) as folder:
         measured = measure(recipe, data, step, cache=cache)
-        images = measured.prepared.images
-        deletion = deletion_test(
-            measured.trunk,
-            measured.validation,
-            images.paths,
-            recipe.preprocessing,
-            images.labels,
-            progress=step("deletion test", min(200, len(images))),
-        )
-        seed = recipe.protocol.seed
-        chosen = calibrate(measured.features, images.truth, images.groups, recipe, seed)
-        head = fit_head(measured.features, images.truth, chosen.c)
+        images, protocol = measured.prepared.images, recipe.protocol
+        if recipe.additive_probe:
+            _test_by_deletion(folder, measured, recipe, step)
+        known = measured.features, images.truth
+        chosen = calibrate(*known, images.groups, measured.fitter, protocol, protocol.seed)
+        head = fit_head(*known, measured.fitter, chosen.c)
         write_run(folder, recipe, measured, chosen, data_name)
-        write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
     return measured
+
+
+def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, step: Step) -> None:
+    images = measured.prepared.images
+    deletion = deletion_test(
+        measured.trunk,
+        measured.validation,
+        images.paths,
+        recipe.preprocessing,
+        images.labels,
+        progress=step("deletion test", min(200, len(images))),
+    )
+    write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
 
 
 def write_run(

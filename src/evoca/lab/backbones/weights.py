@@ -25,8 +25,10 @@ from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
 __all__ = ["build_network"]
 
 # What a transformer of timm, or of open_clip, holds outside the modules of its stages.
-_TOKENS = ("cls_token", "reg_token", "pos_embed", "norm_pre")
-_TOKENS += ("class_embedding", "positional_embedding", "ln_pre")
+_TOKENS = (
+    *("cls_token", "reg_token", "pos_embed", "norm_pre"),
+    *("class_embedding", "positional_embedding", "ln_pre"),
+)
 
 
 def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ()) -> nn.Module:

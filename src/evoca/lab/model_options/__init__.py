@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag
 
+from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
 from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.zero_shot import ZeroShot
 
 __all__ = [
     "SYSTEMS",
     "Classifier",
+    "Colour",
+    "Descriptors",
+    "Hog",
     "LinearProbe",
     "Lora",
     "Model",
     "Network",
+    "SiftWords",
     "Skip",
     "StageEnsemble",
+    "ZeroShot",
 ]
 
 SYSTEMS = (
@@ -27,12 +34,16 @@ SYSTEMS = (
     "stage_ensemble",
     "skip",
     "lora",
+    "zero_shot",
+    "hog",
+    "colour",
+    "sift_words",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
 
 def _system(content: Any) -> str | None:
-    if isinstance(content, Network):
+    if isinstance(content, BaseModel):
         return str(getattr(content, "system", None))
     if isinstance(content, dict):
         return str(content.get("system", SYSTEMS[0]))
@@ -44,7 +55,11 @@ Model: TypeAlias = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
-    | Annotated[Lora, Tag("lora")],
+    | Annotated[Lora, Tag("lora")]
+    | Annotated[ZeroShot, Tag("zero_shot")]
+    | Annotated[Hog, Tag("hog")]
+    | Annotated[Colour, Tag("colour")]
+    | Annotated[SiftWords, Tag("sift_words")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",

@@ -59,8 +59,7 @@ def _adapt(trunk: Trunk, options: Lora) -> None:
     except ValueError as error:
         linear = (n for n, m in trunk.named_modules() if isinstance(m, nn.Linear | nn.Conv2d))
         raise EvocaError(
-            f"model.targets: {trunk.record.name} has no such layers; its last is "
-            f"{list(linear)[-1]}"
+            f"model.targets: {trunk.record.name} has no such layers; its last is {list(linear)[-1]}"
         ) from error
 
 
