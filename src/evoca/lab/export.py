@@ -12,14 +12,16 @@ from torch import Tensor, nn
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
-from evoca.lab.backbones import load_probe
 from evoca.lab.fitting.state import load_weights
-from evoca.lab.model_options import Descriptors, LinearProbe, ZeroShot
+from evoca.lab.fixed import network_of
+from evoca.lab.model_options import Descriptors
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
+from evoca.lab.svm import SvmMachine
 from evoca.lab.systems import StagedSystem, build_system
 from evoca.lab.systems.linear_probe import AdditiveClassifier
+from evoca.lab.systems.svm import SvmClassifier
 from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
@@ -66,15 +68,19 @@ def export_bundle(run: Path, out: Path) -> Bundle:
     return read_bundle(out)
 
 
-def _trained_system(recipe: Recipe, labels: int, folder: Path) -> AdditiveClassifier | StagedSystem:
+def _trained_system(
+    recipe: Recipe, labels: int, folder: Path
+) -> AdditiveClassifier | SvmClassifier | StagedSystem:
     """Build a recipe's system with what was learnt.
 
     Raises:
         EvocaError: the weights are missing, damaged or not this recipe's.
     """
-    if isinstance(recipe.model, LinearProbe | ZeroShot):
-        head = read_head(folder)
-        return AdditiveClassifier(load_probe(recipe), head, additive=recipe.additive_probe).eval()
+    if not recipe.steps:
+        network, head = network_of(recipe), read_head(folder)
+        if isinstance(head, SvmMachine):
+            return SvmClassifier(network, head).eval()
+        return AdditiveClassifier(network, head, additive=recipe.additive_probe).eval()
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"
     try:

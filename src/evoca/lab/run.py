@@ -13,6 +13,7 @@ from evoca.lab.fitters import FittedHead
 from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
+from evoca.lab.svm import SvmMachine
 from evoca.runs.provenance import describe_data, describe_run
 
 __all__ = ["read_head", "run_description", "write_head"]
@@ -60,7 +61,7 @@ def write_head(folder: Path, head: FittedHead) -> None:
     np.savez(folder / "head.npz", **arrays)
 
 
-def read_head(folder: Path) -> LinearHead:
+def read_head(folder: Path) -> LinearHead | SvmMachine:
     """Read a head back; arrays only, nothing is unpickled.
 
     Raises:
@@ -69,6 +70,10 @@ def read_head(folder: Path) -> LinearHead:
     file = folder / "head.npz"
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+            if "support" not in arrays:
+                return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+            names = ("centre", "spread", "support", "weight", "bias")
+            gamma, c = float(arrays["gamma"]), float(arrays["c"])
+            return SvmMachine(*(arrays[name] for name in names), gamma, c)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error
