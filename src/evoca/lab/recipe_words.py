@@ -70,7 +70,7 @@ def _published(name: str) -> list[str]:
         note = f"; {figure.note}" if figure.note else ""
         lines.append(f"{figure.metric.replace('_', ' ')} {value} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
-    return lines
+    return lines or [f"{name}: no figure is printed."]
 
 
 def _backbone(options: Network, record: Backbone) -> str:

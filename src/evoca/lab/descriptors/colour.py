@@ -75,7 +75,9 @@ def colour_bins(pixels: Tensor, bins: tuple[int, int, int]) -> Tensor:
     turn = torch.where(turn < 0, turn + 6 * delta, turn)
     hue = _share(turn, 6 * delta, bins[0])
     saturation = _share(delta, value, bins[1])
-    return (hue * bins[1] + saturation) * bins[2] + _share(value, value * 0 + 255, bins[2])
+    return (hue * bins[1] + saturation) * bins[2] + _share(
+        value, torch.full_like(value, 255), bins[2]
+    )
 
 
 def _share(part: Tensor, whole: Tensor, bins: int) -> Tensor:
