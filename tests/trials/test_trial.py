@@ -159,6 +159,9 @@ def test_a_table_of_predictions_is_judged_like_the_model(system, labelled, answe
     data = labelled()
     theirs = trial_of(table_system("x", table(data, answers), {"name": "x"}), data)
     ours = trial_of(system, data)
+    # Nobody recorded what those predictions learnt from: 0 would claim that they saw none.
+    assert theirs.figures()["training_images"] is None
+    assert ours.figures()["training_images"] == 0
     for name in ("accuracy", "nll", "brier", "ece"):
         assert theirs.report[name].value == pytest.approx(ours.report[name].value, abs=1e-5)
 

@@ -69,7 +69,7 @@ def notes_of(
     selected: Selected,
     grouped: Grouped,
     matched: Matched,
-    overlap: int,
+    overlap: int | None,
     left_out: int,
     uses: PastUses | None,
 ) -> list[str]:
@@ -80,7 +80,7 @@ def notes_of(
         selected: the images that were asked for.
         grouped: those that were used.
         matched: the labels that were judged.
-        overlap: how many images the system has learnt from.
+        overlap: how many images the system has learnt from; ``None`` where not known.
         left_out: how many have no truth.
         uses: of these images, before now.
     """

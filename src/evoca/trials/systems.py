@@ -66,7 +66,8 @@ class System:
         coverage: that its prediction sets are built for.
         feels: whether it predicts valence and arousal.
         affect_range: lowest and highest rating of the scale it predicts them on.
-        trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images.
+        trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
+            ``None`` where nobody recorded them, as for predictions made elsewhere.
     """
 
     name: str
@@ -78,7 +79,7 @@ class System:
     coverage: float = 0.9
     feels: bool = False
     affect_range: tuple[float, float] | None = None
-    trained_on: frozenset[str] = frozenset()
+    trained_on: frozenset[str] | None = None
 
 
 def model_system(predictor: Predictor) -> System:
@@ -101,7 +102,7 @@ def model_system(predictor: Predictor) -> System:
         coverage=card.set_coverage,
         feels=card.affect_range is not None,
         affect_range=card.affect_range,
-        trained_on=frozenset(card.training_images),
+        trained_on=frozenset(card.training_images) or None,
     )
 
 

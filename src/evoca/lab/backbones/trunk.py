@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError
 from evoca.lab.backbone_record import STAGES, Backbone
 from evoca.lab.backbones.dropout import drop_channels
-from evoca.lab.backbones.tokens import as_tokens
+from evoca.lab.backbones.tokens import Tokens, as_tokens
 from evoca.lab.backbones.weights import build_network
 
 __all__ = ["Pixels", "Trunk", "build_trunk"]
@@ -37,6 +37,23 @@ class Pixels(nn.Module):
     def extra_repr(self) -> str:
         """Say the order of the channels."""
         return f"flipped={self.flipped}"
+
+
+class Enlarge(nn.Module):
+    """Smaller pictures brought to the one size that a transformer takes."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return (N, 3, side, side) of (N, 3, H, W)."""
+        size = (self.side, self.side)
+        return nn.functional.interpolate(pixels, size, mode="bicubic", align_corners=False)
+
+    def extra_repr(self) -> str:
+        """Say the side."""
+        return f"side={self.side}"
 
 
 class Trunk(nn.Module):
@@ -137,7 +154,8 @@ def build_trunk(
         record: of the backbone.
         size: height and width of the input in pixels; a transformer's positions are
             resampled to it.
-        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file.
+        weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
+            captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
         channel_dropout: probability, before the last convolution of each block of the
             last stage.
@@ -149,7 +167,7 @@ def build_trunk(
     network = build_network(record, weights, without)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
-    tokens = as_tokens(network, record, size) if record.layout == "tokens" else None
+    tokens = _tokens(network, record, size)
     tops = {
         f"top{number}": [_module(network, path, record) for path in paths]
         for number, paths in enumerate(record.tops, start=1)
@@ -159,9 +177,12 @@ def build_trunk(
         stage: OrderedDict[str, nn.Module] = OrderedDict()
         if name == "stem":
             stage["pixels"] = Pixels(record)
+            if record.library == "transformers" and size != (record.size, record.size):
+                stage["enlarge"] = Enlarge(record.size)
         for path in record.stages.of(name):
             first = tokens.stem if tokens is not None and name == "stem" else None
-            stage[record.child(path)] = first or _module(network, path, record)
+            module = _module(network, path, record) if first is None else first
+            stage[record.child(path)] = module
         stages.append(nn.Sequential(stage))
     prefix, grid = (0, (0, 0)) if tokens is None else (tokens.prefix, tokens.grid)
     return Trunk(record, stages, tops, prefix, grid)
@@ -174,3 +195,25 @@ def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
         raise EvocaError(
             f"backbone {record.name}: {record.architecture} has no module {path}"
         ) from error
+
+
+def _tokens(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
+    """Make a transformer ready for an input size; ``None`` for other networks."""
+    if record.library == "transformers":
+        return _fixed(network, record, size)
+    return as_tokens(network, record, size) if record.layout == "tokens" else None
+
+
+def _fixed(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens:
+    """Return a captioner's vision tower, which sees pictures of one size."""
+    if max(size) > record.size:
+        raise EvocaError(
+            f"{record.name} sees pictures of {record.size} x {record.size} pixels: "
+            f"{size[0]} x {size[1]} can be smaller and is then enlarged, not larger"
+        )
+    vision = cast("Any", network).config.vision_config
+    if vision.image_size != record.size:
+        raise EvocaError(f"{record.name}: size is {record.size}, image_size {vision.image_size}")
+    side = record.size // vision.patch_size
+    (path,) = record.stages.stem
+    return Tokens(_module(network, path, record), 1, (side, side))

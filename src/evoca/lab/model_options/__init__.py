@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Discriminator, Tag
 
+from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
 from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
@@ -14,6 +15,7 @@ from evoca.lab.model_options.zero_shot import ZeroShot
 
 __all__ = [
     "SYSTEMS",
+    "CaptionText",
     "Classifier",
     "Colour",
     "Descriptors",
@@ -38,6 +40,7 @@ SYSTEMS = (
     "hog",
     "colour",
     "sift_words",
+    "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
@@ -59,7 +62,8 @@ Model: TypeAlias = Annotated[
     | Annotated[ZeroShot, Tag("zero_shot")]
     | Annotated[Hog, Tag("hog")]
     | Annotated[Colour, Tag("colour")]
-    | Annotated[SiftWords, Tag("sift_words")],
+    | Annotated[SiftWords, Tag("sift_words")]
+    | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",

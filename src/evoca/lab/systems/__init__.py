@@ -10,6 +10,7 @@ from evoca.errors import EvocaError
 from evoca.lab.model_options import Network
 from evoca.lab.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
+    caption_text,
     classifier,
     lora,
     skip,
