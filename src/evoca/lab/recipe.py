@@ -20,7 +20,7 @@ from evoca.lab.layered import (
     is_file_name,
     read_layers,
 )
-from evoca.lab.model_options import Descriptors, LinearProbe, Model, ZeroShot
+from evoca.lab.model_options import Descriptors, LinearProbe, Model, Network, ZeroShot
 from evoca.lab.profile import load_profile
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
@@ -111,6 +111,11 @@ class Recipe(Strict):
         name = self.model.backbone
         own = [record for record in self.backbones if record.name == name]
         return own[0] if own else find_backbone(name)
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether its backbone starts at random."""
+        return isinstance(self.model, Network) and self.model.weights == "random"
 
     @property
     def additive_probe(self) -> bool:

@@ -86,6 +86,8 @@ def _input(recipe: Recipe) -> str:
     size = recipe.preprocessing
     ways = {"squash": "the whole picture, squashed", "cover": "cut to shape"}
     line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
+    if isinstance(recipe.model, Descriptors):
+        return f"{line}."
     own = recipe.backbone.size
     if recipe.backbone.library == "transformers" and (size.width, size.height) != (own, own):
         line += f"; the network enlarges it to {own} x {own}"
