@@ -76,8 +76,9 @@ class OrientedGradients(nn.Module):
 
 
 def _unit(blocks: Tensor) -> Tensor:
-    squares = (blocks * blocks).sum(dim=-1, keepdim=True)
-    return blocks / (squares + _EPSILON**2).sqrt()
+    # x / sqrt(|x|^2 + e^2), in units of e: the export takes a sum with 1e-10 for one with 0.
+    scaled = blocks / _EPSILON
+    return scaled / ((scaled * scaled).sum(dim=-1, keepdim=True) + 1).sqrt()
 
 
 def _gradients(pixels: Tensor) -> tuple[Tensor, Tensor]:
