@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area, remove_cells
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
-from evoca.lab.features import FrozenTrunk
+from evoca.lab.features import Extractor
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
@@ -47,7 +47,7 @@ class ExplainedProbe:
         temperature: of its probabilities.
     """
 
-    trunk: FrozenTrunk
+    trunk: Extractor
     head: LinearHead
     temperature: float
 

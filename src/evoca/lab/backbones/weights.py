@@ -21,13 +21,17 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
+from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
 from evoca.lab.hub_models import captioner_of
 from evoca.lab.quiet import hub_hushed
 
 __all__ = ["build_network"]
 
-# What a timm transformer holds outside the modules of its stages.
-_TOKENS = ("cls_token", "reg_token", "pos_embed", "norm_pre")
+# What a transformer of timm, or of open_clip, holds outside the modules of its stages.
+_TOKENS = (
+    *("cls_token", "reg_token", "pos_embed", "norm_pre"),
+    *("class_embedding", "positional_embedding", "ln_pre"),
+)
 
 
 def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ()) -> nn.Module:
@@ -71,8 +75,10 @@ def _create(record: Backbone) -> nn.Module:
     try:
         if record.library == "evoca":
             return build_architecture(record.architecture, record.options)
-        if record.library == "torchvision":
-            network: nn.Module = torchvision.models.get_model(record.architecture, weights=None)
+        if record.library == "open_clip":
+            network: nn.Module = image_tower(create_clip(record, None))
+        elif record.library == "torchvision":
+            network = torchvision.models.get_model(record.architecture, weights=None)
         else:
             network = timm.create_model(record.architecture, pretrained=False)
     except (RuntimeError, ValueError) as error:
@@ -85,10 +91,14 @@ def _create(record: Backbone) -> nn.Module:
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
     try:
         with hub_hushed():
-            if record.library == "torchvision":
-                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
+            if record.library == "open_clip":
+                network: nn.Module = image_tower(create_clip(record, hub))
+            elif record.library == "torchvision":
+                network = torchvision.models.get_model(record.architecture, weights=hub)
             else:
                 network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+    except MissingExtraError:
+        raise
     except Exception as error:  # each hub's client raises a family of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise EvocaError(
@@ -136,6 +146,8 @@ def _load_by_name(network: nn.Module, file: Path, record: Backbone) -> None:
     except (OSError, SafetensorError) as error:
         raise EvocaError(f"{file}: not a readable .safetensors file: {error}") from error
     _refuse_those_of_another(file, record)
+    if record.library == "open_clip":
+        stored = of_image_tower(stored)
     used = [path for stage in STAGES for path in record.stages.of(stage)]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()

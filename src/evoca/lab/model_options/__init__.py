@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag
 
 from evoca.lab.model_options.captioned import CaptionText
+from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
+from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.zero_shot import ZeroShot
 
 __all__ = [
     "SYSTEMS",
     "CaptionText",
     "Classifier",
+    "Colour",
+    "Descriptors",
+    "Hog",
     "LinearProbe",
+    "Lora",
     "Model",
     "Network",
+    "SiftWords",
     "Skip",
     "StageEnsemble",
+    "ZeroShot",
 ]
 
 SYSTEMS = (
@@ -26,13 +35,18 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "lora",
+    "zero_shot",
+    "hog",
+    "colour",
+    "sift_words",
     "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
 
 def _system(content: Any) -> str | None:
-    if isinstance(content, Network):
+    if isinstance(content, BaseModel):
         return str(getattr(content, "system", None))
     if isinstance(content, dict):
         return str(content.get("system", SYSTEMS[0]))
@@ -44,6 +58,11 @@ Model: TypeAlias = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
+    | Annotated[Lora, Tag("lora")]
+    | Annotated[ZeroShot, Tag("zero_shot")]
+    | Annotated[Hog, Tag("hog")]
+    | Annotated[Colour, Tag("colour")]
+    | Annotated[SiftWords, Tag("sift_words")]
     | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,

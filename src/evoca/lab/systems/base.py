@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -40,6 +40,10 @@ class StagedSystem(nn.Module, ABC):
     def evidence_bias(self) -> Tensor | None:
         """What to add to the mean of the evidence; ``None`` where there is none."""
         return None
+
+    def for_export(self) -> Self:
+        """Return the system as it is exported: the same function, maybe a simpler graph."""
+        return self
 
     def parts(self) -> list[str]:
         """Name the parts from the input upwards."""
