@@ -149,7 +149,9 @@ def test_onnx_agrees_with_the_machine(name, drawn, tmp_path):
         np.testing.assert_allclose(system(pixels).logits, machine.logits(features), atol=1e-3)
 
 
-def test_a_measured_machine_becomes_a_bundle(drawn, tmp_path):
+def test_a_measured_machine_becomes_a_bundle(tmp_path):
+    draw_pictures(tmp_path / "data", 5)
+    drawn = load_labelled(tmp_path / "data")
     train(load_recipe("colour-svm", ONCE), drawn, tmp_path / "run")
     bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
     assert (bundle.card.provenance.backbones, bundle.card.evidence_kind) == ((), None)

@@ -239,7 +239,7 @@ def test_adapters_learn_and_their_bundle_predicts_what_was_measured(tiny_clip, p
     assert np.mean([MIKELS8.index(a.emotion) for a in answers] == known.truth) > 0.95
     held_out = evoca.load(bundle.path).predict(list(pictures.in_split("val").paths))
     found = np.array([list(answer.probabilities.values()) for answer in held_out])
-    np.testing.assert_allclose(found, outcome.probabilities[0], atol=1e-3)
+    np.testing.assert_allclose(found, outcome.predictions.probabilities[0], atol=1e-3)
 
 
 def test_layers_that_are_not_there_are_one_line():

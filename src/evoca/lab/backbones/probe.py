@@ -5,6 +5,7 @@ A vector is given as a map of one cell, so that what follows needs to know one f
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
@@ -52,6 +53,8 @@ class Embedding(nn.Module):
 def load_probe(recipe: Recipe) -> nn.Module:
     """Load the backbone of a recipe that learns a head alone, or nothing, frozen.
 
+    Random weights are drawn with the recipe's seed, so that the export has the same.
+
     Returns:
         A network from uint8 (N, H, W, 3) to float32 (N, C, h, w).
 
@@ -59,6 +62,12 @@ def load_probe(recipe: Recipe) -> nn.Module:
         EvocaError: the recipe trains in steps or has no backbone; the weights cannot be
             had; or the backbone has no such vector.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.protocol.seed)
+        return _probe(recipe)
+
+
+def _probe(recipe: Recipe) -> nn.Module:
     options, record = recipe.model, recipe.backbone
     size = recipe.preprocessing.height, recipe.preprocessing.width
     if isinstance(options, ZeroShot):
@@ -93,7 +102,7 @@ def _embedding(record: Backbone, size: tuple[int, int], weights: str) -> Embeddi
             f"{record.name} embeds pictures of {record.size} x {record.size} pixels alone: "
             f"set preprocessing.height and width to {record.size}"
         )
-    return Embedding(build_network(record, weights), record)
+    return Embedding(build_network(record, weights, whole=True), record)
 
 
 def _frozen(network: nn.Module) -> nn.Module:

@@ -34,7 +34,9 @@ _TOKENS = (
 )
 
 
-def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ()) -> nn.Module:
+def build_network(
+    record: Backbone, weights: str, without: tuple[str, ...] = (), *, whole: bool = False
+) -> nn.Module:
     """Build a backbone's network as its library does, and give it weights.
 
     Args:
@@ -42,6 +44,7 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
         weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
             captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
+        whole: whether what stands in no stage is needed too, such as a projection.
 
     Raises:
         EvocaError: the weights cannot be had, or are not this network's.
@@ -67,7 +70,7 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
     for path in without:
         _leave_out(network, path, record)
     if weights.endswith(".safetensors"):
-        _load_by_name(network, Path(weights), record)
+        _load_by_name(network, Path(weights), record, whole=whole)
     return network
 
 
@@ -137,8 +140,8 @@ def _leave_out(network: nn.Module, path: str, record: Backbone) -> None:
     setattr(network.get_submodule(parent), child, nn.Identity())
 
 
-def _load_by_name(network: nn.Module, file: Path, record: Backbone) -> None:
-    """Load a file with the library's names; what no stage needs may be absent or extra."""
+def _load_by_name(network: nn.Module, file: Path, record: Backbone, *, whole: bool) -> None:
+    """Load a file with the library's names; what is not needed may be absent or extra."""
     if not file.is_file():
         raise EvocaError(f"model.weights: {file}: no such file")
     try:
@@ -151,7 +154,7 @@ def _load_by_name(network: nn.Module, file: Path, record: Backbone) -> None:
     used = [path for stage in STAGES for path in record.stages.of(stage)]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()
-    needed = [key for key in own if any(key == p or key.startswith(f"{p}.") for p in used)]
+    needed = [k for k in own if whole or any(k == p or k.startswith(f"{p}.") for p in used)]
     missing = [k for k in needed if k not in stored and not k.endswith("num_batches_tracked")]
     if missing:
         raise EvocaError(
