@@ -33,10 +33,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     if isinstance(options, Colour):
         return ColourHistograms(options)
     if isinstance(options, SiftWords):
-        raise EvocaError(
-            f"{recipe.name}: SIFT descriptors are OpenCV's, and no ONNX operators compute the "
-            "same: it can be measured, not exported"
-        )
+        raise EvocaError(f"{recipe.name} is no network: {options.no_bundle()}")
     return load_probe(recipe)
 
 

@@ -72,8 +72,14 @@ def read_head(folder: Path) -> LinearHead | SvmMachine:
         with np.load(file, allow_pickle=False) as arrays:
             if "support" not in arrays:
                 return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
-            names = ("centre", "spread", "support", "weight", "bias")
-            gamma, c = float(arrays["gamma"]), float(arrays["c"])
-            return SvmMachine(*(arrays[name] for name in names), gamma, c)
+            return SvmMachine(
+                centre=arrays["centre"],
+                spread=arrays["spread"],
+                support=arrays["support"],
+                weight=arrays["weight"],
+                bias=arrays["bias"],
+                gamma=float(arrays["gamma"]),
+                c=float(arrays["c"]),
+            )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error
