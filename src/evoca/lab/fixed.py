@@ -33,7 +33,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     if isinstance(options, Colour):
         return ColourHistograms(options)
     if isinstance(options, SiftWords):
-        raise EvocaError(f"{recipe.name}: {options.no_bundle()}")
+        raise EvocaError(f"{recipe.name} is no network: {options.no_bundle()}")
     return load_probe(recipe)
 
 

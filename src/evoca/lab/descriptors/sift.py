@@ -39,7 +39,7 @@ class DenseSift:
         if not ys or not xs:
             raise EvocaError(f"model.step: the pictures are smaller than {options.step} pixels")
         self._grid = [cv2.KeyPoint(x, y, options.diameter, 0) for y in ys for x in xs]
-        self._sift = getattr(cv2, "SIFT_create")()  # noqa: B009 - the types lack it
+        self._sift = cv2.SIFT.create()
         self._cv2 = cv2
         self.width = len(self._grid) * LENGTH
         place = f"{options.step} {options.diameter} {preprocessing.height} {preprocessing.width}"

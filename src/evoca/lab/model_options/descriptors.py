@@ -20,7 +20,7 @@ class Descriptors(Strict):
         """Explain the features in sentences, for ``evoca recipes show``."""
 
     def no_bundle(self) -> str | None:
-        """Say why the features cannot be part of a bundle; ``None`` where they can."""
+        """Say why they cannot become part of a bundle; ``None`` where they can."""
         return None
 
 
@@ -95,12 +95,13 @@ class SiftWords(Descriptors):
         return [
             f"SIFT descriptors every {self.step} pixels, {self.diameter:g} across, counted by the "
             f"nearest of {self.words} words; square roots of the shares. The words are k-means "
-            "centres of a fold's training images alone."
+            "centres of a fold's training images alone.",
+            f"Cannot be exported: {self.no_bundle()}.",
         ]
 
     def no_bundle(self) -> str:
-        """Say why: no graph computes them."""
+        """Say why: the descriptors are a library's."""
         return (
-            "SIFT descriptors are OpenCV's, and no ONNX operators compute the same: it can be "
-            "measured, not exported"
+            "SIFT descriptors are OpenCV's own code, and no standard ONNX operators compute the "
+            "same; it can be measured"
         )
