@@ -14,7 +14,7 @@ from evoca.cards import render_card
 from evoca.errors import EvocaError
 from evoca.lab.backbones import load_probe
 from evoca.lab.fitting.state import load_weights
-from evoca.lab.model_options import LinearProbe
+from evoca.lab.model_options import LinearProbe, MultiTask
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
@@ -53,6 +53,11 @@ def export_bundle(run: Path, out: Path) -> Bundle:
     """
     training = read_training(run)
     recipe, labels = training.description.recipe, training.description.labels
+    if isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
+        raise EvocaError(
+            f"{recipe.name}: learns no emotions, and a model bundle needs them: add "
+            "--set model.emotions=true and images that have labels"
+        )
     system = _trained_system(recipe, len(labels), run / "checkpoints" / "last")
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     with new_run(out) as folder:
@@ -107,6 +112,7 @@ def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
         evidence_kind=None if bias is None else "additive",
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
+        affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
         provenance=Provenance(
             recipe=recipe.name,
             backbones=(_backbone_in_words(recipe),),

@@ -18,6 +18,7 @@ __all__ = [
     "Crop",
     "CrossEntropy",
     "Divergence",
+    "EarthMover",
     "Erase",
     "LogitAdjusted",
     "Loss",
@@ -193,6 +194,16 @@ class Divergence(_Strict):
     kind: Literal["kl"]
 
 
+class EarthMover(_Strict):
+    """Earth mover's distance around Mikels' wheel from the viewers' distribution.
+
+    The least work of moving one distribution onto the other, in steps around the circle of
+    eight (Rabin et al. 2011, "Transportation distances on the circle", equation 12).
+    """
+
+    kind: Literal["emd"]
+
+
 class MultiHot(_Strict):
     """Binary cross-entropy a label: several emotions may hold at once.
 
@@ -236,6 +247,7 @@ Loss = Annotated[
     | ClassBalanced
     | LogitAdjusted
     | Divergence
+    | EarthMover
     | MultiHot
     | PolarityAware
     | WheelAware,
@@ -293,6 +305,9 @@ class Step(_Strict):
         loss: see :data:`Loss`.
         objective: ``output``: the loss of the system's prediction; ``branches``: the sum of
             the losses of each branch's own prediction, for systems that have branches.
+        affect_weight: of the squared error of valence and arousal, in the units of their
+            scale, averaged over those that an image is rated on; above 0, an image may
+            have ratings, a label or both, and gives what it has. 0 leaves them out.
         mixup: alpha of the Beta distribution that mixes pairs (Zhang et al. 2018); 0 is
             off.
         stop: early stopping on validation images; ``None`` for all epochs.
@@ -312,6 +327,7 @@ class Step(_Strict):
     targets: Literal["label", "distribution"] = "label"
     loss: Loss = CrossEntropy()
     objective: Literal["output", "branches"] = "output"
+    affect_weight: NotNegative = 0.0
     mixup: NotNegative = 0.0
     stop: Stop | None = None
     clip: Positive | None = None
@@ -322,5 +338,14 @@ class Step(_Strict):
             raise ValueError(
                 f"step {self.name}: the warm-up of {self.schedule.warmup_epochs:g} epochs is "
                 f"longer than its {self.epochs} epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _affect_fits(self) -> Self:
+        if self.affect_weight and (self.sampling == "weighted" or self.objective == "branches"):
+            raise ValueError(
+                f"step {self.name}: an affect_weight goes with sampling: shuffle and objective: "
+                "output, since an image that is only rated has no class and no branch"
             )
         return self

@@ -25,10 +25,11 @@ from evoca.lab.fitting.options import Announce
 from evoca.lab.fitting.state import CheckpointError, Identity
 from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation, hold_out
-from evoca.lab.outcome import Chosen, Outcome, choose, outcome_of, predict_logits
+from evoca.lab.outcome import Chosen, Outcome, choose, outcome_of, predict_answers
 from evoca.lab.prepare import prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description
+from evoca.lab.usable import strata, usable
 from evoca.runs import write_json, write_predictions
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.softmax import softmax
@@ -78,11 +79,11 @@ def train_steps(
         KeyboardInterrupt: stopped on request, after saving.
     """
     seed = recipe.protocol.seed
-    grouped = with_groups(data.with_truth())
+    grouped = with_groups(usable(data, recipe))
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     data = grouped.images
-    parts = hold_out(data, recipe.protocol.validation, seed)
+    parts = hold_out(data, recipe.protocol.validation, seed, recipe)
     task = Task(
         recipe.steps,
         recipe.preprocessing,
@@ -98,17 +99,22 @@ def train_steps(
     if not is_main():
         return None
 
-    def logits(images: LabelledImages) -> NDArray[np.float32]:
-        last = recipe.steps[-1]
-        return predict_logits(fitted.system, last, images, recipe.preprocessing, options)
+    last, labels = recipe.steps[-1], len(data.labels)
 
-    chosen = choose(logits(parts.validation), parts.validation.truth, recipe.protocol.coverage)
+    def answers(images: LabelledImages) -> NDArray[np.float32]:
+        return predict_answers(fitted.system, last, images, recipe.preprocessing, options)
+
+    chosen = choose(
+        answers(parts.validation)[:, :labels], parts.validation, last, recipe.protocol.coverage
+    )
     measured = parts.validation if parts.test is None else parts.test
+    found = answers(measured)
     outcome = outcome_of(
         measured,
-        softmax(logits(measured), chosen.temperature)[None],
+        softmax(found[:, :labels], chosen.temperature)[None],
         np.full((1, len(measured)), chosen.threshold),
         np.full((1, len(measured)), -1, dtype=np.int64),
+        _felt(found[None], labels),
     )
     split = {
         "kind": "the test split"
@@ -168,18 +174,19 @@ def crossval_steps(
         EvocaError: the data, the recipe or the folder cannot be used.
         KeyboardInterrupt: stopped on request, after saving.
     """
-    prepared = prepare(data)
+    prepared = prepare(data, recipe)
     for note in prepared.notes:
         options.say(f"evoca: {note}")
     seen = prepared.images
     protocol = recipe.protocol
     shape = (protocol.repeats, len(seen))
-    probabilities = np.empty((*shape, len(seen.labels)))
+    labels = len(seen.labels)
+    probabilities, felt = np.empty((*shape, labels)), np.full((*shape, 2), np.nan)
     thresholds, folds = np.empty(shape), np.empty(shape, dtype=np.int64)
     with _folder(out, resume=resume) as folder:
         for repeat in range(protocol.repeats):
             folds[repeat] = folds_of(
-                seen.truth, seen.groups, protocol.folds, protocol.seed + repeat
+                strata(seen), seen.groups, protocol.folds, protocol.seed + repeat
             )
             for number in range(protocol.folds):
                 held_out = folds[repeat] == number
@@ -194,10 +201,14 @@ def crossval_steps(
                     options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
                     tune=tune,
                 )
-                logits, chosen = fold.run()
-                probabilities[repeat, held_out] = softmax(logits, chosen.temperature)
+                answers, chosen = fold.run()
+                probabilities[repeat, held_out] = softmax(answers[:, :labels], chosen.temperature)
+                if answers.shape[1] > labels:
+                    felt[repeat, held_out] = answers[:, labels:]
                 thresholds[repeat, held_out] = chosen.threshold
-        outcome = outcome_of(seen, probabilities, thresholds, folds)
+        outcome = outcome_of(
+            seen, probabilities, thresholds, folds, None if np.isnan(felt).any() else felt
+        )
         description = run_description("cross-validation", recipe, prepared)
         _write(folder, description, outcome)
         _gather_histories(folder)
@@ -219,7 +230,7 @@ class _Fold:
     tune: Tune | None
 
     def run(self) -> tuple[NDArray[np.float32], Chosen]:
-        """Return the held-out images' logits, and what the fold chose."""
+        """Return the answers to the held-out images, and what the fold chose."""
         inside = self.data.take(~self.held_out)
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
@@ -231,31 +242,33 @@ class _Fold:
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 
-        def logits(images: LabelledImages) -> NDArray[np.float32]:
-            return predict_logits(
-                system, recipe.steps[-1], images, recipe.preprocessing, self.options
-            )
+        last, labels = recipe.steps[-1], len(self.data.labels)
 
-        chosen = choose(logits(validation), validation.truth, recipe.protocol.coverage)
-        answers = logits(self.data.take(self.held_out))
+        def answers_to(images: LabelledImages) -> NDArray[np.float32]:
+            return predict_answers(system, last, images, recipe.preprocessing, self.options)
+
+        chosen = choose(
+            answers_to(validation)[:, :labels], validation, last, recipe.protocol.coverage
+        )
+        answers = answers_to(self.data.take(self.held_out))
         _write_fold(done, answers, chosen, identity)
         shutil.rmtree(self.folder / "checkpoints")
         return answers, chosen
 
 
 def _write_fold(
-    file: Path, logits: NDArray[np.float32], chosen: Chosen, identity: Identity
+    file: Path, answers: NDArray[np.float32], chosen: Chosen, identity: Identity
 ) -> None:
     draft = file.with_name(".fold.npz")
     about = json.dumps({"identity": asdict(identity), "chosen": asdict(chosen)})
-    np.savez(draft, logits=logits, about=np.frombuffer(about.encode(), dtype=np.uint8))
+    np.savez(draft, answers=answers, about=np.frombuffer(about.encode(), dtype=np.uint8))
     draft.replace(file)
 
 
 def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Chosen]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
+            answers, about = arrays["answers"], json.loads(arrays["about"].tobytes())
         found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
@@ -266,7 +279,13 @@ def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Cho
             f"{file}: the fold of another recipe, other images or another version of Evoca: "
             "go on with the same, or start anew elsewhere"
         )
-    return logits, chosen
+    return answers, chosen
+
+
+def _felt(answers: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:
+    """Return valence and arousal (R, n, 2) of answers (R, n, K or K + 2)."""
+    felt = answers[..., labels:].astype(np.float64)
+    return felt if felt.shape[-1] else None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from evoca.lab.examples import Batch, Inputs
 from evoca.lab.fitting.history import epoch_line, write_history
 from evoca.lab.fitting.interrupts import Interrupts
 from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.measure import logits_of
+from evoca.lab.fitting.measure import answers_to
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.rates import build_optimiser, rate_factor
 from evoca.lab.fitting.state import (
@@ -54,7 +54,7 @@ class Validation:
 
     Attributes:
         batches: gives their inputs, in order.
-        targets: float32 (n, K).
+        targets: float32 (n, K), or (n, K + 2) with valence and arousal.
     """
 
     batches: Callable[[], Iterable[Inputs]]
@@ -72,7 +72,8 @@ class Job:
         seed: of the training.
         loader: training batches.
         validation: ``None`` where there is none.
-        criterion: the loss on logits.
+        criterion: the loss on answers.
+        labels: K.
         folder: of the run.
         identity: for checkpoints.
         options: how to run.
@@ -87,6 +88,7 @@ class Job:
     loader: StepLoader
     validation: Validation | None
     criterion: Criterion
+    labels: int
     folder: Path
     identity: Identity
     options: RunOptions
@@ -229,9 +231,10 @@ class StepModule(pl.LightningModule):
 
     def _note(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor) -> None:
         counted = (weights > 0).to(losses.dtype)
-        hit = (logits.argmax(dim=1) == targets.argmax(dim=1)).to(losses.dtype)
+        emotions = targets[:, : self.job.labels]
+        hit = (logits.argmax(dim=1) == emotions.argmax(dim=1)).to(losses.dtype)
         self.train_loss.update(losses, counted)
-        self.train_accuracy.update(hit, counted)
+        self.train_accuracy.update(hit, counted * emotions.isfinite().all(dim=1))
         self._finite = self._finite & torch.isfinite(losses).all()
         if self.device.type == "cpu" or self.state.position.batch % _CHECK_EVERY == 0:
             self._require_finite()
@@ -292,23 +295,24 @@ class StepModule(pl.LightningModule):
         validation = self.job.validation
         if validation is None:
             return {}
-        logits = logits_of(
+        answers = answers_to(
             self.network,
             validation.batches(),
             len(validation.targets),
             self.device,
             self.trainer.precision_plugin.val_step_context,
         )
-        targets = validation.targets
-        loss = self.job.criterion(logits, targets).mean()
-        classes, truth = targets.shape[1], targets.argmax(dim=1)
-        return {
-            "val_loss": float(loss),
-            "val_accuracy": float(multiclass_accuracy(logits, truth, classes, average="micro")),
-            "val_balanced_accuracy": float(
-                multiclass_accuracy(logits, truth, classes, average="macro")
-            ),
+        targets, classes = validation.targets, self.job.labels
+        row: HistoryRow = {
+            "val_loss": float(self.job.criterion(answers[:, : targets.shape[1]], targets).mean())
         }
+        known = targets[:, :classes].isfinite().all(dim=1)
+        if known.any():
+            logits, truth = answers[known, :classes], targets[known, :classes].argmax(dim=1)
+            overall = multiclass_accuracy(logits, truth, classes, average="micro")
+            balanced = multiclass_accuracy(logits, truth, classes, average="macro")
+            row |= {"val_accuracy": float(overall), "val_balanced_accuracy": float(balanced)}
+        return row
 
     def _report(self, row: HistoryRow) -> None:
         if not self.trainer.is_global_zero:

@@ -8,12 +8,14 @@ from pydantic import Discriminator, Tag
 
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.tasks import MultiTask
 
 __all__ = [
     "SYSTEMS",
     "Classifier",
     "LinearProbe",
     "Model",
+    "MultiTask",
     "Network",
     "Skip",
     "StageEnsemble",
@@ -24,6 +26,7 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "multi_task",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
@@ -40,7 +43,8 @@ Model: TypeAlias = Annotated[
     Annotated[LinearProbe, Tag("linear_probe")]
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
-    | Annotated[Skip, Tag("skip")],
+    | Annotated[Skip, Tag("skip")]
+    | Annotated[MultiTask, Tag("multi_task")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",

@@ -8,7 +8,12 @@ import torch
 
 from evoca.errors import EvocaError
 from evoca.lab.recipe import Recipe
-from evoca.lab.systems import classifier, skip, stage_ensemble  # noqa: F401 - they register
+from evoca.lab.systems import (  # noqa: F401 - they register
+    classifier,
+    multi_task,
+    skip,
+    stage_ensemble,
+)
 from evoca.lab.systems.base import StagedSystem, Surroundings, builders
 from evoca.lab.systems.outputs import SystemOutputs
 
