@@ -8,7 +8,9 @@ from tests.data.conftest import MakeImage
 from tests.data.fetch.conftest import make_picture
 
 from evoca.data.check import CheckReport, check
+from evoca.data.copies import search_copies
 from evoca.data.divide import add_folds, add_splits
+from evoca.data.hashing import sha256_file
 from evoca.data.manifest import read_manifest
 
 DIGEST = "ab" * 32
@@ -133,6 +135,58 @@ def test_an_unreadable_image_is_listed(published: Path) -> None:
     count, (example,) = _kinds(check(read_manifest(published)))["unreadable-file"]
     assert count == 1
     assert example.startswith("test/awe/cut.png: ")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, make_image: MakeImage) -> Path:
+    """Eight images with SHA-256 and group; six have changed since, one is cut off."""
+    for i in range(8):
+        make_image(tmp_path / "awe" / f"{i}.jpg", i)
+    path = tmp_path / "m.csv"
+    search_copies(read_manifest(tmp_path)).manifest.write(path)
+    for i in range(6):
+        make_image(tmp_path / "awe" / f"{i}.jpg", 20 + i)
+    cut = tmp_path / "awe" / "6.jpg"
+    cut.write_bytes(cut.read_bytes()[:300])
+    return path
+
+
+def test_files_that_are_not_as_recorded_are_counted_and_named(recorded: Path) -> None:
+    unopened = check(read_manifest(recorded))
+    assert unopened.ok
+    assert _kinds(unopened, problem=False)["not-opened"][0] == 8
+
+    seen: list[int] = []
+    report = check(read_manifest(recorded), verify=True, advance=seen.append)
+    assert sum(seen) == 8
+    assert set(_kinds(report)) == {"changed-file", "unreadable-file"}
+    count, cases = _kinds(report)["changed-file"]
+    assert count == len(cases) == 7
+    now = sha256_file(recorded.parent / "awe" / "0.jpg")[:16]
+    assert cases[0].startswith(f"awe/0.jpg: is {now}, recorded ")
+    assert _kinds(report)["unreadable-file"][1][0].startswith("awe/6.jpg: ")
+    assert "not-opened" not in _kinds(report, problem=False)
+
+
+def test_without_groups_what_is_recorded_is_compared_at_once(recorded: Path) -> None:
+    report = check(read_manifest(recorded).without_columns("group"))
+    assert _kinds(report)["changed-file"][0] == 7
+
+
+def test_a_leak_between_changed_files_is_seen_whatever_was_recorded(
+    recorded: Path, make_image: MakeImage
+) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        make_image(recorded.parent / "awe" / name, 77)
+    split = np.array(["train", "train", "test", *["train"] * 5], dtype=object)
+    manifest = read_manifest(recorded).with_columns({"split": split})
+    assert "leak-file" not in _kinds(check(manifest))
+    assert _kinds(check(manifest, verify=True))["leak-file"][0] == 1
+
+
+def test_images_without_a_group_beside_others_with_one_are_counted(tmp_path: Path) -> None:
+    report = _check(tmp_path, "image,split,group\na,train,g\nb,train,\nc,test,\n")
+    assert _kinds(report, problem=False)["no-group"][0] == 2
 
 
 def test_missing_files(tmp_path: Path, make_image: MakeImage) -> None:

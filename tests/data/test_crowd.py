@@ -92,7 +92,7 @@ def test_crowdlab_weighs_a_classifier_in() -> None:
     ("text", "says"),
     [
         ("image,annotator\na,w\n", "no column 'emotion'"),
-        ("image,annotator,emotion\na,w,awe\nb,w,joy\n", "row 3: unknown emotion"),
+        ("image,annotator,emotion\na,w,awe\nb,w,joy\n", "row 3: unknown emotion 'joy'"),
         ("image,annotator,emotion\na,,awe\n", "row 2: no annotator"),
         ("image,annotator,emotion\na,w,awe\na,w,fear\n", "row 3: this annotator has voted"),
     ],

@@ -231,3 +231,63 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
     base = "from evoca.data.labelled import load_labelled as l; print(len(l({!r})))"
     assert run(base.format(str(class_folders))).stdout == "5\n"
     assert run(base.format(str(table))).stdout == "1\n"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_would_lose_rows_is_not_written_over_its_source(tmp_path: Path, link: bool) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("image,votes_awe,votes_fear\na,2,0\nb,1,1\n")
+    text = source.read_bytes()
+    out = source
+    if link:
+        out = tmp_path / "link.csv"
+        out.symlink_to(source)
+    commands = [("build", "csv", source), ("votes", source, "--rule", "majority")]
+    for command in commands:
+        status, printed, err = _run(*command, "--out", out)
+        assert (status, printed) == (1, "")
+        assert (
+            err == f"evoca: {source}: is read, and would be written over: give --out another name\n"
+        )
+        assert source.read_bytes() == text
+
+
+def test_a_rule_that_keeps_all_rows_may_write_over_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("image,votes_awe,votes_fear\na,2,0\nb,1,1\n")
+    rule = ("votes", source, "--rule", "majority", "--out", source)
+    assert "would be written over" in _run(*rule)[2]
+    assert _run(*rule, "--keep-all")[0] == 0
+    assert read_manifest(source).texts("emotion").tolist() == ["awe", ""]
+
+
+def test_check_names_the_first_of_many_and_counts_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("image,emotion\n" + "".join(f"{i}.jpg,awe\n" for i in range(7)))
+    lines = _run("check", path)[1].splitlines()
+    start = lines.index("problem  missing-file: 7 images are not there")
+    assert lines[start + 5 : start + 7] == [
+        "    4.jpg",
+        "    and 2 more: --format json names them",
+    ]
+    found = json.loads(_run("check", path, "--format", "json")[1])["findings"]
+    assert [f["examples"] for f in found if f["kind"] == "missing-file"] == [
+        [f"{i}.jpg" for i in range(7)]
+    ]
+    assert _run("check", path, "--verify", "--no-files")[0] == 2
+
+
+@pytest.mark.parametrize("options", [("--out", "s.xlsx"), ("--out", "s.csv", "--ratio", "90/20")])
+def test_what_a_split_cannot_use_is_refused_before_images_are_compared(
+    class_folders: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(class_folders)
+    status, out, err = _run("split", class_folders, *options)
+    assert (status, out, len(err.splitlines())) == (1, "", 1)
+
+
+def test_a_column_named_for_no_use_is_told(tmp_path: Path, source: Path) -> None:
+    mapping = ("--column", "image=file", "--column", "emotoin=group")
+    status, _, err = _run("build", "csv", source, "--out", tmp_path / "m.csv", *mapping)
+    assert status == 0
+    assert err == "evoca: --column emotoin: no column of a manifest; it passes through\n"

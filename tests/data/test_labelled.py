@@ -172,6 +172,8 @@ def test_take_in_split_and_with_truth(tmp_path: Path) -> None:
     data = load_labelled(_write(tmp_path, TABLE, "csv"), require_files=False)
     assert data.in_split("val", "test").names == ("b.jpg", "c.jpg")
     assert data.with_truth().names == ("a.jpg", "c.jpg")
+    nothing = data.take([])
+    assert (len(nothing), nothing.labels, nothing.truth.shape) == (0, data.labels, (0,))
     part = data.take([2, 0])
     assert (part.names, part.labels) == (("c.jpg", "a.jpg"), data.labels)
     assert part.distribution is not None

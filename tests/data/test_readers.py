@@ -93,6 +93,21 @@ def test_fi_votes_without_a_running_number(root: Path, build_in: Callable[..., B
     assert _rows(built.manifest, "image", "votes_sadness", "disagree_sadness") == [("a.jpg", 4, 1)]
 
 
+def test_fi_votes_for_an_unknown_emotion_are_not_passed_over(
+    root: Path, build_in: Callable[..., Built]
+) -> None:
+    (root / "amusment_0.csv").write_text("a.jpg,1,4\n")
+    (root / "licence.txt").write_bytes(b"\xff no text, and no votes")
+    with pytest.raises(DataError, match=r"amusment_0.csv: votes, but the file's name starts with"):
+        build_in("fi")
+    (root / "awe_0.csv").write_text("a.jpg,1,4\n")
+    built = build_in("fi")
+    assert built.manifest.texts("image").tolist() == ["a.jpg"]
+    ((row, cause),) = _causes(built)
+    assert (row, built.manifest.rejects[0].file) == (0, str(root / "amusment_0.csv"))
+    assert cause.startswith("votes, but the file's name starts with no emotion (amusement, ")
+
+
 def test_fi_folders(class_folders: Path, build_in: Callable[..., Built]) -> None:
     built = build_in("fi")
     assert sorted(built.manifest.texts("emotion")) == ["awe"] * 3 + ["fear"] * 2
@@ -416,6 +431,7 @@ def test_csv_of_links_names_the_files(root: Path, build_in: Callable[..., Built]
             "the reader fi knows its layout and takes no columns",
         ),
         ("folder", ReadOptions(labels={"a": "b"}), "takes no labels"),
+        ("artphoto", ReadOptions(), "t.csv: not a folder of images"),
     ],
 )
 def test_what_a_reader_cannot_use(

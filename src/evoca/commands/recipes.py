@@ -37,8 +37,7 @@ def list_backbones() -> None:
 
     for name in backbone_names():
         record = find_backbone(name)
-        source = f"{record.library} {record.weights}" if record.weights.hub else record.weights
-        about = f"{record.size} pixels; weights: {source} ({record.licence}); {record.paper}"
+        about = f"{record.size} pixels; weights: {record.source} ({record.licence}); {record.paper}"
         _entry(name, about)
 
 

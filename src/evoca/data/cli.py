@@ -111,9 +111,13 @@ def build(
         from evoca.data.build import build as run
         from evoca.data.console import report_rejects
         from evoca.data.readers import ReadOptions
-        from evoca.data.schema import DISAGREE
+        from evoca.data.schema import DISAGREE, is_known
+        from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
         from evoca.terminal import say
 
+        for name in columns:
+            if not is_known(name, labels_of(taxonomy or DEFAULT_TAXONOMY)):
+                say(f"evoca: --column {name}: no column of a manifest; it passes through")
         options = ReadOptions(columns, labels, images, taxonomy or "")
         built = run(
             reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
@@ -186,13 +190,21 @@ def check(
     data: _Data,
     output: _Format = Output.TABLE,
     files: Annotated[bool, typer.Option("--files/--no-files", help="Look at the images.")] = True,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Read every image: is it whole, and its SHA-256 as recorded?"
+        ),
+    ] = False,
     taxonomy: _Taxonomy = None,
 ) -> None:
     """Report leaks across splits, contradictions, bad rows, missing and unreadable images.
 
-    Where the manifest has no column group, the images are compared to find near-duplicates.
-    The status is 1 where there is a problem.
+    Where the manifest has no column group, the images are compared to find near-duplicates;
+    where it has, they are opened only with --verify. The status is 1 where there is a problem.
     """
+    if verify and not files:
+        raise typer.BadParameter("--verify and --no-files contradict each other")
 
     def call() -> int:
         from evoca.data.check import check as run
@@ -202,7 +214,7 @@ def check(
 
         manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
         with progress("images", len(manifest)) as advance:
-            report = run(manifest, files=files, advance=advance)
+            report = run(manifest, files=files, verify=verify, advance=advance)
         if report.clusters is not None:
             say(f"evoca: no group is given; near-duplicate clusters found: {report.clusters:,}")
         if output is Output.JSON:
@@ -249,10 +261,15 @@ def split(
     def call() -> int:
         from evoca.data.divide import add_folds, add_splits, is_divided
         from evoca.data.manifest import read_manifest
+        from evoca.data.outputs import check_table_name
         from evoca.data.printing import print_counts
+        from evoca.data.splits import parse_ratio
         from evoca.data.stats import stats as measure
         from evoca.terminal import say
 
+        # Comparing many images takes minutes: what cannot be used is refused before.
+        check_table_name(out)
+        parse_ratio(ratio)
         manifest = read_manifest(data, taxonomy=taxonomy)
         if folds is not None or replace or not is_divided(manifest):
             manifest = _grouped(manifest, files=files)
@@ -324,6 +341,7 @@ def votes(
     def call() -> int:
         from evoca.data.console import print_json
         from evoca.data.manifest import read_manifest
+        from evoca.data.outputs import keep_apart
         from evoca.data.relabel import label_by, rule_table
 
         manifest = read_manifest(data, taxonomy=taxonomy)
@@ -336,6 +354,9 @@ def votes(
 
                 print_rules(table)
             return 0
+        if not keep_all:
+            # The rows that the rule leaves out, and their votes, would be gone.
+            keep_apart(data, [out])
         made = label_by(
             manifest, rule, annotations=annotations, predictions=predictions, keep_all=keep_all
         )

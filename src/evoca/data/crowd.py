@@ -82,8 +82,10 @@ def read_annotations(path: Path, taxonomy: str = DEFAULT_TAXONOMY) -> Annotation
     label = np.array(
         [index.get(str(cell).lower(), -1) for cell in names["emotion"]], dtype=np.int64
     )
-    known = f"unknown emotion; the taxonomy has {', '.join(labels)}"
-    _refuse(label < 0, columns, where, known)
+    if (label < 0).any():
+        cell = names["emotion"][int((label < 0).argmax())]
+        known = f"unknown emotion {cell!r}; the taxonomy has {', '.join(labels)}"
+        _refuse(label < 0, columns, where, known)
     images, image = _numbered(names["image"])
     annotators, annotator = _numbered(names["annotator"])
     pair = image * max(len(annotators), 1) + annotator

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.data.console import SHOWN, print_json, progress, report_rejects
-from evoca.errors import DataError, needs_extra
+from evoca.data.outputs import check_table_name
+from evoca.errors import needs_extra
 from evoca.images import printable_name
 from evoca.terminal import clean, say
 
@@ -27,9 +28,8 @@ def duplicates(
     with needs_extra("data"):
         from evoca.data.copies import listed_images, read_images, search_copies, together
         from evoca.data.duplicates import DEFAULT_THRESHOLD
-        from evoca.data.schema import TABLE_SUFFIXES
-    if out is not None and out.suffix.lower() not in TABLE_SUFFIXES:
-        raise DataError(f"{printable_name(out)}: a manifest's name ends in .parquet or .csv")
+    if out is not None:
+        check_table_name(out)
     manifests = [read_images(path) for path in data]
     manifest = together(manifests)
     listed = [image for one in manifests for image in listed_images(one)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from evoca.data.console import SHOWN, print_json, progress, report_rejects
+from evoca.data.outputs import claim_tables, keep_apart
 from evoca.data.schema import TABLE_SUFFIXES
 from evoca.errors import DataError, needs_extra
 from evoca.images import ImageLimits, printable_name
@@ -46,7 +47,10 @@ def download(
     with needs_extra("data"):
         from evoca.data.download import AddressPolicy, DownloadSettings, read_links
         from evoca.data.download import download as run
-        from evoca.data.download.tables import write_tables
+        from evoca.data.download.state import STATE_FILE
+        from evoca.data.download.tables import TABLES, write_tables
+    keep_apart(links, [out / name for name in TABLES])
+    claim_tables(out / STATE_FILE, TABLES)
     listed = read_links(links)
     _note_rejects(listed, strict=strict)
     settings = DownloadSettings(
@@ -89,6 +93,13 @@ def collect(
     """Take candidates in, serve the review page unless ``port`` is ``None``, write tables."""
     with needs_extra("data"):
         from evoca.data.collect import ReviewStore, export_review, load_keywords
+        from evoca.data.collect.export import TABLES
+        from evoca.data.collect.store import REVIEW_FILE
+    if source is not None:
+        keep_apart(source, [out / name for name in TABLES])
+    elif not (out / REVIEW_FILE).exists():
+        raise DataError(f"{printable_name(out)}: no review to go on with: name a SOURCE to begin")
+    claim_tables(out / REVIEW_FILE, TABLES)
     table = load_keywords(keywords)
     store = ReviewStore(out)
     try:

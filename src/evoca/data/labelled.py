@@ -84,7 +84,10 @@ class LabelledImages:
 
     def take(self, indices: NDArray[Any] | Sequence[int]) -> LabelledImages:
         """Return the images at the given positions, or under a boolean mask of length n."""
-        chosen = np.arange(len(self))[np.asarray(indices)]
+        positions = np.asarray(indices)
+        if not len(positions):  # an empty list has no type that could index
+            positions = positions.astype(np.int64)
+        chosen = np.arange(len(self))[positions]
         changed: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)

@@ -20,7 +20,8 @@ from evoca.data.csv_rows import csv_batches
 from evoca.data.duck import Database, connect, duck_errors, sql_name, sql_string
 from evoca.data.folders import ClassFile, scan_any_folder, scan_class_folders
 from evoca.data.locate import NOT_UTF8
-from evoca.data.schema import TABLE_SUFFIXES, column_order, emotion_columns
+from evoca.data.outputs import check_table_name
+from evoca.data.schema import column_order, emotion_columns
 from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.errors import DataError
@@ -217,8 +218,7 @@ class Manifest:
             DataError: another file type, or the folder cannot be written to.
         """
         where = printable_name(path)
-        if path.suffix.lower() not in TABLE_SUFFIXES:
-            raise DataError(f"{where}: a manifest's name ends in .parquet or .csv")
+        check_table_name(path)
         manifest = self._rebased(path.parent)
         form = (
             "FORMAT csv, HEADER"

@@ -8,6 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from evoca.data.check import CheckReport
+from evoca.data.findings import EXAMPLES
 from evoca.data.relabel import RuleCounts
 from evoca.data.stats import Spread, Stats
 from evoca.terminal import clean, console_for
@@ -59,8 +60,10 @@ def print_check(report: CheckReport) -> None:
     for finding in report.findings:
         mark = "problem" if finding.problem else "remark"
         print(clean(f"{mark}  {finding.kind}: {finding.count:,} {finding.message}"))
-        for example in finding.examples:
+        for example in finding.examples[:EXAMPLES]:
             print(clean(f"    {example}"))
+        if more := len(finding.examples[EXAMPLES:]):
+            print(f"    and {more:,} more: --format json names them")
     print("no problem found" if report.ok else "problems found")
 
 

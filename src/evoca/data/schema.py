@@ -23,6 +23,7 @@ __all__ = [
     "check_columns",
     "column_order",
     "emotion_columns",
+    "is_known",
 ]
 
 VOTES = "votes_"
@@ -86,6 +87,15 @@ def column_order(columns: Iterable[str], labels: Iterable[str]) -> tuple[str, ..
     known = _known(tuple(labels))
     rank = {column: position for position, column in enumerate(known)}
     return tuple(sorted(columns, key=lambda column: rank.get(column, len(rank))))
+
+
+def is_known(column: str, labels: Iterable[str]) -> bool:
+    """Say whether a column is one of the manifest's.
+
+    >>> is_known("votes_awe", ["awe"]), is_known("emotoin", ["awe"])
+    (True, False)
+    """
+    return column in _known(tuple(labels))
 
 
 def check_columns(columns: Iterable[str], labels: Iterable[str], where: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,12 +24,14 @@ class Weights(Strict):
 
     Attributes:
         hub: the name the library knows them by.
+        revision: of the hub, where the library is ``transformers``; its newest if omitted.
         package: import name of a package that carries them.
         file: their path in that package.
         sha256: of the file.
     """
 
     hub: str | None = None
+    revision: str | None = None
     package: str | None = None
     file: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -66,9 +68,11 @@ class Backbone(Strict):
 
     Attributes:
         name: how recipes call it.
-        library: that builds it.
+        library: that builds it; ``evoca`` for networks of our own, which have no
+            published weights; ``transformers`` for the vision tower of a captioner.
         architecture: what the library calls it.
-        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer of timm,
+        options: of the architecture, where the library is ``evoca`` or ``transformers``.
+        layout: ``chain``: modules that pass a map on; ``tokens``: a transformer,
             whose map is its patch tokens.
         weights: where they come from.
         size: side of the pictures it was trained on, in pixels.
@@ -91,8 +95,9 @@ class Backbone(Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
-    library: Literal["timm", "torchvision"] = "timm"
+    library: Literal["timm", "torchvision", "evoca", "transformers"] = "timm"
     architecture: str
+    options: dict[str, Any] = Field(default_factory=dict)
     layout: Literal["chain", "tokens"] = "chain"
     weights: Weights
     size: Annotated[int, Field(ge=16, le=1024)]
@@ -119,7 +124,16 @@ class Backbone(Strict):
             raise ValueError("pool token needs the layout tokens")
         if min(self.std) <= 0:
             raise ValueError("std is above 0")
+        if self.options and self.library not in {"evoca", "transformers"}:
+            raise ValueError(f"options: {self.library} takes none here")
         return self
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, in words."""
+        if self.weights.hub is not None:
+            return f"{self.library} {self.weights.hub}"
+        return "none are published" if self.library == "evoca" else str(self.weights)
 
     def child(self, path: str) -> str:
         """Return the name of a module inside its stage.

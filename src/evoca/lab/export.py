@@ -48,16 +48,13 @@ def export_bundle(run: Path, out: Path) -> Bundle:
         The bundle, read back.
 
     Raises:
-        EvocaError: the run is incomplete, or PyTorch and ONNX Runtime differ by more
-            than :data:`PARITY`.
+        EvocaError: the run is incomplete, its network is no plain graph, or PyTorch and
+            ONNX Runtime differ by more than :data:`PARITY`.
     """
     training = read_training(run)
     recipe, labels = training.description.recipe, training.description.labels
-    if isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
-        raise EvocaError(
-            f"{recipe.name}: learns no emotions, and a model bundle needs them: add "
-            "--set model.emotions=true and images that have labels"
-        )
+    if reason := recipe.model.no_bundle():
+        raise EvocaError(f"{recipe.name} cannot be exported: {reason}")
     system = _trained_system(recipe, len(labels), run / "checkpoints" / "last")
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     with new_run(out) as folder:

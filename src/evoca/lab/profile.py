@@ -34,6 +34,8 @@ class Profile(Strict):
         backbones: a backbone that recipes name, to the one that stands in for it.
         epochs: at most so many in a step that trains a part of the backbone.
         head_epochs: at most so many in a step that trains none of it.
+        scratch_epochs: at most so many in any step of a recipe that starts from random
+            weights; its rates are not those of fine-tuning, and stay.
         rate_times: optimiser to the factor of all its rates.
     """
 
@@ -42,6 +44,7 @@ class Profile(Strict):
     backbones: dict[str, str] = Field(default_factory=dict)
     epochs: Annotated[int, Field(ge=1)] | None = None
     head_epochs: Annotated[int, Field(ge=1)] | None = None
+    scratch_epochs: Annotated[int, Field(ge=1)] | None = None
     rate_times: dict[Literal["adam", "adamw", "sgd"], Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict
     )
@@ -56,14 +59,19 @@ class Profile(Strict):
         content["profile"] = self.name
         content["model"] = self._swapped(content["model"])
         for step, changed in zip(recipe.steps, content["steps"], strict=True):
-            limit = self.epochs if trains_backbone(step, recipe.backbone) else self.head_epochs
-            changed["epochs"] = min(step.epochs, limit or step.epochs)
-            times = self.rate_times.get(step.optimiser.kind, 1.0)
+            changed["epochs"] = min(step.epochs, self._limit(recipe, step) or step.epochs)
+            scratch = recipe.model.weights == "random"
+            times = 1.0 if scratch else self.rate_times.get(step.optimiser.kind, 1.0)
             changed["rate"] = _rounded(step.rate * times)
             changed["rates"] = {part: _rounded(r * times) for part, r in step.rates.items()}
             warmup = step.schedule.warmup_epochs * changed["epochs"] / step.epochs
             changed["schedule"]["warmup_epochs"] = warmup
         return content
+
+    def _limit(self, recipe: Recipe, step: Step) -> int | None:
+        if recipe.model.weights == "random":
+            return self.scratch_epochs
+        return self.epochs if trains_backbone(step, recipe.backbone) else self.head_epochs
 
     def _swapped(self, content: Any) -> Any:
         """Replace the backbones wherever a model's options name one."""

@@ -68,19 +68,26 @@ def _published(name: str) -> list[str]:
         note = f"; {figure.note}" if figure.note else ""
         lines.append(f"{figure.metric.replace('_', ' ')} {value} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
-    return lines
+    return lines or ["No figure was published."]
 
 
 def _backbone(recipe: Recipe) -> str:
     record, weights = recipe.backbone, recipe.model.weights
-    source = {"recorded": str(record.weights), "random": "random"}.get(weights, weights)
+    recorded = str(record.weights)
+    if record.library == "transformers":
+        recorded += f", revision {record.weights.revision or 'not pinned'}"
+    source = {"recorded": recorded, "random": "random"}.get(weights, weights)
     return f"Backbone {record.name} ({record.paper}); weights: {source}; {record.licence}."
 
 
 def _input(recipe: Recipe) -> str:
     size = recipe.preprocessing
     ways = {"squash": "the whole picture, squashed", "cover": "cut to shape"}
-    return f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}."
+    line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
+    own = recipe.backbone.size
+    if recipe.backbone.library == "transformers" and (size.width, size.height) != (own, own):
+        line += f"; the network enlarges it to {own} x {own}"
+    return f"{line}."
 
 
 def _training(recipe: Recipe) -> list[str]:

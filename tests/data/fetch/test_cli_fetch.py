@@ -228,3 +228,42 @@ def test_a_link_list_may_be_parquet(form, site, encoded, tmp_path):
     assert run("download", source, "--out", tmp_path / "out", *ALLOW).exit_code == 0
     (row,) = rows_of(tmp_path / "out" / "manifest.csv")
     assert (row["image"], row["emotion"]) == ("images/awe/1.jpg", "awe")
+
+
+def test_a_download_never_writes_over_its_own_list(links, site, tmp_path):
+    kept = links.rename(tmp_path / "manifest.csv")
+    text = kept.read_text()
+    result = run("download", kept, "--out", tmp_path, *ALLOW)
+    assert result.exit_code == 1
+    assert "manifest.csv: is read, and would be written over" in result.stderr
+    assert kept.read_text() == text
+    assert not site.log
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        (("download", "links.txt"), "manifest.csv"),
+        (("download", "links.txt"), "manifest.rejects.csv"),
+        (("collect", "links.txt", "--no-serve"), "manifest.csv"),
+        (("collect", "links.txt", "--no-serve"), "votes.csv"),
+    ],
+)
+def test_a_folder_with_tables_from_elsewhere_is_refused(command, table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "links.txt").write_text("http://127.0.0.1/a.jpg\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / table).write_text("precious\n")
+    result = run(*command, "--out", "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"evoca: out/{table}: is there already")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [table]
+    assert (tmp_path / "out" / table).read_text() == "precious\n"
+
+
+def test_a_review_that_is_not_there_cannot_be_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("collect", "--out", "revue", "--no-serve")
+    assert result.exit_code == 1
+    assert result.stderr == "evoca: revue: no review to go on with: name a SOURCE to begin\n"
+    assert not (tmp_path / "revue").exists()

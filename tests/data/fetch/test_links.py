@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("httpx2")
 
-from evoca.data.download.links import Link, checked_url, file_name, read_links
+from evoca.data.download.links import Link, checked_url, file_name, links_of, read_links
 from evoca.data.download.retry import Backoff, parse_retry_after
 from evoca.errors import DataError
 
@@ -57,6 +57,23 @@ def test_what_is_no_address_is_refused(text):
 def test_a_name_that_leaves_the_folder_or_hides_is_refused(name):
     with pytest.raises(DataError, match="leave the folder or hide"):
         Link("http://h/x", name)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [("images/a.jpg", "a.jpg"), ("images/awe/a.jpg", "awe/a.jpg"), ("images", "images")],
+)
+def test_images_are_not_nested_in_a_folder_of_that_name(wanted, name):
+    assert Link("http://h/x", wanted).name == name
+
+
+def test_two_links_never_share_a_file_whichever_way_it_is_named():
+    rows = [{"url": "http://h/1", "image": "a.jpg"}, {"url": "http://h/2", "image": "images/a.jpg"}]
+    found = links_of(rows, ["url", "image"], "m.csv")
+    assert [link.url for link in found.links] == ["http://h/1"]
+    assert [item.cause for item in found.rejects] == [
+        "the file name a.jpg is another link's already"
+    ]
 
 
 def test_a_plain_list(tmp_path):

@@ -20,7 +20,10 @@ from evoca.emotions import MIKELS8
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["Exported", "export_review"]
+__all__ = ["TABLES", "Exported", "export_review"]
+
+TABLES = ("manifest.csv", "votes.csv", "verdicts.csv")
+"""What a review writes into its folder."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from evoca.data.collect.candidates import Candidate
 
-__all__ = ["Question", "ReviewStore", "Verdict", "Vote", "checked_annotator"]
+__all__ = ["REVIEW_FILE", "Question", "ReviewStore", "Verdict", "Vote", "checked_annotator"]
 
-_FILE = "review.sqlite3"
+REVIEW_FILE = "review.sqlite3"
+"""Where a review keeps its questions and votes."""
 _VERSION = 1
 _MAX_NAME = 60
 _SCHEMA = """
@@ -131,12 +132,12 @@ class ReviewStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        where = printable_name(folder / _FILE)
+        where = printable_name(folder / REVIEW_FILE)
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                folder / _FILE, check_same_thread=False, isolation_level=None
+                folder / REVIEW_FILE, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode = WAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]

@@ -15,7 +15,7 @@ import httpcore2
 import httpx2
 
 from evoca import __version__
-from evoca.data.download.links import checked_url, file_name
+from evoca.data.download.links import IMAGE_FOLDER, checked_url, file_name
 from evoca.data.download.outcomes import FetchError, Reason
 from evoca.data.download.placeholders import known_placeholders
 from evoca.data.download.retry import parse_retry_after
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fetcher"]
 
-IMAGE_FOLDER = "images"
 _MAX_REDIRECTS = 5
 _HEADERS = {
     "User-Agent": f"evoca/{__version__} (image data sets for research)",

@@ -21,8 +21,19 @@ from evoca.images import printable_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Link", "LinkList", "Rejected", "checked_url", "file_name", "links_of", "read_links"]
+__all__ = [
+    "IMAGE_FOLDER",
+    "Link",
+    "LinkList",
+    "Rejected",
+    "checked_url",
+    "file_name",
+    "links_of",
+    "read_links",
+]
 
+IMAGE_FOLDER = "images"
+"""Where images go, below the download folder."""
 _MAX_URL = 4096
 # How a file of each kind begins: which suffix tells the truth about it.
 _SIGNATURES: tuple[tuple[str, str], ...] = (
@@ -46,8 +57,9 @@ class Link:
 
     Attributes:
         url: brought to the form of :func:`checked_url`.
-        name: relative path wanted for the file, with ``/``; empty to choose one, also
-            where it is itself an address.
+        name: relative path wanted for the file below :data:`IMAGE_FOLDER`, with ``/``;
+            a name that begins with that folder, as readers of link lists give, means the
+            same place. Empty to choose one, also where it is itself an address.
 
     Raises:
         DataError: the address or the name cannot be used.
@@ -247,4 +259,6 @@ def _checked_name(name: str) -> str:
     hidden = any(part.startswith(".") for part in parts)
     if name.startswith("/") or hidden or re.search(r'[\x00-\x1f\\:*?"<>|]', name):
         raise DataError(f"the file name {printable_name(name)!r} would leave the folder or hide")
+    if parts[0] == IMAGE_FOLDER and len(parts) > 1:
+        parts = parts[1:]
     return "/".join(parts)

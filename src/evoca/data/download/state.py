@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from evoca.data.download.links import Link
 
-__all__ = ["Entry", "Ledger", "Stored"]
+__all__ = ["STATE_FILE", "Entry", "Ledger", "Stored"]
 
-_FILE = "download.sqlite3"
+STATE_FILE = "download.sqlite3"
+"""Where a download folder keeps what is known about each link."""
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS link (
@@ -110,7 +111,7 @@ class Ledger:
         self.partials = folder / ".partial"
         try:
             self.partials.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(folder / _FILE, timeout=0.2, isolation_level=None)
+            self._db = sqlite3.connect(folder / STATE_FILE, timeout=0.2, isolation_level=None)
         except (OSError, sqlite3.OperationalError) as error:
             raise DataError(f"{self._name}: cannot be used as a download folder: {error}") from None
         try:
@@ -129,15 +130,19 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = NORMAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
-                raise DataError(f"{self._name}: {_FILE} was written by a newer Evoca; update it")
+                raise DataError(
+                    f"{self._name}: {STATE_FILE} was written by a newer Evoca; update it"
+                )
             self._db.executescript(_SCHEMA)
             self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise DataError(f"{self._name}: another download is using this folder") from None
-            raise DataError(f"{self._name}: {_FILE}: {error}") from error
+            raise DataError(f"{self._name}: {STATE_FILE}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise DataError(f"{self._name}: {_FILE} is damaged ({error}); delete it") from error
+            raise DataError(
+                f"{self._name}: {STATE_FILE} is damaged ({error}); delete it"
+            ) from error
 
     def close(self) -> None:
         """Close the database and let other processes in."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from evoca.data.download.links import LinkList
 
-__all__ = ["filled_rows", "write_table", "write_tables"]
+__all__ = ["TABLES", "filled_rows", "write_table", "write_tables"]
+
+TABLES = ("manifest.csv", "manifest.rejects.csv")
+"""What a download writes into its folder, beside the images."""
 
 _REASONS = ("row", "url", "status", "reason", "detail", "http_status")
 

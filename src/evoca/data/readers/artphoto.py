@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evoca.data.readers.base import Row, emotion_alias, reader
 from evoca.data.taxonomies import labels_of
+from evoca.errors import DataError
 from evoca.images import find_images, printable_name
 
 __all__ = ["read"]
@@ -24,6 +25,8 @@ def read(source: Path) -> Iterator[Row]:
     """
     labels = labels_of("mikels8")
     where = printable_name(source)
+    if not source.is_dir():
+        raise DataError(f"{where}: not a folder of images")
     for path in find_images(source):
         name = printable_name(path.relative_to(source).as_posix())
         emotion = emotion_alias(path.name.split("_", 1)[0])

@@ -47,13 +47,19 @@ def read(source: Path) -> Iterator[Row]:
     (``amusement_0.csv``). The last three cells of a row are a link to Flickr or
     Instagram, or a file name; how many workers disagreed, and how many agreed, that the
     image evokes the emotion; a running number may stand before them. An image listed
-    under several emotions becomes one row. The layout of ``agg/*.csv`` as the authors
-    send it, also seen in public loaders (``_, url, disagree, agree``).
+    under several emotions becomes one row. A file of such rows whose name starts with no
+    emotion is refused, for a whole emotion would be missing. The layout of ``agg/*.csv``
+    as the authors send it, also seen in public loaders (``_, url, disagree, agree``).
 
     Sources: You et al. (2016), "Building a Large Scale Dataset for Image Emotion
     Recognition: The Fine Print and The Benchmark"; https://qzyou.github.io/.
     """
-    files = _vote_files(source)
+    files, others = _vote_files(source)
+    cause = f"votes, but the file's name starts with no emotion ({', '.join(_LABELS)})"
+    if others and not files:
+        raise DataError(f"{printable_name(others[0])}: {cause}")
+    for path in others:
+        yield Row(printable_name(path), 0, {"image": ""}, cause)
     if not files:
         yield from class_folder_rows(source, "mikels8")
         return
@@ -68,7 +74,8 @@ def read(source: Path) -> Iterator[Row]:
         yield Row(image.file, image.row, _cells(image))
 
 
-def _vote_files(source: Path) -> list[tuple[str, Path]]:
+def _vote_files(source: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
+    """Return the vote files with their emotions, and those that are named after none."""
     if source.is_file():
         candidates = [source]
     elif source.is_dir():
@@ -76,7 +83,17 @@ def _vote_files(source: Path) -> list[tuple[str, Path]]:
     else:
         raise DataError(f"{printable_name(source)}: no such file or folder")
     found = [(emotion_alias(re.split(r"[_.\- ]", p.name)[0]), p) for p in candidates]
-    return [(emotion, path) for emotion, path in found if emotion in _LABELS]
+    files = [(emotion, path) for emotion, path in found if emotion in _LABELS]
+    return files, [p for emotion, p in found if emotion not in _LABELS and _holds_votes(p)]
+
+
+def _holds_votes(path: Path) -> bool:
+    """Whether a file begins like one of votes; notes and licences lie in the folder too."""
+    try:
+        _, cells = next(text_rows(path), (0, []))
+    except DataError:
+        return False
+    return len(cells) >= 3 and None not in map(whole_number, cells[-2:])
 
 
 def _add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,23 @@ class Pixels(nn.Module):
     def extra_repr(self) -> str:
         """Say the order of the channels."""
         return f"flipped={self.flipped}"
+
+
+class Enlarge(nn.Module):
+    """Smaller pictures brought to the one size that a transformer takes."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return (N, 3, side, side) of (N, 3, H, W)."""
+        size = (self.side, self.side)
+        return nn.functional.interpolate(pixels, size, mode="bicubic", align_corners=False)
+
+    def extra_repr(self) -> str:
+        """Say the side."""
+        return f"side={self.side}"
 
 
 class Tokens(nn.Module):
@@ -161,7 +178,8 @@ def build_trunk(
         record: of the backbone.
         size: height and width of the input in pixels; a transformer's positions are
             resampled to it.
-        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file.
+        weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
+            captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
         channel_dropout: probability, before the last convolution of each block of the
             last stage.
@@ -174,7 +192,9 @@ def build_trunk(
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
     prefix, grid = 0, (0, 0)
-    if record.layout == "tokens":
+    if record.library == "transformers":
+        prefix, grid = _fixed(network, record, size)
+    elif record.layout == "tokens":
         prefix, grid = _resample(network, record, size)
     tops = {
         f"top{number}": [_module(network, path, record) for path in paths]
@@ -185,6 +205,8 @@ def build_trunk(
         stage: OrderedDict[str, nn.Module] = OrderedDict()
         if name == "stem":
             stage["pixels"] = Pixels(record)
+            if record.library == "transformers" and size != (record.size, record.size):
+                stage["enlarge"] = Enlarge(record.size)
         for path in record.stages.of(name):
             stage[record.child(path)] = _module(network, path, record)
         stages.append(nn.Sequential(stage))
@@ -200,6 +222,22 @@ def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
         raise EvocaError(
             f"backbone {record.name}: {record.architecture} has no module {path}"
         ) from error
+
+
+def _fixed(
+    network: nn.Module, record: Backbone, size: tuple[int, int]
+) -> tuple[int, tuple[int, int]]:
+    """Return the prefix and the grid of a vision tower, which sees pictures of one size."""
+    if max(size) > record.size:
+        raise EvocaError(
+            f"{record.name} sees pictures of {record.size} x {record.size} pixels: "
+            f"{size[0]} x {size[1]} can be smaller and is then enlarged, not larger"
+        )
+    vision = cast("Any", network).config.vision_config
+    if vision.image_size != record.size:
+        raise EvocaError(f"{record.name}: size is {record.size}, image_size {vision.image_size}")
+    side = record.size // vision.patch_size
+    return 1, (side, side)
 
 
 def _resample(

@@ -19,7 +19,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, MissingExtraError
+from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
+from evoca.lab.hub_models import captioner_of
 
 __all__ = ["build_network"]
 
@@ -32,7 +34,8 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
 
     Args:
         record: of the backbone.
-        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file.
+        weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
+            captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
 
     Raises:
@@ -40,7 +43,11 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
         MissingExtraError: the package that carries them is not installed.
     """
     source = record.weights
-    if weights == "recorded" and source.hub is not None:
+    if weights.endswith("/") and record.library != "transformers":
+        raise EvocaError(f"model.weights: {weights}: {record.name} takes a .safetensors file")
+    if record.library == "transformers":
+        network = captioner_of(record, "random" if weights.endswith(".safetensors") else weights)
+    elif weights == "recorded" and source.hub is not None:
         network = _from_hub(record, source.hub)
     elif weights == "recorded" and source.package is not None:
         network = _create(record)
@@ -54,13 +61,15 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
         network = _create(record)
     for path in without:
         _leave_out(network, path, record)
-    if weights not in {"recorded", "random"}:
+    if weights.endswith(".safetensors"):
         _load_by_name(network, Path(weights), record)
     return network
 
 
 def _create(record: Backbone) -> nn.Module:
     try:
+        if record.library == "evoca":
+            return build_architecture(record.architecture, record.options)
         if record.library == "torchvision":
             network: nn.Module = torchvision.models.get_model(record.architecture, weights=None)
         else:

@@ -24,9 +24,11 @@ COLUMNS = (
     "val_accuracy",
     "val_balanced_accuracy",
     "minutes",
+    "train_gradient_norm",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
-minutes are those of training alone, as in najid2018's table V."""
+minutes are those of training alone, as in najid2018's table V; the norm of the gradients is
+the mean over the epoch's batches, before clipping."""
 
 
 def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:

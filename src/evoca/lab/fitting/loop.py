@@ -111,6 +111,7 @@ class StepModule(pl.LightningModule):
         self.state = state
         self.train_loss = MeanMetric(nan_strategy="disable")
         self.train_accuracy = MeanMetric(nan_strategy="disable")
+        self.gradient_norm = MeanMetric(nan_strategy="disable")
         self._objective = objective(job.step, job.criterion)
         self._finite = torch.tensor(True)
         self._saved_at = time.monotonic()
@@ -167,6 +168,12 @@ class StepModule(pl.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base_rate"] * factor
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Note the norm of the gradients as they are before any clipping."""
+        parameters = (p for group in optimizer.param_groups for p in group["params"])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        self.gradient_norm.update(torch.nn.utils.get_total_norm(gradients))
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Move on, and save where it is time or someone asks."""
         del outputs, batch, batch_idx
@@ -216,7 +223,11 @@ class StepModule(pl.LightningModule):
         return cast("nn.Module", self.job.system)
 
     def _running(self) -> dict[str, MeanMetric]:
-        return {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
+        return {
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            "gradient_norm": self.gradient_norm,
+        }
 
     def _mix(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mix each picture with another of the batch (Zhang et al. 2018, equation 1)."""
@@ -288,6 +299,7 @@ class StepModule(pl.LightningModule):
             "rate": float(self.trainer.optimizers[0].param_groups[0]["lr"]),
             "train_loss": float(self.train_loss.compute()),
             "train_accuracy": float(self.train_accuracy.compute()),
+            "train_gradient_norm": float(self.gradient_norm.compute()),
             "minutes": self.state.seconds / 60,
         }
 

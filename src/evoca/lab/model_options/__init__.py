@@ -6,12 +6,14 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Tag
 
+from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 from evoca.lab.model_options.tasks import MultiTask
 
 __all__ = [
     "SYSTEMS",
+    "CaptionText",
     "Classifier",
     "LinearProbe",
     "Model",
@@ -27,6 +29,7 @@ SYSTEMS = (
     "stage_ensemble",
     "skip",
     "multi_task",
+    "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
@@ -44,7 +47,8 @@ Model: TypeAlias = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
-    | Annotated[MultiTask, Tag("multi_task")],
+    | Annotated[MultiTask, Tag("multi_task")]
+    | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,
         custom_error_type="unknown_system",

@@ -20,8 +20,9 @@ class Network(Strict):
 
     Attributes:
         backbone: a name, or the path of a backbone's ``.yaml`` file.
-        weights: ``recorded``: those the backbone names; ``random``; or the path of a
-            ``.safetensors`` file with the names of the library.
+        weights: ``recorded``: those the backbone names; ``random``; the path of a
+            ``.safetensors`` file with the names of the library; or, of a captioner, a
+            folder in the form of ``save_pretrained``, with a ``/`` at its end.
         without: paths of modules to leave out, such as a residual block that a file of
             weights lacks.
     """
@@ -33,10 +34,17 @@ class Network(Strict):
     @field_validator("weights")
     @classmethod
     def _known_source(cls, weights: str) -> str:
-        if weights not in {"recorded", "random"} and not weights.endswith(".safetensors"):
-            raise ValueError(f"{weights}: neither recorded, nor random, nor a .safetensors file")
+        if weights not in {"recorded", "random"} and not weights.endswith((".safetensors", "/")):
+            raise ValueError(
+                f"{weights}: neither recorded, nor random, nor a .safetensors file, nor a "
+                "captioner's folder with a / at its end"
+            )
         return weights
 
     @abstractmethod
     def in_words(self, backbone: Backbone) -> list[str]:
         """Explain the network in sentences, for ``evoca recipes show``."""
+
+    def no_bundle(self) -> str | None:
+        """Say why a trained network cannot become a bundle; ``None`` where it can."""
+        return None

@@ -50,3 +50,12 @@ class MultiTask(Network):
             f"{low:g} to {high:g}."
         ]
         return [*lines, f"Dropout {self.dropout:g} before the layers."] if self.dropout else lines
+
+    def no_bundle(self) -> str | None:
+        """Say why, where nothing is known of emotions."""
+        if self.emotions:
+            return None
+        return (
+            "it learns no emotions, and the labels of a bundle are emotions; with "
+            "model.emotions=true and images that have labels it can be"
+        )

@@ -9,6 +9,7 @@ import torch
 from evoca.errors import EvocaError
 from evoca.lab.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
+    caption_text,
     classifier,
     multi_task,
     skip,

@@ -1,0 +1,151 @@
+"""Look at the files of a manifest: are they there, whole, and what was recorded?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.copies import has_groups, search_copies
+from evoca.data.findings import Finding
+from evoca.data.fingerprints import Fingerprint, fingerprint_all
+from evoca.data.hashing import sha256_files
+from evoca.data.manifest import Manifest
+from evoca.data.readers import get_reader, reader_names
+
+__all__ = ["look_at_files"]
+
+
+def look_at_files(
+    manifest: Manifest, *, verify: bool, advance: Callable[[int], None] | None
+) -> tuple[Manifest, list[Finding], int | None]:
+    """Look for missing, unreadable and changed files, and for copies where no group is given.
+
+    Args:
+        manifest: the table.
+        verify: read every image, even where groups are given and none would be.
+        advance: called with 1 after each image that is read.
+
+    Returns:
+        The manifest with what the files tell (``group`` where it had none; the true
+        ``sha256`` of what was read), the findings, and how many clusters were found;
+        ``None`` where they were not looked for.
+
+    Raises:
+        MissingExtraError: imagehash is not installed.
+    """
+    sizes = _file_sizes(manifest)
+    there = int((sizes >= 0).sum())
+    found = _missing_files(manifest, sizes)
+    if not there:
+        return manifest, found, None
+    grouped = has_groups(manifest)
+    if grouped and not verify:
+        if "sha256" not in manifest:
+            manifest = _with_hashes_of_equal_sizes(manifest, sizes)
+        why = "images were not opened, since groups are given (--verify reads them all)"
+        return manifest, [*found, Finding("not-opened", False, there, why)], None
+    stated, clusters = manifest.texts("sha256"), None
+    names = manifest.texts("image")
+    if grouped:
+        prints = _fingerprints(manifest, advance)
+    else:
+        searched = search_copies(manifest, advance=advance)
+        manifest, prints = searched.manifest, searched.report.fingerprints
+        clusters = len(searched.report.clusters)
+    digests = np.array([print_.sha256 for print_ in prints], dtype=object)
+    found += _unreadable_files(names, prints, sizes)
+    found += _changed_files(names, stated, digests)
+    read = np.where(digests == "", stated, digests)
+    return manifest.with_columns({"sha256": read}), found, clusters
+
+
+def _fingerprints(
+    manifest: Manifest, advance: Callable[[int], None] | None
+) -> tuple[Fingerprint, ...]:
+    prints = []
+    for print_ in fingerprint_all(manifest.paths()):
+        prints.append(print_)
+        if advance is not None:
+            advance(1)
+    return tuple(prints)
+
+
+def _file_sizes(manifest: Manifest) -> NDArray[np.int64]:
+    """Bytes of each image, int64 (n,); -1 where there is no such file."""
+    root = os.path.abspath(manifest.root)  # noqa: PTH100
+    found = np.full(len(manifest), -1, dtype=np.int64)
+    is_folder = cache(os.path.isdir)
+    for i, (name,) in enumerate(manifest.rows("image")):
+        path = f"{root}/{name}" if name[0] != "/" else name
+        # Of a list that is not fetched yet not even the folders are there.
+        if is_folder(path.rpartition("/")[0] or "/"):
+            found[i] = _file_size(path)
+    return found
+
+
+def _file_size(path: str) -> int:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
+def _missing_files(manifest: Manifest, sizes: NDArray[np.int64]) -> list[Finding]:
+    lost = np.flatnonzero(sizes < 0)
+    if not len(lost):
+        return []
+    if len(lost) == len(manifest) and _is_list(manifest):
+        return [Finding("no-files", False, len(lost), "images of a list of votes or links")]
+    names = tuple(manifest.texts("image")[lost])
+    return [Finding("missing-file", True, len(lost), "images are not there", names)]
+
+
+def _is_list(manifest: Manifest) -> bool:
+    """Whether the set is of use without its images."""
+    column = "source" if "source" in manifest else "NULL"
+    sources = {source for (source,) in manifest.sql(f"SELECT DISTINCT {column} FROM {{manifest}}")}
+    lists = {name for name in reader_names() if not get_reader(name).files_required}
+    return "url" in manifest or sources <= lists
+
+
+def _unreadable_files(
+    names: NDArray[np.object_], prints: Sequence[Fingerprint], sizes: NDArray[np.int64]
+) -> list[Finding]:
+    lost = tuple(
+        f"{name}: {print_.error}"
+        for name, print_, size in zip(names, prints, sizes, strict=True)
+        if print_.error and size >= 0
+    )
+    if not lost:
+        return []
+    return [Finding("unreadable-file", True, len(lost), "images cannot be read", lost)]
+
+
+def _changed_files(
+    names: NDArray[np.object_], stated: NDArray[np.object_], digests: NDArray[np.object_]
+) -> list[Finding]:
+    changed = np.flatnonzero((stated != "") & (digests != "") & (stated != digests))
+    if not len(changed):
+        return []
+    cases = tuple(f"{names[i]}: is {digests[i][:16]}, recorded {stated[i][:16]}" for i in changed)
+    what = "files differ from their recorded SHA-256"
+    return [Finding("changed-file", True, len(changed), what, cases)]
+
+
+def _with_hashes_of_equal_sizes(manifest: Manifest, sizes: NDArray[np.int64]) -> Manifest:
+    """Add the SHA-256 of the files that share their size with another: no others can equal."""
+    _, same, times = np.unique(sizes, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero((times[same] > 1) & (sizes >= 0))
+    if not len(alike):
+        return manifest
+    names = manifest.texts("image")[alike]
+    hashes = np.full(len(manifest), "", dtype=object)
+    paths = [manifest.root / name for name in names]
+    hashes[alike] = sha256_files(paths, on_error=lambda _: "")
+    return manifest.with_columns({"sha256": hashes})

@@ -1,0 +1,61 @@
+"""Where a command may write: away from what it reads, and from tables that are not its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from evoca.data.schema import TABLE_SUFFIXES
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["check_table_name", "claim_tables", "keep_apart"]
+
+
+def check_table_name(out: Path) -> None:
+    """Refuse a name that is no manifest's, before the work whose result it would take.
+
+    Raises:
+        DataError: another suffix.
+    """
+    if out.suffix.lower() not in TABLE_SUFFIXES:
+        raise DataError(f"{printable_name(out)}: a manifest's name ends in .parquet or .csv")
+
+
+def keep_apart(source: Path, outputs: Iterable[Path]) -> None:
+    """Refuse to write over the table that is read: its rows may be nowhere else.
+
+    Args:
+        source: what is read.
+        outputs: what will be written.
+
+    Raises:
+        DataError: one of the outputs is the source, by whatever path.
+    """
+    for output in outputs:
+        if output.exists() and source.exists() and output.samefile(source):
+            raise DataError(
+                f"{printable_name(source)}: is read, and would be written over: "
+                "give --out another name"
+            )
+
+
+def claim_tables(state: Path, names: Iterable[str]) -> None:
+    """Refuse a folder whose tables come from elsewhere.
+
+    Args:
+        state: the file that says that the folder is the command's own.
+        names: of the tables that will be written beside it.
+
+    Raises:
+        DataError: a table is there already, and the state is not.
+    """
+    if state.exists():
+        return
+    for name in names:
+        table = state.with_name(name)
+        if table.exists():
+            raise DataError(
+                f"{printable_name(table)}: is there already and would be written over: "
+                "move it away, or give --out another folder"
+            )

@@ -1,0 +1,40 @@
+"""Networks of our own, for papers that start from nothing on small pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from torch import nn
+
+from evoca.errors import EvocaError
+from evoca.lab.architectures.fractalnet import FractalNet, FractalOptions
+from evoca.lab.architectures.preact_resnet import PreActOptions, PreActResNet
+from evoca.lab.layered import Strict, explain
+
+__all__ = ["build_architecture"]
+
+_KNOWN: dict[str, tuple[type[Strict], Callable[[Any], nn.Module]]] = {
+    "fractalnet": (FractalOptions, FractalNet),
+    "preact_resnet": (PreActOptions, PreActResNet),
+}
+
+
+def build_architecture(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """Build a network with random weights.
+
+    Args:
+        name: ``fractalnet`` or ``preact_resnet``.
+        options: those of the architecture, as plain data.
+
+    Raises:
+        EvocaError: there is no such architecture, or it has no such option.
+    """
+    if name not in _KNOWN:
+        raise EvocaError(f"evoca has no architecture {name}; it has {', '.join(_KNOWN)}")
+    kind, build = _KNOWN[name]
+    try:
+        return build(kind.model_validate(dict(options)))
+    except ValidationError as error:
+        raise EvocaError(f"{name}: options: {explain(error, dict(options), kind)}") from error

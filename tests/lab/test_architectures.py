@@ -1,0 +1,175 @@
+"""Networks of our own: what their papers' equations say, drop-path, and that they learn."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+from torch import nn  # noqa: E402
+
+from evoca.emotions import MIKELS8  # noqa: E402
+from evoca.errors import EvocaError  # noqa: E402
+from evoca.lab.architectures import build_architecture  # noqa: E402
+from evoca.lab.architectures.fractalnet import DropPathJoin, GlobalPaths  # noqa: E402
+from evoca.lab.backbone_record import find_backbone  # noqa: E402
+from evoca.lab.examples import PixelExamples  # noqa: E402
+from evoca.lab.fitting import RunOptions, fit  # noqa: E402
+from evoca.lab.fitting.measure import logits_of, plain_batches  # noqa: E402
+from evoca.lab.recipe import load_recipe  # noqa: E402
+from evoca.lab.systems import build_system  # noqa: E402
+from tiny_system import PREPROCESSING, drawn_task  # noqa: E402
+
+NARROW = {"filters": (4, 4, 4, 4, 4), "dropout": (0, 0, 0, 0, 0)}
+
+
+def narrow(**options):
+    torch.manual_seed(0)
+    return build_architecture("fractalnet", NARROW | options)
+
+
+def recursive(block, columns, x):
+    """Equation 2, by recursion, of a block whose joins are unweighted means of two."""
+
+    def expand(first, column, place):
+        # f_{C+1}(z) = (f_C after f_C)(z) joined with conv(z); the shallowest column is conv.
+        conv = block.columns[first][place]
+        if first == column:
+            return conv
+        inner = [expand(first + 1, column, 2 * place + half) for half in (0, 1)]
+        return lambda z: (inner[1](inner[0](z)) + conv(z)) / 2
+
+    return block.pool(expand(0, columns - 1, 0)(x))
+
+
+def test_two_columns_are_the_expansion_of_the_paper():
+    block = narrow(columns=2).eval().block1
+    x = torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(block(x), recursive(block, 2, x))
+
+
+def test_three_columns_join_all_that_end_at_one_depth():
+    block = narrow(columns=3).eval().block1
+    x = torch.randn(2, 3, 8, 8)
+    (one,), (a, b), (p, q, r, s) = block.columns
+    with torch.inference_mode():
+        half = (a(x) + q(p(x))) / 2
+        expected = block.pool((one(x) + b(half) + s(r(half))) / 3)
+        torch.testing.assert_close(block(x), expected)
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_global_drop_path_is_a_single_column_of_the_whole_network(column):
+    network = narrow(global_share=1.0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    x = torch.randn(6, 3, 32, 32)
+    paths = network.block1._paths
+    with torch.inference_mode():
+        paths.of(9, len(x), x.device)
+        paths._drawn.fill_(column)
+        # Blocks that ask after a draw share it; the first block would begin another.
+        paths._asked = -1
+        found = network(x)
+        for block in network.children():
+            for layer in block.columns[column]:
+                x = layer(x)
+            x = block.pool(x)
+    torch.testing.assert_close(found, x)
+
+
+def test_all_blocks_follow_one_draw_and_each_pass_draws_anew():
+    torch.manual_seed(0)
+    paths, cpu = GlobalPaths(3, 0.5), torch.device("cpu")
+    first = [paths.of(block, 400, cpu) for block in (1, 2, 4)]  # block 0 may be frozen
+    again = paths.of(1, 400, cpu)
+    assert all(torch.equal(first[0], other) for other in first[1:])
+    assert not torch.equal(first[0], again)
+    assert {-1, 0, 1, 2} == set(again.tolist())
+    assert 0.4 < (again >= 0).float().mean() < 0.6
+    assert len(paths.of(2, 7, cpu)) == 7
+
+
+def test_local_drop_path_drops_its_share_and_never_all():
+    torch.manual_seed(0)
+    join, local = DropPathJoin(0.9, "mean").train(), torch.full((2000,), -1)
+    alive = join._alive(torch.tensor([0, 1]), local)
+    assert alive.any(dim=0).all()
+    assert alive.float().mean() < 0.6
+    inputs = [torch.full((2000, 1, 1, 1), float(v)) for v in (1, 3)]
+    assert set(join(inputs, [0, 1], local).flatten().tolist()) == {1.0, 2.0, 3.0}
+
+
+def test_a_unit_carries_its_input_unchanged_where_the_shape_stays():
+    torch.manual_seed(0)
+    network = build_architecture("preact_resnet", {"width": 4})
+    unit, changing = network.stage2[1], network.stage2[0]
+    assert unit.shortcut is None
+    assert changing.shortcut.stride == (2, 2)
+    x = torch.randn(2, 8, 6, 6)
+    with torch.inference_mode():
+        unit.conv2.weight.zero_()
+        assert torch.equal(unit(x), x)
+
+
+def test_slim_ones_differ_in_width_alone():
+    for name in ("preact_resnet18", "fractalnet20"):
+        full, slim = find_backbone(name), find_backbone(f"{name}_slim")
+        assert full.stages == slim.stages
+        assert full.options.keys() == slim.options.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("fractalnet", {"colums": 3}, "unknown key colums; did you mean columns"),
+        ("fractalnet", {"columns": 0}, "columns: Input should be greater"),
+        ("alexnet", {}, "evoca has no architecture alexnet"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(name, options, message):
+    with pytest.raises(EvocaError) as caught:
+        build_architecture(name, options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Fewer columns and filters of the same graphs; drop-path stays on.
+SMALL = {
+    "jacobson2019-resnet32": ("preact_resnet18", {"blocks": [1, 1, 1, 1], "width": 16}),
+    "jacobson2019-fractalnet": (
+        "fractalnet20",
+        {"columns": 2, "filters": [8, 16, 16, 32, 32], "dropout": [0] * 5},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "epochs"), list(zip(SMALL, (16, 30), strict=True)))
+def test_it_learns_a_drawn_set_and_its_gradients_stay_finite(name, epochs, tmp_path):
+    extends, options = SMALL[name]
+    record = {"extends": extends, "name": "small", "options": options}
+    if extends == "preact_resnet18":  # its stages have one unit each
+        record["tops"] = [[f"stage{n}.0"] for n in (4, 3, 2, 1)]
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(record))
+    settings = [
+        f"model.backbone={tmp_path / 'small.yaml'}",
+        f"steps.*.epochs={epochs}",
+        "steps.*.batch_size=8",
+        "steps.*.rate=0.05",
+        "steps.*.stop=null",
+        "steps.*.augmentation=[{kind: mirror}]",
+        "model.dropout=0",
+    ]
+    recipe = load_recipe(name, settings)
+    system = build_system(recipe, MIKELS8, seed=0)
+    task = replace(drawn_task(tmp_path / "data", *recipe.steps), validation=None)
+    options = RunOptions(accelerator="cpu", workers=0, tensorboard=False)
+    fitted = fit(system, task, tmp_path / "run", options)
+    norms = [row["train_gradient_norm"] for row in fitted.history]
+    assert all(0 < norm < 100 for norm in norms)
+    examples = PixelExamples(task.train, PREPROCESSING, (), 0)
+    batches = plain_batches(examples, len(task.train), 16, 0, (0, 1))
+    logits = logits_of(system, batches, len(task.train), torch.device("cpu"), place=(0, 1))
+    assert (logits.argmax(dim=1).numpy() == task.train.truth).mean() > 0.95
