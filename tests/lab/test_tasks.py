@@ -18,7 +18,6 @@ from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.lab.objective import criterion, objective, with_affect  # noqa: E402
-from evoca.lab.onnx_export import export_system, parity  # noqa: E402
 from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
@@ -152,7 +151,7 @@ def test_a_recipe_that_cannot_learn_what_it_says_is_one_line(name, change, messa
 
 
 @pytest.mark.parametrize("settings", [(), ("model.stages=last", "model.hidden=6")])
-def test_gradients_reach_each_head_from_its_own_truth(settings, tmp_path):
+def test_gradients_reach_each_head_from_its_own_truth(settings):
     recipe = load_recipe("emotions-and-affect", [*SMALL, *settings])
     system = build_system(recipe, LABELS, seed=0)
     step = recipe.steps[0]
@@ -180,10 +179,6 @@ def test_gradients_reach_each_head_from_its_own_truth(settings, tmp_path):
     torch.testing.assert_close(value.affect, outputs.affect)
     assert outputs.affect.shape == (2, 2)
     assert ((outputs.affect > 1) & (outputs.affect < 7)).all()
-    export_system(system, 32, 32, tmp_path / "model.onnx")
-    differences = parity(system, tmp_path / "model.onnx", pixels)
-    assert differences.keys() == {"logits", "embedding", "affect"}
-    assert max(differences.values()) < 1e-3
 
 
 def test_two_tasks_are_learnt_and_exported_together(manifest, options, tmp_path):

@@ -19,7 +19,7 @@ from evoca.evaluation.result import Report
 from evoca.evaluation.set_figures import SetFigures, set_figures
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.examples import Examples, PixelExamples
-from evoca.lab.fitting.measure import ALONE, answers_to, plain_batches
+from evoca.lab.fitting.measure import ALONE, logits_of, plain_batches
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.freezing import System, freeze, trainable_parameters
 from evoca.lab.kept import keep_frozen
@@ -102,7 +102,7 @@ def predict_answers(
     device = torch.device("cuda" if options.on_gpu else "cpu")
     network.to(device)
     batches = plain_batches(examples, len(images), _BATCH, workers, ALONE)
-    answers = answers_to(network, batches, len(images), device, place=ALONE)
+    answers = logits_of(network, batches, len(images), device, place=ALONE)
     cast("nn.Module", system).to("cpu").eval()
     return answers.numpy()
 

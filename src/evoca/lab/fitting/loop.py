@@ -21,7 +21,7 @@ from evoca.lab.examples import Batch, Inputs
 from evoca.lab.fitting.history import epoch_line, write_history
 from evoca.lab.fitting.interrupts import Interrupts
 from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.measure import answers_to
+from evoca.lab.fitting.measure import logits_of
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.rates import build_optimiser, rate_factor
 from evoca.lab.fitting.state import (
@@ -307,7 +307,7 @@ class StepModule(pl.LightningModule):
         validation = self.job.validation
         if validation is None:
             return {}
-        answers = answers_to(
+        answers = logits_of(
             self.network,
             validation.batches(),
             len(validation.targets),

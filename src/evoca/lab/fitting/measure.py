@@ -13,7 +13,7 @@ from evoca.lab.examples import Examples, Inputs, PlainExamples, collate_plain
 from evoca.lab.fitting.loader import raise_errors
 from evoca.lab.objective import answers_of
 
-__all__ = ["ALONE", "answers_to", "evaluating", "plain_batches"]
+__all__ = ["ALONE", "evaluating", "logits_of", "plain_batches"]
 
 ALONE = (0, 1)
 """The place of a process that measures by itself."""
@@ -70,7 +70,7 @@ def plain_batches(
     )
 
 
-def answers_to(
+def logits_of(
     network: nn.Module,
     batches: Iterable[Inputs],
     count: int,
@@ -78,7 +78,7 @@ def answers_to(
     autocast: Autocast = nullcontext,
     place: Place | None = None,
 ) -> Tensor:
-    """Compute the answers to all images, in every process.
+    """Compute the logits of all images, in every process, and what else is predicted.
 
     Args:
         network: gives what :func:`evoca.lab.objective.answers_of` takes.
