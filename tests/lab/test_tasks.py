@@ -24,20 +24,21 @@ from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.usable import strata, usable  # noqa: E402
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)
-# The graph and schedule of the recipe; a small input, random weights, a rate for few images.
+# The graph, rate and schedule of the recipe; a small input, random weights, more epochs.
 SMALL = (
     "model.backbone=squeezenet1_1",
     "model.weights=random",
     "preprocessing.height=32",
     "preprocessing.width=32",
     "model.dropout=0",
-    "steps.*.rate=0.02",
     "steps.*.batch_size=8",
     "steps.*.epochs=80",
     "steps.*.stop=null",
     "protocol.folds=3",
     "protocol.validation=0.25",
 )
+# One layer on the last map of random weights alone, whose features are small.
+FASTER = (*SMALL, "steps.*.rate=0.05", "steps.*.epochs=150")
 EVERY = ("affect", "emotions-and-affect", "distribution-kl", "distribution-emd", "multi-hot")
 
 
@@ -128,8 +129,8 @@ def test_what_a_step_learns_decides_which_images_are_used(manifest):
     folds = strata(data)
     assert set(folds) == set(range(9))
     assert (folds == 8).sum() == 32
-    with pytest.raises(DataError, match="2 images have no distribution, the first is"):
-        targets_of(data.take(folds == 8).take([0, 1]), recipes["distribution-kl"].steps[0])
+    with pytest.raises(DataError, match="1 images have no distribution, the first is 8"):
+        targets_of(data.take([0, 8]), recipes["distribution-kl"].steps[0])
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_without_emotions_there_is_no_bundle(manifest, options, tmp_path):
 def test_votes_are_learnt(name, manifest, options, tmp_path):
     data = load_labelled(manifest)
     voted = data.take(np.isfinite(data.distribution).all(axis=1))
-    outcome = train_steps(load_recipe(name, SMALL), build, voted, tmp_path / "run", options)
+    outcome = train_steps(load_recipe(name, FASTER), build, voted, tmp_path / "run", options)
     if name == "multi-hot":  # both labels of a picture hold, neither more than the other
         assert outcome.report["top2_accuracy"].value > 0.95
         return
