@@ -38,7 +38,7 @@ SMALL = (
     "protocol.validation=0.25",
 )
 # One layer on the last map of random weights alone, whose features are small.
-FASTER = (*SMALL, "steps.*.rate=0.05", "steps.*.epochs=150")
+FASTER = (*SMALL, "steps.*.rate=0.005", "steps.*.epochs=150")
 EVERY = ("affect", "emotions-and-affect", "distribution-kl", "distribution-emd", "multi-hot")
 
 

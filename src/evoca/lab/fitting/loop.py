@@ -244,8 +244,8 @@ class StepModule(pl.LightningModule):
         counted = (weights > 0).to(losses.dtype)
         emotions = targets[:, : self.job.labels]
         hit = (logits.argmax(dim=1) == emotions.argmax(dim=1)).to(losses.dtype)
-        self.train_loss.update(losses, counted)
-        self.train_accuracy.update(hit, counted * emotions.isfinite().all(dim=1))
+        _add(self.train_loss, losses, counted)
+        _add(self.train_accuracy, hit, counted * emotions.isfinite().all(dim=1))
         self._finite = self._finite & torch.isfinite(losses).all()
         if self.device.type == "cpu" or self.state.position.batch % _CHECK_EVERY == 0:
             self._require_finite()
@@ -334,6 +334,16 @@ class StepModule(pl.LightningModule):
         if isinstance(self.logger, TensorBoardLogger):
             figures = {name: float(v) for name, v in row.items() if name not in {"step", "epoch"}}
             self.logger.log_metrics(figures, step=len(self.state.history))
+
+
+def _add(metric: MeanMetric, values: Tensor, weights: Tensor) -> None:
+    """Add values to a mean by their weights.
+
+    Where a MeanMetric does not look for NaN, which would wait for a GPU, it takes every
+    weight for 1 (torchmetrics 1.9).
+    """
+    metric.update(values * weights)
+    metric.weight += (weights - 1).sum()
 
 
 def _seed(seed: int, device: torch.device) -> None:
