@@ -15,8 +15,8 @@ from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.images.boxes import Box
 from evoca.images.perturb import Perturbation, greyscale, jpeg, perturbations_for
+from evoca.runs.probe_result import Probe
 from evoca.trials.probe import run_probe
-from evoca.trials.probe_result import Probe
 from samples import EXAMPLES
 
 CHANGES = (

@@ -450,6 +450,14 @@ def report(
     max_images: Annotated[
         int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
     ] = 5000,
+    probe: Annotated[
+        Path | None,
+        typer.Option(
+            "--probe",
+            metavar="FILE",
+            help="What evoca probe found; by default probe.json in the run directory.",
+        ),
+    ] = None,
 ) -> None:
     """Write what runs found as one HTML page that opens offline."""
 
@@ -464,6 +472,7 @@ def report(
             images=images,
             look_for=look_for.value,
             max_images=max_images,
+            probe=probe,
         )
 
     finish(call)

@@ -161,11 +161,25 @@ def test_agreement_coverage_and_perturbations_are_told():
     assert "| greyscale | 0.800 [0.700, 0.900] |  |" in text
 
 
-def test_a_published_system_is_cited_with_its_paper():
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"recipe": "najid2018-resnet101-skip"},
+        {"recipe": "a-variant-of-mine", "paper": "najid2018"},
+    ],
+)
+def test_a_system_is_cited_with_the_paper_it_follows(origin):
     content = content_of(SHIPPED.card)
-    content["provenance"]["recipe"] = "najid2018-resnet101-skip"
+    content["provenance"] |= origin
     text = render_card(ModelCard.model_validate_json(json.dumps(content)))
     assert "Azmi Najid; Dina Chahyati (2018): Visual Emotion Recognition Using ResNet" in text
+
+
+def test_a_system_of_no_known_paper_cites_none():
+    content = content_of(SHIPPED.card)
+    content["provenance"] |= {"recipe": "mine", "paper": "nobody1999"}
+    text = render_card(ModelCard.model_validate_json(json.dumps(content)))
+    assert "the paper of the system" not in text
     assert "the paper of the system" not in render_card(SHIPPED.card)
 
 

@@ -10,13 +10,14 @@ import pytest
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 import yaml
 
+from evoca.commands.trials_table import trials_table
 from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.holdout import hold_out
 from evoca.lab.recipe import Recipe
-from evoca.lab.search import Searcher
+from evoca.lab.search import Searcher, Trial
 from evoca.lab.search_space import Search, read_space
 from evoca.lab.stepwise import crossval_steps, train_steps
 from evoca.runs import read_run
@@ -259,3 +260,20 @@ def test_a_nested_search_looks_only_inside_each_training_part(data, tmp_path, op
         }
         assert names == set(data.names) - held_out
     assert len(looked) == 3
+
+
+def test_a_space_with_an_unknown_key_leaves_no_folder(data, tmp_path, options):
+    space = {"settings": {"steps.1.ratte": {"low": 1e-4, "high": 1e-2}}}
+    with pytest.raises(ValueError, match="ratte"):
+        run_search(space, data, tmp_path / "search", options, trials=1)
+    assert not (tmp_path / "search").exists()
+
+
+def test_trials_are_a_table_with_short_names():
+    trials = [
+        Trial({"model.hidden": [8], "steps.0.rate": 1e-5, "steps.1.rate": 0.0123456}, 0.5),
+        Trial({"model.hidden": [], "steps.0.rate": 1e30, "steps.1.rate": 0.1}, None),
+    ]
+    table = trials_table(trials, "accuracy")
+    assert table.columns == ("validation accuracy", "hidden", "0.rate", "1.rate")
+    assert table.rows == (("0.5000", "[8]", "1e-05", "0.0123"), ("failed", "[]", "1e+30", "0.1"))

@@ -16,13 +16,14 @@ from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
-# Captioners need another extra; they have tests of their own.
-BACKBONES = [n for n in backbone_names() if find_backbone(n).library != "transformers"]
-TRAINED = [
+# Captioners need another extra, and have tests of their own; slim ones are the same graphs.
+BACKBONES = [
     name
-    for name in recipe_names()
-    if load_recipe(name).steps and load_recipe(name).model.backbone in BACKBONES
+    for name in backbone_names()
+    if find_backbone(name).library != "transformers" and not name.endswith("_slim")
 ]
+RECIPES = [load_recipe(name) for name in recipe_names()]
+TRAINED = [r.name for r in RECIPES if r.steps and r.model.backbone in BACKBONES]
 FAMILIES = (
     "sreenivas2018-vgg19",
     "najid2018-resnet101-l4-dropout",

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 import evoca  # noqa: E402
+from evoca.cards import render_card  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
@@ -44,6 +45,12 @@ def test_a_trained_run_becomes_a_bundle(name, kind, tmp_path):
 
     card = export_bundle(run, tmp_path / "bundle").card
     assert card.evidence_kind == kind
+    assert card.provenance.paper == name.split("-")[0]
+    assert (card.deletion_test is None) == (kind is None)
+    if card.deletion_test is not None:
+        assert card.deletion_test.images == 16
+        assert 0 < card.deletion_test.random < 8
+        assert "Deletion test on 16 held-out images" in render_card(card)
     assert card.provenance.backbones == ("squeezenet1_1 (no pretrained weights)",)
     assert "32 images to train, 16 to choose, 16 to test" in card.provenance.protocol
     chosen = json.loads((run / "run.json").read_text())["chosen"]

@@ -69,6 +69,8 @@ def test_crossval_prints_json_and_keeps_features_for_the_next(place):
     figures = json.loads(done.stdout)
     assert figures["n"] == 64
     assert figures["accuracy"]["value"] > 0.8
+    assert figures["calibration"]["verdict"] in {"within", "above", "below"}
+    assert set(figures["prediction_sets"]) == {"model", "class_conditional"}
     assert "frozen features" in done.stderr
     again = evoca(*crossval, "--set", "steps.0.epochs=2")
     assert "frozen features" not in again.stderr
@@ -77,9 +79,10 @@ def test_crossval_prints_json_and_keeps_features_for_the_next(place):
 def test_search_writes_a_recipe_that_trains(place):
     done = evoca("search", "recipe.yaml", "--data", "data", "--out", "found", "--trials", "9")
     assert done.exit_code == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert "steps.0.rate=0.01" in first
-    assert "steps.0.rate=1e-06" in second
+    heading, first, second = done.stdout.splitlines()
+    assert heading.split() == ["validation", "accuracy", "rate"]
+    assert first.split()[1] == "0.01"
+    assert second.split()[1] == "1e-06"
     trained = evoca("train", "found/best.yaml", "--data", "data", "--out", "run")
     assert trained.exit_code == 0, trained.stderr
     nothing = evoca("search", "default", "--data", "data", "--out", "other")

@@ -157,6 +157,14 @@ def test_a_run_is_told_in_words(judged):
     assert lead(judged).startswith("On 32 images it had not seen, tiny names the true emotion in ")
 
 
+def test_images_are_not_called_unseen_where_nobody_knows(tmp_path, judged):
+    once = replace(judged.predictions, fold=np.full_like(judged.predictions.fold, -1))
+    for seen, said in ((0, "it had not seen"), (None, "On 32 images, "), (3, "On 32 images, ")):
+        found = Judged.of_run(write_run(tmp_path / str(seen), once, training_images=seen))
+        assert said in lead(found)
+        assert bool(doubted_labels(found).missing) == (seen != 0)
+
+
 def test_runs_are_paired_on_their_images(judged, second):
     (comparison,) = compare_with_first([judged, Judged.of_run(second)])
     assert comparison.images == 32

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from evoca.errors import DataError
+from evoca.evaluation import Affect
+from evoca.evaluation.affect_significance import compare_affect
 from evoca.evaluation.significance import compare_predictions, mcnemar
 from evoca.runs import Predictions, read_run, write_json, write_predictions
 from evoca.runs.common import common_images
@@ -155,3 +157,59 @@ def test_wrong_use(make):
         compare_runs([run, run])
     with pytest.raises(DataError, match="no figure 'speed' can be compared here; there are: acc"):
         compare_runs([run, make("b", scores(1))], "speed", draws=10)
+
+
+RATED = np.random.default_rng(5).uniform(1, 7, (N, 2))
+
+
+def felt(noise, repeats=1, seed=7):
+    return RATED + noise * np.random.default_rng(seed).normal(size=(repeats, N, 2))
+
+
+def test_ratings_are_compared_too(make):
+    far, near = felt(1.5), felt(0.5, repeats=2, seed=8)
+    runs = [
+        make("far", scores(1.0), rated=RATED, felt=far),
+        make("near", scores(1.0, repeats=2), rated=RATED, felt=near),
+    ]
+    for metric, sign in (("ccc", 1), ("pearson", 1), ("mae", -1), ("mae_valence", -1)):
+        found = compare_runs(runs, metric, draws=100)
+        assert [run.name for run in found.runs] == ["near", "far"]
+        run = by_name(found)["near"]
+        assert sign * run.difference.value > 0
+        assert run.p_holm < 0.05
+        assert run.mcnemar is None
+    gap = by_name(compare_runs(runs, "mae_arousal", draws=50))["near"].difference
+    error = np.abs(near - RATED).mean(axis=0)[:, 1] - np.abs(far - RATED)[0, :, 1]
+    assert gap.value == pytest.approx(error.mean(), abs=1e-6)
+
+
+def test_the_correlations_of_a_comparison_are_those_of_numpy():
+    far, near = felt(1.5), felt(0.5, seed=8)
+    found = compare_affect(Affect(RATED, far), Affect(RATED, near), draws=50)
+
+    def pearson(predicted, i):
+        return np.corrcoef(RATED[:, i], predicted[0, :, i])[0, 1]
+
+    each = [pearson(near, i) - pearson(far, i) for i in range(2)]
+    assert found["pearson_valence"].value == pytest.approx(each[0])
+    assert found["pearson"].value == pytest.approx(np.mean(each))
+    same = compare_affect(Affect(RATED, far), Affect(RATED, far), draws=50)
+    assert (same["ccc"].value, same["ccc"].p) == (0, 1)
+
+
+def test_other_ratings_of_an_image_are_named(make):
+    p, other = scores(1.0), RATED.copy()
+    other[3] += 1
+    runs = [make(name, p, rated=r, felt=felt(1)) for name, r in (("a", RATED), ("b", other))]
+    with pytest.raises(DataError, match=r"disagree about the ratings of 1 images: row 3 \(3.jpg"):
+        compare_runs(runs, "ccc", draws=10)
+
+
+def test_a_scale_without_ratings_is_left_out(make):
+    p, rated = scores(1.0), RATED.copy()
+    rated[:, 1] = np.nan
+    runs = [make(name, p, rated=rated, felt=felt(n)) for name, n in (("a", 1), ("b", 2))]
+    assert compare_runs(runs, "ccc", draws=10).n == N
+    with pytest.raises(DataError, match="no figure 'ccc_arousal'"):
+        compare_runs(runs, "ccc_arousal", draws=10)

@@ -159,14 +159,31 @@ def test_a_table_of_predictions_is_judged_like_the_model(system, labelled, answe
     data = labelled()
     theirs = trial_of(table_system("x", table(data, answers), {"name": "x"}), data)
     ours = trial_of(system, data)
+    # Nobody recorded what those predictions learnt from: 0 would claim that they saw none.
+    assert theirs.figures()["training_images"] is None
+    assert ours.figures()["training_images"] == 0
     for name in ("accuracy", "nll", "brier", "ece"):
         assert theirs.report[name].value == pytest.approx(ours.report[name].value, abs=1e-5)
+
+
+def test_a_table_is_judged_without_the_files(labelled, answers):
+    here = labelled()
+    away = replace(here, paths=tuple(Path("nowhere") / path.name for path in here.paths))
+    found = trial_of(table_system("x", table(here, answers), {"name": "x"}), away)
+    known = trial_of(table_system("x", table(here, answers), {"name": "x"}), here)
+    assert found.report["accuracy"].value == known.report["accuracy"].value
+    assert found.report.groups == 6
+    assert "not looked for: no files" in found.description["protocol"]
+    assert any("the files of 6 of 6 images are not here" in note for note in found.notes)
+    assert not any("are not here" in note for note in known.notes)
+    prints = [one.description["data"]["fingerprint"] for one in (found, known)]
+    assert prints[0] != prints[1] == here.fingerprint()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": tuple("abcdef")}, r"6 of the 6 images .* have no prediction: rows 0 \("),
+        ({"images": tuple("abcdef")}, r"6 of the 6 images .* rows 0 \(.* are called like a: "),
         ({"truth": np.zeros(6, dtype=int)}, "the table's truth is not the manifest's"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evoca.documents.blocks import Block, Bullets, Heading, Paragraph
-from evoca.papers import paper_of_system
+from evoca.papers import load_papers, paper_of_system
 from evoca.runtime.card import ModelCard
 
 __all__ = ["citing", "data", "technical", "terms"]
@@ -62,7 +62,10 @@ def citing(card: ModelCard) -> Iterator[Block]:
         f"{card.name}, and SHA-256, {card.sha256[:16]}",
         "the data set it learnt from, named above",
     ]
-    paper = paper_of_system(card.provenance.recipe)
+    origin = card.provenance
+    # A key from a bundle is a stranger's: it need not be one of ours.
+    known = load_papers().get(origin.paper) if origin.paper is not None else None
+    paper = known or paper_of_system(origin.recipe)
     if paper is not None:
         items.insert(1, f"the paper of the system: {paper.cited()}")
     yield Heading("How to cite")

@@ -21,15 +21,14 @@ from evoca.evaluation.robustness import Masking, Movement
 from evoca.images import find_images, printable_name
 from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
+from evoca.runs.probe_result import PROBE_FILE, Probe
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
 from evoca.trials.probe import run_probe
-from evoca.trials.probe_result import Probe
 from evoca.trials.select import select_split
 
 __all__ = ["probe"]
 
-_FILE = "probe.json"
 _COLUMNS = ("accuracy change", "flipped", "moved", "fall of the top")
 _LEGEND = (
     "flipped: another top emotion; moved: share of the probability (total variation); fall of "
@@ -104,7 +103,7 @@ def _spread(images: LabelledImages, limit: int | None) -> LabelledImages:
 
 def _write(out: Path, found: Probe) -> None:
     """Write into a file that ends in .json, else into a run directory; whole or not at all."""
-    file = out if out.suffix.lower() == ".json" else out / _FILE
+    file = out if out.suffix.lower() == ".json" else out / PROBE_FILE
     draft = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from evoca.commands.progress import steps
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, MissingExtraError
 from evoca.runs import Run, read_run
+from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor, load
 from evoca.terminal import clean, console_for
@@ -32,6 +33,7 @@ def report(
     images: bool,
     look_for: LookFor,
     max_images: int,
+    probe: Path | None,
 ) -> None:
     """Write the page and say where it is.
 
@@ -47,6 +49,7 @@ def report(
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
     runs = [read_run(folder) for folder in folders]
+    probed = _probe(runs, probe)
     labelled = _data(runs, data, images=images)
     pictured = images and labelled is not None
     models = _models(runs, model) if pictured else [None] * len(runs)
@@ -60,11 +63,24 @@ def report(
             images=pictured,
             look_for=look_for,
             most_images=max_images,
+            probe=probed,
         )
     for note in built.notes:
         print(f"evoca: {clean(note)}", file=sys.stderr)
     shown = f"{built.images:,} images" if built.images else "no images"
     console_for().print(f"{clean(str(out))}: {built.size / 1e6:.1f} MB, {shown}", soft_wrap=True)
+
+
+def _probe(runs: Sequence[Run], file: Path | None) -> Probe | None:
+    """Read the named probe, which must be of one run."""
+    if file is None:
+        return None
+    if len(runs) > 1:
+        raise DataError(
+            f"--probe {file}: whose is it, of {len(runs)} runs? Put each probe into its run "
+            f"directory as {PROBE_FILE}: evoca probe MODEL --data DATA --out RUN does"
+        )
+    return read_probe(file)
 
 
 def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledImages | None:

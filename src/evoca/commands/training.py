@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
+from evoca.commands.trials_table import trials_table
+from evoca.documents import print_document
 from evoca.errors import EvocaError, needs_extra
 from evoca.evaluation import Report
+from evoca.evaluation.calibration_check import CalibrationCheck
 from evoca.evaluation.set_figures import SetFigures
-from evoca.terminal import clean, console_for, say
+from evoca.terminal import clean, console_for
 
 if TYPE_CHECKING:
     from evoca.data.labelled import LabelledImages
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from evoca.lab.freezing import System
     from evoca.lab.outcome import Outcome
     from evoca.lab.recipe import Recipe
-    from evoca.lab.train import Measured
 
 __all__ = ["Machine", "cross_validated", "crossval", "display", "same_recipe", "search", "train"]
 
@@ -48,9 +50,9 @@ def train(
     settings: Sequence[str],
     data_name: str | None,
     *,
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Train and print the figures."""
     with needs_extra("train"):
@@ -63,7 +65,7 @@ def train(
     with display(machine) as options:
         found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
     if found is not None:
-        _print_found(chosen, found, "table")
+        _print(chosen, found.figures(), "table")
         console_for("stderr").print(f"wrote {out}", soft_wrap=True)
 
 
@@ -77,9 +79,9 @@ def crossval(
     output: Literal["table", "json"],
     out: Path | None,
     settings: Sequence[str],
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Cross-validate and print the figures."""
     with needs_extra("train"):
@@ -92,7 +94,7 @@ def crossval(
         return
     with display(machine) as options:
         found = cross_validated(chosen, load_labelled(data), out, options, resume=resume)
-    _print_found(chosen, found, output)
+    _print(chosen, found.figures(), output)
 
 
 def search(
@@ -104,15 +106,15 @@ def search(
     space: Path | None,
     trials: int,
     folds: int | None,
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Search settings on validation images; with folds, measure the search as a whole."""
     with needs_extra("train"):
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
-        from evoca.lab.search import Searcher, in_words
+        from evoca.lab.search import Searcher
         from evoca.lab.search_space import read_space
         from evoca.lab.stepwise import crossval_steps
     own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
@@ -135,12 +137,10 @@ def search(
             outcome = crossval_steps(
                 chosen, build, labelled, out, options, resume=resume, tune=searcher.tune
             )
-            _print_found(chosen, outcome, "table")
+            _print(chosen, outcome.figures(), "table")
             return
         found = searcher.search(labelled, out, resume=resume)
-    console = console_for()
-    for trial in found.trials:
-        console.print(in_words(trial, wanted), soft_wrap=True)
+    print_document([trials_table(found.trials, wanted.metric)], console_for())
     console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
 
 
@@ -159,22 +159,28 @@ def _trained(
     options: RunOptions,
     *,
     resume: bool,
-) -> Measured | Outcome | None:
+) -> Outcome | None:
     """Return what was found; ``None`` in all but the first of several processes."""
     with needs_extra("train"):
         if not recipe.steps:
             from evoca.lab.train import train as fit_head
 
             return fit_head(
-                recipe, data, out, options.announce, data_name=data_name, cache=options.cache
-            )
+                recipe,
+                data,
+                out,
+                options.announce,
+                say=options.say,
+                data_name=data_name,
+                cache=options.cache,
+            ).outcome
         from evoca.lab.stepwise import train_steps
     return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
 
 
 def cross_validated(
     recipe: Recipe, data: LabelledImages, out: Path | None, options: RunOptions, *, resume: bool
-) -> Measured | Outcome:
+) -> Outcome:
     """Cross-validate a recipe of any kind, and write the run where ``out`` is given."""
     with needs_extra("train"):
         if recipe.steps:
@@ -184,11 +190,12 @@ def cross_validated(
         from evoca.lab.train import measure, write_run
         from evoca.runs import new_run
     if out is None:
-        return measure(recipe, data, options.announce, cache=options.cache)
+        found = measure(recipe, data, options.announce, say=options.say, cache=options.cache)
+        return found.outcome
     with new_run(out) as folder:
-        measured = measure(recipe, data, options.announce, cache=options.cache)
-        write_run(folder, recipe, measured)
-    return measured
+        found = measure(recipe, data, options.announce, say=options.say, cache=options.cache)
+        write_run(folder, recipe, found)
+    return found.outcome
 
 
 @contextmanager
@@ -239,18 +246,6 @@ def _print_finished(recipe: Recipe, out: Path, output: str = "table") -> None:
     _print(recipe, read_json(out / "metrics.json"), output)
 
 
-def _print_found(recipe: Recipe, found: Measured | Outcome, output: str) -> None:
-    """Print figures; of a linear probe also what was left out and how it is calibrated."""
-    from evoca.lab.train import Measured
-
-    if isinstance(found, Measured):
-        for note in found.prepared.notes:
-            say(f"evoca: {note}")
-    _print(recipe, found.figures(), output)
-    if isinstance(found, Measured) and output != "json":
-        print_calibration(found.calibration, console_for())
-
-
 def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
     if output == "json":
         print(json.dumps(figures, allow_nan=False))
@@ -265,3 +260,5 @@ def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
     )
     print_sets(sets, conditional, console)
     print_per_emotion(Report.from_dict(figures), {} if sets is None else sets.by_emotion, console)
+    if "calibration" in figures:
+        print_calibration(CalibrationCheck.from_dict(figures["calibration"]), console)

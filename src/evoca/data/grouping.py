@@ -40,10 +40,14 @@ class Grouped:
 def with_groups(images: LabelledImages) -> Grouped:
     """Keep the groups that the source gives, else find the duplicates.
 
-    Without imagehash (extra ``data``) only identical files are found.
+    Without imagehash (extra ``data``), or without any of the files, only identical files
+    are found, the latter by the hashes that the manifest records.
     """
     if images.has_groups:
         return Grouped(images, "the manifest's groups")
+    if not any(path.is_file() for path in images.paths):
+        groups = _same_files(images.paths, images.recorded_hashes)
+        return Grouped(replace(images, groups=groups), "near-duplicates not looked for: no files")
     groups, near = group_copies(images.paths, images.recorded_hashes)
     basis = "near-duplicate clusters" if near else "identical files"
     return Grouped(replace(images, groups=groups), basis, near)

@@ -73,6 +73,15 @@ class Method:
             "brier_change": self.brier_change.to_dict(),
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Method:
+        """Read back what :meth:`to_dict` gives."""
+        figures = {
+            name: Figure.from_dict(content[name])
+            for name in ("nll", "brier", "nll_change", "brier_change")
+        }
+        return cls(ece=float(content["ece"]), **figures)
+
 
 @dataclass(frozen=True)
 class CalibrationCheck:
@@ -105,6 +114,13 @@ class CalibrationCheck:
             "verdict": self.verdict,
             "methods": {name: method.to_dict() for name, method in self.methods.items()},
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> CalibrationCheck:
+        """Read back what :meth:`to_dict` gives."""
+        perfect = content["perfect"]
+        methods = {name: Method.from_dict(one) for name, one in content["methods"].items()}
+        return cls(float(content["ece"]), Band(perfect["mean"], *perfect["ci95"]), methods)
 
 
 def check_calibration(

@@ -49,14 +49,17 @@ def remove_cells(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
     """Replace cells of a picture by its mean colour.
 
     Args:
-        pixels: uint8 (H, W, 3); H and W are multiples of the mask's sides.
+        pixels: uint8 (H, W, 3).
         mask: bool (h, w), true where a cell goes.
 
     Returns:
         A new array like ``pixels``.
     """
-    height, width = pixels.shape[0] // mask.shape[0], pixels.shape[1] // mask.shape[1]
-    gone = np.kron(mask, np.ones((height, width), dtype=bool))
+    rows, columns = (
+        np.arange(side) * cells // side
+        for side, cells in zip(pixels.shape[:2], mask.shape, strict=True)
+    )
+    gone = mask[np.ix_(rows, columns)]
     mean = pixels.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
     return np.where(gone[..., None], mean, pixels)
 

@@ -19,7 +19,8 @@ SCHEMA_VERSION = 1
 LOWER_IS_BETTER = frozenset(
     {
         *("ece", "ece_equal_width", "nll", "brier", "wheel_distance"),
-        *("kl", "chebyshev", "clark", "canberra", "mae", "set_size"),
+        *("kl", "chebyshev", "clark", "canberra", "set_size"),
+        *("mae", "mae_valence", "mae_arousal"),
     }
 )
 """Figures whose best value is the least."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,14 @@ from evoca.evaluation.checks import (
 from evoca.evaluation.parts import LabelPart
 from evoca.evaluation.truth import as_runs
 
-__all__ = ["Difference", "compare_predictions", "holm", "mcnemar", "permutation_test"]
+__all__ = [
+    "Difference",
+    "compare_predictions",
+    "holm",
+    "mcnemar",
+    "paired_differences",
+    "permutation_test",
+]
 
 # Swaps that give the measured difference again must not miss it by rounding.
 _ROUNDING = 1e-12
@@ -133,6 +140,27 @@ def compare_predictions(
         LabelPart(twice, np.concatenate(pair), labels, side_by_side, 2 * count)
         for pair in zip(*runs, strict=True)
     ]
+    return paired_differences(parts, count, draws, seed)
+
+
+class Resampled(Protocol):
+    """What the figures of one repeat follow from, for any counts of the groups."""
+
+    def figures(self, counts: FloatArray) -> Figures:
+        """Return name to values (B, ...) for counts (B, G)."""
+
+
+def paired_differences(
+    parts: Sequence[Resampled], count: int, draws: int, seed: int
+) -> dict[str, Difference]:
+    """Compare two systems in every figure that is a single number.
+
+    Args:
+        parts: one a repeat; groups 0..G-1 are the first system's rows, G..2G-1 the second's.
+        count: G.
+        draws: of the bootstrap, and of the permutations.
+        seed: of both.
+    """
 
     def paired(counts: FloatArray) -> Figures:
         none = np.zeros_like(counts)
@@ -236,7 +264,7 @@ def _checked(
 
 
 def _gain(
-    parts: Sequence[LabelPart], first_counts: FloatArray, second_counts: FloatArray
+    parts: Sequence[Resampled], first_counts: FloatArray, second_counts: FloatArray
 ) -> Figures:
     """Return each single-number figure, second minus first, as the mean over repeats."""
     gains = [(part.figures(first_counts), part.figures(second_counts)) for part in parts]

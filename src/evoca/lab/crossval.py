@@ -11,9 +11,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.errors import DataError
 from evoca.evaluation.calibration import fit_temperature
-from evoca.evaluation.conformal import prediction_sets, set_threshold
+from evoca.evaluation.conformal import set_threshold
 from evoca.evaluation.metrics import nll
 from evoca.lab.heads import Features, LinearHead, fit_linear_path
+from evoca.lab.outcome import HeldOut
 from evoca.lab.recipe import Recipe
 from evoca.softmax import softmax
 
@@ -59,16 +60,14 @@ class CrossValidation:
     heads: tuple[LinearHead, ...]
     choices: tuple[Calibrated, ...]
 
-    def in_set(self) -> NDArray[np.bool_]:
-        """Return (R, n, K): which labels each image's held-out prediction set holds."""
-        own = self._of_fold(self.threshold)[..., None]
-        return np.stack(
-            [prediction_sets(p, t) for p, t in zip(self.probabilities, own, strict=True)]
+    def held_out(self) -> HeldOut:
+        """Return the predictions with each image's own threshold and temperature."""
+        return HeldOut(
+            self.probabilities,
+            self.fold,
+            self._of_fold(self.threshold),
+            self._of_fold(self.temperature),
         )
-
-    def row_temperature(self) -> NDArray[np.float64]:
-        """Return (R, n): the temperature of each image's held-out probabilities."""
-        return self._of_fold(self.temperature)
 
     def _of_fold(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.take_along_axis(values, self.fold, axis=1))

@@ -1,59 +1,129 @@
-"""Run the deletion test on held-out images of a cross-validation."""
+"""Run the deletion test on images that a model has not learnt from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area, remove_cells
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
-from evoca.lab.crossval import CrossValidation
 from evoca.lab.features import FrozenTrunk
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
 from evoca.softmax import softmax
 
-__all__ = ["deletion_test"]
+__all__ = ["DELETION_IMAGES", "Explained", "ExplainedProbe", "ExplainedSystem", "deletion_test"]
+
+DELETION_IMAGES = 200
+"""So many are tested, drawn at random; each costs 23 runs of the network."""
+
+
+class Explained(Protocol):
+    """A model that answers with probabilities and with an additive evidence map."""
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return (N, K) of pixels (N, H, W, 3)."""
+
+    def evidence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (K, h, w) of one picture (H, W, 3)."""
+
+
+@dataclass(frozen=True)
+class ExplainedProbe:
+    """A linear head on a frozen backbone.
+
+    Attributes:
+        trunk: the backbone.
+        head: fitted without the images it is asked about.
+        temperature: of its probabilities.
+    """
+
+    trunk: FrozenTrunk
+    head: LinearHead
+    temperature: float
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return (N, K) of pixels (N, H, W, 3)."""
+        return softmax(self.head.logits(self.trunk(pixels).mean(axis=(2, 3))), self.temperature)
+
+    def evidence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (K, h, w) of one picture (H, W, 3)."""
+        maps = self.trunk(pixels[None])[0]
+        evidence: NDArray[np.float32] = np.einsum("kc,chw->khw", self.head.weight, maps).astype(
+            np.float32
+        )
+        return evidence
+
+
+@dataclass(frozen=True)
+class ExplainedSystem:
+    """A trained system whose outputs hold an additive ``evidence``.
+
+    Attributes:
+        system: in evaluation mode.
+        temperature: of its probabilities.
+        device: where it runs.
+    """
+
+    system: nn.Module
+    temperature: float
+    device: torch.device
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return (N, K) of pixels (N, H, W, 3)."""
+        logits, _ = self._run(pixels)
+        return softmax(logits.cpu().numpy(), self.temperature)
+
+    def evidence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (K, h, w) of one picture (H, W, 3)."""
+        _, evidence = self._run(pixels[None])
+        return cast("NDArray[np.float32]", evidence[0].cpu().numpy())
+
+    @torch.inference_mode()
+    def _run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        outputs = self.system(torch.from_numpy(pixels).to(self.device))
+        return outputs.logits.float(), outputs.evidence.float()
 
 
 def deletion_test(
-    trunk: FrozenTrunk,
-    validation: CrossValidation,
+    model_of: Callable[[int], Explained],
     paths: Sequence[Path],
     preprocessing: Preprocessing,
     labels: tuple[str, ...],
     *,
-    images: int = 200,
+    images: int = DELETION_IMAGES,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> DeletionTest:
     """Compare the evidence map with a random and a centre map.
 
-    Every image is judged by the head of the first repeat that was fitted without it.
-
     Args:
-        trunk: the frozen backbone; its maps do not depend on the fold.
-        validation: gives the heads and folds of the first repeat.
-        paths: (n,) images, in the order of the validation.
+        model_of: gives a model that has not learnt from the image of this number.
+        paths: (n,) images.
         preprocessing: of the recipe.
         labels: K labels.
         images: how many to measure, drawn at random.
         seed: of that draw, of the random maps and of the interval.
         progress: called with 1 after each image.
+
+    Raises:
+        ImageError: an image cannot be read.
     """
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.permutation(len(paths))[:images])
     areas = np.empty((len(chosen), 3))
     for row, index in enumerate(chosen):
-        fold = int(validation.fold[0, index])
-        head, temperature = validation.heads[fold], validation.choices[fold].temperature
         pixels = load_image(paths[index], preprocessing).pixels
-        areas[row] = _areas(trunk, head, temperature, pixels, labels, rng)
+        areas[row] = _areas(model_of(int(index)), pixels, labels, rng)
         if progress is not None:
             progress(1)
     evidence, by_chance, centre = (float(mean) for mean in areas.mean(axis=0))
@@ -68,28 +138,19 @@ def deletion_test(
 
 
 def _areas(
-    trunk: FrozenTrunk,
-    head: LinearHead,
-    temperature: float,
+    model: Explained,
     pixels: NDArray[np.uint8],
     labels: tuple[str, ...],
     rng: np.random.Generator,
 ) -> tuple[float, ...]:
-    def probabilities(
-        batch: NDArray[np.uint8],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        maps = trunk(batch)
-        return softmax(head.logits(maps.mean(axis=(2, 3))), temperature), maps
-
-    before, maps = probabilities(pixels[None])
-    top = int(before[0].argmax())
-    cells = np.einsum("kc,chw->khw", head.weight, maps[0]).astype(np.float32)
-    own = EvidenceMap(cells, "additive", labels).of(labels[top])
+    before = model.probabilities(pixels[None])[0]
+    top = int(before.argmax())
+    own = EvidenceMap(model.evidence(pixels), "additive", labels).of(labels[top])
     rivals = (own, rng.random(own.shape), centre_map(*own.shape))
     masks = np.concatenate([deletion_masks(importance) for importance in rivals])
-    after, _ = probabilities(np.stack([remove_cells(pixels, mask) for mask in masks]))
+    after = model.probabilities(np.stack([remove_cells(pixels, mask) for mask in masks]))
     return tuple(
-        relative_area(float(before[0, top]), part) for part in np.split(after[:, top], len(rivals))
+        relative_area(float(before[top]), part) for part in np.split(after[:, top], len(rivals))
     )
 
 

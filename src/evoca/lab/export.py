@@ -112,6 +112,7 @@ def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
         affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
         provenance=Provenance(
             recipe=recipe.name,
+            paper=recipe.paper,
             backbones=(_backbone_in_words(recipe),),
             data=f"{data.images} labelled photographs: {data.name}",
             images=data.images,

@@ -31,6 +31,11 @@ class Holdout:
     test: LabelledImages | None
     cut: bool
 
+    @property
+    def measured(self) -> LabelledImages:
+        """The images that figures are of: test images, where there are any."""
+        return self.validation if self.test is None else self.test
+
 
 def hold_out(
     data: LabelledImages, share: float, seed: int, recipe: Recipe | None = None

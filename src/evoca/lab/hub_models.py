@@ -15,6 +15,7 @@ from torch import nn
 
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbone_record import Backbone
+from evoca.lab.quiet import hub_hushed
 
 __all__ = ["EXTRA", "captioner_of", "folder_of", "load_encoder", "load_tokenizer"]
 
@@ -52,9 +53,10 @@ def folder_of(source: str, revision: str | None) -> Path:
     with needs_extra(EXTRA, source):
         from huggingface_hub import snapshot_download
     try:
-        fetched = snapshot_download(
-            source, revision=revision, allow_patterns=list(_FILES), ignore_patterns=["*/*"]
-        )
+        with hub_hushed():
+            fetched = snapshot_download(
+                source, revision=revision, allow_patterns=list(_FILES), ignore_patterns=["*/*"]
+            )
     except Exception as error:  # the hub's client raises a family of its own
         raise EvocaError(
             f"{source} cannot be fetched ({_first_line(error)}): pass a folder that holds it, "

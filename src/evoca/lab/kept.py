@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
-import math
-import shutil
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
-from torch.utils.data import DataLoader
 
-from evoca import __version__
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.augment import enumerable, mirrored, variants
-from evoca.lab.draws import Draw, generator
-from evoca.lab.examples import Inputs, PixelExamples, PlainExamples, collate_plain
-from evoca.lab.feature_store import KeptRows, RowStore
-from evoca.lab.fitting.loader import raise_errors
+from evoca.lab.augment import enumerable, variants
+from evoca.lab.examples import Inputs
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.freezing import System, SystemOutput
-from evoca.lab.steps import Augmentation, Step
+from evoca.lab.kept_rows import FrozenStart, KeptExamples
+from evoca.lab.steps import Step
 
 __all__ = ["Kept", "frozen_length", "keep_frozen"]
-
-_BATCH = 32
-_FREE_SHARE = 0.5  # of the disk, so that keeping features never fills it
 
 
 class Tail(nn.Module):
@@ -60,43 +44,6 @@ class Tail(nn.Module):
         if self._channels_last and inputs.ndim == 4:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs
-
-
-@dataclass(frozen=True, eq=False)
-class KeptExamples:
-    """Kept outputs of a frozen trunk, as examples.
-
-    Attributes:
-        rows: of every image, then, mirrored, of every image again.
-        count: images.
-        shapes: of an image's outputs.
-        single: whether the trunk gives one tensor rather than a tuple.
-        changes: of the step; each has its kept form.
-        seed: of the training.
-    """
-
-    rows: KeptRows
-    count: int
-    shapes: tuple[tuple[int, ...], ...]
-    single: bool
-    changes: tuple[Augmentation, ...]
-    seed: int
-
-    def input(self, draw: Draw) -> Inputs:
-        """Return what the trunk gives for the changed picture."""
-        if not self.changes:
-            return self.plain(draw.image)
-        random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
-        return self.plain(draw.image + self.count * mirrored(self.changes, random))
-
-    def plain(self, index: int) -> Inputs:
-        """Return what the trunk gives for the picture."""
-        flat = torch.from_numpy(self.rows[index])
-        if self.single:
-            return flat.view(self.shapes[0])
-        sizes = [math.prod(shape) for shape in self.shapes]
-        parts = zip(torch.split(flat, sizes), self.shapes, strict=True)
-        return tuple(part.view(shape) for part, shape in parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +114,7 @@ def keep_frozen(
     length = frozen_length(modules)
     if length == 0:
         return None
-    trunk = _Trunk(nn.ModuleList(modules[:length]), preprocessing, options)
+    trunk = FrozenStart(nn.ModuleList(modules[:length]), preprocessing, options)
     train, validation = images
     forms = variants(step.augmentation)
     if not trunk.fits(options.cache, len(train) * forms + len(validation or ())):
@@ -178,91 +125,3 @@ def keep_frozen(
         None if validation is None else trunk.examples(validation, (), seed),
         Tail(modules[length:], channels_last=options.channels_last),
     )
-
-
-class _Trunk:
-    """The frozen modules, what they give, and where that is kept."""
-
-    def __init__(
-        self, modules: nn.ModuleList, preprocessing: Preprocessing, options: RunOptions
-    ) -> None:
-        self._modules = modules
-        self._preprocessing = preprocessing
-        self._options = options
-        blank = torch.zeros((1, preprocessing.height, preprocessing.width, 3), dtype=torch.uint8)
-        outputs = self._run(blank)
-        self.single = isinstance(outputs, Tensor)
-        self.shapes = tuple(tuple(part.shape[1:]) for part in _parts(outputs))
-        self._width = sum(math.prod(shape) for shape in self.shapes)
-
-    def fits(self, place: Path, rows: int) -> bool:
-        """Whether the disk has room for so many rows."""
-        there = next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
-        return rows * self._width * 4 < _FREE_SHARE * shutil.disk_usage(there).free
-
-    def examples(
-        self, data: LabelledImages, changes: tuple[Augmentation, ...], seed: int
-    ) -> KeptExamples:
-        """Give the kept outputs of images, computing what is missing."""
-        folder = cast("Path", self._options.cache) / "features" / self._key()
-        store = RowStore(folder, self._width)
-        hashes = data.file_hashes(trust_recorded=False)
-        names = list(hashes)
-        if variants(changes) == 2:
-            names += [f"{digest}-mirrored" for digest in hashes]
-        rows = store.fetch(names, lambda missing: self._compute(data, missing))
-        return KeptExamples(rows, len(data), self.shapes, self.single, changes, seed)
-
-    def _key(self) -> str:
-        """Fingerprint all that decides the outputs but the picture."""
-        about = [__version__, repr(self._modules), self._preprocessing.model_dump(mode="json")]
-        about += sorted({_source(cast("Hashable", type(m))) for m in self._modules.modules()})
-        digest = hashlib.sha256(json.dumps(about).encode())
-        for name, tensor in self._modules.state_dict().items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
-
-    def _compute(self, data: LabelledImages, missing: list[int]) -> Iterator[NDArray[np.float32]]:
-        """Yield the rows of images, numbered on from their count where mirrored."""
-        advance = self._options.announce("frozen features", len(missing))
-        pixels = PixelExamples(data, self._preprocessing, (), seed=0)
-        loader = DataLoader(
-            PlainExamples(pixels, len(data)),
-            batch_size=_BATCH,
-            sampler=[index % len(data) for index in missing],
-            num_workers=self._options.loader_workers if len(missing) > _BATCH else 0,
-            collate_fn=collate_plain,
-        )
-        done = 0
-        for batch in raise_errors(loader):
-            image = cast("Tensor", batch)
-            turned = torch.tensor(missing[done : done + len(image)]) >= len(data)
-            image[turned] = image[turned].flip(2)
-            done += len(image)
-            outputs = _parts(self._run(image))
-            yield torch.cat([part.flatten(1) for part in outputs], dim=1).cpu().numpy()
-            advance(len(image))
-
-    @torch.inference_mode()
-    def _run(self, image: Tensor) -> Inputs:
-        device = torch.device("cuda" if self._options.on_gpu else "cpu")
-        self._modules.to(device)
-        value: Any = image.to(device)
-        for module in self._modules:
-            value = module(value)
-        return cast("Inputs", value)
-
-
-@cache
-def _source(kind: Any) -> str:
-    """Return a class's code, so that a changed computation does not find old results."""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _parts(outputs: Inputs) -> tuple[Tensor, ...]:
-    parts = (outputs,) if isinstance(outputs, Tensor) else outputs
-    return tuple(part.float() for part in parts)

@@ -1,48 +1,68 @@
-"""What a trained system answers, and what is chosen on validation images."""
+"""Figures of a training or a cross-validation, the same for every way of training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from evoca.data.labelled import LabelledImages
 from evoca.evaluation import paired_affect
-from evoca.evaluation.calibration import fit_temperature
-from evoca.evaluation.conformal import prediction_sets, set_threshold
+from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
+from evoca.evaluation.conformal import prediction_sets
 from evoca.evaluation.evaluate import evaluate_predictions
 from evoca.evaluation.result import Report
-from evoca.evaluation.set_figures import SetFigures, set_figures
-from evoca.images.preprocess import Preprocessing
-from evoca.lab.examples import Examples, PixelExamples
-from evoca.lab.fitting.measure import ALONE, logits_of, plain_batches
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.freezing import System, freeze, trainable_parameters
-from evoca.lab.kept import keep_frozen
-from evoca.lab.steps import Step
+from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
 from evoca.runs import Predictions
-from evoca.softmax import softmax
 
-__all__ = ["Chosen", "Outcome", "choose", "outcome_of", "predict_answers"]
-
-_BATCH = 32
+__all__ = ["HeldOut", "Outcome", "outcome_of"]
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What validation images decide about a trained system.
+class HeldOut:
+    """Predictions of n images that were not learnt from, in R repeats.
 
     Attributes:
-        temperature: for softmax(logits / temperature).
-        threshold: of the prediction set.
+        probabilities: (R, n, K), calibrated.
+        fold: (R, n), the fold an image was held out in; -1 where there are no folds.
+        threshold: (R, n), of each image's prediction set.
+        temperature: (R, n), that its probabilities were made with.
+        felt: (R, n, 2), predicted valence and arousal; ``None`` without.
     """
 
-    temperature: float
-    threshold: float
+    probabilities: NDArray[np.float64]
+    fold: NDArray[np.int_]
+    threshold: NDArray[np.float64]
+    temperature: NDArray[np.float64]
+    felt: NDArray[np.float64] | None = None
+
+    @classmethod
+    def once(
+        cls,
+        probabilities: NDArray[np.float64],
+        *,
+        threshold: float,
+        temperature: float,
+        felt: NDArray[np.float64] | None = None,
+    ) -> HeldOut:
+        """Take the predictions (n, K), and of ratings (n, 2), of one model."""
+        shape = (1, len(probabilities))
+        return cls(
+            probabilities[None],
+            np.full(shape, -1, dtype=np.int64),
+            np.full(shape, threshold),
+            np.full(shape, temperature),
+            None if felt is None else felt[None],
+        )
+
+    def in_set(self) -> NDArray[np.bool_]:
+        """Return (R, n, K): which labels each image's prediction set holds."""
+        own = self.threshold[..., None]
+        return np.stack(
+            [prediction_sets(p, t) for p, t in zip(self.probabilities, own, strict=True)]
+        )
 
 
 @dataclass(frozen=True)
@@ -53,135 +73,101 @@ class Outcome:
         predictions: what was predicted of images that were not learnt from.
         report: the figures.
         sets: of the prediction sets; ``None`` where no image has a label.
+        conditional: of sets with a threshold a label, chosen on the other folds; ``None``
+            where the images have chosen, or some label has no image.
+        calibration: against chance, and beside calibrators fitted on the other folds;
+            ``None`` where the images have chosen.
+        notes: what a reader must know.
     """
 
     predictions: Predictions
     report: Report
     sets: SetFigures | None
+    conditional: SetFigures | None
+    calibration: CalibrationCheck | None
+    notes: tuple[str, ...]
 
     def figures(self) -> dict[str, Any]:
-        """Return the report and the set figures as plain data."""
-        if self.sets is None:
-            return self.report.to_dict()
-        return self.report.to_dict() | {
-            "set_coverage": self.sets.coverage.to_dict(),
-            "set_size": self.sets.size.to_dict(),
-            "prediction_sets": {"model": self.sets.to_dict()},
-        }
-
-
-def predict_answers(
-    system: System,
-    step: Step,
-    images: LabelledImages,
-    preprocessing: Preprocessing,
-    options: RunOptions,
-) -> NDArray[np.float32]:
-    """Compute the answers to images, in full precision.
-
-    Args:
-        system: trained.
-        step: the last one; what it left frozen may be kept already.
-        images: to predict.
-        preprocessing: of the recipe.
-        options: how to run.
-
-    Returns:
-        float32 (n, K), logits; (n, K + 2) where the system predicts valence and arousal.
-
-    Raises:
-        ImageError: an image cannot be read.
-    """
-    freeze(system, trainable_parameters(system, step))
-    plain = step.model_copy(update={"augmentation": (), "mixup": 0.0})
-    kept = keep_frozen(system, plain, (images, None), preprocessing, 0, options)
-    network, workers = cast("nn.Module", system), options.loader_workers
-    examples: Examples = PixelExamples(images, preprocessing, (), seed=0)
-    if kept is not None:
-        network, examples, workers = kept.network, kept.train, 0
-    device = torch.device("cuda" if options.on_gpu else "cpu")
-    network.to(device)
-    batches = plain_batches(examples, len(images), _BATCH, workers, ALONE)
-    answers = logits_of(network, batches, len(images), device, place=ALONE)
-    cast("nn.Module", system).to("cpu").eval()
-    return answers.numpy()
-
-
-def choose(
-    logits: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
-) -> Chosen:
-    """Fit temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019).
-
-    Where a step learns the viewers' distributions, so does the temperature. Without a
-    label nothing can be chosen: the temperature stays 1 and sets hold every label.
-
-    Args:
-        logits: (n, K) of validation images.
-        images: those.
-        step: the last one.
-        coverage: of the prediction sets.
-    """
-    labelled, wide = images.truth >= 0, logits.astype(np.float64)
-    if not labelled.any():
-        return Chosen(1.0, 0.0)
-    truth = images.truth[labelled]
-    shares = images.distribution if step.targets == "distribution" else None
-    voted = labelled if shares is None else np.isfinite(shares).all(axis=1)
-    if shares is None or not voted.any():
-        temperature = fit_temperature(wide[labelled], truth)
-    else:
-        temperature = fit_temperature(wide[voted], shares[voted])
-    own = softmax(wide[labelled], temperature)
-    return Chosen(temperature, set_threshold(own, truth, coverage))
+        """Return all figures as plain data, the content of ``metrics.json``."""
+        kinds = (("model", self.sets), ("class_conditional", self.conditional))
+        found = self.report.to_dict() | {"notes": list(self.notes)}
+        if self.sets is not None:
+            found |= {
+                "set_coverage": self.sets.coverage.to_dict(),
+                "set_size": self.sets.size.to_dict(),
+                "prediction_sets": {name: one.to_dict() for name, one in kinds if one is not None},
+            }
+        if self.calibration is not None:
+            found["calibration"] = self.calibration.to_dict()
+        return found
 
 
 def outcome_of(
     images: LabelledImages,
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    fold: NDArray[np.int64],
-    felt: NDArray[np.float64] | None = None,
+    held_out: HeldOut,
+    coverage: float,
+    *,
+    notes: tuple[str, ...] = (),
+    chose: bool = False,
 ) -> Outcome:
     """Measure predictions.
 
+    Other thresholds and calibrators are judged on each fold by what the other folds give.
+    Where there are no folds, groups of images are shared out to some, as in an evaluation.
+
     Args:
         images: n of them, each with some truth.
-        probabilities: (R, n, K).
-        thresholds: (R, n), of each image's prediction set.
-        fold: (R, n); -1 where there are no folds.
-        felt: (R, n, 2), predicted valence and arousal; ``None`` without.
-
-    Raises:
-        DataError: too few images with a truth.
+        held_out: what was predicted of them.
+        coverage: that prediction sets state, 0..1.
+        notes: what a reader must know.
+        chose: whether temperature and threshold were chosen on these very images; a
+            comparison with others would then flatter the model.
     """
-    inside = np.stack(
-        [prediction_sets(p, t[:, None]) for p, t in zip(probabilities, thresholds, strict=True)]
-    )
+    inside = held_out.in_set()
     predictions = Predictions(
         images=images.names,
         groups=images.group_names(),
         truth=images.truth,
         labels=images.labels,
-        probabilities=probabilities,
-        fold=fold,
+        probabilities=held_out.probabilities,
+        fold=held_out.fold,
         in_set=inside,
         distribution=images.distribution,
         agreement=images.agreement,
-        rated=None if felt is None else images.affect,
-        felt=felt,
+        rated=None if held_out.felt is None else images.affect,
+        felt=held_out.felt,
     )
     report = evaluate_predictions(
         images.truth,
-        probabilities,
+        held_out.probabilities,
         images.labels,
         images.groups,
         distributions=images.distribution,
-        affect=paired_affect(images.affect, felt),
+        affect=paired_affect(images.affect, held_out.felt),
         names=images.names,
         allow_missing=True,
     )
-    rows = images.truth >= 0
-    sets = None
-    if len(np.unique(images.groups[rows])) > 1:
-        sets = set_figures(inside[:, rows], images.truth[rows], images.labels, images.groups[rows])
-    return Outcome(predictions, report, sets)
+    # Sets and calibration are judged on the images that have a label.
+    rows, labels = images.truth >= 0, images.labels
+    truth, groups, p = images.truth[rows], images.groups[rows], held_out.probabilities[:, rows]
+    if len(np.unique(groups)) < 2:
+        return Outcome(predictions, report, None, None, None, notes)
+    sets = set_figures(inside[:, rows], truth, labels, groups)
+    fold = _folds(held_out.fold[:, rows], groups)
+    if chose or (fold == fold[:, :1]).all():
+        return Outcome(predictions, report, sets, None, None, notes)
+    # A label without an image has no threshold: it would be in every set.
+    conditional = (
+        set_figures(class_conditional_sets(p, truth, fold, coverage), truth, labels, groups)
+        if len(np.unique(truth)) == len(labels)
+        else None
+    )
+    calibration = check_calibration(p, truth, fold, held_out.temperature[:, rows], groups)
+    return Outcome(predictions, report, sets, conditional, calibration, notes)
+
+
+def _folds(fold: NDArray[np.int_], groups: NDArray[np.int64]) -> NDArray[np.int_]:
+    """Return the folds that thresholds and calibrators are held out in, (R, n)."""
+    if (fold >= 0).all():
+        return fold
+    return np.broadcast_to(group_folds(groups), fold.shape)

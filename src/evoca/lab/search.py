@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import itertools
 import json
 import math
 import shutil
@@ -15,23 +14,21 @@ from typing import Any, TypeAlias
 
 import optuna
 import yaml
-from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import EvocaError
 from evoca.lab.fitting import RunOptions, Task, fit
-from evoca.lab.fitting.loop import TrainingError
+from evoca.lab.fitting.job import TrainingError
 from evoca.lab.fitting.state import HistoryRow
 from evoca.lab.holdout import hold_out
 from evoca.lab.recipe import Recipe
-from evoca.lab.search_space import Choice, Search
+from evoca.lab.search_space import Choice, Search, short, short_names
+from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, requeue
 from evoca.lab.steps import Step
 from evoca.lab.stepwise import Build, identity_of
 
 __all__ = ["Found", "Searcher", "Trial", "in_words"]
-
-_CAUSE = "cause"  # of a trial that cannot be trained
 
 Variant: TypeAlias = Callable[[list[str]], Recipe]
 """Gives the recipe with some settings, each ``KEY=VALUE``."""
@@ -107,13 +104,16 @@ class Searcher:
             raise EvocaError(
                 f"{out}: exists already; add --resume to go on with it, or name another"
             )
+        self.variant(_overrides(_example(self.space)))  # an unknown key leaves no folder
         out.mkdir(parents=True, exist_ok=True)
         seen = data.take(data.split != "test")
         plain = self.variant([])
-        study = _study(out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed)
-        _requeue(study)
-        wanted = min(self.trials, _possible(self.space))
-        while (done := len(_finished(study))) < wanted:
+        study = open_study(
+            out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed
+        )
+        requeue(study)
+        wanted = min(self.trials, possible(self.space))
+        while (done := len(finished(study))) < wanted:
             trial = study.ask()
             self._try(study, trial, seen, out / "trials")
             ended = _trial(study.get_trials()[trial.number], self.space)
@@ -123,65 +123,17 @@ class Searcher:
     def _try(
         self, study: optuna.Study, trial: optuna.Trial, data: LabelledImages, folder: Path
     ) -> None:
-        settings = _draw(trial, self.space)
+        settings = draw(trial, self.space)
         recipe = self.variant(_overrides(settings))
         # Named by what is tried, so that one cut off goes on where it was.
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         try:
             value = _train(recipe, self.space, self.build, data, folder / name, self.options)
         except TrainingError as error:  # such as a rate too high, which is a finding
-            trial.set_user_attr(_CAUSE, str(error))
+            trial.set_user_attr(CAUSE, str(error))
             study.tell(trial, state=TrialState.FAIL)
         else:
             study.tell(trial, value)
-
-
-def _study(out: Path, space: Search, fingerprint: str, seed: int) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        storage=f"sqlite:///{(out / 'study.db').absolute()}",
-        study_name="evoca",
-        direction="minimize" if space.metric == "loss" else "maximize",
-        load_if_exists=True,
-    )
-    known = study.user_attrs.get("fingerprint")
-    if known not in {None, fingerprint}:
-        raise EvocaError(
-            f"{out}: the search of another recipe, other settings or other images: go on "
-            "with the same, or start anew elsewhere"
-        )
-    study.set_user_attr("fingerprint", fingerprint)
-    # A sampler starts its draws anew; the same seed would draw the same settings again.
-    seed += len(study.trials)
-    study.sampler = TPESampler(seed=seed) if space.sampler == "tpe" else RandomSampler(seed=seed)
-    if space.sampler == "grid":
-        _enqueue_grid(study, space)
-    return study
-
-
-def _enqueue_grid(study: optuna.Study, space: Search) -> None:
-    choices = {
-        key: _coded(what) for key, what in space.settings.items() if isinstance(what, Choice)
-    }
-    for values in itertools.product(*choices.values()):
-        study.enqueue_trial(dict(zip(choices, values, strict=True)), skip_if_exists=True)
-
-
-def _coded(choice: Choice) -> list[str]:
-    """Write values as text, since Optuna's choices are plain."""
-    return [json.dumps(value) for value in choice.values]
-
-
-def _draw(trial: optuna.Trial, space: Search) -> dict[str, Any]:
-    drawn: dict[str, Any] = {}
-    for key, what in space.settings.items():
-        if isinstance(what, Choice):
-            drawn[key] = json.loads(str(trial.suggest_categorical(key, _coded(what))))
-        elif what.whole:
-            drawn[key] = trial.suggest_int(key, round(what.low), round(what.high), log=what.log)
-        else:
-            drawn[key] = trial.suggest_float(key, what.low, what.high, log=what.log)
-    return drawn
 
 
 def _train(
@@ -213,30 +165,6 @@ def _kept_value(history: list[HistoryRow], step: Step, metric: str) -> float:
     return float(kept[f"val_{metric}"])
 
 
-def _requeue(study: optuna.Study) -> None:
-    """Try again what was running when an earlier process ended."""
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
-
-
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Give the trials that were trained to the end, or that cannot be trained."""
-    return [
-        trial
-        for trial in study.get_trials()
-        if trial.state == TrialState.COMPLETE or _CAUSE in trial.user_attrs
-    ]
-
-
-def _possible(space: Search) -> float:
-    if space.sampler != "grid":
-        return math.inf
-    return math.prod(
-        len(what.values) for what in space.settings.values() if isinstance(what, Choice)
-    )
-
-
 def _trial(trial: FrozenTrial, space: Search) -> Trial:
     settings = {
         key: json.loads(value) if isinstance(space.settings[key], Choice) else value
@@ -247,19 +175,17 @@ def _trial(trial: FrozenTrial, space: Search) -> Trial:
 
 def in_words(trial: Trial, space: Search) -> str:
     """Put a trial on one line."""
-    settings = ", ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
+    names = short_names(list(trial.settings))
+    values = map(short, trial.settings.values())
+    settings = ", ".join(f"{n}={value}" for n, value in zip(names, values, strict=True))
     if trial.value is None:
         return f"failed  {settings}"
     return f"validation {space.metric} {trial.value:.4f}  {settings}"
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
-
-
 def _conclude(study: optuna.Study, variant: Variant, space: Search, out: Path) -> Found:
     sign = 1 if space.metric == "loss" else -1
-    trials = [_trial(trial, space) for trial in _finished(study)]
+    trials = [_trial(trial, space) for trial in finished(study)]
     trials.sort(key=lambda trial: math.inf if trial.value is None else sign * trial.value)
     best = trials[0]
     if best.value is None:
@@ -280,6 +206,15 @@ def _write_trials(file: Path, trials: Sequence[Trial], space: Search) -> None:
         for trial in trials:
             value = "" if trial.value is None else f"{trial.value:.6g}"
             writer.writerow([value, *(json.dumps(trial.settings[key]) for key in space.settings)])
+
+
+def _example(space: Search) -> dict[str, Any]:
+    return {
+        key: what.values[0]
+        if isinstance(what, Choice)
+        else (round(what.low) if what.whole else what.low)
+        for key, what in space.settings.items()
+    }
 
 
 def _overrides(settings: Mapping[str, Any]) -> list[str]:

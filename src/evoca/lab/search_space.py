@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,7 +20,7 @@ from pydantic import (
 
 from evoca.errors import EvocaError
 
-__all__ = ["Choice", "Range", "Search", "read_space"]
+__all__ = ["Choice", "Range", "Search", "read_space", "short", "short_names"]
 
 
 class _Strict(BaseModel):
@@ -106,3 +108,26 @@ def read_space(file: Path) -> Search:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise EvocaError(f"{file}: {place}: {first['msg']}") from error
+
+
+def short(value: Any) -> str:
+    """Write the value of a setting on little room."""
+    return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """Shorten dotted keys to what still tells them apart.
+
+    >>> short_names(["model.hidden", "steps.0.rate", "steps.1.rate"])
+    ['hidden', '0.rate', '1.rate']
+    """
+
+    def ending(key: str, parts: int) -> str:
+        return ".".join(key.split(".")[-parts:])
+
+    names = []
+    for key in keys:
+        sizes = range(1, key.count(".") + 2)
+        alone = (n for n in sizes if sum(ending(k, n) == ending(key, n) for k in keys) == 1)
+        names.append(ending(key, next(alone, len(sizes))))
+    return names

@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration
-from evoca.evaluation.evaluate import evaluate_predictions
-from evoca.evaluation.result import Report
-from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
 from evoca.lab.backbones import load_probe
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
-from evoca.lab.deletion import deletion_test
+from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
 from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
+from evoca.lab.outcome import Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
-from evoca.runs import Predictions, new_run, write_json, write_predictions
+from evoca.runs import new_run, write_json, write_predictions
 
 __all__ = ["Measured", "Step", "measure", "train"]
 
 Step = Callable[[str, int], Callable[[int], None]]
 """Announces a step of the work by name and size; gives what to call as it advances."""
 
+Say = Callable[[str], None]
+"""Shows a line."""
+
 
 def _silent(name: str, total: int) -> Callable[[int], None]:
     del name, total
     return lambda _: None
+
+
+def _unsaid(line: str) -> None:
+    del line
 
 
 @dataclass(frozen=True)
@@ -43,38 +46,30 @@ class Measured:
         prepared: the images.
         trunk: the compiled backbone.
         features: float32 (n, D), frozen.
-        validation: held-out predictions.
-        report: the figures.
-        sets: of the held-out prediction sets.
-        conditional: of sets with a threshold a label, chosen on the other folds.
-        calibration: against chance, and beside other calibrators.
+        validation: held-out predictions, and the heads that made them.
+        outcome: their figures.
     """
 
     prepared: Prepared
     trunk: FrozenTrunk
     features: NDArray[np.float32]
     validation: CrossValidation
-    report: Report
-    sets: SetFigures
-    conditional: SetFigures
-    calibration: CalibrationCheck
+    outcome: Outcome
 
-    def figures(self) -> dict[str, Any]:
-        """Return all figures as plain data."""
-        return self.report.to_dict() | {
-            "set_coverage": self.sets.coverage.to_dict(),
-            "set_size": self.sets.size.to_dict(),
-            "prediction_sets": {
-                "model": self.sets.to_dict(),
-                "class_conditional": self.conditional.to_dict(),
-            },
-            "calibration": self.calibration.to_dict(),
-            "notes": list(self.prepared.notes),
-        }
+    def model_of(self, index: int) -> ExplainedProbe:
+        """Return the first repeat's model that was fitted without an image."""
+        fold = int(self.validation.fold[0, index])
+        temperature = self.validation.choices[fold].temperature
+        return ExplainedProbe(self.trunk, self.validation.heads[fold], temperature)
 
 
 def measure(
-    recipe: Recipe, data: LabelledImages, step: Step = _silent, *, cache: Path | None = None
+    recipe: Recipe,
+    data: LabelledImages,
+    step: Step = _silent,
+    *,
+    say: Say = _unsaid,
+    cache: Path | None = None,
 ) -> Measured:
     """Compute features once and cross-validate the head on all images but the test ones.
 
@@ -82,6 +77,7 @@ def measure(
         recipe: what to measure.
         data: labelled images.
         step: announces progress.
+        say: shows a line.
         cache: where features are kept for other runs; computed anew if omitted.
 
     Raises:
@@ -89,6 +85,8 @@ def measure(
         ImageError: an image cannot be read.
     """
     prepared = prepare(data)
+    for note in prepared.notes:
+        say(f"evoca: {note}")
     images = prepared.images
     trunk = FrozenTrunk(load_probe(recipe), recipe.preprocessing)
     if cache is None:
@@ -100,31 +98,10 @@ def measure(
     validation = cross_validate(
         features, images.truth, images.groups, recipe, step("cross-validation", rounds)
     )
-    return _judge(prepared, trunk, features, validation, recipe.protocol.coverage)
-
-
-def _judge(
-    prepared: Prepared,
-    trunk: FrozenTrunk,
-    features: NDArray[np.float32],
-    validation: CrossValidation,
-    coverage: float,
-) -> Measured:
-    images, p, fold = prepared.images, validation.probabilities, validation.fold
-    truth, labels, groups = images.truth, images.labels, images.groups
-    conditional = class_conditional_sets(p, truth, fold, coverage)
-    return Measured(
-        prepared=prepared,
-        trunk=trunk,
-        features=features,
-        validation=validation,
-        report=evaluate_predictions(
-            truth, p, labels, groups, distributions=images.distribution, names=images.names
-        ),
-        sets=set_figures(validation.in_set(), truth, labels, groups),
-        conditional=set_figures(conditional, truth, labels, groups),
-        calibration=check_calibration(p, truth, fold, validation.row_temperature(), groups),
+    outcome = outcome_of(
+        images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
+    return Measured(prepared, trunk, features, validation, outcome)
 
 
 def train(
@@ -133,6 +110,7 @@ def train(
     out: Path,
     step: Step = _silent,
     *,
+    say: Say = _unsaid,
     data_name: str | None = None,
     cache: Path | None = None,
 ) -> Measured:
@@ -143,6 +121,7 @@ def train(
         data: labelled images.
         out: the run directory; appears only when it is complete.
         step: announces progress.
+        say: shows a line.
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
         cache: where features are kept for other runs; computed anew if omitted.
@@ -151,15 +130,14 @@ def train(
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = measure(recipe, data, step, cache=cache)
+        measured = measure(recipe, data, step, say=say, cache=cache)
         images = measured.prepared.images
         deletion = deletion_test(
-            measured.trunk,
-            measured.validation,
+            measured.model_of,
             images.paths,
             recipe.preprocessing,
             images.labels,
-            progress=step("deletion test", min(200, len(images))),
+            progress=step("deletion test", min(DELETION_IMAGES, len(images))),
         )
         seed = recipe.protocol.seed
         chosen = calibrate(measured.features, images.truth, images.groups, recipe, seed)
@@ -191,18 +169,5 @@ def write_run(
         hashes = data.file_hashes()
         description["training_images"] = sorted({digest[:16] for digest in hashes})
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.figures())
-    write_predictions(
-        folder / "predictions.csv",
-        Predictions(
-            images=data.names,
-            groups=data.group_names(),
-            truth=data.truth,
-            labels=data.labels,
-            probabilities=measured.validation.probabilities,
-            fold=measured.validation.fold,
-            in_set=measured.validation.in_set(),
-            distribution=data.distribution,
-            agreement=data.agreement,
-        ),
-    )
+    write_json(folder / "metrics.json", measured.outcome.figures())
+    write_predictions(folder / "predictions.csv", measured.outcome.predictions)

@@ -26,6 +26,7 @@ from evoca.report.sections.compare import compare_with_first, side_by_side
 from evoca.report.traits import LookFor, Traits, look_for_traits
 from evoca.runs import Run
 from evoca.runs.comparison import cautions
+from evoca.runs.probe_result import Probe
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]
@@ -62,6 +63,7 @@ def build_report(
     images: bool = True,
     look_for: LookFor = "faces",
     most_images: int = MOST_IMAGES,
+    probe: Probe | None = None,
 ) -> Built:
     """Write the report of some runs as one HTML file.
 
@@ -74,11 +76,14 @@ def build_report(
         images: whether the page holds small copies of them.
         look_for: what to tell pictures by.
         most_images: how many images the page may hold.
+        probe: of the first run's model, in place of the one in the run's folder.
 
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
     """
-    judged = [Judged.of_run(run) for run in runs]
+    judged = [
+        Judged.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
+    ]
     library = library_of(judged, data)
     chosen = _chosen(judged, library, most_images) if images else []
     pictures = _pictures(library, chosen, step)

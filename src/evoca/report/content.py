@@ -16,6 +16,7 @@ from evoca.report.sections.curves import learning_curves
 from evoca.report.sections.done import lead, what_was_done
 from evoca.report.sections.doubts import MOST_SHOWN, doubted_labels
 from evoca.report.sections.headline import headline
+from evoca.report.sections.robustness import robustness
 from evoca.report.traits import Traits
 
 __all__ = ["run_content"]
@@ -58,6 +59,7 @@ def run_content(
         "traits": compared,
         "by_chance": f"{1 - 0.95 ** sum(row.having is not None for row in compared):.0%}",
         "trait_names": [name for name, found in traits.items() if not isinstance(found, str)],
+        "robustness": robustness(judged.probe),
         "errors": _shown(judged.errors),
         "doubts": doubts,
         "doubted": _shown(doubts.rows),
@@ -90,6 +92,7 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("causes", "Where it errs", judged),
         ("errors", "Confident errors", judged),
         ("doubts", "Doubtful labels", judged),
+        ("robustness", "Robustness", bool(content["robustness"])),
         ("images", "All images", True),
     ]
     return [(key, name) for key, name, there in sections if there]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.runs import Predictions, Run
+from evoca.runs.probe_result import Probe
 
 __all__ = ["Judged"]
 
@@ -22,19 +23,21 @@ class Judged:
     Attributes:
         run: where it comes from.
         predictions: its table.
+        probe: how its model answers changed pictures; ``None`` where it was not probed.
     """
 
     run: Run
     predictions: Predictions
+    probe: Probe | None = None
 
     @classmethod
-    def of_run(cls, run: Run) -> Judged:
-        """Read the predictions of a run.
+    def of_run(cls, run: Run, probe: Probe | None = None) -> Judged:
+        """Read the predictions of a run, and the probe in its folder unless one is given.
 
         Raises:
             EvocaError: they are missing or damaged.
         """
-        return cls(run, run.predictions)
+        return cls(run, run.predictions, probe or run.probe)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from evoca.data.near import join_groups
 from evoca.errors import DataError
 from evoca.evaluation.checks import rows_where
+from evoca.evaluation.truth import Affect
+from evoca.runs.predictions import AFFECT
 from evoca.runs.run import Run
 
 __all__ = ["Common", "common_images"]
+
+# Files keep eight digits.
+_ROUNDED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,8 @@ class Common:
         groups: int64 (n,); images that any run has in one group share a number.
         probabilities: for each run, float64 (R, n, K).
         notes: what was left out.
+        affect: for each run, ratings of valence and arousal with its predictions (R, n, D),
+            on the scales that some image is rated on; ``None`` where any run has none.
     """
 
     images: tuple[str, ...]
@@ -37,6 +44,7 @@ class Common:
     groups: NDArray[np.int64]
     probabilities: tuple[NDArray[np.float64], ...]
     notes: tuple[str, ...]
+    affect: tuple[Affect, ...] | None = None
 
 
 def common_images(runs: Sequence[Run]) -> Common:
@@ -85,7 +93,38 @@ def common_images(runs: Sequence[Run]) -> Common:
             for run, own, order in zip(runs, rows, orders, strict=True)
         ),
         notes=tuple(notes),
+        affect=_affect(runs, rows, images),
     )
+
+
+def _affect(
+    runs: Sequence[Run], rows: Sequence[NDArray[np.int64]], images: Sequence[str]
+) -> tuple[Affect, ...] | None:
+    """Pair the ratings with each run's predictions.
+
+    Raises:
+        DataError: an image whose ratings differ between runs (named).
+    """
+    found = []
+    for run, own in zip(runs, rows, strict=True):
+        rated, felt = run.predictions.rated, run.predictions.felt
+        if rated is None or felt is None:
+            return None
+        found.append((rated[own], felt[:, own]))
+    ratings = found[0][0]
+    for run, (other, _) in zip(runs[1:], found[1:], strict=True):
+        alike = np.isclose(ratings, other, atol=_ROUNDED, equal_nan=True)
+        differs = np.asarray(~alike.all(axis=1))
+        if differs.any():
+            raise DataError(
+                f"{runs[0].name} and {run.name} disagree about the ratings of "
+                f"{int(differs.sum()):,} images: {rows_where(differs, images)}"
+            )
+    kept = np.asarray(~np.isnan(ratings).all(axis=0))
+    if not kept.any():
+        return None
+    scales = tuple(name for name, one in zip(AFFECT, kept, strict=True) if one)
+    return tuple(Affect(ratings[:, kept], felt[..., kept], scales) for _, felt in found)
 
 
 def _rows(run: Run, images: Sequence[str]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evoca.errors import DataError
 from evoca.evaluation import Figure, evaluate_predictions
 from evoca.evaluation import metrics as measures
+from evoca.evaluation.affect_significance import compare_affect
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.result import LOWER_IS_BETTER
 from evoca.evaluation.significance import (
@@ -38,6 +39,8 @@ _OF_VOTES = {
     "random_rater": measures.random_rater,
 }
 
+_OF_AFFECT = ("ccc", "pearson", "mae")
+
 
 def compare_runs(
     runs: Sequence[Run],
@@ -55,7 +58,8 @@ def compare_runs(
 
     Args:
         runs: at least two.
-        metric: a figure against labels or against the viewers' distributions.
+        metric: a figure against labels, against the viewers' distributions, or against their
+            ratings (``ccc``, ``pearson``, ``mae``; of one scale ``ccc_valence``).
         against: which run differences are from. Taking the best makes the best of several
             look better than it is; name the one you mean to beat first.
         draws: of the bootstrap, and of the permutations.
@@ -70,7 +74,7 @@ def compare_runs(
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise DataError("the same run is named twice: a comparison needs different runs")
     common = common_images(runs)
-    figures = [_figure(common, p, metric, draws, seed) for p in common.probabilities]
+    figures = [_figure(common, i, metric, draws, seed) for i in range(len(runs))]
     sign = 1 if metric in LOWER_IS_BETTER else -1
     order = sorted(range(len(runs)), key=lambda i: sign * figures[i].value)
     reference = order[0] if against == "best" else 0
@@ -98,30 +102,36 @@ def compare_runs(
     )
 
 
-def _figure(
-    common: Common, probabilities: NDArray[np.float64], metric: str, draws: int, seed: int
-) -> Figure:
+def _figure(common: Common, run: int, metric: str, draws: int, seed: int) -> Figure:
     report = evaluate_predictions(
         common.truth,
-        probabilities,
+        common.probabilities[run],
         common.labels,
         common.groups,
         distributions=common.distribution,
+        affect=None if common.affect is None else common.affect[run],
         names=common.images,
         allow_missing=True,
         draws=draws,
         seed=seed,
     )
-    if metric not in report.figures:
-        have = ", ".join(sorted(report.figures))
-        raise DataError(f"no figure {metric!r} can be compared here; there are: {have}")
-    return report[metric]
+    have = dict(report.figures)
+    for name, figure in report.figures.items():
+        have |= {f"{name}_{scale}": part for scale, part in figure.parts.items()}
+    if metric not in have:
+        raise DataError(
+            f"no figure {metric!r} can be compared here; there are: {', '.join(sorted(have))}"
+        )
+    return have[metric]
 
 
 def _tested(
     common: Common, entry: Compared, reference: int, own: int, metric: str, draws: int, seed: int
 ) -> Compared:
     first, second = equal_repeats(common.probabilities[reference], common.probabilities[own])
+    if metric.partition("_")[0] in _OF_AFFECT:
+        gap = _affect_difference(common, reference, own, metric, draws, seed)
+        return replace(entry, difference=gap)
     if metric in _OF_VOTES:
         gap = _vote_difference(common, first, second, metric, draws, seed)
         return replace(entry, difference=gap)
@@ -172,6 +182,16 @@ def _vote_difference(
     return Difference(
         gap.value, gap.ci95, permutation_test(one, other, groups, draws=draws, seed=seed)
     )
+
+
+def _affect_difference(
+    common: Common, reference: int, own: int, metric: str, draws: int, seed: int
+) -> Difference:
+    assert common.affect is not None  # the figure exists
+    pair = common.affect[reference], common.affect[own]
+    felt = equal_repeats(*(np.asarray(one.predicted) for one in pair))
+    first, second = (replace(one, predicted=p) for one, p in zip(pair, felt, strict=True))
+    return compare_affect(first, second, common.groups, draws=draws, seed=seed)[metric]
 
 
 def _corrected(tested: Sequence[Compared]) -> list[Compared]:

@@ -18,12 +18,13 @@ from evoca.errors import DataError
 from evoca.evaluation.checks import as_probabilities, encode_labels
 from evoca.images import printable_name
 
-__all__ = ["Predictions", "read_predictions", "write_predictions"]
+__all__ = ["AFFECT", "Predictions", "read_predictions", "write_predictions"]
 
 TRUTH = "truth_"
 """Prefix of the columns that hold the viewers' own distribution, 0..1."""
-_AFFECT = ("valence", "arousal")
-_FELT = tuple(f"predicted_{scale}" for scale in _AFFECT)
+AFFECT = ("valence", "arousal")
+"""The scales that images are rated on."""
+_FELT = tuple(f"predicted_{scale}" for scale in AFFECT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     if predictions.agreement is not None:
         header.append("agreement")
     if predictions.rated is not None:
-        header += _AFFECT
+        header += AFFECT
     if predictions.felt is not None:
         header += _FELT
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -162,7 +163,7 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         in_set=_sets(columns, labels, where, order),
         distribution=_optional(columns, emotion_columns(TRUTH, labels), where, first),
         agreement=_flat(_optional(columns, ("agreement",), where, first)),
-        rated=_optional(columns, _AFFECT, where, first),
+        rated=_optional(columns, AFFECT, where, first),
         felt=None
         if (felt := _optional(columns, _FELT, where, order.ravel())) is None
         else felt.reshape(repeats, len(first), len(_FELT)),

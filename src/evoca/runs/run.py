@@ -14,6 +14,7 @@ from evoca.evaluation.result import Report
 from evoca.images import printable_name
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
+from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
 
 __all__ = ["Run", "read_run"]
 
@@ -80,6 +81,16 @@ class Run:
             raise DataError(
                 f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
             ) from error
+
+    @cached_property
+    def probe(self) -> Probe | None:
+        """How predictions move when pictures change; ``None`` where it was not probed.
+
+        Raises:
+            DataError: ``probe.json`` is not the result of a probe.
+        """
+        file = self.path / PROBE_FILE
+        return read_probe(file) if file.is_file() else None
 
     @cached_property
     def history(self) -> tuple[Mapping[str, str], ...]:

@@ -40,6 +40,7 @@ class Provenance(Strict):
 
     Attributes:
         recipe: name of the recipe that made it.
+        paper: key of the paper that recipe follows, in :mod:`evoca.papers`.
         backbones: the pretrained networks whose features it uses.
         data: the labelled images it learnt from, in words.
         images: how many of them.
@@ -49,6 +50,7 @@ class Provenance(Strict):
     """
 
     recipe: str
+    paper: str | None = None
     backbones: tuple[str, ...]
     data: str
     images: int = Field(ge=0)

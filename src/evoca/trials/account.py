@@ -15,7 +15,7 @@ from evoca.runs.provenance import describe_data, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
 from evoca.trials.select import ALL, Selected
-from evoca.trials.systems import System
+from evoca.trials.systems import ABSENT, System
 
 __all__ = ["describe_trial", "note_use", "notes_of"]
 
@@ -69,7 +69,7 @@ def notes_of(
     selected: Selected,
     grouped: Grouped,
     matched: Matched,
-    overlap: int,
+    overlap: int | None,
     left_out: int,
     uses: PastUses | None,
 ) -> list[str]:
@@ -80,7 +80,7 @@ def notes_of(
         selected: the images that were asked for.
         grouped: those that were used.
         matched: the labels that were judged.
-        overlap: how many images the system has learnt from.
+        overlap: how many images the system has learnt from; ``None`` where not known.
         left_out: how many have no truth.
         uses: of these images, before now.
     """
@@ -98,6 +98,11 @@ def notes_of(
         notes.append(
             f"these test images were evaluated on before: {uses}; a model chosen by such figures "
             "looks better than it is"
+        )
+    if absent := sum(one.startswith(ABSENT) for one in grouped.images.recorded_hashes):
+        notes.append(
+            f"the files of {absent:,} of {n:,} images are not here: their copies are not looked "
+            "for, and the fingerprint of the data covers their names and labels only"
         )
     if not grouped.near:
         notes.append(

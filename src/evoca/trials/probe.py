@@ -22,8 +22,8 @@ from evoca.images.boxes import boxes_elsewhere, hide
 from evoca.images.detectors import Detector
 from evoca.images.perturb import Perturbation
 from evoca.images.sources import open_picture
+from evoca.runs.probe_result import Probe
 from evoca.runtime.predictor import Predictor
-from evoca.trials.probe_result import Probe
 from evoca.trials.systems import Progress, model_system
 
 __all__ = ["run_probe"]
@@ -75,7 +75,7 @@ def run_probe(
     changes = {p.name: found for p, found in zip(perturbations, after, strict=True)}
     accuracy, moved = movements(before, changes, truth, names, draws=draws, seed=seed)
     faces = _faces(looked, truth, names, draws, seed)
-    known = model_system(predictor).trained_on
+    known = model_system(predictor).trained_on or ()
     hashes = grouped.images.file_hashes()
     trained_on = sum(digest[:16] in known for digest in hashes)
     return Probe(

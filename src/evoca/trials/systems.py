@@ -22,6 +22,8 @@ from evoca.runtime.predictor import Predictor, load
 __all__ = ["Answers", "Progress", "System", "model_system", "open_system", "table_system"]
 
 _TABLES = {".csv", ".parquet"}
+ABSENT = "absent:"
+"""Begins what stands for the hash of a file that is not here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,8 @@ class System:
         coverage: that its prediction sets are built for.
         feels: whether it predicts valence and arousal.
         affect_range: lowest and highest rating of the scale it predicts them on.
-        trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images.
+        trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
+            ``None`` where nobody recorded them, as for predictions made elsewhere.
     """
 
     name: str
@@ -78,7 +81,7 @@ class System:
     coverage: float = 0.9
     feels: bool = False
     affect_range: tuple[float, float] | None = None
-    trained_on: frozenset[str] = frozenset()
+    trained_on: frozenset[str] | None = None
 
 
 def model_system(predictor: Predictor) -> System:
@@ -101,7 +104,7 @@ def model_system(predictor: Predictor) -> System:
         coverage=card.set_coverage,
         feels=card.affect_range is not None,
         affect_range=card.affect_range,
-        trained_on=frozenset(card.training_images),
+        trained_on=frozenset(card.training_images) or None,
     )
 
 
@@ -155,7 +158,8 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Pr
     if missing.any():
         raise DataError(
             f"{name}: {int(missing.sum()):,} of the {len(images):,} images to evaluate have no "
-            f"prediction: {rows_where(missing, images.names)}"
+            f"prediction: {rows_where(missing, images.names)}; the table's images are called like "
+            f"{printable_name(table.images[0])}: names must be as in the manifest"
         )
     rows = np.array([row[image] for image in images.names], dtype=np.int64)
     _check_truth(name, table, rows, images)
@@ -165,9 +169,23 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Pr
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
         felt=None if table.felt is None else table.felt[:, rows],
-        hashes=images.recorded_hashes,
+        hashes=_content(images),
         fold=table.fold[:, rows],
     )
+
+
+def _content(images: LabelledImages) -> tuple[str, ...]:
+    """Return the hash of each file; of one that is not here, a stand-in made of its name.
+
+    Predictions made elsewhere can be judged where the images are not.
+    """
+    known = [
+        digest or ("" if path.is_file() else f"{ABSENT}{name}")
+        for digest, path, name in zip(
+            images.recorded_hashes, images.paths, images.names, strict=True
+        )
+    ]
+    return tuple(known)
 
 
 def _check_truth(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def _judge(
     sets = None if answers.in_set is None else matched.in_set(answers.in_set, probabilities)
     fold = _folds(answers, images, options.seed)
     judged = _sections(system, matched, probabilities, sets, fold, images, options)
-    overlap = sum(digest[:16] in system.trained_on for digest in answers.hashes)
+    overlap = _overlap(system, answers.hashes)
     description = describe_trial(system, selected, grouped, options, report)
     uses, lost = note_use(system, description, selected.split) if options.record else (None, "")
     left_out = len(selected.images) - asked
@@ -186,6 +186,13 @@ def _judge(
         answers.errors,
         tuple(notes),
     )
+
+
+def _overlap(system: System, hashes: Sequence[str]) -> int | None:
+    """Count the images that the system has learnt from; ``None`` where that is not known."""
+    if system.trained_on is None:
+        return None
+    return sum(digest[:16] in system.trained_on for digest in hashes)
 
 
 def _folds(answers: Answers, images: LabelledImages, seed: int) -> NDArray[np.int64]:

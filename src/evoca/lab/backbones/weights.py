@@ -22,6 +22,7 @@ from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
 from evoca.lab.hub_models import captioner_of
+from evoca.lab.quiet import hub_hushed
 
 __all__ = ["build_network"]
 
@@ -83,10 +84,11 @@ def _create(record: Backbone) -> nn.Module:
 
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
     try:
-        if record.library == "torchvision":
-            network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
-        else:
-            network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+        with hub_hushed():
+            if record.library == "torchvision":
+                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
+            else:
+                network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
     except Exception as error:  # each hub's client raises a family of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise EvocaError(

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from evoca.data.labelled import LabelledImages
@@ -22,8 +16,9 @@ from evoca.images.preprocess import Preprocessing
 from evoca.lab.draws import Position
 from evoca.lab.examples import Examples, PixelExamples, targets_of
 from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
+from evoca.lab.fitting.job import Job, Validation
+from evoca.lab.fitting.lightning import is_main, run_job
 from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.loop import Interrupted, Job, StepModule, Validation
 from evoca.lab.fitting.measure import plain_batches
 from evoca.lab.fitting.memory import keep_freed_memory
 from evoca.lab.fitting.options import RunOptions
@@ -132,11 +127,6 @@ def fit(
     return Fitted(system, state.history)
 
 
-def is_main() -> bool:
-    """Whether this process writes files: the first of all of them."""
-    return int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0) == 0
-
-
 def _check(system: System, task: Task) -> None:
     if not task.steps:
         raise DataError("a recipe without steps trains nothing")
@@ -182,8 +172,7 @@ def _run_step(
     job = _job(system, task, step, state, folder, options, interrupts)
     over = step.stop is not None and state.progress.is_over(step.stop)
     if state.position.epoch < step.epochs and not over:
-        with _quiet():
-            _lightning(job, state, options, folder)
+        run_job(job, state)
     if state.best:
         module.load_state_dict(state.best)
 
@@ -251,63 +240,3 @@ def _validation(
     return Validation(
         lambda: plain_batches(examples, len(targets), step.batch_size, workers), targets
     )
-
-
-def _lightning(job: Job, state: TrainingState, options: RunOptions, folder: Path) -> None:
-    module = StepModule(job, state)
-    trainer = pl.Trainer(**_trainer_settings(job, state, options, folder))
-    try:
-        trainer.fit(module)
-    except Interrupted:
-        raise KeyboardInterrupt from None
-    except SystemExit:  # how Lightning answers a second Ctrl-C
-        raise KeyboardInterrupt from None
-    finally:
-        job.loader.close()
-
-
-def _trainer_settings(
-    job: Job, state: TrainingState, options: RunOptions, folder: Path
-) -> dict[str, Any]:
-    strategy = options.strategy
-    many = options.devices * options.nodes > 1
-    if many and strategy in {"auto", "ddp"} and job.step.objective == "branches":
-        strategy = "ddp_find_unused_parameters_true"  # what joins the branches gets no gradient
-    logger = (
-        TensorBoardLogger(folder, name="tensorboard", version="") if options.tensorboard else False
-    )
-    return {
-        "accelerator": options.accelerator,
-        "devices": options.devices,
-        "num_nodes": options.nodes,
-        "strategy": strategy,
-        "precision": options.lightning_precision,
-        "deterministic": options.deterministic,
-        "max_epochs": job.step.epochs - state.position.epoch,
-        "gradient_clip_val": job.step.clip,
-        "logger": logger,
-        "reload_dataloaders_every_n_epochs": 1,
-        "use_distributed_sampler": False,  # the loader gives each process its share
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "default_root_dir": folder,
-    }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what Lightning says about itself out of the way of what the run says."""
-    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

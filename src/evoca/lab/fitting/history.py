@@ -20,11 +20,11 @@ COLUMNS = (
     "rate",
     "train_loss",
     "train_accuracy",
+    "train_gradient_norm",
     "val_loss",
     "val_accuracy",
     "val_balanced_accuracy",
     "minutes",
-    "train_gradient_norm",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
 minutes are those of training alone, as in najid2018's table V; the norm of the gradients is

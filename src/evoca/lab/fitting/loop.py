@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -15,90 +13,26 @@ from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from evoca.errors import EvocaError
-from evoca.lab.draws import generator, torch_seed
-from evoca.lab.examples import Batch, Inputs
+from evoca.lab.draws import torch_seed
+from evoca.lab.examples import Batch
+from evoca.lab.fitting.chance import mixed, seed_network
 from evoca.lab.fitting.history import epoch_line, write_history
-from evoca.lab.fitting.interrupts import Interrupts
+from evoca.lab.fitting.job import Interrupted, Job, TrainingError
 from evoca.lab.fitting.loader import StepLoader
 from evoca.lab.fitting.measure import logits_of
-from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.rates import build_optimiser, rate_factor
 from evoca.lab.fitting.state import (
     HistoryRow,
-    Identity,
     TrainingState,
     save_state,
     weights_of,
 )
-from evoca.lab.freezing import System, SystemOutput
-from evoca.lab.objective import Criterion, objective
-from evoca.lab.steps import Step
+from evoca.lab.freezing import SystemOutput
+from evoca.lab.objective import objective
 
-__all__ = ["Interrupted", "Job", "StepModule", "TrainingError", "Validation"]
+__all__ = ["StepModule"]
 
 _CHECK_EVERY = 50  # batches; a look at a GPU's value waits for the GPU
-
-
-class TrainingError(EvocaError):
-    """A training that went wrong by itself, such as a loss that is no number."""
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: the state has been saved
-    """Someone asked the training to stop, and it has saved where it is."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Images that may choose.
-
-    Attributes:
-        batches: gives their inputs, in order.
-        targets: float32 (n, K), or (n, K + 2) with valence and arousal.
-    """
-
-    batches: Callable[[], Iterable[Inputs]]
-    targets: Tensor
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a step needs that does not change while it runs.
-
-    Attributes:
-        system: the whole network.
-        network: what is run on the inputs: the system, or its end on kept features.
-        step: what to do.
-        seed: of the training.
-        loader: training batches.
-        validation: ``None`` where there is none.
-        criterion: the loss on answers.
-        labels: K.
-        folder: of the run.
-        identity: for checkpoints.
-        options: how to run.
-        interrupts: requests to stop.
-        advance: called with 1 after each batch.
-    """
-
-    system: System
-    network: nn.Module
-    step: Step
-    seed: int
-    loader: StepLoader
-    validation: Validation | None
-    criterion: Criterion
-    labels: int
-    folder: Path
-    identity: Identity
-    options: RunOptions
-    interrupts: Interrupts
-    advance: Callable[[int], None]
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the state is saved."""
-        return self.folder / "checkpoints" / "resume.pt"
 
 
 class StepModule(pl.LightningModule):
@@ -131,10 +65,12 @@ class StepModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch."""
         del batch_idx  # counts from where this process began; the state knows the place
-        _seed(torch_seed(self.job.seed, self.state.position, self.global_rank), self.device)
+        seed_network(torch_seed(self.job.seed, self.state.position, self.global_rank), self.device)
         inputs, targets, weights = batch
         if self.job.step.mixup:
-            inputs, targets = self._mix(cast("Tensor", inputs), targets)
+            pictures = cast("Tensor", inputs)
+            where = self.job.seed, self.state.position, self.global_rank
+            inputs, targets = mixed(pictures, targets, self.job.step.mixup, *where)
         output: SystemOutput = self.network(inputs)
         losses = self._objective(output, targets)
         self._note(losses.detach(), output.logits.detach(), targets, weights)
@@ -229,17 +165,6 @@ class StepModule(pl.LightningModule):
             "gradient_norm": self.gradient_norm,
         }
 
-    def _mix(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix each picture with another of the batch (Zhang et al. 2018, equation 1)."""
-        place = self.state.position
-        draw = generator(
-            "mixup", self.job.seed, place.step, place.epoch, place.batch, self.global_rank
-        )
-        share = float(draw.beta(self.job.step.mixup, self.job.step.mixup))
-        other = torch.from_numpy(draw.permutation(len(inputs))).to(inputs.device)
-        mixed = share * inputs.float() + (1 - share) * inputs[other].float()
-        return mixed.round().to(inputs.dtype), share * targets + (1 - share) * targets[other]
-
     def _note(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor) -> None:
         counted = (weights > 0).to(losses.dtype)
         emotions = targets[:, : self.job.labels]
@@ -315,9 +240,8 @@ class StepModule(pl.LightningModule):
             self.trainer.precision_plugin.val_step_context,
         )
         targets, classes = validation.targets, self.job.labels
-        row: HistoryRow = {
-            "val_loss": float(self.job.criterion(answers[:, : targets.shape[1]], targets).mean())
-        }
+        loss = self.job.criterion(answers[:, : targets.shape[1]], targets).mean()
+        row: HistoryRow = {"val_loss": float(loss)}
         known = targets[:, :classes].isfinite().all(dim=1)
         if known.any():
             logits, truth = answers[known, :classes], targets[known, :classes].argmax(dim=1)
@@ -344,16 +268,3 @@ def _add(metric: MeanMetric, values: Tensor, weights: Tensor) -> None:
     """
     metric.update(values * weights)
     metric.weight += (weights - 1).sum()
-
-
-def _seed(seed: int, device: torch.device) -> None:
-    """Seed what a network draws from on its device.
-
-    ``torch.manual_seed`` would also queue a call, with its stack, for every kind of
-    device that has not been used yet, each time.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)

@@ -1,48 +1,23 @@
-"""Training as data: a recipe lists its steps, and each says all that decides it.
-
-A step trains some parts of a system with a fresh optimiser; the next one goes on from
-its weights. Published schedules are lists of steps: the seven of sreenivas2018, the two
-of najid2018's ensemble.
-"""
+"""One step of training, as data."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-__all__ = [
-    "Augmentation",
-    "ClassBalanced",
-    "Colour",
-    "Crop",
-    "CrossEntropy",
-    "Divergence",
-    "EarthMover",
-    "Erase",
-    "LogitAdjusted",
-    "Loss",
-    "Mirror",
-    "MultiHot",
-    "Optimiser",
-    "PolarityAware",
-    "Rotate",
-    "Schedule",
-    "Step",
-    "Stop",
-    "WheelAware",
-]
+from evoca.lab.layered import Strict
+from evoca.lab.steps.augmentation import Augmentation
+from evoca.lab.steps.loss import CrossEntropy, Loss
+
+__all__ = ["Optimiser", "Schedule", "Step", "Stop"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Optimiser(_Strict):
+class Optimiser(Strict):
     """What turns gradients into steps.
 
     Attributes:
@@ -73,7 +48,7 @@ class Optimiser(_Strict):
         return self
 
 
-class Schedule(_Strict):
+class Schedule(Strict):
     """How rates change within a step; every group's own rate is scaled alike.
 
     Attributes:
@@ -88,175 +63,7 @@ class Schedule(_Strict):
     final: Share = 0.0
 
 
-class Mirror(_Strict):
-    """Left and right exchanged.
-
-    Attributes:
-        p: how often.
-    """
-
-    kind: Literal["mirror"]
-    p: Share = 0.5
-
-
-class Crop(_Strict):
-    """A window of the input size at a random place of a larger picture.
-
-    Attributes:
-        zoom: pictures are first brought to this many times the input size. Nothing is
-            resampled twice.
-    """
-
-    kind: Literal["crop"]
-    zoom: Annotated[float, Field(gt=1, le=4)] = 1.15
-
-
-class Rotate(_Strict):
-    """A turn by a random angle, corners filled with the picture's mean colour.
-
-    Attributes:
-        degrees: largest angle to either side.
-    """
-
-    kind: Literal["rotate"]
-    degrees: Annotated[float, Field(gt=0, le=180)] = 10.0
-
-
-class Colour(_Strict):
-    """Random brightness, contrast and saturation, each by a factor from 1 - x to 1 + x.
-
-    Changing colours may change what a picture evokes: use it with care.
-    """
-
-    kind: Literal["colour"]
-    brightness: Share = 0.2
-    contrast: Share = 0.2
-    saturation: Share = 0.2
-
-
-class Erase(_Strict):
-    """A random rectangle replaced by the picture's mean colour (Zhong et al. 2020).
-
-    Attributes:
-        p: how often.
-        largest: area of the largest rectangle, as a share of the picture.
-    """
-
-    kind: Literal["erase"]
-    p: Share = 0.25
-    largest: Annotated[float, Field(gt=0, le=0.9)] = 0.2
-
-
-Augmentation = Annotated[Mirror | Crop | Rotate | Colour | Erase, Field(discriminator="kind")]
-"""One change drawn anew for every image and epoch; a step applies its list in order."""
-
-
-class CrossEntropy(_Strict):
-    """Cross-entropy with label smoothing (Szegedy et al. 2016, section 7).
-
-    Attributes:
-        smoothing: share of the target spread evenly over the labels.
-    """
-
-    kind: Literal["cross_entropy"] = "cross_entropy"
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class ClassBalanced(_Strict):
-    """Cross-entropy weighted by the effective number of samples (Cui et al. 2019, eq. 2).
-
-    Attributes:
-        beta: 0 weighs all classes alike; towards 1 by inverse frequency.
-        smoothing: as in cross-entropy.
-    """
-
-    kind: Literal["class_balanced"]
-    beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class LogitAdjusted(_Strict):
-    """Cross-entropy of logits + tau log(prior) (Menon et al. 2021, equation 10).
-
-    Attributes:
-        tau: 1 is consistent for the balanced error.
-        smoothing: as in cross-entropy.
-    """
-
-    kind: Literal["logit_adjusted"]
-    tau: NotNegative = 1.0
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class Divergence(_Strict):
-    """Kullback-Leibler divergence from the viewers' distribution to the predicted one."""
-
-    kind: Literal["kl"]
-
-
-class EarthMover(_Strict):
-    """Earth mover's distance around Mikels' wheel from the viewers' distribution.
-
-    The least work of moving one distribution onto the other, in steps around the circle of
-    eight (Rabin et al. 2011, "Transportation distances on the circle", equation 12).
-    """
-
-    kind: Literal["emd"]
-
-
-class MultiHot(_Strict):
-    """Binary cross-entropy a label: several emotions may hold at once.
-
-    Attributes:
-        threshold: a label holds where the viewers' share is at or above it; the top
-            label always does.
-    """
-
-    kind: Literal["multi_hot"]
-    threshold: Annotated[float, Field(gt=0, le=1)] = 0.25
-
-
-class PolarityAware(_Strict):
-    """Cross-entropy over labels plus cross-entropy over the two polarities.
-
-    Attributes:
-        weight: of the second; what a wrong polarity costs beyond a wrong emotion.
-        smoothing: as in cross-entropy.
-    """
-
-    kind: Literal["polarity"]
-    weight: NotNegative = 1.0
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-class WheelAware(_Strict):
-    """Cross-entropy plus the earth mover's distance around Mikels' wheel.
-
-    Attributes:
-        weight: of the distance, which is 0 to 4 steps.
-        smoothing: as in cross-entropy; the distance uses the target as it is.
-    """
-
-    kind: Literal["wheel"]
-    weight: NotNegative = 0.25
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-
-
-Loss = Annotated[
-    CrossEntropy
-    | ClassBalanced
-    | LogitAdjusted
-    | Divergence
-    | EarthMover
-    | MultiHot
-    | PolarityAware
-    | WheelAware,
-    Field(discriminator="kind"),
-]
-"""What a step minimises, by name, with its options."""
-
-
-class Stop(_Strict):
+class Stop(Strict):
     """When a step ends before its last epoch, and which epoch's weights it keeps.
 
     Attributes:
@@ -284,7 +91,7 @@ class Stop(_Strict):
         return split
 
 
-class Step(_Strict):
+class Step(Strict):
     """One step of training.
 
     Attributes:
@@ -318,7 +125,7 @@ class Step(_Strict):
     trainable: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)
     optimiser: Optimiser = Optimiser()
     rate: Positive
-    rates: dict[str, Positive] = {}
+    rates: dict[str, Positive] = Field(default_factory=dict)
     schedule: Schedule = Schedule()
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)] = 32

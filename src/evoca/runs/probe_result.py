@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from evoca.errors import DataError
 from evoca.evaluation.result import Figure
 from evoca.evaluation.robustness import Masking, Movement
+from evoca.images import printable_name
 
-__all__ = ["SCHEMA_VERSION", "Probe"]
+__all__ = ["PROBE_FILE", "SCHEMA_VERSION", "Probe", "read_probe"]
+
+PROBE_FILE = "probe.json"
+"""What the result is called in a run directory."""
 
 SCHEMA_VERSION = 1
 """Of the JSON that :meth:`Probe.to_dict` gives; grows when a key changes its meaning."""
@@ -94,3 +101,30 @@ class Probe:
             version=content["evoca"],
             **content["bootstrap"],
         )
+
+
+def read_probe(file: Path) -> Probe:
+    """Read what ``evoca probe --out`` wrote.
+
+    Raises:
+        DataError: missing, not JSON, of a newer version, or not the result of a probe.
+    """
+    where = printable_name(file)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise DataError(f"{where}: no schema_version: this is not the result of a probe")
+    if version > SCHEMA_VERSION:
+        raise DataError(
+            f"{where}: schema_version {version}; this Evoca reads up to {SCHEMA_VERSION}: "
+            "install a newer one"
+        )
+    try:
+        return Probe.from_dict(content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: not the result of a probe ({error!r})") from error

@@ -1,0 +1,111 @@
+"""What a trained system answers, and what is chosen on validation images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evoca.data.labelled import LabelledImages
+from evoca.evaluation.calibration import fit_temperature
+from evoca.evaluation.conformal import set_threshold
+from evoca.images.preprocess import Preprocessing
+from evoca.lab.examples import Examples, PixelExamples
+from evoca.lab.fitting.measure import ALONE, logits_of, plain_batches
+from evoca.lab.fitting.options import RunOptions
+from evoca.lab.freezing import System, freeze, trainable_parameters
+from evoca.lab.kept import keep_frozen
+from evoca.lab.steps import Step
+from evoca.softmax import softmax
+
+__all__ = ["Chosen", "affect_in", "choose", "predict_logits"]
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What validation images decide about a trained system.
+
+    Attributes:
+        temperature: for softmax(logits / temperature).
+        threshold: of the prediction set.
+    """
+
+    temperature: float
+    threshold: float
+
+
+def predict_logits(
+    system: System,
+    step: Step,
+    images: LabelledImages,
+    preprocessing: Preprocessing,
+    options: RunOptions,
+) -> NDArray[np.float32]:
+    """Compute the logits of images, in full precision.
+
+    Args:
+        system: trained.
+        step: the last one; what it left frozen may be kept already.
+        images: to predict.
+        preprocessing: of the recipe.
+        options: how to run.
+
+    Returns:
+        float32 (n, K); (n, K + 2) where the system predicts valence and arousal too.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    freeze(system, trainable_parameters(system, step))
+    plain = step.model_copy(update={"augmentation": (), "mixup": 0.0})
+    kept = keep_frozen(system, plain, (images, None), preprocessing, 0, options)
+    network, workers = cast("nn.Module", system), options.loader_workers
+    examples: Examples = PixelExamples(images, preprocessing, (), seed=0)
+    if kept is not None:
+        network, examples, workers = kept.network, kept.train, 0
+    device = torch.device("cuda" if options.on_gpu else "cpu")
+    network.to(device)
+    batches = plain_batches(examples, len(images), _BATCH, workers, ALONE)
+    logits = logits_of(network, batches, len(images), device, place=ALONE)
+    cast("nn.Module", system).to("cpu").eval()
+    return logits.numpy()
+
+
+def choose(
+    answers: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
+) -> Chosen:
+    """Fit temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019).
+
+    Where a step learns the viewers' distributions, so does the temperature. Without a
+    label nothing can be chosen: the temperature stays 1 and sets hold every label.
+
+    Args:
+        answers: (n, K) logits of validation images, or (n, K + 2).
+        images: those.
+        step: the last one.
+        coverage: of the prediction sets.
+    """
+    labelled = images.truth >= 0
+    if not labelled.any():
+        return Chosen(1.0, 0.0)
+    logits, truth = answers[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
+    shares = images.distribution if step.targets == "distribution" else None
+    voted = labelled if shares is None else np.asarray(np.isfinite(shares).all(axis=1))
+    if shares is None or not voted.any():
+        temperature = fit_temperature(logits[labelled], truth)
+    else:
+        temperature = fit_temperature(logits[voted], shares[voted])
+    own = softmax(logits[labelled], temperature)
+    return Chosen(temperature, set_threshold(own, truth, coverage))
+
+
+def affect_in(answers: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:
+    """Return valence and arousal (n, 2) of answers (n, K + 2); ``None`` where there are none."""
+    felt = answers[:, labels:].astype(np.float64)
+    return felt if felt.shape[1] else None

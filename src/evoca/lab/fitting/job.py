@@ -1,0 +1,82 @@
+"""What a step of training needs that does not change while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from evoca.errors import EvocaError
+from evoca.lab.examples import Inputs
+from evoca.lab.fitting.interrupts import Interrupts
+from evoca.lab.fitting.loader import StepLoader
+from evoca.lab.fitting.options import RunOptions
+from evoca.lab.fitting.state import Identity
+from evoca.lab.freezing import System
+from evoca.lab.objective import Criterion
+from evoca.lab.steps import Step
+
+__all__ = ["Interrupted", "Job", "TrainingError", "Validation"]
+
+
+class TrainingError(EvocaError):
+    """A training that went wrong by itself, such as a loss that is no number."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the state has been saved
+    """Someone asked the training to stop, and it has saved where it is."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Images that may choose.
+
+    Attributes:
+        batches: gives their inputs, in order.
+        targets: float32 (n, K), or (n, K + 2) with valence and arousal.
+    """
+
+    batches: Callable[[], Iterable[Inputs]]
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step needs that does not change while it runs.
+
+    Attributes:
+        system: the whole network.
+        network: what is run on the inputs: the system, or its end on kept features.
+        step: what to do.
+        seed: of the training.
+        loader: training batches.
+        validation: ``None`` where there is none.
+        criterion: the loss on answers.
+        labels: K.
+        folder: of the run.
+        identity: for checkpoints.
+        options: how to run.
+        interrupts: requests to stop.
+        advance: called with 1 after each batch.
+    """
+
+    system: System
+    network: nn.Module
+    step: Step
+    seed: int
+    loader: StepLoader
+    validation: Validation | None
+    criterion: Criterion
+    labels: int
+    folder: Path
+    identity: Identity
+    options: RunOptions
+    interrupts: Interrupts
+    advance: Callable[[int], None]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state is saved."""
+        return self.folder / "checkpoints" / "resume.pt"

@@ -1,0 +1,81 @@
+"""A step handed to Lightning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from evoca.lab.fitting.job import Interrupted, Job
+from evoca.lab.fitting.loop import StepModule
+from evoca.lab.fitting.state import TrainingState
+from evoca.lab.quiet import quiet_loggers
+
+__all__ = ["is_main", "run_job"]
+
+
+def is_main() -> bool:
+    """Whether this process writes files: the first of all of them."""
+    return int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0) == 0
+
+
+def run_job(job: Job, state: TrainingState) -> None:
+    """Train to the end of the step; the state follows.
+
+    Raises:
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    module = StepModule(job, state)
+    try:
+        with _quiet():
+            pl.Trainer(**_trainer_settings(job, state)).fit(module)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    except SystemExit:  # how Lightning answers a second Ctrl-C
+        raise KeyboardInterrupt from None
+    finally:
+        job.loader.close()
+
+
+def _trainer_settings(job: Job, state: TrainingState) -> dict[str, Any]:
+    options, folder = job.options, job.folder
+    strategy = options.strategy
+    many = options.devices * options.nodes > 1
+    if many and strategy in {"auto", "ddp"} and job.step.objective == "branches":
+        strategy = "ddp_find_unused_parameters_true"  # what joins the branches gets no gradient
+    logger = (
+        TensorBoardLogger(folder, name="tensorboard", version="") if options.tensorboard else False
+    )
+    return {
+        "accelerator": options.accelerator,
+        "devices": options.devices,
+        "num_nodes": options.nodes,
+        "strategy": strategy,
+        "precision": options.lightning_precision,
+        "deterministic": options.deterministic,
+        "max_epochs": job.step.epochs - state.position.epoch,
+        "gradient_clip_val": job.step.clip,
+        "logger": logger,
+        "reload_dataloaders_every_n_epochs": 1,
+        "use_distributed_sampler": False,  # the loader gives each process its share
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Lightning says about itself out of the way of what the run says."""
+    with (
+        quiet_loggers("pytorch_lightning", "lightning_fabric", "lightning.pytorch"),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
+        yield

@@ -1,0 +1,132 @@
+"""Cross-validate a recipe, each fold trained anew; it can be cut off and gone on with."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from evoca.data.labelled import LabelledImages
+from evoca.lab.answers import affect_in
+from evoca.lab.crossval import folds_of
+from evoca.lab.fitting import RunOptions
+from evoca.lab.fitting.options import Announce
+from evoca.lab.outcome import HeldOut, Outcome, outcome_of
+from evoca.lab.prepare import prepare
+from evoca.lab.recipe import Recipe
+from evoca.lab.run import run_description
+from evoca.lab.stepwise.fold import Build, Fold, Tune
+from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.usable import strata
+from evoca.softmax import softmax
+
+__all__ = ["crossval_steps"]
+
+
+def crossval_steps(
+    recipe: Recipe,
+    build: Build,
+    data: LabelledImages,
+    out: Path | None,
+    options: RunOptions,
+    *,
+    resume: bool = False,
+    tune: Tune | None = None,
+) -> Outcome:
+    """Cross-validate a recipe: each fold trains anew, and chooses inside its training part.
+
+    Args:
+        recipe: with steps; its protocol says folds, repeats and seed.
+        build: makes its system.
+        data: labelled images; those of the split ``test`` stay unseen.
+        out: the run directory; holds the finished folds while others run. A temporary
+            one if omitted.
+        options: how to run, on one device.
+        resume: keep the folds that are finished, and go on with the one that is not.
+        tune: chooses a fold's recipe from its training part alone, such as a search.
+
+    Raises:
+        EvocaError: the data, the recipe or the folder cannot be used.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    prepared = prepare(data, recipe)
+    for note in prepared.notes:
+        options.say(f"evoca: {note}")
+    seen = prepared.images
+    protocol = recipe.protocol
+    shape = (protocol.repeats, len(seen))
+    probabilities = np.empty((*shape, len(seen.labels)))
+    thresholds, temperatures = np.empty(shape), np.empty(shape)
+    folds, felt = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
+    labels = len(seen.labels)
+    with _folder(out, resume=resume) as folder:
+        for repeat in range(protocol.repeats):
+            folds[repeat] = folds_of(
+                strata(seen), seen.groups, protocol.folds, protocol.seed + repeat
+            )
+            for number in range(protocol.folds):
+                held_out = folds[repeat] == number
+                name = f"repeat {repeat + 1}, " if protocol.repeats > 1 else ""
+                fold = Fold(
+                    recipe,
+                    build,
+                    seen,
+                    held_out,
+                    protocol.seed + repeat,
+                    folder / "folds" / f"r{repeat}f{number}",
+                    options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
+                    tune=tune,
+                )
+                found, chosen = fold.run()
+                probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
+                if (own := affect_in(found, labels)) is not None:
+                    felt[repeat, held_out] = own
+                thresholds[repeat, held_out] = chosen.threshold
+                temperatures[repeat, held_out] = chosen.temperature
+        answers = HeldOut(
+            probabilities,
+            folds,
+            thresholds,
+            temperatures,
+            None if np.isnan(felt).any() else felt,
+        )
+        outcome = outcome_of(seen, answers, protocol.coverage, notes=prepared.notes)
+        description = run_description("cross-validation", recipe, prepared)
+        write_outcome(folder, description, outcome)
+        _gather_histories(folder)
+        shutil.rmtree(folder / "folds")
+    return outcome
+
+
+@contextmanager
+def _folder(out: Path | None, *, resume: bool) -> Iterator[Path]:
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="evoca-") as folder:
+            yield Path(folder)
+        return
+    require_fresh(out, resume=resume)
+    yield out
+
+
+def _named(options: RunOptions, prefix: str) -> RunOptions:
+    def announce(name: str, total: int) -> Callable[[int], None]:
+        return shown(prefix + name, total)
+
+    shown: Announce = options.announce
+    say = options.say
+    return replace(options, announce=announce, say=lambda line: say(prefix + line))
+
+
+def _gather_histories(folder: Path) -> None:
+    """Join the folds' histories into one, with a column that names the fold."""
+    lines: list[str] = []
+    for file in sorted((folder / "folds").glob("*/history.csv")):
+        header, *rows = file.read_text(encoding="utf-8").splitlines()
+        lines = lines or [f"fold,{header}"]
+        lines += [f"{file.parent.name},{row}" for row in rows]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

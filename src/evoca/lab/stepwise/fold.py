@@ -1,0 +1,94 @@
+"""One fold of a cross-validation, trained and kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.labelled import LabelledImages
+from evoca.lab.answers import Chosen, choose, predict_logits
+from evoca.lab.fitting import RunOptions, Task, fit
+from evoca.lab.fitting.state import CheckpointError, Identity
+from evoca.lab.freezing import System
+from evoca.lab.holdout import cut_validation
+from evoca.lab.recipe import Recipe
+from evoca.lab.stepwise.identity import identity_of
+
+__all__ = ["Build", "Fold", "Tune"]
+
+Build: TypeAlias = Callable[[Recipe, Sequence[str], int], System]
+"""Builds a recipe's system for some labels, its new layers drawn with a seed."""
+
+Tune: TypeAlias = Callable[[LabelledImages, Path], Recipe]
+"""Chooses a recipe on training images; works, and resumes, in a folder."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation; finished, it is a file of a few numbers."""
+
+    recipe: Recipe
+    build: Build
+    data: LabelledImages
+    held_out: NDArray[np.bool_]
+    seed: int
+    folder: Path
+    options: RunOptions
+    tune: Tune | None
+
+    def run(self) -> tuple[NDArray[np.float32], Chosen]:
+        """Return the answers to the held-out images, and what the fold chose."""
+        inside = self.data.take(~self.held_out)
+        recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
+        train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
+        identity = identity_of(recipe, train, validation)
+        done = self.folder / "fold.npz"
+        if done.is_file():
+            return _read_fold(done, identity)
+        task = Task(recipe.steps, recipe.preprocessing, train, validation, self.seed, identity)
+        system = self.build(recipe, self.data.labels, self.seed)
+        fit(system, task, self.folder, self.options, resume=True)
+
+        def logits(images: LabelledImages) -> NDArray[np.float32]:
+            return predict_logits(
+                system, recipe.steps[-1], images, recipe.preprocessing, self.options
+            )
+
+        chosen = choose(logits(validation), validation, recipe.steps[-1], recipe.protocol.coverage)
+        answers = logits(self.data.take(self.held_out))
+        _write_fold(done, answers, chosen, identity)
+        shutil.rmtree(self.folder / "checkpoints")
+        return answers, chosen
+
+
+def _write_fold(
+    file: Path, logits: NDArray[np.float32], chosen: Chosen, identity: Identity
+) -> None:
+    draft = file.with_name(".fold.npz")
+    about = json.dumps({"identity": asdict(identity), "chosen": asdict(chosen)})
+    np.savez(draft, logits=logits, about=np.frombuffer(about.encode(), dtype=np.uint8))
+    draft.replace(file)
+
+
+def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Chosen]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
+        found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{file}: damaged: remove it, and the fold is trained anew"
+        ) from error
+    if found != identity:
+        raise CheckpointError(
+            f"{file}: the fold of another recipe, other images or another version of Evoca: "
+            "go on with the same, or start anew elsewhere"
+        )
+    return logits, chosen

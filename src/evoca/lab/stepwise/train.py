@@ -1,0 +1,169 @@
+"""Train a recipe once through its steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from evoca.data.grouping import Grouped, with_groups
+from evoca.data.labelled import LabelledImages
+from evoca.errors import MissingExtraError
+from evoca.lab.answers import Chosen, affect_in, choose, predict_logits
+from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
+from evoca.lab.fitting import RunOptions, Task, fit
+from evoca.lab.fitting.lightning import is_main
+from evoca.lab.freezing import System
+from evoca.lab.holdout import Holdout, hold_out
+from evoca.lab.outcome import HeldOut, Outcome, outcome_of
+from evoca.lab.recipe import Recipe
+from evoca.lab.stepwise.fold import Build
+from evoca.lab.stepwise.identity import identity_of
+from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.usable import usable
+from evoca.runs.provenance import describe_data, describe_run
+from evoca.runtime.card import DeletionTest
+from evoca.softmax import softmax
+
+__all__ = ["train_steps"]
+
+
+def train_steps(
+    recipe: Recipe,
+    build: Build,
+    data: LabelledImages,
+    out: Path,
+    options: RunOptions,
+    *,
+    resume: bool = False,
+    data_name: str | None = None,
+) -> Outcome | None:
+    """Train a recipe through its steps and write the run directory.
+
+    Figures are of the test images where the data name some, else of the validation
+    images, which have chosen: then they flatter.
+
+    Args:
+        recipe: with steps.
+        build: makes its system.
+        data: labelled images, all splits.
+        out: the run directory; holds a checkpoint while the training runs, and
+            ``run.json`` once it is complete.
+        options: how to run.
+        resume: go on with an unfinished run; on a fresh ``out`` simply start.
+        data_name: what to call the data; the folder's or file's own name if omitted.
+
+    Returns:
+        The figures; ``None`` in all but the first of several processes.
+
+    Raises:
+        EvocaError: the data, the recipe or the folder cannot be used.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    seed = recipe.protocol.seed
+    grouped = with_groups(usable(data, recipe))
+    if not grouped.near:
+        raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
+    parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
+    identity = identity_of(recipe, parts.train, parts.validation)
+    task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
+    if is_main():
+        require_fresh(out, resume=resume)
+    fitted = fit(build(recipe, data.labels, seed), task, out, options, resume=resume)
+    if not is_main():
+        return None
+    chosen, outcome = _measure(recipe, fitted.system, parts, options)
+    for note in outcome.notes:
+        options.say(f"evoca: {note}")
+    deletion = _deletion_test(recipe, fitted.system, parts.measured, chosen.temperature, options)
+    description = _description(recipe, grouped, parts, chosen, data_name)
+    write_outcome(out, description, outcome, deletion)
+    (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
+    return outcome
+
+
+def _measure(
+    recipe: Recipe, system: System, parts: Holdout, options: RunOptions
+) -> tuple[Chosen, Outcome]:
+    """Let validation images choose, then judge the images that are to be measured."""
+
+    def logits(images: LabelledImages) -> NDArray[np.float32]:
+        return predict_logits(system, recipe.steps[-1], images, recipe.preprocessing, options)
+
+    coverage, chose = recipe.protocol.coverage, parts.test is None
+    step, labels = recipe.steps[-1], len(parts.measured.labels)
+    chosen = choose(logits(parts.validation), parts.validation, step, coverage)
+    found = logits(parts.measured)
+    answers = HeldOut.once(
+        softmax(found[:, :labels], chosen.temperature),
+        threshold=chosen.threshold,
+        temperature=chosen.temperature,
+        felt=affect_in(found, labels),
+    )
+    notes = ("the figures are of validation images, which chose: they flatter",) if chose else ()
+    return chosen, outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)
+
+
+def _deletion_test(
+    recipe: Recipe,
+    system: System,
+    images: LabelledImages,
+    temperature: float,
+    options: RunOptions,
+) -> DeletionTest | None:
+    """Test the evidence map on images not learnt from; ``None`` where there is no exact one."""
+    if getattr(system, "evidence_bias", None) is None:
+        return None
+    device = torch.device("cuda" if options.on_gpu else "cpu")
+    module = cast("nn.Module", system).eval().to(device)
+    model = ExplainedSystem(module, temperature, device)
+    found = deletion_test(
+        lambda _: model,
+        images.paths,
+        recipe.preprocessing,
+        images.labels,
+        progress=options.announce("deletion test", min(DELETION_IMAGES, len(images))),
+    )
+    module.to("cpu")
+    return found
+
+
+def _description(
+    recipe: Recipe, grouped: Grouped, parts: Holdout, chosen: Chosen, data_name: str | None
+) -> dict[str, Any]:
+    """Return the content of ``run.json``."""
+    data = grouped.images
+    kind = (
+        "validation images, which chose: the figures flatter"
+        if parts.test is None
+        else "the test split"
+    )
+    split = {
+        "kind": kind,
+        "groups": grouped.basis,
+        "train": len(parts.train),
+        "validation": len(parts.validation),
+        "test": 0 if parts.test is None else len(parts.test),
+        "validation_cut_from_train": parts.cut,
+    }
+    shared = describe_run(
+        "training",
+        data=describe_data(data, data_name),
+        split=split,
+        system={"recipe": recipe.model_dump(mode="json")},
+        seeds=[recipe.protocol.seed],
+        labels=data.labels,
+        protocol=(
+            f"trained once on {len(parts.train)} images; {len(parts.validation)} validation "
+            "images stop it and choose temperature and set threshold; figures of "
+            f"{kind}; intervals from 1,000 bootstrap draws over groups ({grouped.basis})"
+        ),
+    )
+    return shared | {
+        "chosen": {"temperature": chosen.temperature, "set_threshold": chosen.threshold},
+        "training_images": sorted({digest[:16] for digest in parts.train.file_hashes()}),
+    }
