@@ -90,6 +90,8 @@ SCHEDULES = {
         )
     },
     "lora-vit": [(LORA, {5e-4})],
+    **{name: [(("heads.",), {1e-3})] for name in ("affect", "emotions-and-affect")},
+    **{name: [(HEAD, {1e-3})] for name in ("distribution-kl", "distribution-emd", "multi-hot")},
     "sreenivas2018-search": [(ALL, {1e-5})],
     "sreenivas2018-search-fc-8-8": [(ALL, {1e-5})],
     "sreenivas2018-search-fc-16-8": [(ALL, {1e-5})],

@@ -90,7 +90,7 @@ class ExplainedSystem:
 
     @torch.inference_mode()
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        outputs = self.system(torch.from_numpy(pixels).to(self.device))
+        outputs = self.system(torch.tensor(pixels, device=self.device))
         return outputs.logits.float(), outputs.evidence.float()
 
 

@@ -14,7 +14,7 @@ from evoca.cards import render_card
 from evoca.errors import EvocaError
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.fixed import network_of
-from evoca.lab.model_options import Descriptors
+from evoca.lab.model_options import Descriptors, MultiTask
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
@@ -116,6 +116,7 @@ def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
         evidence_kind=None if bias is None else "additive",
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
+        affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
         provenance=Provenance(
             recipe=recipe.name,
             paper=recipe.paper,

@@ -20,7 +20,14 @@ from evoca.lab.layered import (
     is_file_name,
     read_layers,
 )
-from evoca.lab.model_options import Descriptors, LinearProbe, Model, Network, ZeroShot
+from evoca.lab.model_options import (
+    Descriptors,
+    LinearProbe,
+    Model,
+    MultiTask,
+    Network,
+    ZeroShot,
+)
 from evoca.lab.profile import load_profile
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
@@ -97,6 +104,22 @@ class Recipe(Strict):
         names = [step.name for step in self.steps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"steps: two are called {twice[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _learns_what_it_predicts(self) -> Self:
+        felt = isinstance(self.model, MultiTask)
+        for step in self.steps:
+            if step.affect_weight and not felt:
+                raise ValueError(
+                    f"step {step.name}: affect_weight: a {self.model.system} predicts no valence "
+                    "and arousal; a multi_task does"
+                )
+            if isinstance(self.model, MultiTask) and not self.model.emotions:
+                if not step.affect_weight:
+                    raise ValueError(f"step {step.name}: nothing to learn without affect_weight")
+                if step.stop is not None and step.stop.metric != "loss":
+                    raise ValueError(f"step {step.name}: only the loss can stop it")
         return self
 
     @property

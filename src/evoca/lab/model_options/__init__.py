@@ -11,6 +11,7 @@ from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWo
 from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.tasks import MultiTask
 from evoca.lab.model_options.zero_shot import ZeroShot
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LinearProbe",
     "Lora",
     "Model",
+    "MultiTask",
     "Network",
     "SiftWords",
     "Skip",
@@ -40,6 +42,7 @@ SYSTEMS = (
     "hog",
     "colour",
     "sift_words",
+    "multi_task",
     "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
@@ -63,6 +66,7 @@ Model: TypeAlias = Annotated[
     | Annotated[Hog, Tag("hog")]
     | Annotated[Colour, Tag("colour")]
     | Annotated[SiftWords, Tag("sift_words")]
+    | Annotated[MultiTask, Tag("multi_task")]
     | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,

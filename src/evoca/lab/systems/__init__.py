@@ -13,6 +13,7 @@ from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,
     lora,
+    multi_task,
     skip,
     stage_ensemble,
 )
