@@ -205,6 +205,9 @@ def _corrected(tested: Sequence[Compared]) -> list[Compared]:
     ]
 
 
+_NAMED = 3
+
+
 def cautions(runs: Sequence[Run]) -> list[str]:
     """Say what makes the figures of some runs less comparable than they look."""
     notes = []
@@ -214,9 +217,11 @@ def cautions(runs: Sequence[Run]) -> list[str]:
             notes.append(
                 f"WARNING: {run.name} was evaluated on {seen:,} of the images it learnt from"
             )
-        if run.predictions.repeats == 1:
-            notes.append(
-                f"{run.name} has one seed only: part of its difference may be the luck of one "
-                "training or one division of the images"
-            )
+    if once := [run.name for run in runs if run.predictions.repeats == 1]:
+        several = len(once) == len(runs) > _NAMED
+        which = "all runs:" if several else f"{', '.join(once)}:"
+        notes.append(
+            f"{which} one seed only; part of a difference may be the luck of one training or one "
+            "division of the images"
+        )
     return notes
