@@ -259,7 +259,7 @@ def test_recipes_need_no_part_of_the_lab():
         "from evoca.cli import main; main()"
     )
     for arguments, expected in (
-        (["list"], "Our own\n  default\n"),
+        (["list"], "Our own\n  "),
         (["show", "default"], "default\nWhat it is\n"),
         (["show", "default", "--yaml"], "name: default\n"),
         (["backbones"], "  alexnet\n"),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from evoca.errors import ImageError, MissingExtraError
-from evoca.images import detectors as detectors_module
+from evoca.images import reading
 from evoca.images.attributes import Attributes, attributes_of, tone_of, warm_share_of
 from evoca.images.boxes import Box
 from evoca.images.detectors import Detectors, face_detector, installed_detectors, text_detector
@@ -78,7 +78,7 @@ def test_what_was_not_looked_for_is_none():
 
 
 def test_without_the_extra_nothing_is_looked_for(monkeypatch):
-    monkeypatch.setattr(detectors_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(reading, "find_spec", lambda name: None)
     installed_detectors.cache_clear()
     try:
         assert installed_detectors() == NONE

@@ -232,6 +232,7 @@ def test_what_does_not_fit_is_one_line(settings, message):
 GRAPHS = {
     json.dumps(load_recipe(name).model.model_dump(exclude={"dropout", "channel_dropout"})): name
     for name in TRAINED
+    if load_recipe(name).model.no_bundle() is None
 }
 MORE = [(name, "vit_tiny_patch16_224") for name in FAMILIES[2:]]
 
