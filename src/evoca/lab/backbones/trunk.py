@@ -95,6 +95,7 @@ class Trunk(nn.Module):
         tops: Mapping[str, list[nn.Module]],
         prefix: int,
         grid: tuple[int, int],
+        dense: tuple[nn.Linear, ...] = (),
     ) -> None:
         """Join stages.
 
@@ -104,6 +105,8 @@ class Trunk(nn.Module):
             tops: modules inside them that are unfrozen one after the other, by part.
             prefix: tokens before the patches.
             grid: rows and columns of a transformer's patches.
+            dense: the network's fully connected layers, for a system that takes them
+                over: they are no part of the trunk.
         """
         super().__init__()
         self.record = record
@@ -111,6 +114,7 @@ class Trunk(nn.Module):
         self.tops = tops
         self.prefix = prefix
         self.grid = grid
+        self.dense = dense
 
     def stages(self) -> list[nn.Module]:
         """Return the five stages in their order."""
@@ -131,8 +135,10 @@ class Trunk(nn.Module):
         return torch.cat([x[:, : self.prefix], patches], dim=1)
 
     @torch.no_grad()
-    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
-        """Return (C, h, w) of each stage's map for an input of this size, in pixels.
+    def shapes(
+        self, height: int, width: int, depth: int = len(STAGES)
+    ) -> list[tuple[int, int, int]]:
+        """Return (C, h, w) of each of the first stages' maps for an input of this size, in pixels.
 
         Raises:
             EvocaError: the input is too small.
@@ -142,7 +148,7 @@ class Trunk(nn.Module):
         x = torch.zeros((1, height, width, 3), dtype=torch.uint8)
         found = []
         try:
-            for stage in self.stages():
+            for stage in self.stages()[:depth]:
                 x = stage(x)
                 found.append(cast("tuple[int, int, int]", tuple(self.map_of(x).shape[1:])))
         except RuntimeError as error:
@@ -171,6 +177,7 @@ def build_trunk(
     weights: str = "recorded",
     without: tuple[str, ...] = (),
     channel_dropout: float = 0.0,
+    dense: bool = False,
 ) -> Trunk:
     """Build a backbone in five stages, with its weights.
 
@@ -183,12 +190,13 @@ def build_trunk(
         without: paths of modules to leave out.
         channel_dropout: probability, before the last convolution of each block of the
             last stage.
+        dense: whether the fully connected layers come along.
 
     Raises:
         EvocaError: the weights cannot be had, or do not fit; the record names modules
             that are not there.
     """
-    network = build_network(record, weights, without)
+    network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
     prefix, grid = 0, (0, 0)
@@ -210,7 +218,8 @@ def build_trunk(
         for path in record.stages.of(name):
             stage[record.child(path)] = _module(network, path, record)
         stages.append(nn.Sequential(stage))
-    return Trunk(record, stages, tops, prefix, grid)
+    layers = [_module(network, path, record) for path in record.dense] if dense else []
+    return Trunk(record, stages, tops, prefix, grid, cast("tuple[nn.Linear, ...]", tuple(layers)))
 
 
 def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:

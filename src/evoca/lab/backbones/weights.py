@@ -30,7 +30,13 @@ __all__ = ["build_network"]
 _TOKENS = ("cls_token", "reg_token", "pos_embed", "norm_pre")
 
 
-def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ()) -> nn.Module:
+def build_network(
+    record: Backbone,
+    weights: str,
+    without: tuple[str, ...] = (),
+    *,
+    dense: bool = False,
+) -> nn.Module:
     """Build a backbone's network as its library does, and give it weights.
 
     Args:
@@ -38,6 +44,7 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
         weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
             captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
+        dense: whether a file must hold the fully connected layers too.
 
     Raises:
         EvocaError: the weights cannot be had, or are not this network's.
@@ -63,7 +70,7 @@ def build_network(record: Backbone, weights: str, without: tuple[str, ...] = ())
     for path in without:
         _leave_out(network, path, record)
     if weights.endswith(".safetensors"):
-        _load_by_name(network, Path(weights), record)
+        _load_by_name(network, Path(weights), record, record.dense if dense else ())
     return network
 
 
@@ -127,8 +134,8 @@ def _leave_out(network: nn.Module, path: str, record: Backbone) -> None:
     setattr(network.get_submodule(parent), child, nn.Identity())
 
 
-def _load_by_name(network: nn.Module, file: Path, record: Backbone) -> None:
-    """Load a file with the library's names; what no stage needs may be absent or extra."""
+def _load_by_name(network: nn.Module, file: Path, record: Backbone, also: tuple[str, ...]) -> None:
+    """Load a file with the library's names; what nothing needs may be absent or extra."""
     if not file.is_file():
         raise EvocaError(f"model.weights: {file}: no such file")
     try:
@@ -136,7 +143,7 @@ def _load_by_name(network: nn.Module, file: Path, record: Backbone) -> None:
     except (OSError, SafetensorError) as error:
         raise EvocaError(f"{file}: not a readable .safetensors file: {error}") from error
     _refuse_those_of_another(file, record)
-    used = [path for stage in STAGES for path in record.stages.of(stage)]
+    used = [*also, *(path for stage in STAGES for path in record.stages.of(stage))]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()
     needed = [key for key in own if any(key == p or key.startswith(f"{p}.") for p in used)]

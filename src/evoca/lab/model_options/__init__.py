@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.streams import Streams
 
 __all__ = [
     "SYSTEMS",
@@ -19,6 +20,7 @@ __all__ = [
     "Network",
     "Skip",
     "StageEnsemble",
+    "Streams",
 ]
 
 SYSTEMS = (
@@ -26,6 +28,7 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "streams",
     "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
@@ -44,6 +47,7 @@ Model: TypeAlias = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
+    | Annotated[Streams, Tag("streams")]
     | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,

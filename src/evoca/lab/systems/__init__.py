@@ -13,6 +13,7 @@ from evoca.lab.systems import (  # noqa: F401 - they register
     classifier,
     skip,
     stage_ensemble,
+    streams,
 )
 from evoca.lab.systems.base import StagedSystem, Surroundings, builders
 from evoca.lab.systems.outputs import SystemOutputs

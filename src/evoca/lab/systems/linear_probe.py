@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evoca.lab.backbones import StagedBackbone
 from evoca.lab.heads import LinearHead
-from evoca.lab.systems.outputs import SystemOutputs
+from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["AdditiveClassifier"]
 
@@ -32,6 +32,11 @@ class AdditiveClassifier(nn.Module):
     def evidence_bias(self) -> Tensor:
         """What to add to the mean of the evidence."""
         return cast("Tensor", self.bias)
+
+    @property
+    def evidence_kind(self) -> EvidenceKind:
+        """What the evidence is."""
+        return "additive"
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute all outputs of uint8 images (N, H, W, 3)."""
