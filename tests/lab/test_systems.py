@@ -36,16 +36,14 @@ PIXELS = torch.randint(
 )
 
 
-# Hidden layers of 4096 would make files of hundreds of megabytes.
-NARROW = {
-    name: ("model.hidden=[8, 8]",)
-    for name in TRAINED
-    if load_recipe(name).model.system == "streams"
-}
+# Hidden layers of 4096 would make files of hundreds of megabytes; sixteen patches of so small
+# a picture are smaller than a filter.
+NARROW = {"streams": ("model.hidden=[8, 8]",), "mldr": ("model.sides=[1, 2, 2]",)}
 
 
 def system_of(name, *settings):
-    recipe = load_recipe(name, [*TINY, *NARROW.get(name, ()), *settings])
+    narrow = NARROW.get(load_recipe(name).model.system, ())
+    recipe = load_recipe(name, [*TINY, *narrow, *settings])
     return recipe, build_system(recipe, MIKELS8, seed=0)
 
 
@@ -96,6 +94,9 @@ SCHEDULES = {
         )
     },
     **{name: [(ALL, {1e-5, 1e-4})] for name in STREAMS},
+    "rao2016-mldrnet": [(ALL, {1e-5, 1e-3})],
+    "rao2016-mldrnet-max": [(ALL, {1e-5, 1e-3})],
+    "zhu2017-cnn-rnn": [(ALL, {1e-3})],
     "you2016-imagenet-cnn": [(HEAD, {1e-3})],
     "yang2017-resnet": [(ALL, {1e-4, 1e-3})],
     "yang2017-resnet-scratch": [(ALL, {0.05})],

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Discriminator, Tag
 
 from evoca.lab.model_options.captioned import CaptionText
+from evoca.lab.model_options.levels import Mldr, Recurrent
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 from evoca.lab.model_options.streams import Streams
@@ -16,8 +17,10 @@ __all__ = [
     "CaptionText",
     "Classifier",
     "LinearProbe",
+    "Mldr",
     "Model",
     "Network",
+    "Recurrent",
     "Skip",
     "StageEnsemble",
     "Streams",
@@ -29,6 +32,8 @@ SYSTEMS = (
     "stage_ensemble",
     "skip",
     "streams",
+    "mldr",
+    "recurrent",
     "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
@@ -48,6 +53,8 @@ Model: TypeAlias = Annotated[
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
     | Annotated[Streams, Tag("streams")]
+    | Annotated[Mldr, Tag("mldr")]
+    | Annotated[Recurrent, Tag("recurrent")]
     | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,

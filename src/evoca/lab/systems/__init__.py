@@ -11,6 +11,8 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,
+    mldr,
+    recurrent,
     skip,
     stage_ensemble,
     streams,
