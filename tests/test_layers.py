@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "softmax": set(),
     "images": {"errors"},
     "prediction": {"emotions", "drawing", "images"},
+    "text": {"errors", "images", "prediction"},
     "drawing": {"emotions", "images", "prediction"},
     "terminal": {"errors", "emotions", "prediction"},
     "runtime": {"errors", "emotions", "softmax", "images", "prediction"},

@@ -115,13 +115,33 @@ def predict(
             help="Write each image into DIR with its evidence map and distribution.",
         ),
     ] = None,
+    read_text: Annotated[
+        str | None,
+        typer.Option(
+            "--read-text",
+            metavar="SCORER",
+            help="Read the text in the images; SCORER (MODULE:CALLABLE) tells what it evokes.",
+        ),
+    ] = None,
+    text_weight: Annotated[
+        float,
+        typer.Option("--text-weight", min=0.0, max=1.0, help="How much that text counts."),
+    ] = 0.25,
 ) -> None:
     """Predict which emotions images evoke in their viewers."""
 
     def call() -> int:
         from evoca.commands.predict import predict as run
 
-        return run(paths, model=model, output=output.value, top=top, explain=explain)
+        return run(
+            paths,
+            model=model,
+            output=output.value,
+            top=top,
+            explain=explain,
+            read_text=read_text,
+            text_weight=text_weight,
+        )
 
     finish(call)
 

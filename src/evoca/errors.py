@@ -21,7 +21,12 @@ __all__ = [
 # Joiners are part of words in some scripts, and of emoji.
 _JOINERS = "\u200c\u200d"
 # Where a module's name is not what one installs.
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+_DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "open_clip": "open-clip-torch",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def single_line(text: str) -> str:

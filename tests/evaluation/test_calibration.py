@@ -54,6 +54,9 @@ def test_temperature_is_the_optimum_and_recovers_the_truth(overconfident):
     temperature = fit_temperature(logits, truth)
     assert temperature == pytest.approx(found.x, rel=1e-4)
     assert temperature == pytest.approx(3, rel=0.1)
+    assert fit_temperature(logits, np.eye(logits.shape[1])[truth]) == pytest.approx(temperature)
+    shares = special.softmax(logits / 2, axis=1)
+    assert fit_temperature(logits, shares) == pytest.approx(2, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,14 @@ from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.layered import RecipeError  # noqa: E402
 
 SIZE = (64, 64)
-# Captioners need another extra, and have tests of their own; slim ones are the same graphs.
+# Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
+LARGE = ("clip", "siglip", "dino")
 BACKBONES = [
     name
     for name in backbone_names()
-    if find_backbone(name).library != "transformers" and not name.endswith("_slim")
+    if find_backbone(name).library != "transformers"
+    and not name.endswith("_slim")
+    and not name.startswith(LARGE)
 ]
 SMALL = "squeezenet1_1"
 

@@ -129,6 +129,7 @@ def test_wheel_distance_is_the_optimal_transport_cost(batch):
         expected = [transport(p, q) for p, q in zip(logits.softmax(1), target, strict=True)]
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-8)
         plain = losses.cross_entropy(logits, target)
+        torch.testing.assert_close(named(kind="emd")(logits, target), found)
         whole = named(kind="wheel", weight=0.5)(logits, target)
         torch.testing.assert_close(whole - plain, 0.5 * found)
 
@@ -144,7 +145,16 @@ def test_wheel_distance_between_two_labels_is_their_steps():
 
 @pytest.mark.parametrize(
     "kind",
-    ["cross_entropy", "class_balanced", "logit_adjusted", "kl", "multi_hot", "polarity", "wheel"],
+    [
+        "cross_entropy",
+        "class_balanced",
+        "logit_adjusted",
+        "kl",
+        "multi_hot",
+        "polarity",
+        "wheel",
+        "emd",
+    ],
 )
 def test_gradients_are_right(kind, batch):
     logits, _, hard, soft = batch

@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_training_is_refused(data, whole, tmp_path):
         load_state(file, Identity("other", "data"))
     with pytest.raises(EvocaError, match="another training: its images differ"):
         load_state(file, Identity("recipe", "other"))
-    with pytest.raises(EvocaError, match=r"written by Evoca .*, this is 0\.0"):
+    with pytest.raises(EvocaError, match=r"written by Evoca .* in format .*, this is 0\.0"):
         load_state(file, Identity("recipe", "data", version="0.0"))
     damaged = tmp_path / "resume.pt"
     damaged.write_bytes(file.read_bytes()[:2000])

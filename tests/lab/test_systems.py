@@ -16,11 +16,14 @@ from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
-# Captioners need another extra, and have tests of their own; slim ones are the same graphs.
+# Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
+LARGE = ("clip", "siglip", "dino")
 BACKBONES = [
     name
     for name in backbone_names()
-    if find_backbone(name).library != "transformers" and not name.endswith("_slim")
+    if find_backbone(name).library != "transformers"
+    and not name.endswith("_slim")
+    and not name.startswith(LARGE)
 ]
 RECIPES = [load_recipe(name) for name in recipe_names()]
 TRAINED = [r.name for r in RECIPES if r.steps and r.model.backbone in BACKBONES]
@@ -52,6 +55,14 @@ HEAD = ("head.",)
 RESNET = ("trunk.stem.", *(f"trunk.stage{n}." for n in range(1, 5)))
 BRANCHES, STACKING = ("branches.layers.",), ("branches.stacking.",)
 ALL = ("",)
+LORA = (
+    *HEAD,
+    *(
+        f"trunk.stage{block // 3 + 1}.blocks_{block}.attn.{layer}.lora_"
+        for block in range(12)
+        for layer in ("qkv", "proj")
+    ),
+)
 SEVEN = [
     HEAD,
     (*HEAD, f"{VGG}4"),
@@ -100,6 +111,9 @@ SCHEDULES = {
     "you2016-imagenet-cnn": [(HEAD, {1e-3})],
     "yang2017-resnet": [(ALL, {1e-4, 1e-3})],
     "yang2017-resnet-scratch": [(ALL, {0.05})],
+    "lora-vit": [(LORA, {5e-4})],
+    **{name: [(("heads.",), {1e-3})] for name in ("affect", "emotions-and-affect")},
+    **{name: [(HEAD, {1e-3})] for name in ("distribution-kl", "distribution-emd", "multi-hot")},
     "sreenivas2018-search": [(ALL, {1e-5})],
     "sreenivas2018-search-fc-8-8": [(ALL, {1e-5})],
     "sreenivas2018-search-fc-16-8": [(ALL, {1e-5})],

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from rich.cells import cell_len
 
 from evoca.errors import EvocaError, ImageError
+from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
 from evoca.prediction import Prediction
-from evoca.runtime.predictor import load
+from evoca.runtime.predictor import Predictor, load
 from evoca.terminal import clean, columns_for, console_for, detailed, heading, one_line
 
 if TYPE_CHECKING:
@@ -38,9 +39,12 @@ def predict(
     output: Format,
     top: int | None,
     explain: Path | None,
+    read_text: str | None = None,
+    text_weight: float = 0.25,
 ) -> int:
     """Predict and print; return the exit status (1 where an input failed)."""
     predictor = load(model)
+    reading = None if read_text is None else _Reading(read_text, text_weight, predictor)
     gallery, stream = None, predictor.stream
     if explain is not None:
         from evoca.drawing import PICTURE
@@ -54,12 +58,30 @@ def predict(
             if isinstance(answer, ImageError):
                 failed = True
                 _complain(answer)
-            elif gallery is not None:
+            elif reading is not None and isinstance(source, Path):
+                answer = reading.add_to(answer, source)
+            if isinstance(answer, Prediction) and gallery is not None:
                 gallery.add(answer, source)
             writer.add(answer)
             advance()
     writer.close()
     return int(failed)
+
+
+class _Reading:
+    """Lets the text in pictures speak, by a scorer that the user names."""
+
+    def __init__(self, scorer: str, weight: float, predictor: Predictor) -> None:
+        from evoca.images.reading import text_reader
+        from evoca.text import TextFusion, load_scorer
+
+        self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
+        self._threshold = predictor.card.set_threshold
+
+    def add_to(self, prediction: Prediction, source: Path) -> Prediction:
+        # The model's picture is decoded as small as the model takes; letters need all of it.
+        picture = open_picture(source).image
+        return self._fusion.apply(prediction, picture, self._threshold)
 
 
 def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:

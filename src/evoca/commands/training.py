@@ -50,9 +50,9 @@ def train(
     settings: Sequence[str],
     data_name: str | None,
     *,
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Train and print the figures."""
     with needs_extra("train"):
@@ -79,9 +79,9 @@ def crossval(
     output: Literal["table", "json"],
     out: Path | None,
     settings: Sequence[str],
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Cross-validate and print the figures."""
     with needs_extra("train"):
@@ -106,9 +106,9 @@ def search(
     space: Path | None,
     trials: int,
     folds: int | None,
-    profile: str | None,
     machine: Machine,
     resume: bool,
+    profile: str | None = None,
 ) -> None:
     """Search settings on validation images; with folds, measure the search as a whole."""
     with needs_extra("train"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from evoca.errors import DataError, MissingExtraError
 from evoca.evaluation.arrays import FloatArray, IntArray
-from evoca.evaluation.checks import rows_where
+from evoca.evaluation.checks import as_probabilities, rows_where
 from evoca.evaluation.metrics.calibration_error import EqualMassBins
 from evoca.softmax import softmax
 
@@ -51,14 +51,15 @@ class Temperature:
         return softmax(logits, self.value)
 
 
-def fit_temperature(logits: FloatArray, truth: IntArray) -> float:
+def fit_temperature(logits: FloatArray, truth: IntArray | FloatArray) -> float:
     """Return the temperature with the least NLL (Guo et al. 2017, section 4.2).
 
     The NLL is convex in 1 / temperature, so the sign of its slope is bisected.
 
     Args:
         logits: float (n, K).
-        truth: int (n,), 0..K-1.
+        truth: int (n,), 0..K-1; or float (n, K), distributions, for the least
+            cross-entropy with them.
 
     Returns:
         0.01..100; an end where the least lies beyond; 1 where all logits of every row
@@ -68,11 +69,16 @@ def fit_temperature(logits: FloatArray, truth: IntArray) -> float:
         DataError: no row, shapes that do not match, or logits that are not finite
             (rows named).
     """
-    logits = _checked(logits, truth)
+    shares = np.asarray(truth)
+    labels = np.asarray(truth, dtype=np.int64) if shares.ndim == 1 else shares.argmax(axis=1)
+    logits = _checked(logits, labels)
     logits = logits - logits.max(axis=1, keepdims=True)
     if not logits.any():
         return 1.0
-    own = logits[np.arange(len(truth)), truth].mean()
+    if shares.ndim == 1:
+        own = logits[np.arange(len(labels)), labels].mean()
+    else:
+        own = (as_probabilities(shares, logits.shape[1], "truth") * logits).sum(axis=1).mean()
     low, high = (1.0 / t for t in reversed(_TEMPERATURES))
     for _ in range(60):
         middle = (low * high) ** 0.5

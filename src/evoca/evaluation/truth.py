@@ -13,7 +13,10 @@ from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.checks import NO_LABEL, as_probabilities, rows_where
 from evoca.evaluation.parts import AffectPart, DistributionPart, LabelPart, Part
 
-__all__ = ["Affect", "Truth", "as_ratings", "as_runs", "as_votes"]
+__all__ = ["SCALES", "Affect", "Truth", "as_ratings", "as_runs", "as_votes", "paired_affect"]
+
+SCALES = ("valence", "arousal")
+"""Of manifests and models, in this order."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Affect:
 
     rated: ArrayLike
     predicted: ArrayLike
-    scales: tuple[str, ...] = ("valence", "arousal")
+    scales: tuple[str, ...] = SCALES
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,24 @@ class Truth:
         if self.rated.shape[1]:
             parts.append(AffectPart(self.rated, felt, self.group, self.groups))
         return parts
+
+
+def paired_affect(rated: FloatArray | None, felt: FloatArray | None) -> Affect | None:
+    """Pair ratings with predictions, on the scales on which some row is rated.
+
+    Args:
+        rated: float (n, 2), valence and arousal, NaN where a row is not rated.
+        felt: float (R, n, 2), their predictions.
+
+    Returns:
+        ``None`` where either is missing, or no row is rated.
+    """
+    if rated is None or felt is None:
+        return None
+    known = [i for i in range(len(SCALES)) if not np.isnan(rated[:, i]).all()]
+    if not known:
+        return None
+    return Affect(rated[:, known], felt[:, :, known], tuple(SCALES[i] for i in known))
 
 
 def as_runs(values: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from evoca.lab.kept import keep_frozen
 from evoca.lab.steps import Step
 from evoca.softmax import softmax
 
-__all__ = ["Chosen", "choose", "predict_logits"]
+__all__ = ["Chosen", "affect_in", "choose", "predict_logits"]
 
 _BATCH = 32
 
@@ -57,7 +57,7 @@ def predict_logits(
         options: how to run.
 
     Returns:
-        float32 (n, K).
+        float32 (n, K); (n, K + 2) where the system predicts valence and arousal too.
 
     Raises:
         ImageError: an image cannot be read.
@@ -77,13 +77,35 @@ def predict_logits(
     return logits.numpy()
 
 
-def choose(logits: NDArray[np.float32], truth: NDArray[np.int64], coverage: float) -> Chosen:
+def choose(
+    answers: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
+) -> Chosen:
     """Fit temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019).
 
+    Where a step learns the viewers' distributions, so does the temperature. Without a
+    label nothing can be chosen: the temperature stays 1 and sets hold every label.
+
     Args:
-        logits: (n, K) of validation images.
-        truth: (n,) their labels.
+        answers: (n, K) logits of validation images, or (n, K + 2).
+        images: those.
+        step: the last one.
         coverage: of the prediction sets.
     """
-    temperature = fit_temperature(logits.astype(np.float64), truth)
-    return Chosen(temperature, set_threshold(softmax(logits, temperature), truth, coverage))
+    labelled = images.truth >= 0
+    if not labelled.any():
+        return Chosen(1.0, 0.0)
+    logits, truth = answers[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
+    shares = images.distribution if step.targets == "distribution" else None
+    voted = labelled if shares is None else np.asarray(np.isfinite(shares).all(axis=1))
+    if shares is None or not voted.any():
+        temperature = fit_temperature(logits[labelled], truth)
+    else:
+        temperature = fit_temperature(logits[voted], shares[voted])
+    own = softmax(logits[labelled], temperature)
+    return Chosen(temperature, set_threshold(own, truth, coverage))
+
+
+def affect_in(answers: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:
+    """Return valence and arousal (n, 2) of answers (n, K + 2); ``None`` where there are none."""
+    felt = answers[:, labels:].astype(np.float64)
+    return felt if felt.shape[1] else None

@@ -72,7 +72,8 @@ class Backbone(Strict):
     Attributes:
         name: how recipes call it.
         library: that builds it; ``evoca`` for networks of our own, which have no
-            published weights; ``transformers`` for the vision tower of a captioner.
+            published weights; ``transformers`` for the vision tower of a captioner;
+            ``open_clip`` for one that has a text tower beside it.
         architecture: what the library calls it.
         options: of the architecture, where the library is ``evoca`` or ``transformers``.
         layout: ``chain``: modules that pass a map on; ``tokens``: a transformer,
@@ -100,7 +101,7 @@ class Backbone(Strict):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
-    library: Literal["timm", "torchvision", "evoca", "transformers"] = "timm"
+    library: Literal["timm", "torchvision", "open_clip", "evoca", "transformers"] = "timm"
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
     layout: Literal["chain", "tokens"] = "chain"

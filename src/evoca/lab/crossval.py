@@ -13,14 +13,14 @@ from evoca.errors import DataError
 from evoca.evaluation.calibration import fit_temperature
 from evoca.evaluation.conformal import set_threshold
 from evoca.evaluation.metrics import nll
-from evoca.lab.heads import Features, LinearHead, fit_linear_path
+from evoca.lab.fitters import FittedHead, Fitter, Truth
+from evoca.lab.heads import Features
 from evoca.lab.outcome import HeldOut
-from evoca.lab.recipe import Recipe
+from evoca.lab.recipe import Protocol
 from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]
 
-Truth = NDArray[np.int_]
 Groups = NDArray[np.int_]
 
 
@@ -57,7 +57,7 @@ class CrossValidation:
     fold: NDArray[np.int_]
     threshold: NDArray[np.float64]
     temperature: NDArray[np.float64]
-    heads: tuple[LinearHead, ...]
+    heads: tuple[FittedHead, ...]
     choices: tuple[Calibrated, ...]
 
     def held_out(self) -> HeldOut:
@@ -96,21 +96,25 @@ def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
 
 
 def calibrate(
-    features: Features, truth: Truth, groups: Groups, recipe: Recipe, seed: int
+    features: Features,
+    truth: Truth,
+    groups: Groups,
+    fitter: Fitter,
+    protocol: Protocol,
+    seed: int,
 ) -> Calibrated:
-    """Choose penalty, temperature and set threshold on out-of-fold logits.
+    """Choose a candidate, temperature and set threshold on out-of-fold logits.
 
-    The penalty is the one with the lowest negative log-likelihood after temperature
-    scaling (Guo et al. 2017); the threshold is the conformal quantile of the true
-    label's probability (Sadinle et al. 2019, least ambiguous sets).
+    The candidate, such as a penalty, is the one with the lowest negative log-likelihood
+    after temperature scaling (Guo et al. 2017); the threshold is the conformal quantile of
+    the true label's probability (Sadinle et al. 2019, least ambiguous sets).
     """
-    fold = folds_of(truth, groups, recipe.protocol.inner_folds, seed)
-    _, own = recipe.probe
-    grid = own.c_grid
+    fold = folds_of(truth, groups, protocol.inner_folds, seed)
+    grid = fitter.candidates
     logits = np.empty((len(grid), len(truth), int(truth.max()) + 1))
-    for number in range(recipe.protocol.inner_folds):
+    for number in range(protocol.inner_folds):
         train, held_out = fold != number, fold == number
-        path = fit_linear_path(features[train], truth[train], grid)
+        path = fitter.path(features[train], truth[train], grid)
         for i, head in enumerate(path):
             logits[i, held_out] = head.logits(features[held_out])
     temperatures = [fit_temperature(candidate, truth) for candidate in logits]
@@ -120,49 +124,51 @@ def calibrate(
     ]
     best = int(np.argmin(losses))
     probabilities = softmax(logits[best], temperatures[best])
-    threshold = set_threshold(probabilities, truth, recipe.protocol.coverage)
+    threshold = set_threshold(probabilities, truth, protocol.coverage)
     return Calibrated(grid[best], temperatures[best], threshold)
 
 
-def fit_head(features: Features, truth: Truth, c: float) -> LinearHead:
-    """Fit one linear head."""
-    return next(fit_linear_path(features, truth, (c,)))
+def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:
+    """Fit the head of one candidate."""
+    return next(iter(fitter.path(features, truth, (c,))))
 
 
 def cross_validate(
     features: Features,
     truth: Truth,
     groups: Groups,
-    recipe: Recipe,
+    fitter: Fitter,
+    protocol: Protocol,
     progress: Callable[[int], None] | None = None,
 ) -> CrossValidation:
-    """Measure a recipe's head: everything that is chosen is chosen inside training parts.
+    """Measure a head: everything that is chosen is chosen inside training parts.
 
     Args:
         features: (n, D) frozen features.
         truth: (n,) class indices.
         groups: (n,) duplicate clusters.
-        recipe: gives penalties, folds, repeats and seed.
+        fitter: of the head.
+        protocol: gives folds, repeats and seed.
         progress: called with 1 after each outer fold.
 
     Raises:
         DataError: a class is too small for the folds.
     """
-    protocol = recipe.protocol
     n, k = len(truth), int(truth.max()) + 1
     probabilities = np.empty((protocol.repeats, n, k))
     folds = np.empty((protocol.repeats, n), dtype=np.int_)
     thresholds = np.empty((protocol.repeats, protocol.folds))
     temperatures = np.empty_like(thresholds)
-    heads: list[LinearHead] = []
+    heads: list[FittedHead] = []
     choices: list[Calibrated] = []
     for repeat in range(protocol.repeats):
         seed = protocol.seed + repeat
         folds[repeat] = folds_of(truth, groups, protocol.folds, seed)
         for number in range(protocol.folds):
             train, held_out = folds[repeat] != number, folds[repeat] == number
-            chosen = calibrate(features[train], truth[train], groups[train], recipe, seed)
-            head = fit_head(features[train], truth[train], chosen.c)
+            inside = features[train], truth[train]
+            chosen = calibrate(*inside, groups[train], fitter, protocol, seed)
+            head = fit_head(*inside, fitter, chosen.c)
             logits = head.logits(features[held_out])
             probabilities[repeat, held_out] = softmax(logits, chosen.temperature)
             thresholds[repeat, number] = chosen.threshold

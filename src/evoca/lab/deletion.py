@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area, remove_cells
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
-from evoca.lab.features import FrozenTrunk
+from evoca.lab.features import Extractor
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
@@ -50,7 +50,7 @@ class ExplainedProbe:
         temperature: of its probabilities.
     """
 
-    trunk: FrozenTrunk
+    trunk: Extractor
     head: LinearHead
     temperature: float
 
@@ -93,7 +93,7 @@ class ExplainedSystem:
 
     @torch.inference_mode()
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        outputs = self.system(torch.from_numpy(pixels).to(self.device))
+        outputs = self.system(torch.tensor(pixels, device=self.device))
         return outputs.logits.float(), outputs.evidence.float()
 
 

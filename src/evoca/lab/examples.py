@@ -29,6 +29,7 @@ __all__ = [
     "PlainExamples",
     "collate",
     "collate_plain",
+    "ratings_of",
     "stack",
     "targets_of",
 ]
@@ -42,7 +43,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: uint8 (N, H, W, 3), or the kept outputs of a frozen trunk.
-        targets: float32 (N, K), distributions.
+        targets: float32 (N, K), distributions; (N, K + 2) with valence and arousal, NaN
+            where unknown.
         weights: float32 (N,), of the losses.
     """
 
@@ -62,11 +64,14 @@ class Examples(Protocol):
 
 
 def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
-    """Return float32 (n, K): what each image is trained towards.
+    """Return what each image is trained towards.
+
+    Returns:
+        float32 (n, K), distributions; (n, K + 2) where the step learns valence and arousal
+        too, on the scale of the data; NaN where unknown.
 
     Raises:
-        DataError: an image has neither a label nor, where the step uses it, a
-            distribution.
+        DataError: an image has none of what the step learns.
     """
     known = data.truth >= 0
     targets = np.zeros((len(data), len(data.labels)), dtype=np.float32)
@@ -75,13 +80,24 @@ def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
         shared = np.isfinite(data.distribution).all(axis=1)
         targets[shared] = data.distribution[shared]
         known = known | shared
+    if step.affect_weight:
+        rated = ratings_of(data)
+        targets[~known] = np.nan
+        targets = np.hstack([targets, rated.astype(np.float32)])
+        known = known | np.isfinite(rated).any(axis=1)
     if not known.all():
         first = data.names[int(np.argmin(known))]
         raise DataError(
-            f"{int((~known).sum())} images have no {step.targets}, the first is {first}: "
+            f"{int((~known).sum())} images have no {step.targets}"
+            f"{' and no rating' if step.affect_weight else ''}, the first is {first}: "
             "leave them out or label them"
         )
     return targets
+
+
+def ratings_of(data: LabelledImages) -> NDArray[np.float64]:
+    """Return valence and arousal (n, 2), NaN where unknown."""
+    return np.full((len(data), 2), np.nan) if data.affect is None else data.affect
 
 
 @dataclass(frozen=True)

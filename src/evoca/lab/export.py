@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
-from evoca.lab.backbones import load_probe
 from evoca.lab.fitting.state import load_weights
-from evoca.lab.model_options import LinearProbe
+from evoca.lab.fixed import network_of
+from evoca.lab.model_options import Descriptors, MultiTask
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
+from evoca.lab.svm import SvmMachine
 from evoca.lab.systems import StagedSystem, build_system
 from evoca.lab.systems.linear_probe import AdditiveClassifier
 from evoca.lab.systems.outputs import EvidenceKind
+from evoca.lab.systems.svm import SvmClassifier
 from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
@@ -31,10 +33,10 @@ __all__ = ["PARITY", "export_bundle"]
 PARITY = 1e-3
 """The largest difference allowed between PyTorch and ONNX Runtime, in any output."""
 
-_WEIGHTS_TERMS = (
+_LEARNT_TERMS = (
     "The head was learnt from research photographs that were shared for research; use the "
     "weights for research and evaluation, and check the terms of the photographs before any "
-    "other use. The backbone is {licence}."
+    "other use."
 )
 
 
@@ -69,21 +71,26 @@ def export_bundle(run: Path, out: Path) -> Bundle:
     return read_bundle(out)
 
 
-def _trained_system(recipe: Recipe, labels: int, folder: Path) -> AdditiveClassifier | StagedSystem:
+def _trained_system(
+    recipe: Recipe, labels: int, folder: Path
+) -> AdditiveClassifier | SvmClassifier | StagedSystem:
     """Build a recipe's system with what was learnt.
 
     Raises:
         EvocaError: the weights are missing, damaged or not this recipe's.
     """
-    if isinstance(recipe.model, LinearProbe):
-        return AdditiveClassifier(load_probe(recipe), read_head(folder)).eval()
+    if not recipe.steps:
+        network, head = network_of(recipe), read_head(folder)
+        if isinstance(head, SvmMachine):
+            return SvmClassifier(network, head).eval()
+        return AdditiveClassifier(network, head, additive=recipe.additive_probe).eval()
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"
     try:
         system.load_state_dict(load_weights(file))
     except RuntimeError as error:
         raise EvocaError(f"{file}: not the weights of {recipe.name}") from error
-    return system.eval()
+    return system.eval().for_export()
 
 
 def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> None:
@@ -113,10 +120,11 @@ def _card(
         evidence_kind=kind,
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
+        affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
         provenance=Provenance(
             recipe=recipe.name,
             paper=recipe.paper,
-            backbones=(_backbone_in_words(recipe),),
+            backbones=_backbones_in_words(recipe),
             data=f"{data.images} labelled photographs: {data.name}",
             images=data.images,
             fingerprint=data.fingerprint,
@@ -126,18 +134,26 @@ def _card(
         metrics=figures.headline,
         per_emotion={label: own.model_dump() for label, own in figures.per_emotion.items()},
         analysis=training.analysis,
-        licence=Licence(code="MIT", weights=_WEIGHTS_TERMS.format(licence=recipe.backbone.licence)),
+        licence=Licence(code="MIT", weights=_weights_terms(recipe)),
         training_images=run.training_images,
         sha256=digest,
     )
 
 
-def _backbone_in_words(recipe: Recipe) -> str:
+def _backbones_in_words(recipe: Recipe) -> tuple[str, ...]:
+    if isinstance(recipe.model, Descriptors):
+        return ()
     record, weights = recipe.backbone, recipe.model.weights
     if weights == "random":
-        return f"{record.architecture} (no pretrained weights)"
+        return (f"{record.architecture} (no pretrained weights)",)
     source = str(record.weights) if weights == "recorded" else Path(weights).name
-    return f"{record.architecture} ({record.licence}, {source})"
+    return (f"{record.architecture} ({record.licence}, {source})",)
+
+
+def _weights_terms(recipe: Recipe) -> str:
+    if isinstance(recipe.model, Descriptors):
+        return _LEARNT_TERMS
+    return f"{_LEARNT_TERMS} The backbone is {recipe.backbone.licence}."
 
 
 def _protocol_in_words(split: Split) -> str:

@@ -7,21 +7,37 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from torch import nn
 
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
-from evoca.lab.backbones import StagedBackbone
 from evoca.lab.feature_store import RowStore
 from evoca.lab.onnx_export import export_onnx
 
-__all__ = ["FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
+__all__ = ["Extractor", "FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
 
 Progress = Callable[[int], None]
+
+
+class Extractor(Protocol):
+    """Computes what is fitted on, always the same of the same picture.
+
+    Attributes:
+        width: C, numbers a cell.
+        fingerprint: of all that decides them but the picture.
+    """
+
+    width: int
+    fingerprint: str
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return maps (B, C, h, w) of pixels (B, H, W, 3); vectors are maps of one cell."""
 
 
 class FrozenTrunk:
@@ -29,7 +45,7 @@ class FrozenTrunk:
     fast as PyTorch and computes what the exported bundle will compute.
     """  # noqa: D205
 
-    def __init__(self, backbone: StagedBackbone, preprocessing: Preprocessing) -> None:
+    def __init__(self, backbone: nn.Module, preprocessing: Preprocessing) -> None:
         """Export the backbone to memory.
 
         Attributes:
@@ -69,12 +85,12 @@ def load_pixels(
 
 
 def pooled_features(
-    trunk: FrozenTrunk, batches: Iterator[NDArray[np.uint8]], progress: Progress | None = None
+    trunk: Extractor, batches: Iterator[NDArray[np.uint8]], progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """Average a frozen backbone's maps over space.
 
     Args:
-        trunk: the compiled backbone.
+        trunk: computes the maps.
         batches: uint8 (B, H, W, 3) arrays.
         progress: called with the number of images after each batch.
 
@@ -90,7 +106,7 @@ def pooled_features(
 
 
 def kept_features(
-    trunk: FrozenTrunk,
+    trunk: Extractor,
     data: LabelledImages,
     preprocessing: Preprocessing,
     cache: Path,
@@ -99,7 +115,7 @@ def kept_features(
     """Average a frozen backbone's maps over space, computing only what is not kept yet.
 
     Args:
-        trunk: the compiled backbone.
+        trunk: computes the maps.
         data: n images.
         preprocessing: of the recipe.
         cache: folder of kept features.

@@ -39,6 +39,10 @@ class LinearHead:
         """Return (N, K) logits of features (N, D)."""
         return np.asarray(features.astype(np.float64) @ self.weight.T + self.bias)
 
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return all that it consists of, by name."""
+        return {"weight": self.weight, "bias": self.bias, "c": np.array(self.c)}
+
 
 def fit_linear_path(
     features: Features, truth: NDArray[np.int_], c_grid: Sequence[float]

@@ -9,6 +9,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
+from evoca.lab.recipe import Recipe
+from evoca.lab.usable import strata, usable
 
 __all__ = ["Holdout", "cut_validation", "hold_out"]
 
@@ -35,7 +37,9 @@ class Holdout:
         return self.validation if self.test is None else self.test
 
 
-def hold_out(data: LabelledImages, share: float, seed: int) -> Holdout:
+def hold_out(
+    data: LabelledImages, share: float, seed: int, recipe: Recipe | None = None
+) -> Holdout:
     """Follow the splits of the data; cut validation images where it names none.
 
     Images without a split are learnt from.
@@ -44,11 +48,12 @@ def hold_out(data: LabelledImages, share: float, seed: int) -> Holdout:
         data: labelled images.
         share: of the training images to cut off, where the data has no ``val``.
         seed: of that cut.
+        recipe: says what is to be learnt; labels if omitted.
 
     Raises:
-        DataError: an image has no label, or a class too few images.
+        DataError: no image to learn from, or a class with too few.
     """
-    known = data.with_truth()
+    known = usable(data, recipe)
     learning = known.take((known.split == "train") | (known.split == ""))
     chosen, test = known.in_split("val"), known.in_split("test")
     require_classes(learning)
@@ -69,7 +74,7 @@ def cut_validation(
     Raises:
         DataError: too few images for such a cut, or one that takes all of a class.
     """
-    truth, groups = data.truth, data.groups
+    truth, groups = strata(data), data.groups
     parts = max(2, round(1 / share))
     # A class with fewer images than parts is still divided as evenly as can be.
     if np.bincount(truth).max() < parts:
@@ -86,14 +91,17 @@ def cut_validation(
 
 
 def require_classes(data: LabelledImages) -> None:
-    """Refuse data that lack a class.
+    """Refuse data that lack a class, but for data without any label.
 
     Raises:
         DataError: no image to learn from, or none of some label.
     """
     if not len(data):
         raise DataError(f"{data.source}: no labelled images to train on")
-    counts = np.bincount(data.truth, minlength=len(data.labels))
+    known = data.truth[data.truth >= 0]
+    if not len(known):  # ratings alone
+        return
+    counts = np.bincount(known, minlength=len(data.labels))
     empty = [label for label, count in zip(data.labels, counts, strict=True) if not count]
     if empty:
         raise DataError(

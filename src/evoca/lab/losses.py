@@ -6,6 +6,8 @@ with one entry of 1, and several labels (multi-hot) are entries of 0 or 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,8 +20,10 @@ __all__ = [
     "multi_hot",
     "multi_hot_cross_entropy",
     "polarity_cross_entropy",
+    "rating_error",
     "smooth",
     "wheel_distance",
+    "where_known",
 ]
 
 
@@ -136,3 +140,33 @@ def wheel_distance(logits: Tensor, target: Tensor, around: Tensor) -> Tensor:
     gap = (functional.softmax(logits, dim=1) - target)[:, around].cumsum(dim=1)
     # Any point between the two middle values is a median; `median` takes the lower one.
     return (gap - gap.median(dim=1, keepdim=True).values).abs().sum(dim=1)
+
+
+def rating_error(felt: Tensor, rated: Tensor) -> Tensor:
+    """Squared error of ratings (N, D), averaged over those of an image's D that are known.
+
+    Args:
+        felt: (N, D), predicted.
+        rated: (N, D), on the same scales; NaN where unknown.
+
+    Returns:
+        (N,), 0 for an image without ratings.
+    """
+    known = rated.isfinite()
+    gap = torch.where(known, felt - rated.nan_to_num(), 0.0)
+    return gap.square().sum(dim=1) / known.sum(dim=1).clamp(min=1)
+
+
+def where_known(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> Tensor:
+    """Apply a loss to images whose target is known; 0 for the others.
+
+    Args:
+        loss: of logits (N, K) and targets (N, K).
+        logits: (N, K).
+        target: (N, K); all NaN where unknown.
+
+    Returns:
+        (N,).
+    """
+    known = target.isfinite().all(dim=1)
+    return torch.where(known, loss(logits, target.nan_to_num()), 0.0)

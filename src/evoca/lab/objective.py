@@ -16,6 +16,7 @@ from evoca.lab.steps import (
     ClassBalanced,
     CrossEntropy,
     Divergence,
+    EarthMover,
     LogitAdjusted,
     Loss,
     MultiHot,
@@ -24,10 +25,39 @@ from evoca.lab.steps import (
     WheelAware,
 )
 
-__all__ = ["Criterion", "criterion", "objective"]
+__all__ = ["Criterion", "answers_of", "criterion", "objective", "with_affect"]
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Logits (N, K) and target distributions (N, K) to a loss an image (N,)."""
+
+
+def answers_of(output: SystemOutput) -> Tensor:
+    """Return all that a system is judged by: logits, then valence and arousal if it has them.
+
+    Returns:
+        (N, K), or (N, K + 2).
+    """
+    affect: Tensor | None = getattr(output, "affect", None)
+    return output.logits if affect is None else torch.cat([output.logits, affect], dim=1)
+
+
+def with_affect(loss: Criterion, labels: int, weight: float) -> Criterion:
+    """Add the error of valence and arousal to a loss; an image gives what it has of both.
+
+    Args:
+        loss: of the emotions.
+        labels: K.
+        weight: of the error of the ratings.
+
+    Returns:
+        A loss of answers (N, K + 2) and targets (N, K + 2), NaN where unknown.
+    """
+
+    def both(answers: Tensor, target: Tensor) -> Tensor:
+        own = losses.where_known(loss, answers[:, :labels], target[:, :labels])
+        return own + weight * losses.rating_error(answers[:, labels:], target[:, labels:])
+
+    return both
 
 
 def criterion(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Criterion:
@@ -54,12 +84,14 @@ def criterion(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Crite
             return losses.divergence
         case MultiHot(threshold=threshold):
             return lambda z, t: losses.multi_hot_cross_entropy(z, losses.multi_hot(t, threshold))
+        case EarthMover():
+            around = _around_the_wheel(loss, labels)
+            return lambda z, t: losses.wheel_distance(z, t, around.to(z.device))
         case PolarityAware(weight=weight, smoothing=share):
             positive = _of_mikels(loss, labels, [label in POSITIVE for label in labels])
             return _sum(share, weight, losses.polarity_cross_entropy, positive)
         case WheelAware(weight=weight, smoothing=share):
-            _of_mikels(loss, labels, [])
-            around = torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
+            around = _around_the_wheel(loss, labels)
             return _sum(share, weight, losses.wheel_distance, around)
 
 
@@ -87,6 +119,11 @@ def _counts(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Tensor:
     return torch.tensor(list(counts))
 
 
+def _around_the_wheel(loss: Loss, labels: Sequence[str]) -> Tensor:
+    _of_mikels(loss, labels, [])
+    return torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
+
+
 def _of_mikels(loss: Loss, labels: Sequence[str], fact: list[bool]) -> Tensor:
     if set(labels) != {str(emotion) for emotion in MIKELS8}:
         raise EvocaError(
@@ -96,6 +133,14 @@ def _of_mikels(loss: Loss, labels: Sequence[str], fact: list[bool]) -> Tensor:
     return torch.tensor(fact)
 
 
+def _answers(output: SystemOutput, target: Tensor, step: Step) -> Tensor:
+    """Return as many answers an image as it has targets."""
+    answers = answers_of(output).float()
+    if answers.shape[1] < target.shape[1]:
+        raise EvocaError(f"step {step.name}: this system predicts no valence and arousal")
+    return answers[:, : target.shape[1]]
+
+
 def objective(step: Step, loss: Criterion) -> Callable[[SystemOutput, Tensor], Tensor]:
     """Apply a criterion to what the step says it is for.
 
@@ -103,7 +148,7 @@ def objective(step: Step, loss: Criterion) -> Callable[[SystemOutput, Tensor], T
         A function from a system's output and targets (N, K) to a loss an image (N,).
     """
     if step.objective == "output":
-        return lambda output, target: loss(output.logits.float(), target)
+        return lambda output, target: loss(_answers(output, target, step), target)
 
     def of_branches(output: SystemOutput, target: Tensor) -> Tensor:
         branches: Tensor | None = getattr(output, "branch_logits", None)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.evaluation import paired_affect
 from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
 from evoca.evaluation.conformal import prediction_sets
 from evoca.evaluation.evaluate import evaluate_predictions
@@ -28,24 +29,32 @@ class HeldOut:
         fold: (R, n), the fold an image was held out in; -1 where there are no folds.
         threshold: (R, n), of each image's prediction set.
         temperature: (R, n), that its probabilities were made with.
+        felt: (R, n, 2), predicted valence and arousal; ``None`` without.
     """
 
     probabilities: NDArray[np.float64]
     fold: NDArray[np.int_]
     threshold: NDArray[np.float64]
     temperature: NDArray[np.float64]
+    felt: NDArray[np.float64] | None = None
 
     @classmethod
     def once(
-        cls, probabilities: NDArray[np.float64], *, threshold: float, temperature: float
+        cls,
+        probabilities: NDArray[np.float64],
+        *,
+        threshold: float,
+        temperature: float,
+        felt: NDArray[np.float64] | None = None,
     ) -> HeldOut:
-        """Take the predictions (n, K) of one model."""
+        """Take the predictions (n, K), and of ratings (n, 2), of one model."""
         shape = (1, len(probabilities))
         return cls(
             probabilities[None],
             np.full(shape, -1, dtype=np.int64),
             np.full(shape, threshold),
             np.full(shape, temperature),
+            None if felt is None else felt[None],
         )
 
     def in_set(self) -> NDArray[np.bool_]:
@@ -63,7 +72,7 @@ class Outcome:
     Attributes:
         predictions: what was predicted of images that were not learnt from.
         report: the figures.
-        sets: of the prediction sets.
+        sets: of the prediction sets; ``None`` where no image has a label.
         conditional: of sets with a threshold a label, chosen on the other folds; ``None``
             where the images have chosen, or some label has no image.
         calibration: against chance, and beside calibrators fitted on the other folds;
@@ -73,7 +82,7 @@ class Outcome:
 
     predictions: Predictions
     report: Report
-    sets: SetFigures
+    sets: SetFigures | None
     conditional: SetFigures | None
     calibration: CalibrationCheck | None
     notes: tuple[str, ...]
@@ -81,12 +90,13 @@ class Outcome:
     def figures(self) -> dict[str, Any]:
         """Return all figures as plain data, the content of ``metrics.json``."""
         kinds = (("model", self.sets), ("class_conditional", self.conditional))
-        found = self.report.to_dict() | {
-            "set_coverage": self.sets.coverage.to_dict(),
-            "set_size": self.sets.size.to_dict(),
-            "prediction_sets": {name: one.to_dict() for name, one in kinds if one is not None},
-            "notes": list(self.notes),
-        }
+        found = self.report.to_dict() | {"notes": list(self.notes)}
+        if self.sets is not None:
+            found |= {
+                "set_coverage": self.sets.coverage.to_dict(),
+                "set_size": self.sets.size.to_dict(),
+                "prediction_sets": {name: one.to_dict() for name, one in kinds if one is not None},
+            }
         if self.calibration is not None:
             found["calibration"] = self.calibration.to_dict()
         return found
@@ -106,37 +116,44 @@ def outcome_of(
     Where there are no folds, groups of images are shared out to some, as in an evaluation.
 
     Args:
-        images: n of them, each with a label.
+        images: n of them, each with some truth.
         held_out: what was predicted of them.
         coverage: that prediction sets state, 0..1.
         notes: what a reader must know.
         chose: whether temperature and threshold were chosen on these very images; a
             comparison with others would then flatter the model.
     """
-    p, truth, labels, groups = held_out.probabilities, images.truth, images.labels, images.groups
     inside = held_out.in_set()
     predictions = Predictions(
         images=images.names,
         groups=images.group_names(),
-        truth=truth,
-        labels=labels,
-        probabilities=p,
+        truth=images.truth,
+        labels=images.labels,
+        probabilities=held_out.probabilities,
         fold=held_out.fold,
         in_set=inside,
         distribution=images.distribution,
         agreement=images.agreement,
+        rated=None if held_out.felt is None else images.affect,
+        felt=held_out.felt,
     )
     report = evaluate_predictions(
-        truth,
-        p,
-        labels,
-        groups,
+        images.truth,
+        held_out.probabilities,
+        images.labels,
+        images.groups,
         distributions=images.distribution,
+        affect=paired_affect(images.affect, held_out.felt),
         names=images.names,
         allow_missing=True,
     )
-    sets = set_figures(inside, truth, labels, groups)
-    fold = _folds(held_out.fold, groups)
+    # Sets and calibration are judged on the images that have a label.
+    rows, labels = images.truth >= 0, images.labels
+    truth, groups, p = images.truth[rows], images.groups[rows], held_out.probabilities[:, rows]
+    if len(np.unique(groups)) < 2:
+        return Outcome(predictions, report, None, None, None, notes)
+    sets = set_figures(inside[:, rows], truth, labels, groups)
+    fold = _folds(held_out.fold[:, rows], groups)
     if chose or (fold == fold[:, :1]).all():
         return Outcome(predictions, report, sets, None, None, notes)
     # A label without an image has no threshold: it would be in every set.
@@ -145,7 +162,7 @@ def outcome_of(
         if len(np.unique(truth)) == len(labels)
         else None
     )
-    calibration = check_calibration(p, truth, fold, held_out.temperature, groups)
+    calibration = check_calibration(p, truth, fold, held_out.temperature[:, rows], groups)
     return Outcome(predictions, report, sets, conditional, calibration, notes)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from evoca.data.copies import in_words
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
-from evoca.errors import DataError, MissingExtraError
+from evoca.errors import MissingExtraError
+from evoca.lab.holdout import require_classes
+from evoca.lab.recipe import Recipe
+from evoca.lab.usable import usable
 
 __all__ = ["Prepared", "prepare"]
 
@@ -19,7 +20,7 @@ class Prepared:
     """Images to learn from.
 
     Attributes:
-        images: all but the test images, each with a label, in groups of copies.
+        images: all but the test images, each with something to learn, in groups of copies.
         basis: where the groups come from, in words.
         notes: what was left out, and what copies were found.
     """
@@ -29,24 +30,27 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(data: LabelledImages) -> Prepared:
-    """Keep test images out, leave out images without a single label, group copies.
+def prepare(data: LabelledImages, recipe: Recipe | None = None) -> Prepared:
+    """Keep test images out, leave out images that teach nothing, group copies.
+
+    Args:
+        data: labelled images.
+        recipe: says what is to be learnt; a single label an image if omitted.
 
     Raises:
-        DataError: a label has no image.
+        DataError: nothing to learn from, or a label without an image.
         MissingExtraError: imagehash is not installed, so that copies could cross folds.
     """
     notes = []
-    usable = data.take(data.split != "test")
-    if len(usable) < len(data):
-        notes.append(f"{len(data) - len(usable):,} test images are kept out")
-    images = usable.with_truth()
-    if len(images) < len(usable):
-        notes.append(f"{len(usable) - len(images):,} images without a single label are left out")
-    empty = np.flatnonzero(np.bincount(images.truth, minlength=len(images.labels)) == 0)
-    if len(empty):
-        names = ", ".join(images.labels[i] for i in empty)
-        raise DataError(f"no image is labelled {names}: a class cannot be learnt from nothing")
+    seen = data.take(data.split != "test")
+    if len(seen) < len(data):
+        notes.append(f"{len(data) - len(seen):,} test images are kept out")
+    images = usable(seen, recipe)
+    if len(images) < len(seen):
+        labels = recipe is None or not any(step.affect_weight for step in recipe.steps)
+        lacking = "a single label" if labels else "anything to learn"
+        notes.append(f"{len(seen) - len(images):,} images without {lacking} are left out")
+    require_classes(images)
     grouped = with_groups(images)
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")

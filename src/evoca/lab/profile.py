@@ -60,8 +60,7 @@ class Profile(Strict):
         content["model"] = self._swapped(content["model"])
         for step, changed in zip(recipe.steps, content["steps"], strict=True):
             changed["epochs"] = min(step.epochs, self._limit(recipe, step) or step.epochs)
-            scratch = recipe.model.weights == "random"
-            times = 1.0 if scratch else self.rate_times.get(step.optimiser.kind, 1.0)
+            times = 1.0 if recipe.from_scratch else self.rate_times.get(step.optimiser.kind, 1.0)
             changed["rate"] = _rounded(step.rate * times)
             changed["rates"] = {part: _rounded(r * times) for part, r in step.rates.items()}
             warmup = step.schedule.warmup_epochs * changed["epochs"] / step.epochs
@@ -69,7 +68,7 @@ class Profile(Strict):
         return content
 
     def _limit(self, recipe: Recipe, step: Step) -> int | None:
-        if recipe.model.weights == "random":
+        if recipe.from_scratch:
             return self.scratch_epochs
         return self.epochs if trains_backbone(step, recipe.backbone) else self.head_epochs
 

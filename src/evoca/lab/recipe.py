@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.backbone_record import Backbone, find_backbone
+from evoca.lab.head_options import AnyHead
 from evoca.lab.layered import (
     RecipeError,
     Strict,
@@ -19,25 +20,19 @@ from evoca.lab.layered import (
     is_file_name,
     read_layers,
 )
-from evoca.lab.model_options import LinearProbe, Model
+from evoca.lab.model_options import (
+    Descriptors,
+    LinearProbe,
+    Model,
+    MultiTask,
+    Network,
+    ZeroShot,
+)
 from evoca.lab.profile import load_profile
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
 
-__all__ = ["Head", "Protocol", "Recipe", "RecipeError", "load_recipe", "recipe_names"]
-
-
-class Head(Strict):
-    """The classifier on the averaged features: multinomial logistic regression.
-
-    Attributes:
-        kind: ``linear``, whose evidence map is exactly additive.
-        c_grid: candidates for the inverse L2 penalty, on standardised features whose
-            mean squared norm is 100; inner folds choose by likelihood.
-    """
-
-    kind: Literal["linear"] = "linear"
-    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+__all__ = ["Protocol", "Recipe", "RecipeError", "load_recipe", "recipe_names"]
 
 
 class Protocol(Strict):
@@ -74,7 +69,7 @@ class Recipe(Strict):
         model: the network.
         backbones: records of backbones that the package does not have.
         preprocessing: how pictures become its input; copied into the bundle.
-        head: the classifier of a linear probe.
+        head: the classifier on features that are not trained.
         steps: how any other network is trained.
         protocol: how it is measured and calibrated.
         search: settings to try, for ``evoca search``.
@@ -89,7 +84,7 @@ class Recipe(Strict):
     model: Model
     backbones: tuple[Backbone, ...] = ()
     preprocessing: Preprocessing
-    head: Head | None = None
+    head: AnyHead | None = None
     steps: tuple[Step, ...] = ()
     protocol: Protocol = Protocol()
     search: Search | None = None
@@ -97,14 +92,34 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _trained_one_way(self) -> Self:
-        probe = isinstance(self.model, LinearProbe)
-        if probe and (self.head is None or self.steps):
-            raise ValueError("a linear_probe has a head and no steps")
-        if not probe and (self.head is not None or not self.steps):
-            raise ValueError(f"a {self.model.system} has steps and no head")
+        system = self.model.system
+        if isinstance(self.model, ZeroShot):
+            if self.head is not None or self.steps:
+                raise ValueError(f"a {system} has neither a head nor steps")
+        elif isinstance(self.model, LinearProbe | Descriptors):
+            if self.head is None or self.steps:
+                raise ValueError(f"a {system} has a head and no steps")
+        elif self.head is not None or not self.steps:
+            raise ValueError(f"a {system} has steps and no head")
         names = [step.name for step in self.steps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"steps: two are called {twice[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _learns_what_it_predicts(self) -> Self:
+        felt = isinstance(self.model, MultiTask)
+        for step in self.steps:
+            if step.affect_weight and not felt:
+                raise ValueError(
+                    f"step {step.name}: affect_weight: a {self.model.system} predicts no valence "
+                    "and arousal; a multi_task does"
+                )
+            if isinstance(self.model, MultiTask) and not self.model.emotions:
+                if not step.affect_weight:
+                    raise ValueError(f"step {step.name}: nothing to learn without affect_weight")
+                if step.stop is not None and step.stop.metric != "loss":
+                    raise ValueError(f"step {step.name}: only the loss can stop it")
         return self
 
     @property
@@ -112,22 +127,23 @@ class Recipe(Strict):
         """The record of its backbone: its own first, then the package's.
 
         Raises:
-            RecipeError: there is none of this name.
+            RecipeError: there is none of this name, or the features need no network.
         """
+        if isinstance(self.model, Descriptors):
+            raise RecipeError(f"{self.name}: {self.model.system} has no backbone")
         name = self.model.backbone
         own = [record for record in self.backbones if record.name == name]
         return own[0] if own else find_backbone(name)
 
     @property
-    def probe(self) -> tuple[LinearProbe, Head]:
-        """The network and the head of a recipe that fits a head on frozen features.
+    def from_scratch(self) -> bool:
+        """Whether its backbone starts at random."""
+        return isinstance(self.model, Network) and self.model.weights == "random"
 
-        Raises:
-            RecipeError: the recipe trains its network in steps.
-        """
-        if not isinstance(self.model, LinearProbe) or self.head is None:
-            raise RecipeError(f"{self.name}: trains a {self.model.system} in steps, no head")
-        return self.model, self.head
+    @property
+    def additive_probe(self) -> bool:
+        """Whether a linear layer is fitted on averaged maps: its evidence map is exact."""
+        return isinstance(self.model, LinearProbe) and self.model.pool == "mean"
 
 
 def _folder() -> Path:
@@ -166,7 +182,8 @@ def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
-    _ = recipe.backbone  # an unknown one is told of now, not when the training starts
+    if not isinstance(recipe.model, Descriptors):
+        _ = recipe.backbone  # an unknown one is told of now, not when the training starts
     return recipe
 
 

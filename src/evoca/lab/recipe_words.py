@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from evoca.lab.backbone_record import Backbone
+from evoca.lab.model_options import Descriptors, Network
 from evoca.lab.recipe import Recipe
 from evoca.lab.steps import Augmentation, Step
 from evoca.papers import PaperError, load_paper, published_system
@@ -22,15 +24,15 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     """
     changed = [f"Changed by the profile {recipe.profile}."] if recipe.profile else []
     yield "What it is", [recipe.summary, *_paper(recipe), *changed]
-    yield "Network", [*recipe.model.in_words(recipe.backbone), _backbone(recipe), _input(recipe)]
+    if isinstance(recipe.model, Descriptors):
+        yield "Features", [*recipe.model.in_words(), _input(recipe)]
+    else:
+        words = recipe.model.in_words(recipe.backbone)
+        yield "Network", [*words, _backbone(recipe.model, recipe.backbone), _input(recipe)]
     if recipe.steps:
         yield "Training", _training(recipe)
     elif recipe.head is not None:
-        grid = ", ".join(f"{c:g}" for c in recipe.head.c_grid)
-        yield (
-            "Training",
-            [f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."],
-        )
+        yield "Training", [recipe.head.in_words]
     protocol = recipe.protocol
     yield (
         "Measuring",
@@ -72,12 +74,11 @@ def _published(name: str) -> list[str]:
     return lines or ["No figure was published."]
 
 
-def _backbone(recipe: Recipe) -> str:
-    record, weights = recipe.backbone, recipe.model.weights
+def _backbone(options: Network, record: Backbone) -> str:
     recorded = str(record.weights)
     if record.library == "transformers":
         recorded += f", revision {record.weights.revision or 'not pinned'}"
-    source = {"recorded": recorded, "random": "random"}.get(weights, weights)
+    source = {"recorded": recorded, "random": "random"}.get(options.weights, options.weights)
     return f"Backbone {record.name} ({record.paper}); weights: {source}; {record.licence}."
 
 
@@ -85,6 +86,8 @@ def _input(recipe: Recipe) -> str:
     size = recipe.preprocessing
     ways = {"squash": "the whole picture, squashed", "cover": "cut to shape"}
     line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
+    if isinstance(recipe.model, Descriptors):
+        return f"{line}."
     own = recipe.backbone.size
     if recipe.backbone.library == "transformers" and (size.width, size.height) != (own, own):
         line += f"; the network enlarges it to {own} x {own}"

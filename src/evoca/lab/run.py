@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from evoca.errors import EvocaError
+from evoca.lab.fitters import FittedHead
 from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
+from evoca.lab.svm import SvmMachine
 from evoca.runs.provenance import describe_data, describe_run
 
 __all__ = ["read_head", "run_description", "write_head"]
@@ -52,13 +54,14 @@ def run_description(
     )
 
 
-def write_head(folder: Path, head: LinearHead) -> None:
-    """Keep a linear head as plain arrays."""
+def write_head(folder: Path, head: FittedHead) -> None:
+    """Keep a head as plain arrays."""
     folder.mkdir()
-    np.savez(folder / "head.npz", weight=head.weight, bias=head.bias, c=np.float64(head.c))
+    arrays: dict[str, Any] = head.arrays()
+    np.savez(folder / "head.npz", **arrays)
 
 
-def read_head(folder: Path) -> LinearHead:
+def read_head(folder: Path) -> LinearHead | SvmMachine:
     """Read a head back; arrays only, nothing is unpickled.
 
     Raises:
@@ -67,6 +70,16 @@ def read_head(folder: Path) -> LinearHead:
     file = folder / "head.npz"
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+            if "support" not in arrays:
+                return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+            return SvmMachine(
+                centre=arrays["centre"],
+                spread=arrays["spread"],
+                support=arrays["support"],
+                weight=arrays["weight"],
+                bias=arrays["bias"],
+                gamma=float(arrays["gamma"]),
+                c=float(arrays["c"]),
+            )
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error

@@ -146,7 +146,7 @@ def _train(
 ) -> float:
     """Train one trial, or go on with it; return its value on the validation images."""
     seed = recipe.protocol.seed
-    parts = hold_out(data, recipe.protocol.validation, seed)
+    parts = hold_out(data, recipe.protocol.validation, seed, recipe)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     fitted = fit(build(recipe, data.labels, seed), task, folder, options, resume=True)

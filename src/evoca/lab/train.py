@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.lab.backbones import load_probe
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
-from evoca.lab.features import FrozenTrunk, kept_features, load_pixels, pooled_features
+from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
+from evoca.lab.fitters import Fitter
+from evoca.lab.fixed import extractor_of, fitter_of
+from evoca.lab.heads import LinearHead
 from evoca.lab.outcome import Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
@@ -44,14 +46,16 @@ class Measured:
 
     Attributes:
         prepared: the images.
-        trunk: the compiled backbone.
+        trunk: what computed the features.
+        fitter: of the head.
         features: float32 (n, D), frozen.
         validation: held-out predictions, and the heads that made them.
         outcome: their figures.
     """
 
     prepared: Prepared
-    trunk: FrozenTrunk
+    trunk: Extractor
+    fitter: Fitter
     features: NDArray[np.float32]
     validation: CrossValidation
     outcome: Outcome
@@ -60,7 +64,10 @@ class Measured:
         """Return the first repeat's model that was fitted without an image."""
         fold = int(self.validation.fold[0, index])
         temperature = self.validation.choices[fold].temperature
-        return ExplainedProbe(self.trunk, self.validation.heads[fold], temperature)
+        head = self.validation.heads[fold]
+        if not isinstance(head, LinearHead):
+            raise TypeError(f"a {type(head).__name__} has no map to test")
+        return ExplainedProbe(self.trunk, head, temperature)
 
 
 def measure(
@@ -88,7 +95,7 @@ def measure(
     for note in prepared.notes:
         say(f"evoca: {note}")
     images = prepared.images
-    trunk = FrozenTrunk(load_probe(recipe), recipe.preprocessing)
+    trunk, fitter = extractor_of(recipe), fitter_of(recipe, images.labels)
     if cache is None:
         batches = load_pixels(images.paths, recipe.preprocessing)
         features = pooled_features(trunk, batches, step("features", len(images)))
@@ -96,12 +103,17 @@ def measure(
         features = kept_features(trunk, images, recipe.preprocessing, cache, step)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
-        features, images.truth, images.groups, recipe, step("cross-validation", rounds)
+        features,
+        images.truth,
+        images.groups,
+        fitter,
+        recipe.protocol,
+        step("cross-validation", rounds),
     )
     outcome = outcome_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
-    return Measured(prepared, trunk, features, validation, outcome)
+    return Measured(prepared, trunk, fitter, features, validation, outcome)
 
 
 def train(
@@ -131,22 +143,28 @@ def train(
     """
     with new_run(out) as folder:
         measured = measure(recipe, data, step, say=say, cache=cache)
-        images = measured.prepared.images
-        deletion = deletion_test(
-            measured.model_of,
-            images.paths,
-            recipe.preprocessing,
-            images.labels,
-            progress=step("deletion test", min(DELETION_IMAGES, len(images))),
-        )
-        seed = recipe.protocol.seed
-        chosen = calibrate(measured.features, images.truth, images.groups, recipe, seed)
-        head = fit_head(measured.features, images.truth, chosen.c)
+        images, protocol = measured.prepared.images, recipe.protocol
+        if recipe.additive_probe:
+            _test_by_deletion(folder, measured, recipe, step)
+        known = measured.features, images.truth
+        chosen = calibrate(*known, images.groups, measured.fitter, protocol, protocol.seed)
+        head = fit_head(*known, measured.fitter, chosen.c)
         write_run(folder, recipe, measured, chosen, data_name)
-        write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
     return measured
+
+
+def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, step: Step) -> None:
+    images = measured.prepared.images
+    deletion = deletion_test(
+        measured.model_of,
+        images.paths,
+        recipe.preprocessing,
+        images.labels,
+        progress=step("deletion test", min(DELETION_IMAGES, len(images))),
+    )
+    write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
 
 
 def write_run(

@@ -14,7 +14,6 @@ from evoca.emotions import TAXONOMIES
 from evoca.errors import EvocaError, single_line
 from evoca.evaluation.result import HEADLINE
 from evoca.images.walk import printable_name
-from evoca.lab.model_options import LinearProbe
 from evoca.lab.recipe import Recipe
 from evoca.runs import read_json, read_run
 from evoca.runtime.card import DeletionTest, Metric
@@ -151,8 +150,8 @@ def read_training(path: Path) -> Training:
 
 
 def _deletion(file: Path, recipe: Recipe) -> DeletionTest | None:
-    # A linear probe's map is always tested; other systems have none, or none tested.
-    if not isinstance(recipe.model, LinearProbe) and not file.is_file():
+    # An additive probe's map is always tested; other systems have none, or none tested.
+    if not recipe.additive_probe and not file.is_file():
         return None
     return _validated(DeletionTest, read_json(file), file)
 

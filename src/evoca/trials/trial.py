@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
-from evoca.evaluation import Affect, Report, evaluate_predictions
+from evoca.evaluation import Report, evaluate_predictions, paired_affect
 from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
 from evoca.evaluation.checks import check_support
 from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
@@ -25,8 +25,6 @@ from evoca.trials.select import Selected, select_split
 from evoca.trials.systems import Answers, Progress, System
 
 __all__ = ["Trial", "run_trial", "write_trial"]
-
-_DATA_SCALES = ("valence", "arousal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +144,7 @@ def _judge(
         matched.labels,
         images.groups,
         distributions=matched.distribution,
-        affect=_affect(images, answers),
+        affect=paired_affect(images.affect, answers.felt),
         names=images.names,
         allow_missing=options.allow_missing or not matched.complete,
         draws=options.draws,
@@ -195,17 +193,6 @@ def _overlap(system: System, hashes: Sequence[str]) -> int | None:
     if system.trained_on is None:
         return None
     return sum(digest[:16] in system.trained_on for digest in hashes)
-
-
-def _affect(images: LabelledImages, answers: Answers) -> Affect | None:
-    """Pair ratings with predictions, on the scales on which some image is rated."""
-    if images.affect is None or answers.felt is None:
-        return None
-    rated = [i for i in range(2) if not np.isnan(images.affect[:, i]).all()]
-    if not rated:
-        return None
-    scales = tuple(_DATA_SCALES[i] for i in rated)
-    return Affect(images.affect[:, rated], answers.felt[:, :, rated], scales)
 
 
 def _folds(answers: Answers, images: LabelledImages, seed: int) -> NDArray[np.int64]:

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from evoca.lab.backbone_record import STAGES, Backbone, find_backbone
 from evoca.lab.backbones.trunk import Trunk, build_trunk
-from evoca.lab.recipe import Recipe
 
-__all__ = ["StagedBackbone", "load_backbone", "load_probe"]
+__all__ = ["StagedBackbone", "load_backbone"]
 
 
 class StagedBackbone(nn.Module):
@@ -112,20 +111,3 @@ def load_backbone(
     trunk = build_trunk(record, size=size or own, weights=weights, without=without)
     trunk.eval().requires_grad_(requires_grad=False)
     return StagedBackbone(trunk, stages=stages).eval()
-
-
-def load_probe(recipe: Recipe) -> StagedBackbone:
-    """Load the backbone of a recipe that fits a head on frozen features.
-
-    Raises:
-        EvocaError: the recipe trains in steps, or the weights cannot be had.
-    """
-    options, _ = recipe.probe
-    size = recipe.preprocessing.height, recipe.preprocessing.width
-    return load_backbone(
-        recipe.backbone,
-        stages=options.stages,
-        size=size,
-        weights=options.weights,
-        without=options.without,
-    )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError
 from evoca.lab.backbone_record import STAGES, Backbone
 from evoca.lab.backbones.dropout import drop_channels
+from evoca.lab.backbones.tokens import Tokens, as_tokens
 from evoca.lab.backbones.weights import build_network
 
 __all__ = ["Pixels", "Trunk", "build_trunk"]
@@ -53,31 +54,6 @@ class Enlarge(nn.Module):
     def extra_repr(self) -> str:
         """Say the side."""
         return f"side={self.side}"
-
-
-class Tokens(nn.Module):
-    """The stem of a timm transformer: patches, class and register tokens, positions."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.patch_embed = cast("nn.Module", network.patch_embed)
-        self.norm_pre = cast("nn.Module", network.norm_pre)
-        self.pos_embed = cast("nn.Parameter | None", network.pos_embed)
-        self.cls_token = cast("nn.Parameter | None", network.cls_token)
-        self.reg_token = cast("nn.Parameter | None", getattr(network, "reg_token", None))
-        self.apart = bool(getattr(network, "no_embed_class", False))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return tokens (N, prefix + h w, C) of pixels (N, 3, H, W)."""
-        x: Tensor = self.patch_embed(pixels)
-        given = [t for t in (self.cls_token, self.reg_token) if t is not None]
-        prefix = [token.expand(x.shape[0], -1, -1) for token in given]
-        if self.pos_embed is not None and self.apart:
-            x = x + self.pos_embed
-        x = torch.cat([*prefix, x], dim=1)
-        if self.pos_embed is not None and not self.apart:
-            x = x + self.pos_embed
-        return cast("Tensor", self.norm_pre(x))
 
 
 class Trunk(nn.Module):
@@ -199,11 +175,7 @@ def build_trunk(
     network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
-    prefix, grid = 0, (0, 0)
-    if record.library == "transformers":
-        prefix, grid = _fixed(network, record, size)
-    elif record.layout == "tokens":
-        prefix, grid = _resample(network, record, size)
+    tokens = _tokens(network, record, size)
     tops = {
         f"top{number}": [_module(network, path, record) for path in paths]
         for number, paths in enumerate(record.tops, start=1)
@@ -216,15 +188,16 @@ def build_trunk(
             if record.library == "transformers" and size != (record.size, record.size):
                 stage["enlarge"] = Enlarge(record.size)
         for path in record.stages.of(name):
-            stage[record.child(path)] = _module(network, path, record)
+            first = tokens.stem if tokens is not None and name == "stem" else None
+            module = _module(network, path, record) if first is None else first
+            stage[record.child(path)] = module
         stages.append(nn.Sequential(stage))
     layers = [_module(network, path, record) for path in record.dense] if dense else []
+    prefix, grid = (0, (0, 0)) if tokens is None else (tokens.prefix, tokens.grid)
     return Trunk(record, stages, tops, prefix, grid, cast("tuple[nn.Linear, ...]", tuple(layers)))
 
 
 def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
-    if record.layout == "tokens" and path == "patch_embed":
-        return Tokens(network)
     try:
         return network.get_submodule(path)
     except AttributeError as error:
@@ -233,10 +206,15 @@ def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
         ) from error
 
 
-def _fixed(
-    network: nn.Module, record: Backbone, size: tuple[int, int]
-) -> tuple[int, tuple[int, int]]:
-    """Return the prefix and the grid of a vision tower, which sees pictures of one size."""
+def _tokens(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
+    """Make a transformer ready for an input size; ``None`` for other networks."""
+    if record.library == "transformers":
+        return _fixed(network, record, size)
+    return as_tokens(network, record, size) if record.layout == "tokens" else None
+
+
+def _fixed(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens:
+    """Return a captioner's vision tower, which sees pictures of one size."""
     if max(size) > record.size:
         raise EvocaError(
             f"{record.name} sees pictures of {record.size} x {record.size} pixels: "
@@ -246,23 +224,5 @@ def _fixed(
     if vision.image_size != record.size:
         raise EvocaError(f"{record.name}: size is {record.size}, image_size {vision.image_size}")
     side = record.size // vision.patch_size
-    return 1, (side, side)
-
-
-def _resample(
-    network: nn.Module, record: Backbone, size: tuple[int, int]
-) -> tuple[int, tuple[int, int]]:
-    """Bring a transformer's positions to another input size.
-
-    Returns:
-        How many tokens come before the patches, and the rows and columns of these.
-    """
-    patch = cast("tuple[int, int]", cast("nn.Module", network.patch_embed).patch_size)
-    if size[0] % patch[0] or size[1] % patch[1]:
-        raise EvocaError(
-            f"{record.name} cuts pictures into patches of {patch[0]} x {patch[1]} pixels: "
-            f"{size[0]} x {size[1]} is no multiple"
-        )
-    network.set_input_size(img_size=size)  # type: ignore[operator]
-    prefix = cast("int", network.num_prefix_tokens)
-    return prefix, (size[0] // patch[0], size[1] // patch[1])
+    (path,) = record.stages.stem
+    return Tokens(_module(network, path, record), 1, (side, side))

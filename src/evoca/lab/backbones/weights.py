@@ -21,13 +21,17 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
+from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
 from evoca.lab.hub_models import captioner_of
 from evoca.lab.quiet import hub_hushed
 
 __all__ = ["build_network"]
 
-# What a timm transformer holds outside the modules of its stages.
-_TOKENS = ("cls_token", "reg_token", "pos_embed", "norm_pre")
+# What a transformer of timm, or of open_clip, holds outside the modules of its stages.
+_TOKENS = (
+    *("cls_token", "reg_token", "pos_embed", "norm_pre"),
+    *("class_embedding", "positional_embedding", "ln_pre"),
+)
 
 
 def build_network(
@@ -35,6 +39,7 @@ def build_network(
     weights: str,
     without: tuple[str, ...] = (),
     *,
+    whole: bool = False,
     dense: bool = False,
 ) -> nn.Module:
     """Build a backbone's network as its library does, and give it weights.
@@ -44,6 +49,7 @@ def build_network(
         weights: ``recorded``, ``random``, the path of a ``.safetensors`` file, or a
             captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
+        whole: whether what stands in no stage is needed too, such as a projection.
         dense: whether a file must hold the fully connected layers too.
 
     Raises:
@@ -70,7 +76,8 @@ def build_network(
     for path in without:
         _leave_out(network, path, record)
     if weights.endswith(".safetensors"):
-        _load_by_name(network, Path(weights), record, record.dense if dense else ())
+        also = record.dense if dense else ()
+        _load_by_name(network, Path(weights), record, also, whole=whole)
     return network
 
 
@@ -78,8 +85,10 @@ def _create(record: Backbone) -> nn.Module:
     try:
         if record.library == "evoca":
             return build_architecture(record.architecture, record.options)
-        if record.library == "torchvision":
-            network: nn.Module = torchvision.models.get_model(record.architecture, weights=None)
+        if record.library == "open_clip":
+            network: nn.Module = image_tower(create_clip(record, None))
+        elif record.library == "torchvision":
+            network = torchvision.models.get_model(record.architecture, weights=None)
         else:
             network = timm.create_model(record.architecture, pretrained=False)
     except (RuntimeError, ValueError) as error:
@@ -92,10 +101,14 @@ def _create(record: Backbone) -> nn.Module:
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
     try:
         with hub_hushed():
-            if record.library == "torchvision":
-                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
+            if record.library == "open_clip":
+                network: nn.Module = image_tower(create_clip(record, hub))
+            elif record.library == "torchvision":
+                network = torchvision.models.get_model(record.architecture, weights=hub)
             else:
                 network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+    except MissingExtraError:
+        raise
     except Exception as error:  # each hub's client raises a family of its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise EvocaError(
@@ -134,8 +147,10 @@ def _leave_out(network: nn.Module, path: str, record: Backbone) -> None:
     setattr(network.get_submodule(parent), child, nn.Identity())
 
 
-def _load_by_name(network: nn.Module, file: Path, record: Backbone, also: tuple[str, ...]) -> None:
-    """Load a file with the library's names; what nothing needs may be absent or extra."""
+def _load_by_name(
+    network: nn.Module, file: Path, record: Backbone, also: tuple[str, ...], *, whole: bool
+) -> None:
+    """Load a file with the library's names; what is not needed may be absent or extra."""
     if not file.is_file():
         raise EvocaError(f"model.weights: {file}: no such file")
     try:
@@ -143,10 +158,12 @@ def _load_by_name(network: nn.Module, file: Path, record: Backbone, also: tuple[
     except (OSError, SafetensorError) as error:
         raise EvocaError(f"{file}: not a readable .safetensors file: {error}") from error
     _refuse_those_of_another(file, record)
+    if record.library == "open_clip":
+        stored = of_image_tower(stored)
     used = [*also, *(path for stage in STAGES for path in record.stages.of(stage))]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()
-    needed = [key for key in own if any(key == p or key.startswith(f"{p}.") for p in used)]
+    needed = [k for k in own if whole or any(k == p or k.startswith(f"{p}.") for p in used)]
     missing = [k for k in needed if k not in stored and not k.endswith("num_batches_tracked")]
     if missing:
         raise EvocaError(

@@ -33,7 +33,7 @@ from evoca.lab.fitting.state import (
 )
 from evoca.lab.freezing import System, freeze, trainable_parameters
 from evoca.lab.kept import keep_frozen
-from evoca.lab.objective import criterion
+from evoca.lab.objective import criterion, with_affect
 from evoca.lab.steps import Step
 
 __all__ = ["Fitted", "Task", "fit"]
@@ -142,6 +142,13 @@ def _check(system: System, task: Task) -> None:
     chooses = [step.name for step in task.steps if step.stop is not None]
     if chooses and not (task.validation is not None and len(task.validation)):
         raise DataError(f"step {chooses[0]} stops early, but there are no validation images")
+    blind = task.validation is not None and not (task.validation.truth >= 0).any()
+    for step in task.steps:
+        if blind and step.stop is not None and step.stop.metric != "loss":
+            raise DataError(
+                f"step {step.name} stops by {step.stop.metric}, but no validation image has a "
+                "label: stop by loss"
+            )
     for step in task.steps:  # a fault in the last step should not show after hours
         trainable_parameters(system, step)
         targets_of(task.train, step)
@@ -202,7 +209,11 @@ def _job(
     )
     advance = options.announce(step.name, loader.in_epoch * step.epochs)
     advance(loader.in_epoch * state.position.epoch + state.position.batch)
-    counts = np.bincount(targets.argmax(axis=1), minlength=targets.shape[1])
+    loss, labels = step.loss, task.train.labels
+    emotions = targets[:, : len(labels)]
+    known = np.isfinite(emotions).all(axis=1)
+    counts = np.bincount(emotions[known].argmax(axis=1), minlength=len(labels))
+    own = criterion(loss, labels, counts.tolist())
     return Job(
         system=system,
         network=network,
@@ -210,7 +221,8 @@ def _job(
         seed=task.seed,
         loader=loader,
         validation=_validation(task, step, measured, workers),
-        criterion=criterion(step.loss, task.train.labels, counts.tolist()),
+        criterion=with_affect(own, len(labels), step.affect_weight) if step.affect_weight else own,
+        labels=len(labels),
         folder=folder,
         identity=task.identity,
         options=options,

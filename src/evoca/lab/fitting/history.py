@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +20,11 @@ COLUMNS = (
     "rate",
     "train_loss",
     "train_accuracy",
+    "train_gradient_norm",
     "val_loss",
     "val_accuracy",
     "val_balanced_accuracy",
     "minutes",
-    "train_gradient_norm",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
 minutes are those of training alone, as in najid2018's table V; the norm of the gradients is
@@ -51,13 +52,11 @@ def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:
 
 def epoch_line(row: HistoryRow, epochs: int) -> str:
     """Put a row into words for the terminal."""
-    line = (
-        f"{row['step']} epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.3f}, "
-        f"accuracy {row['train_accuracy']:.3f}"
-    )
+    line = f"{row['step']} epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.3f}"
+    if not math.isnan(float(row["train_accuracy"])):
+        line += f", accuracy {row['train_accuracy']:.3f}"
     if "val_loss" in row:
-        line += (
-            f"; validation loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}, "
-            f"balanced {row['val_balanced_accuracy']:.3f}"
-        )
+        line += f"; validation loss {row['val_loss']:.3f}"
+    if "val_accuracy" in row:
+        line += f", accuracy {row['val_accuracy']:.3f}, balanced {row['val_balanced_accuracy']:.3f}"
     return f"{line}; {row['minutes']:.2f} min"

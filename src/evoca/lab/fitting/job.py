@@ -35,7 +35,7 @@ class Validation:
 
     Attributes:
         batches: gives their inputs, in order.
-        targets: float32 (n, K).
+        targets: float32 (n, K), or (n, K + 2) with valence and arousal.
     """
 
     batches: Callable[[], Iterable[Inputs]]
@@ -53,7 +53,8 @@ class Job:
         seed: of the training.
         loader: training batches.
         validation: ``None`` where there is none.
-        criterion: the loss on logits.
+        criterion: the loss on answers.
+        labels: K.
         folder: of the run.
         identity: for checkpoints.
         options: how to run.
@@ -68,6 +69,7 @@ class Job:
     loader: StepLoader
     validation: Validation | None
     criterion: Criterion
+    labels: int
     folder: Path
     identity: Identity
     options: RunOptions

@@ -167,9 +167,10 @@ class StepModule(pl.LightningModule):
 
     def _note(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor) -> None:
         counted = (weights > 0).to(losses.dtype)
-        hit = (logits.argmax(dim=1) == targets.argmax(dim=1)).to(losses.dtype)
-        self.train_loss.update(losses, counted)
-        self.train_accuracy.update(hit, counted)
+        emotions = targets[:, : self.job.labels]
+        hit = (logits.argmax(dim=1) == emotions.argmax(dim=1)).to(losses.dtype)
+        _add(self.train_loss, losses, counted)
+        _add(self.train_accuracy, hit, counted * emotions.isfinite().all(dim=1))
         self._finite = self._finite & torch.isfinite(losses).all()
         if self.device.type == "cpu" or self.state.position.batch % _CHECK_EVERY == 0:
             self._require_finite()
@@ -231,23 +232,23 @@ class StepModule(pl.LightningModule):
         validation = self.job.validation
         if validation is None:
             return {}
-        logits = logits_of(
+        answers = logits_of(
             self.network,
             validation.batches(),
             len(validation.targets),
             self.device,
             self.trainer.precision_plugin.val_step_context,
         )
-        targets = validation.targets
-        loss = self.job.criterion(logits, targets).mean()
-        classes, truth = targets.shape[1], targets.argmax(dim=1)
-        return {
-            "val_loss": float(loss),
-            "val_accuracy": float(multiclass_accuracy(logits, truth, classes, average="micro")),
-            "val_balanced_accuracy": float(
-                multiclass_accuracy(logits, truth, classes, average="macro")
-            ),
-        }
+        targets, classes = validation.targets, self.job.labels
+        loss = self.job.criterion(answers[:, : targets.shape[1]], targets).mean()
+        row: HistoryRow = {"val_loss": float(loss)}
+        known = targets[:, :classes].isfinite().all(dim=1)
+        if known.any():
+            logits, truth = answers[known, :classes], targets[known, :classes].argmax(dim=1)
+            overall = multiclass_accuracy(logits, truth, classes, average="micro")
+            balanced = multiclass_accuracy(logits, truth, classes, average="macro")
+            row |= {"val_accuracy": float(overall), "val_balanced_accuracy": float(balanced)}
+        return row
 
     def _report(self, row: HistoryRow) -> None:
         if not self.trainer.is_global_zero:
@@ -257,3 +258,13 @@ class StepModule(pl.LightningModule):
         if isinstance(self.logger, TensorBoardLogger):
             figures = {name: float(v) for name, v in row.items() if name not in {"step", "epoch"}}
             self.logger.log_metrics(figures, step=len(self.state.history))
+
+
+def _add(metric: MeanMetric, values: Tensor, weights: Tensor) -> None:
+    """Add values to a mean by their weights.
+
+    Where a MeanMetric does not look for NaN, which would wait for a GPU, it takes every
+    weight for 1 (torchmetrics 1.9).
+    """
+    metric.update(values * weights)
+    metric.weight += (weights - 1).sum()

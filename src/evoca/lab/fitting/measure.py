@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from evoca.lab.examples import Examples, Inputs, PlainExamples, collate_plain
 from evoca.lab.fitting.loader import raise_errors
+from evoca.lab.objective import answers_of
 
 __all__ = ["ALONE", "evaluating", "logits_of", "plain_batches"]
 
@@ -77,10 +78,10 @@ def logits_of(
     autocast: Autocast = nullcontext,
     place: Place | None = None,
 ) -> Tensor:
-    """Compute the logits of all images, in every process.
+    """Compute the logits of all images, in every process, and what else is predicted.
 
     Args:
-        network: gives outputs with ``logits``.
+        network: gives what :func:`evoca.lab.objective.answers_of` takes.
         batches: of :func:`plain_batches`.
         count: number of images.
         device: where the network is.
@@ -88,14 +89,14 @@ def logits_of(
         place: as for :func:`plain_batches`.
 
     Returns:
-        float32 (count, K), on the CPU.
+        float32 (count, K), on the CPU; (count, K + 2) with valence and arousal.
     """
     _, world = place or _rank_and_world()
     if world > 1:
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)  # each process kept statistics of its own share
     with evaluating(network), torch.inference_mode(), autocast():
-        own = torch.cat([network(_to(inputs, device)).logits.float() for inputs in batches])
+        own = torch.cat([answers_of(network(_to(inputs, device))).float() for inputs in batches])
     if world == 1:
         return own.cpu()
     gathered = [torch.empty_like(own) for _ in range(world)]

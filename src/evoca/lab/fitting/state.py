@@ -29,7 +29,7 @@ __all__ = [
     "save_weights",
 ]
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 """Grows when a saved state changes its meaning."""
 
 Tensors = dict[str, Tensor]
@@ -119,8 +119,9 @@ def load_state(file: Path, identity: Identity) -> TrainingState:
         raise CheckpointError(f"{file}: not a checkpoint, or a damaged one") from error
     if version != CHECKPOINT_VERSION or found.version != identity.version:
         raise CheckpointError(
-            f"{file}: written by Evoca {found.version}, this is {identity.version}: go on with "
-            "that version, or start anew elsewhere"
+            f"{file}: written by Evoca {found.version} in format {version}, this is "
+            f"{identity.version} with format {CHECKPOINT_VERSION}: go on with that version, or "
+            "start anew elsewhere"
         )
     for what, ours, theirs in (
         ("recipe", identity.recipe, found.recipe),

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag
 
 from evoca.lab.model_options.captioned import CaptionText
+from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
 from evoca.lab.model_options.levels import Mldr, Recurrent
+from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 from evoca.lab.model_options.streams import Streams
+from evoca.lab.model_options.tasks import MultiTask
+from evoca.lab.model_options.zero_shot import ZeroShot
 
 __all__ = [
     "SYSTEMS",
     "CaptionText",
     "Classifier",
+    "Colour",
+    "Descriptors",
+    "Hog",
     "LinearProbe",
+    "Lora",
     "Mldr",
     "Model",
+    "MultiTask",
     "Network",
     "Recurrent",
+    "SiftWords",
     "Skip",
     "StageEnsemble",
     "Streams",
+    "ZeroShot",
 ]
 
 SYSTEMS = (
@@ -34,13 +45,19 @@ SYSTEMS = (
     "streams",
     "mldr",
     "recurrent",
+    "lora",
+    "zero_shot",
+    "hog",
+    "colour",
+    "sift_words",
+    "multi_task",
     "caption_text",
 )
 """What ``system`` may be; the first where a recipe names none."""
 
 
 def _system(content: Any) -> str | None:
-    if isinstance(content, Network):
+    if isinstance(content, BaseModel):
         return str(getattr(content, "system", None))
     if isinstance(content, dict):
         return str(content.get("system", SYSTEMS[0]))
@@ -55,6 +72,12 @@ Model: TypeAlias = Annotated[
     | Annotated[Streams, Tag("streams")]
     | Annotated[Mldr, Tag("mldr")]
     | Annotated[Recurrent, Tag("recurrent")]
+    | Annotated[Lora, Tag("lora")]
+    | Annotated[ZeroShot, Tag("zero_shot")]
+    | Annotated[Hog, Tag("hog")]
+    | Annotated[Colour, Tag("colour")]
+    | Annotated[SiftWords, Tag("sift_words")]
+    | Annotated[MultiTask, Tag("multi_task")]
     | Annotated[CaptionText, Tag("caption_text")],
     Discriminator(
         _system,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Dropout, Network
@@ -18,13 +18,28 @@ class LinearProbe(Network):
     Attributes:
         system: its name.
         stages: ``last`` uses the final map; ``all`` joins the maps of all stages.
+        pool: what the layer sees: the ``mean`` of maps, whose evidence map is exact; the
+            class ``token``; or the image's ``embedding`` beside which a text tower learnt.
     """
 
     system: Literal["linear_probe"] = "linear_probe"
     stages: Literal["last", "all"] = "all"
+    pool: Literal["mean", "token", "embedding"] = "mean"
+
+    @model_validator(mode="after")
+    def _maps_are_averaged(self) -> Self:
+        if self.pool != "mean" and self.stages == "all":
+            raise ValueError(f"pool {self.pool} is of the last stage: say stages: last")
+        return self
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say which maps are averaged."""
+        """Say what the layer sees."""
+        if self.pool != "mean":
+            seen = {
+                "token": "class token",
+                "embedding": "embedding, beside which texts were learnt",
+            }
+            return [f"One linear layer on a frozen backbone's {seen[self.pool]}."]
         maps = "all stages" if self.stages == "all" else "the last stage"
         return [f"Averaged maps of {maps} of a frozen backbone, and one linear layer."]
 

@@ -12,6 +12,7 @@ __all__ = [
     "ClassBalanced",
     "CrossEntropy",
     "Divergence",
+    "EarthMover",
     "LogitAdjusted",
     "Loss",
     "MultiHot",
@@ -65,6 +66,16 @@ class Divergence(Strict):
     kind: Literal["kl"]
 
 
+class EarthMover(Strict):
+    """Earth mover's distance around Mikels' wheel from the viewers' distribution.
+
+    The least work of moving one distribution onto the other, in steps around the circle of
+    eight (Rabin et al. 2011, "Transportation distances on the circle", equation 12).
+    """
+
+    kind: Literal["emd"]
+
+
 class MultiHot(Strict):
     """Binary cross-entropy a label: several emotions may hold at once.
 
@@ -108,6 +119,7 @@ Loss = Annotated[
     | ClassBalanced
     | LogitAdjusted
     | Divergence
+    | EarthMover
     | MultiHot
     | PolarityAware
     | WheelAware,

@@ -112,6 +112,9 @@ class Step(Strict):
         loss: see :data:`Loss`.
         objective: ``output``: the loss of the system's prediction; ``branches``: the sum of
             the losses of each branch's own prediction, for systems that have branches.
+        affect_weight: of the squared error of valence and arousal, in the units of their
+            scale, averaged over those that an image is rated on; above 0, an image may
+            have ratings, a label or both, and gives what it has. 0 leaves them out.
         mixup: alpha of the Beta distribution that mixes pairs (Zhang et al. 2018); 0 is
             off.
         stop: early stopping on validation images; ``None`` for all epochs.
@@ -131,6 +134,7 @@ class Step(Strict):
     targets: Literal["label", "distribution"] = "label"
     loss: Loss = CrossEntropy()
     objective: Literal["output", "branches"] = "output"
+    affect_weight: NotNegative = 0.0
     mixup: NotNegative = 0.0
     stop: Stop | None = None
     clip: Positive | None = None
@@ -141,5 +145,14 @@ class Step(Strict):
             raise ValueError(
                 f"step {self.name}: the warm-up of {self.schedule.warmup_epochs:g} epochs is "
                 f"longer than its {self.epochs} epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _affect_fits(self) -> Self:
+        if self.affect_weight and (self.sampling == "weighted" or self.objective == "branches"):
+            raise ValueError(
+                f"step {self.name}: an affect_weight goes with sampling: shuffle and objective: "
+                "output, since an image that is only rated has no class and no branch"
             )
         return self

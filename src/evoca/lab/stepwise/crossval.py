@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.answers import affect_in
 from evoca.lab.crossval import folds_of
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.options import Announce
@@ -21,6 +22,7 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description
 from evoca.lab.stepwise.fold import Build, Fold, Tune
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.usable import strata
 from evoca.softmax import softmax
 
 __all__ = ["crossval_steps"]
@@ -52,7 +54,7 @@ def crossval_steps(
         EvocaError: the data, the recipe or the folder cannot be used.
         KeyboardInterrupt: stopped on request, after saving.
     """
-    prepared = prepare(data)
+    prepared = prepare(data, recipe)
     for note in prepared.notes:
         options.say(f"evoca: {note}")
     seen = prepared.images
@@ -60,11 +62,12 @@ def crossval_steps(
     shape = (protocol.repeats, len(seen))
     probabilities = np.empty((*shape, len(seen.labels)))
     thresholds, temperatures = np.empty(shape), np.empty(shape)
-    folds = np.empty(shape, dtype=np.int64)
+    folds, felt = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
+    labels = len(seen.labels)
     with _folder(out, resume=resume) as folder:
         for repeat in range(protocol.repeats):
             folds[repeat] = folds_of(
-                seen.truth, seen.groups, protocol.folds, protocol.seed + repeat
+                strata(seen), seen.groups, protocol.folds, protocol.seed + repeat
             )
             for number in range(protocol.folds):
                 held_out = folds[repeat] == number
@@ -79,11 +82,19 @@ def crossval_steps(
                     options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
                     tune=tune,
                 )
-                logits, chosen = fold.run()
-                probabilities[repeat, held_out] = softmax(logits, chosen.temperature)
+                found, chosen = fold.run()
+                probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
+                if (own := affect_in(found, labels)) is not None:
+                    felt[repeat, held_out] = own
                 thresholds[repeat, held_out] = chosen.threshold
                 temperatures[repeat, held_out] = chosen.temperature
-        answers = HeldOut(probabilities, folds, thresholds, temperatures)
+        answers = HeldOut(
+            probabilities,
+            folds,
+            thresholds,
+            temperatures,
+            None if np.isnan(felt).any() else felt,
+        )
         outcome = outcome_of(seen, answers, protocol.coverage, notes=prepared.notes)
         description = run_description("cross-validation", recipe, prepared)
         write_outcome(folder, description, outcome)

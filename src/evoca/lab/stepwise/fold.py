@@ -44,7 +44,7 @@ class Fold:
     tune: Tune | None
 
     def run(self) -> tuple[NDArray[np.float32], Chosen]:
-        """Return the held-out images' logits, and what the fold chose."""
+        """Return the answers to the held-out images, and what the fold chose."""
         inside = self.data.take(~self.held_out)
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
@@ -61,7 +61,7 @@ class Fold:
                 system, recipe.steps[-1], images, recipe.preprocessing, self.options
             )
 
-        chosen = choose(logits(validation), validation.truth, recipe.protocol.coverage)
+        chosen = choose(logits(validation), validation, recipe.steps[-1], recipe.protocol.coverage)
         answers = logits(self.data.take(self.held_out))
         _write_fold(done, answers, chosen, identity)
         shutil.rmtree(self.folder / "checkpoints")

@@ -13,7 +13,7 @@ from torch import nn
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
-from evoca.lab.answers import Chosen, choose, predict_logits
+from evoca.lab.answers import Chosen, affect_in, choose, predict_logits
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
@@ -24,6 +24,7 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
@@ -64,10 +65,10 @@ def train_steps(
         KeyboardInterrupt: stopped on request, after saving.
     """
     seed = recipe.protocol.seed
-    grouped = with_groups(data.with_truth())
+    grouped = with_groups(usable(data, recipe))
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
-    parts = hold_out(grouped.images, recipe.protocol.validation, seed)
+    parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
@@ -94,11 +95,14 @@ def _measure(
         return predict_logits(system, recipe.steps[-1], images, recipe.preprocessing, options)
 
     coverage, chose = recipe.protocol.coverage, parts.test is None
-    chosen = choose(logits(parts.validation), parts.validation.truth, coverage)
+    step, labels = recipe.steps[-1], len(parts.measured.labels)
+    chosen = choose(logits(parts.validation), parts.validation, step, coverage)
+    found = logits(parts.measured)
     answers = HeldOut.once(
-        softmax(logits(parts.measured), chosen.temperature),
+        softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
+        felt=affect_in(found, labels),
     )
     notes = ("the figures are of validation images, which chose: they flatter",) if chose else ()
     return chosen, outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)

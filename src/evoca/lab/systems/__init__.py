@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import torch
 
 from evoca.errors import EvocaError
+from evoca.lab.model_options import Network
 from evoca.lab.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,
+    lora,
     mldr,
+    multi_task,
     recurrent,
     skip,
     stage_ensemble,
@@ -38,7 +41,8 @@ def build_system(
         EvocaError: the recipe fits a head on frozen features; or the backbone's weights
             cannot be had.
     """
-    build = builders.get(type(recipe.model))
+    options = recipe.model
+    build = builders.get(type(options)) if isinstance(options, Network) else None
     if build is None:
         raise EvocaError(f"{recipe.name}: a {recipe.model.system} has no steps to train")
     with torch.random.fork_rng(devices=[]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -49,6 +49,10 @@ class StagedSystem(nn.Module, ABC):
     def trunks(self) -> list[Trunk]:
         """Return every trunk, all of one backbone: a stage is a part of each of them."""
         return [self.trunk]
+
+    def for_export(self) -> Self:
+        """Return the system as it is exported: the same function, maybe a simpler graph."""
+        return self
 
     def parts(self) -> list[str]:
         """Name the parts from the input upwards."""

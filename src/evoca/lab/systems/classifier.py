@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from evoca.lab.model_options import Classifier
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 
-__all__ = ["Head", "PooledClassifier"]
+__all__ = ["Head", "PooledClassifier", "classifier_on"]
 
 
 class Head(nn.Module):
@@ -108,12 +108,27 @@ class PooledClassifier(StagedSystem):
         return torch.einsum("nchw,kchw->nkhw", maps, weight)
 
 
-@registered(Classifier)
-def build(options: Classifier, around: Surroundings) -> PooledClassifier:
-    """Build a classifier."""
-    trunk = around.trunk(options, channel_dropout=options.channel_dropout)
+C = TypeVar("C", bound=PooledClassifier)
+
+
+def classifier_on(kind: type[C], trunk: Trunk, options: Classifier, around: Surroundings) -> C:
+    """Put pool and head on a trunk.
+
+    Args:
+        kind: of classifier.
+        trunk: the backbone.
+        options: of the classifier.
+        around: what it is built for.
+    """
     pool = trunk.record.pool if options.pool == "backbone" else options.pool
     channels, rows, columns = trunk.shapes(*around.size)[-1]
     width = channels * rows * columns if pool == "flatten" else channels
     head = Head(width, options.hidden, around.labels, options.dropout)
-    return PooledClassifier(trunk, pool, head, (rows, columns))
+    return kind(trunk, pool, head, (rows, columns))
+
+
+@registered(Classifier)
+def build(options: Classifier, around: Surroundings) -> PooledClassifier:
+    """Build a classifier."""
+    trunk = around.trunk(options, channel_dropout=options.channel_dropout)
+    return classifier_on(PooledClassifier, trunk, options, around)

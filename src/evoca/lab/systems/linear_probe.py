@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from evoca.lab.backbones import StagedBackbone
 from evoca.lab.heads import LinearHead
 from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
@@ -19,24 +18,33 @@ class AdditiveClassifier(nn.Module):
 
     The logit is the mean over cells of the layer applied to each cell, plus the bias
     (class activation mapping, Zhou et al. 2016, equations 1 and 2), so each cell's value
-    is its share in the logit and nothing is attributed twice or lost.
+    is its share in the logit and nothing is attributed twice or lost. A backbone that
+    gives one vector an image has no such map.
     """
 
-    def __init__(self, backbone: StagedBackbone, head: LinearHead) -> None:
+    def __init__(self, backbone: nn.Module, head: LinearHead, *, additive: bool = True) -> None:
+        """Join a backbone and a head.
+
+        Args:
+            backbone: gives maps (N, C, h, w), or vectors as maps of one cell.
+            head: fitted on their spatial means, or given.
+            additive: whether the backbone's maps are maps.
+        """
         super().__init__()
         self.backbone = backbone
+        self.additive = additive
         self.register_buffer("weight", torch.tensor(head.weight, dtype=torch.float32))
         self.register_buffer("bias", torch.tensor(head.bias, dtype=torch.float32))
 
     @property
-    def evidence_bias(self) -> Tensor:
-        """What to add to the mean of the evidence."""
-        return cast("Tensor", self.bias)
+    def evidence_bias(self) -> Tensor | None:
+        """What to add to the mean of the evidence; ``None`` where there is none."""
+        return cast("Tensor", self.bias) if self.additive else None
 
     @property
-    def evidence_kind(self) -> EvidenceKind:
-        """What the evidence is."""
-        return "additive"
+    def evidence_kind(self) -> EvidenceKind | None:
+        """What the evidence is; ``None`` where there is none."""
+        return "additive" if self.additive else None
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute all outputs of uint8 images (N, H, W, 3)."""
@@ -44,5 +52,7 @@ class AdditiveClassifier(nn.Module):
         maps = self.backbone(image)
         embedding = maps.mean(dim=(2, 3))
         logits = nn.functional.linear(embedding, weight, bias)
+        if not self.additive:
+            return SystemOutputs(logits, None, embedding)
         evidence = nn.functional.conv2d(maps, weight[:, :, None, None])
         return SystemOutputs(logits, evidence, embedding)

@@ -11,7 +11,7 @@ __all__ = ["OUTPUT_NAMES", "EvidenceKind", "SystemOutputs"]
 EvidenceKind: TypeAlias = Literal["additive", "relevance", "attention"]
 """What a bundle may say that its evidence is."""
 
-OUTPUT_NAMES = ("logits", "evidence", "embedding")
+OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
 """Those that a bundle may have, in its order."""
 
 
@@ -25,9 +25,11 @@ class SystemOutputs(NamedTuple):
             ``None`` in training, and where a system has no map.
         embedding: (N, D); ``None`` in training.
         branch_logits: (N, B, K), of each branch of a system that has branches.
+        affect: (N, 2), valence and arousal on the scale that the system's options declare.
     """
 
     logits: Tensor
     evidence: Tensor | None = None
     embedding: Tensor | None = None
     branch_logits: Tensor | None = None
+    affect: Tensor | None = None

@@ -1,0 +1,114 @@
+"""CLIP and SigLIP through open_clip: an image tower, and a text tower beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from evoca.errors import EvocaError, needs_extra
+from evoca.lab.backbone_record import Backbone
+
+__all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]
+
+_IMAGE = "visual."
+
+
+def create_clip(record: Backbone, hub: str | None) -> nn.Module:
+    """Build both towers as open_clip does.
+
+    Args:
+        record: of the backbone.
+        hub: the name that open_clip knows the weights by; ``None`` starts at random.
+
+    Raises:
+        MissingExtraError: open_clip is not installed.
+        RuntimeError: it knows no such architecture, or the hub does not answer.
+    """
+    with needs_extra("baselines"):
+        import open_clip
+    model: nn.Module = open_clip.create_model(
+        record.architecture, pretrained=hub, pretrained_text=hub is not None
+    )
+    return model.eval()
+
+
+def image_tower(model: nn.Module) -> nn.Module:
+    """Return the network that embeds images; where timm built it, timm's own."""
+    tower = cast("nn.Module", model.visual)
+    return cast("nn.Module", getattr(tower, "trunk", tower))
+
+
+def of_image_tower(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name tensors of both towers' file as those of the image tower alone."""
+    names = {key: key.removeprefix(_IMAGE).removeprefix("trunk.") for key in stored}
+    own = any(key.startswith(_IMAGE) for key in stored)
+    return {names[k]: t for k, t in stored.items() if k.startswith(_IMAGE) or not own}
+
+
+class TextTower:
+    """The tower that embeds sentences.
+
+    Attributes:
+        scale: what cosines of images and sentences are multiplied with to be logits; the
+            model learnt it (Radford et al. 2021, section 2.3).
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self.scale = math.exp(float(model.logit_scale))
+
+    @torch.inference_mode()
+    def __call__(self, sentences: Sequence[str]) -> Tensor:
+        """Return (S, D), each of length 1."""
+        vectors: Tensor = self._model.encode_text(self._tokenizer(list(sentences)))
+        return nn.functional.normalize(vectors.float(), dim=1)
+
+
+def text_tower(record: Backbone, weights: str) -> TextTower:
+    """Load the text tower that was trained with a backbone.
+
+    Args:
+        record: of the backbone.
+        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file that
+            holds both towers.
+
+    Raises:
+        EvocaError: the backbone has none, or its weights or its tokenizer cannot be had.
+        MissingExtraError: open_clip is not installed.
+    """
+    if record.library != "open_clip":
+        raise EvocaError(f"model.backbone: {record.name} has no text tower, CLIP and SigLIP have")
+    with needs_extra("baselines"):
+        import open_clip
+    try:
+        model = create_clip(record, record.weights.hub if weights == "recorded" else None)
+        tokenizer = open_clip.get_tokenizer(record.architecture)
+    except (OSError, RuntimeError, ValueError) as error:  # the clients of hubs raise these
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise EvocaError(
+            f"the text tower of {record.architecture} cannot be fetched ({reason}): run once "
+            "where its hub answers"
+        ) from error
+    if weights not in {"recorded", "random"}:
+        _load_both(model, Path(weights), record)
+    return TextTower(model, tokenizer)
+
+
+def _load_both(model: nn.Module, file: Path, record: Backbone) -> None:
+    try:
+        stored = load_file(file)
+        model.load_state_dict({key: tensor.float() for key, tensor in stored.items()})
+    except (OSError, SafetensorError) as error:
+        raise EvocaError(f"{file}: not a readable .safetensors file: {error}") from error
+    except RuntimeError as error:
+        raise EvocaError(
+            f"{file}: not both towers of {record.architecture}, which zero-shot needs"
+        ) from error

@@ -1,0 +1,66 @@
+"""The section ``head`` of a recipe: what is fitted on features that are not trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
+
+from evoca.lab.layered import Strict
+
+__all__ = ["AnyHead", "Head", "SvmHead"]
+
+
+class Head(Strict):
+    """The classifier on the averaged features: multinomial logistic regression.
+
+    Attributes:
+        kind: ``linear``, whose evidence map is exactly additive.
+        c_grid: candidates for the inverse L2 penalty, on standardised features whose
+            mean squared norm is 100; inner folds choose by likelihood.
+    """
+
+    kind: Literal["linear"] = "linear"
+    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+
+    @property
+    def in_words(self) -> str:
+        """Say what is fitted."""
+        grid = ", ".join(f"{c:g}" for c in self.c_grid)
+        return f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."
+
+
+class SvmHead(Strict):
+    """The classifier on features: a support vector machine with Gaussian kernels.
+
+    Attributes:
+        kind: ``svm``.
+        c_grid: candidates for C, on standardised features; inner folds choose by the
+            likelihood of the calibrated decision values.
+        gamma: of exp(-gamma |x - y|^2), times the number of features: 1 is scikit-learn's
+            ``scale`` on standardised features.
+    """
+
+    kind: Literal["svm"]
+    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    gamma: Annotated[float, Field(gt=0)] = 1.0
+
+    @property
+    def in_words(self) -> str:
+        """Say what is fitted."""
+        grid = ", ".join(f"{c:g}" for c in self.c_grid)
+        return (
+            "A support vector machine with Gaussian kernels is fitted; inner folds choose its "
+            f"C from {grid}."
+        )
+
+
+def _head_kind(content: Any) -> str:
+    own = content.get("kind") if isinstance(content, dict) else getattr(content, "kind", None)
+    return "svm" if own == "svm" else "linear"
+
+
+AnyHead: TypeAlias = Annotated[
+    Annotated[Head, Tag("linear")] | Annotated[SvmHead, Tag("svm")], Discriminator(_head_kind)
+]
+"""Any of them, told apart by ``kind``."""

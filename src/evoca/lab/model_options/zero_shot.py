@@ -1,0 +1,29 @@
+"""Options of classification by sentences, without a single labelled image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from evoca.lab.backbone_record import Backbone
+from evoca.lab.model_options.network import Network
+
+__all__ = ["ZeroShot"]
+
+
+class ZeroShot(Network):
+    """An image's embedding, held against those of sentences that name the emotions.
+
+    Attributes:
+        system: its name.
+        prompts: name of a file of sentences in the package, or the path of one.
+    """
+
+    system: Literal["zero_shot"]
+    prompts: str = "evoked"
+
+    def in_words(self, backbone: Backbone) -> list[str]:
+        """Say what is compared."""
+        return [
+            f"Cosines of the image's embedding and of each emotion's sentences ({self.prompts}); "
+            "no image is learnt from."
+        ]

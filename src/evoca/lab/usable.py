@@ -1,0 +1,55 @@
+"""Which images a recipe's steps can learn from, and how they are spread over folds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.labelled import LabelledImages
+from evoca.lab.examples import ratings_of
+from evoca.lab.model_options import MultiTask
+from evoca.lab.recipe import Recipe
+
+__all__ = ["strata", "usable"]
+
+
+def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages:
+    """Return the images that have what every step can learn from.
+
+    That is a label; the viewers' distribution, where a step learns distributions (votes may
+    tie, which leaves no label); ratings, where a step learns valence and arousal. A recipe
+    without emotions is given none to be judged by.
+
+    Args:
+        data: labelled images.
+        recipe: none for a head that is fitted on labels.
+    """
+    rated = np.asarray(np.isfinite(ratings_of(data)).any(axis=1))
+    if recipe is not None and isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
+        none = np.full(len(data), -1, dtype=np.int64)
+        return replace(data, truth=none, distribution=None, agreement=None).take(rated)
+    every = np.ones(len(data), dtype=np.bool_)
+    for step in recipe.steps if recipe is not None and recipe.steps else (None,):
+        known = data.truth >= 0
+        if step is not None and step.targets == "distribution" and data.distribution is not None:
+            known = known | np.isfinite(data.distribution).all(axis=1)
+        if step is not None and step.affect_weight:
+            known = known | rated
+        every &= known
+    return data.take(every)
+
+
+def strata(data: LabelledImages) -> NDArray[np.int64]:
+    """Return what folds are stratified by, int64 (n,), from 0.
+
+    An image's label; where votes tie, the first of the tied; one more stratum for images
+    that are only rated.
+    """
+    found = data.truth.copy()
+    if data.distribution is not None:
+        tied = (found < 0) & np.isfinite(data.distribution).all(axis=1)
+        found[tied] = data.distribution[tied].argmax(axis=1)
+    found[found < 0] = found.max(initial=-1) + 1
+    return found

@@ -1,0 +1,163 @@
+"""Text in the picture as a second opinion: off unless a scorer of text is named.
+
+sreenivas2018 names the words in a picture as future work. Which emotion a text evokes is
+told by a scorer, which is the user's own: Evoca ships none (``docs/text.md`` says why).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evoca.errors import EvocaError
+from evoca.prediction import Prediction, prediction_set
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from evoca.images.reading import TextReader
+
+__all__ = ["ENTRY_POINTS", "TextFusion", "TextScorer", "fuse", "load_scorer"]
+
+ENTRY_POINTS = "evoca.text_scorers"
+"""The group of entry points in which packages offer scorers by name."""
+
+_LEAST = 1e-6  # so that no scorer rules a label out
+_TOLERANCE = 1e-3
+
+
+class TextScorer(Protocol):
+    """Tells which emotions a text evokes in those who read it."""
+
+    def __call__(self, text: str, labels: Sequence[str]) -> Mapping[str, float] | None:
+        """Return a probability a label, summing to 1; ``None`` where the text says nothing.
+
+        Args:
+            text: the lines of a picture, one a line.
+            labels: of the model.
+        """
+
+
+def load_scorer(name: str) -> TextScorer:
+    """Load a scorer by name. This runs the code that is named: name only what you trust.
+
+    Args:
+        name: ``module:callable``, or the name of an entry point of :data:`ENTRY_POINTS`.
+
+    Raises:
+        EvocaError: there is none, or it cannot be called.
+    """
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            scorer: Any = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise EvocaError(f"text scorer {name}: cannot be loaded: {error}") from error
+    else:
+        found = entry_points(group=ENTRY_POINTS)
+        if name not in found.names:
+            known = ", ".join(sorted(found.names)) or "none is installed"
+            raise EvocaError(
+                f"text scorer {name}: no such entry point of {ENTRY_POINTS} ({known}); write "
+                "MODULE:CALLABLE, or install a package that offers it"
+            )
+        scorer = found[name].load()
+    if not callable(scorer):
+        raise EvocaError(f"text scorer {name}: not something that can be called")
+    return scorer  # type: ignore[no-any-return]
+
+
+def fuse(image: Mapping[str, float], text: Mapping[str, float], weight: float) -> dict[str, float]:
+    """Average two distributions in the space of logits, and scale the result to sum to 1.
+
+    p is proportional to image^(1 - weight) * text^weight: the logarithmic opinion pool
+    (Genest and Zidek 1986, "Combining probability distributions", section 3).
+
+    Args:
+        image: label to probability, by what is seen.
+        text: label to probability, by what is read; each counts as at least 1e-6.
+        weight: of the text, 0..1; 0 gives the image's own.
+
+    >>> {label: round(p, 2) for label, p in fuse(
+    ...     {"awe": 0.8, "fear": 0.2}, {"awe": 0.2, "fear": 0.8}, 0.5).items()}
+    {'awe': 0.5, 'fear': 0.5}
+    """
+    logs = {
+        label: (1 - weight) * math.log(max(p, _LEAST)) + weight * math.log(max(text[label], _LEAST))
+        for label, p in image.items()
+    }
+    highest = max(logs.values())
+    powers = {label: math.exp(value - highest) for label, value in logs.items()}
+    total = sum(powers.values())
+    return {label: power / total for label, power in powers.items()}
+
+
+@dataclass(frozen=True)
+class TextFusion:
+    """Reads the text of a picture and lets it speak in the prediction.
+
+    Attributes:
+        read: reads a picture; see :func:`evoca.images.reading.text_reader`.
+        score: tells which emotions a text evokes.
+        weight: of the text, 0..1.
+    """
+
+    read: TextReader
+    score: TextScorer
+    weight: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Check the weight.
+
+        Raises:
+            ValueError: outside 0..1.
+        """
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"the weight of the text is 0 to 1, not {self.weight:g}")
+
+    def apply(self, prediction: Prediction, picture: Image.Image, threshold: float) -> Prediction:
+        """Return the prediction with what the picture's text says; as it is without text.
+
+        The evidence map stays the image's own. The set keeps its threshold, which was
+        chosen without text, so its coverage is no longer promised; a warning says so.
+
+        Args:
+            prediction: of the picture.
+            picture: upright, mode RGB, as large as there is.
+            threshold: of the model's prediction sets.
+
+        Raises:
+            EvocaError: the scorer's answer is no distribution over the labels.
+        """
+        text = "\n".join(line.text for line in self.read(picture))
+        own = self.score(text, tuple(prediction.probabilities)) if text else None
+        if own is None:
+            return prediction
+        probabilities = fuse(prediction.probabilities, self._checked(own, prediction), self.weight)
+        words = len(text.split())
+        note = f"text in the picture ({words} words) weighs {self.weight:g}; set coverage unknown"
+        return replace(
+            prediction,
+            probabilities=probabilities,
+            prediction_set=prediction_set(probabilities, threshold),
+            warnings=(*prediction.warnings, note),
+        )
+
+    @staticmethod
+    def _checked(found: Mapping[str, float], prediction: Prediction) -> Mapping[str, float]:
+        values = list(found.values())
+        if (
+            found.keys() != prediction.probabilities.keys()
+            or not all(math.isfinite(value) and value >= 0 for value in values)
+            or abs(sum(values) - 1) > _TOLERANCE
+        ):
+            labels = ", ".join(prediction.probabilities)
+            raise EvocaError(
+                f"the text scorer gave no distribution: a share from 0 to 1 of each of {labels}, "
+                "in sum 1, is needed"
+            )
+        return found

@@ -1,0 +1,162 @@
+"""Features made by hand agree with scikit-image; machines agree with scikit-learn; export."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+skimage = pytest.importorskip("skimage", reason="scikit-image is what they are held against")
+pytest.importorskip("cv2", reason="needs the extra baselines")
+from PIL import Image  # noqa: E402
+from skimage.color import rgb2hsv  # noqa: E402
+from skimage.feature import hog, local_binary_pattern  # noqa: E402
+from sklearn.svm import SVC  # noqa: E402
+
+import evoca  # noqa: E402
+from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.emotions import MIKELS8  # noqa: E402
+from evoca.errors import EvocaError  # noqa: E402
+from evoca.images.preprocess import Preprocessing  # noqa: E402
+from evoca.lab.descriptors import DenseSift, OrientedGradients, WordsFitter  # noqa: E402
+from evoca.lab.descriptors.colour import colour_bins, uniform_patterns  # noqa: E402
+from evoca.lab.descriptors.words import word_shares  # noqa: E402
+from evoca.lab.export import export_bundle  # noqa: E402
+from evoca.lab.fixed import extractor_of, fitter_of, network_of  # noqa: E402
+from evoca.lab.model_options import Hog, SiftWords  # noqa: E402
+from evoca.lab.onnx_export import export_system, parity  # noqa: E402
+from evoca.lab.recipe import load_recipe  # noqa: E402
+from evoca.lab.svm import SvmFitter  # noqa: E402
+from evoca.lab.systems.svm import SvmClassifier  # noqa: E402
+from evoca.lab.train import train  # noqa: E402
+from tiny_system import draw_pictures  # noqa: E402
+
+SMALL = ("preprocessing.height=64", "preprocessing.width=64", "protocol.inner_folds=2")
+ONCE = (*SMALL, "protocol.folds=2", "head.c_grid=[3]")
+
+
+def pictures(n=3, side=64):
+    """Noise, a smooth picture and an even one."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    smooth = np.stack(
+        [np.tile(ramp, (side, 1)), np.tile(ramp[:, None], side), np.full((side, side), 90)], 2
+    )
+    parts = [rng.integers(0, 256, (side, side, 3)), smooth, np.full((side, side, 3), 77)]
+    return np.stack(parts[:n]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("cell", "block", "orientations"), [(16, 2, 9), (8, 3, 8), (16, 1, 12)])
+def test_gradients_are_those_of_scikit_image(cell, block, orientations):
+    options = Hog(system="hog", cell=cell, block=block, orientations=orientations)
+    ours = OrientedGradients(options, (64, 64))(torch.from_numpy(pictures()))[:, :, 0, 0]
+    for picture, row in zip(pictures(), ours.numpy(), strict=True):
+        theirs = hog(picture, orientations, (cell, cell), (block, block), channel_axis=-1)
+        np.testing.assert_allclose(row, theirs, atol=1e-5)
+
+
+def test_colours_and_patterns_are_those_of_scikit_image():
+    images = pictures()
+    bins = colour_bins(torch.from_numpy(images.astype(np.int32)), (8, 4, 4)).numpy()
+    for picture, found in zip(images, bins, strict=True):
+        scaled = rgb2hsv(picture) * (8, 4, 4)
+        places = np.minimum(np.floor(scaled), (7, 3, 3)).astype(int)
+        theirs = np.ravel_multi_index(places.transpose(2, 0, 1), (8, 4, 4))
+        # On an edge between bins its fractions fall to either side by their rounding.
+        edge = (np.abs(scaled - np.round(scaled)) < 1e-9) & (scaled != 0) & (scaled < (8, 4, 4))
+        clear = ~edge.any(axis=2)
+        assert clear.mean() > 0.9
+        np.testing.assert_array_equal(found[clear], theirs[clear])
+    grey = images[..., 0]
+    patterns = uniform_patterns(torch.from_numpy(grey).double()).numpy()
+    for picture, found in zip(grey, patterns, strict=True):
+        np.testing.assert_array_equal(found, local_binary_pattern(picture, 8, 1, "uniform"))
+
+
+@pytest.mark.parametrize("labels", [2, 4])
+def test_decision_values_are_those_of_scikit_learn(labels):
+    rng = np.random.default_rng(0)
+    truth = np.arange(80) % labels
+    features = (rng.normal(size=(80, 5)) * 3 + truth[:, None]).astype(np.float32)
+    features[:, 4] = 2  # never varies
+    (machine,) = SvmFitter((1.5,), gamma=1.0).path(features, truth, (1.5,))
+    standard = (features - machine.centre) / machine.spread
+    theirs = SVC(C=1.5, gamma=1 / 5, break_ties=labels > 2).fit(standard, truth)
+    ours = machine.logits(features)
+    np.testing.assert_array_equal(ours.argmax(axis=1), theirs.predict(standard))
+    if labels > 2:
+        np.testing.assert_allclose(ours, theirs.decision_function(standard), atol=1e-5)
+
+
+def test_sift_lies_on_a_grid_and_words_come_from_training_images_alone():
+    options = SiftWords(system="sift_words", step=16, words=4)
+    extractor = DenseSift(options, Preprocessing(height=64, width=48))
+    found = extractor(pictures(side=64)[:, :, :48])
+    assert found.shape == (3, 4 * 3 * 128, 1, 1) == (3, extractor.width, 1, 1)
+    np.testing.assert_array_equal(extractor(pictures()[1:2, :, :48]), found[1:2])
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20, 256)).astype(np.float32)
+    fitter = WordsFitter(4, SvmFitter((1.0,), 1.0), seed=0)
+    one, same = (next(fitter.path(features, np.arange(20) % 2, (1.0,))) for _ in range(2))
+    np.testing.assert_array_equal(one.words, same.words)
+    shares = word_shares(features, one.words)
+    np.testing.assert_allclose((shares**2).sum(axis=1), 1, rtol=1e-5)
+    assert one.logits(features).shape == (20, 2)
+    with pytest.raises(EvocaError, match="smaller than 64 pixels"):
+        DenseSift(options.model_copy(update={"step": 64}), Preprocessing(height=16, width=16))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Pictures that differ in colour and in the direction of their stripes."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_pictures(folder, 5)
+    for i, emotion in enumerate(MIKELS8):
+        across, down = np.meshgrid(np.arange(80), np.arange(80))
+        phase = across * np.cos(np.pi * i / 8) + down * np.sin(np.pi * i / 8)
+        stripes = 100 * (np.sin(phase / (3 + i)) > 0)[..., None]
+        for file in sorted((folder / "train" / emotion).glob("*.png")):
+            colours = np.asarray(Image.open(file).resize((80, 80)))
+            Image.fromarray((colours * 0.5 + stripes).astype(np.uint8)).save(file)
+    return load_labelled(folder)
+
+
+@pytest.mark.parametrize("name", ["hog-svm", "colour-svm", "sift-svm"])
+def test_each_learns_a_drawn_set(name, drawn):
+    recipe = load_recipe(name, [*ONCE, *(["model.words=32"] if name == "sift-svm" else [])])
+    extractor = extractor_of(recipe)
+    pixels = np.stack([np.asarray(Image.open(path).resize((64, 64))) for path in drawn.paths])
+    features = extractor(pixels).mean(axis=(2, 3))
+    head = next(iter(fitter_of(recipe, drawn.labels).path(features, drawn.truth, (3.0,))))
+    assert (head.logits(features).argmax(axis=1) == drawn.truth).mean() > 0.95
+    if name == "sift-svm":
+        with pytest.raises(
+            EvocaError, match="sift-svm is no network: SIFT descriptors are OpenCV's own"
+        ):
+            network_of(recipe)
+
+
+@pytest.mark.parametrize("name", ["hog-svm", "colour-svm"])
+def test_onnx_agrees_with_the_machine(name, drawn, tmp_path):
+    recipe = load_recipe(name, ONCE)
+    network = network_of(recipe)
+    pixels = torch.from_numpy(pictures(3))
+    with torch.inference_mode():
+        features = network(pixels)[:, :, 0, 0].numpy()
+    rng = np.random.default_rng(0)
+    known = np.concatenate([features, rng.random((21, features.shape[1]), dtype=np.float32)])
+    (machine,) = SvmFitter((3.0,), 1.0).path(known, np.arange(24) % 8, (3.0,))
+    system = SvmClassifier(network, machine).eval()
+    export_system(system, 64, 64, tmp_path / "model.onnx")
+    assert max(parity(system, tmp_path / "model.onnx", pixels).values()) < 1e-3
+    with torch.inference_mode():
+        np.testing.assert_allclose(system(pixels).logits, machine.logits(features), atol=1e-3)
+
+
+def test_a_measured_machine_becomes_a_bundle(tmp_path):
+    draw_pictures(tmp_path / "data", 5)
+    drawn = load_labelled(tmp_path / "data")
+    train(load_recipe("colour-svm", ONCE), drawn, tmp_path / "run")
+    bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
+    assert (bundle.card.provenance.backbones, bundle.card.evidence_kind) == ((), None)
+    answers = evoca.load(bundle.path).predict(list(drawn.paths))
+    found = np.array([MIKELS8.index(answer.emotion) for answer in answers])
+    assert (found == drawn.truth).mean() > 0.95

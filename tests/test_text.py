@@ -1,0 +1,128 @@
+"""Text in the picture: the pool, the scorers, the command."""
+
+import json
+import math
+import sys
+
+import pytest
+from PIL import Image
+
+from evoca.errors import EvocaError
+from evoca.images.boxes import Box
+from evoca.images.reading import TextLine
+from evoca.prediction import Prediction
+from evoca.text import TextFusion, fuse, load_scorer
+
+LABELS = ("awe", "fear", "anger")
+SEEN = Prediction({"awe": 0.6, "fear": 0.3, "anger": 0.1}, ("awe", "fear"), "model")
+PICTURE = Image.new("RGB", (8, 8))
+
+
+def reading(*lines):
+    return lambda picture: tuple(TextLine(line, Box(0, 0, 1, 1), 0.9) for line in lines)
+
+
+def afraid(text, labels):
+    return {label: 0.9 if label == "fear" else 0.1 / (len(labels) - 1) for label in labels}
+
+
+def test_the_pool_averages_logits():
+    image, text = {"awe": 0.5, "fear": 0.3, "anger": 0.2}, {"awe": 0.1, "fear": 0.2, "anger": 0.7}
+    found = fuse(image, text, 0.3)
+    assert sum(found.values()) == pytest.approx(1)
+    for one, other in (("awe", "fear"), ("fear", "anger")):
+        expected = 0.7 * math.log(image[one] / image[other]) + 0.3 * math.log(
+            text[one] / text[other]
+        )
+        assert math.log(found[one] / found[other]) == pytest.approx(expected)
+    assert fuse(image, text, 0) == pytest.approx(image)
+    assert fuse(image, text, 1) == pytest.approx(text)
+    assert fuse(image, {"awe": 0.0, "fear": 0.0, "anger": 1.0}, 0.5)["awe"] > 0
+
+
+def test_text_changes_the_prediction_its_set_and_says_so():
+    heard = []
+
+    def score(text, labels):
+        heard.append((text, labels))
+        return afraid(text, labels)
+
+    found = TextFusion(reading("Danger", "keep out"), score, 0.5).apply(SEEN, PICTURE, 0.5)
+    assert heard == [("Danger\nkeep out", LABELS)]
+    assert found.emotion == "fear"
+    assert found.prediction_set == ("fear",)
+    assert "text in the picture (3 words) weighs 0.5" in found.warnings[0]
+
+
+@pytest.mark.parametrize("lines", [(), ("hello",)])
+def test_without_text_or_opinion_the_prediction_is_the_images_own(lines):
+    fusion = TextFusion(reading(*lines), lambda text, labels: None)
+    assert fusion.apply(SEEN, PICTURE, 0.5) is SEEN
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"awe": 1.0},
+        {"awe": 0.5, "fear": 0.5, "anger": 0.5},
+        {"awe": 1.5, "fear": -0.5, "anger": 0.0},
+        {"awe": math.nan, "fear": 0.5, "anger": 0.5},
+    ],
+)
+def test_an_answer_that_is_no_distribution_is_refused(answer):
+    with pytest.raises(EvocaError, match="the text scorer gave no distribution"):
+        TextFusion(reading("hello"), lambda text, labels: answer).apply(SEEN, PICTURE, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module_here:score", "cannot be loaded"),
+        ("math:no_such_name", "cannot be loaded"),
+        ("math:pi", "not something that can be called"),
+        ("unheard", "no such entry point of evoca.text_scorers"),
+    ],
+)
+def test_a_scorer_that_cannot_be_loaded_is_one_line(name, message):
+    with pytest.raises(EvocaError) as caught:
+        load_scorer(name)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_weight_outside_is_refused():
+    with pytest.raises(ValueError, match="0 to 1, not 2"):
+        TextFusion(reading(), afraid, 2)
+
+
+def test_the_command_reads_real_text_only_when_asked(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("rapidocr", reason="needs the extra vision")
+    from PIL import ImageDraw, ImageFont
+
+    from evoca.commands.predict import predict
+
+    (tmp_path / "scorer_of_a_test.py").write_text(
+        "def score(text, labels):\n"
+        "    if 'DANGER' not in text.upper():\n"
+        "        return None\n"
+        "    return {label: 0.93 if label == 'fear' else 0.01 for label in labels}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    picture = Image.new("RGB", (640, 200), "white")
+    font = ImageFont.load_default(size=80)
+    ImageDraw.Draw(picture).text((60, 50), "DANGER", "black", font=font)
+    picture.save(tmp_path / "sign.png")
+    Image.new("RGB", (640, 200), "gray").save(tmp_path / "plain.png")
+
+    def run(**how):
+        paths = [str(tmp_path / name) for name in ("sign.png", "plain.png")]
+        assert predict(paths, model=None, output="json", top=None, explain=None, **how) == 0
+        return json.loads(capsys.readouterr().out)
+
+    sign, plain = run()
+    read_sign, read_plain = run(read_text="scorer_of_a_test:score", text_weight=0.5)
+    assert read_plain == plain
+    assert read_sign["probabilities"]["fear"] > sign["probabilities"]["fear"]
+    assert sum(read_sign["probabilities"].values()) == pytest.approx(1)
+    assert any("text in the picture" in warning for warning in read_sign["warnings"])
+    sys.modules.pop("scorer_of_a_test", None)
