@@ -187,10 +187,25 @@ def test_hidden_layers_come_with_the_backbone_and_are_never_replaced_silently(tm
     build_system(load_recipe(CONTROL, [*settings, *small, NARROW]), MIKELS8, seed=0)
 
 
+def test_a_larger_map_is_averaged_to_the_places_of_alexnet():
+    _, system = system_of(ATTENDING, NARROW, SQUEEZENET, "model.places=3")
+    system.eval()
+    with torch.inference_mode():
+        x = PIXELS
+        for stage in system.second.stages():
+            x = stage(x)
+        assert x.shape[2:] == (4, 4)
+        cells = system.last_map(x)
+        evidence = system(PIXELS).evidence
+    assert evidence.shape == (3, 1, 3, 3)
+    torch.testing.assert_close(cells.mean(dim=(2, 3)), x.mean(dim=(2, 3)))
+    torch.testing.assert_close(evidence, system.attention.attention(cells))
+
+
 def test_without_hidden_layers_of_its_own_a_frozen_backbone_gets_none():
     _, system = system_of("you2016-imagenet-cnn", SQUEEZENET)
     assert list(system.hidden.parameters()) == []
-    assert system.head.layers[0].in_features == 512 * 3 * 3
+    assert system.head.layers[0].in_features == 512 * 4 * 4
 
 
 def test_a_grouped_alexnet_learns_a_drawn_set(tmp_path):

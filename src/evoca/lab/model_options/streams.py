@@ -25,6 +25,8 @@ class Streams(Network):
             2.2.1); ``sum``: whose places are summed with such weights (section 1.2.1).
         rescale: for ``scale``: multiply by the number of places too, so that the features
             keep their size.
+        places: the last map has at most so many places along each side, as AlexNet's has 6;
+            a larger one is averaged.
         hidden: units of the fully connected layers, new in each stream; ``backbone``: those
             that the backbone was trained with, none where it has none; ``backbone_or_new``:
             where it has none, new ones of 4096 and 4096. What follows a sum is always new.
@@ -34,6 +36,7 @@ class Streams(Network):
     system: Literal["streams"]
     attention: Literal["none", "scale", "sum"] = "none"
     rescale: bool = False
+    places: Annotated[int, Field(ge=1, le=64)] = 6
     hidden: (
         Literal["backbone", "backbone_or_new"]
         | Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(min_length=1)]
@@ -55,10 +58,11 @@ class Streams(Network):
                 "places of a tanh layer's product with a learnt context."
             ),
         }
+        most = f"A map of more than {self.places} x {self.places} places is averaged to so many."
         joined = "" if self.attention == "none" else " on both streams side by side"
         return [
             ways[self.attention],
-            f"Then {self._layers(backbone)}a layer with one unit a label{joined}.",
+            f"Then {self._layers(backbone)}a layer with one unit a label{joined}. {most}",
         ]
 
     def _layers(self, backbone: Backbone) -> str:

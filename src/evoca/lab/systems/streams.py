@@ -8,7 +8,7 @@ eight. The single stream is the control, and the network of you2016.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -21,42 +21,10 @@ from evoca.lab.model_options.streams import HIDDEN
 from evoca.lab.systems.attention import ContextAttention, PlaceAttention
 from evoca.lab.systems.base import StagedSystem, Surroundings, registered
 from evoca.lab.systems.classifier import Head
+from evoca.lab.systems.hidden_layers import Dense, LastMap, new_layers
 from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["SingleStream", "TwoStreams"]
-
-
-class MapOf(nn.Module):
-    """What a stage returned as a map."""
-
-    def __init__(self, trunk: Trunk) -> None:
-        super().__init__()
-        self._map_of = trunk.map_of
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, h, w)."""
-        return self._map_of(x)
-
-
-class Dense(nn.Module):
-    """A map flattened, then fully connected layers: dropout, layer, ReLU.
-
-    Attributes:
-        width: D, of what comes out.
-    """
-
-    def __init__(self, width: int, layers: list[nn.Linear], dropout: float) -> None:
-        super().__init__()
-        self.width = layers[-1].out_features if layers else width
-        self.layers = nn.ModuleList(layers)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return (N, D) of maps (N, C, h, w)."""
-        x = maps.flatten(1)
-        for layer in self.layers:
-            x = layer(self.dropout(x)).relu()
-        return x
 
 
 class Beside(nn.Module):
@@ -84,9 +52,9 @@ class Concatenate(nn.Module):
 class SingleStream(StagedSystem):
     """A trunk, its hidden layers and a linear layer, without attention."""
 
-    def __init__(self, trunk: Trunk, hidden: Dense, head: Head) -> None:
+    def __init__(self, trunk: Trunk, last_map: LastMap, hidden: Dense, head: Head) -> None:
         super().__init__(trunk)
-        self.map_of = MapOf(trunk)
+        self.last_map = last_map
         self.hidden = hidden
         self.head = head
 
@@ -96,14 +64,14 @@ class SingleStream(StagedSystem):
 
     def chain(self) -> list[nn.Module]:
         """Return stages, hidden layers and head."""
-        return [*self.trunk.stages(), self.map_of, self.hidden, self.head]
+        return [*self.trunk.stages(), self.last_map, self.hidden, self.head]
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute logits; outside training also the last hidden layer as embedding."""
         x = image
         for stage in self.trunk.stages():
             x = stage(x)
-        vector = self.hidden(self.map_of(x))
+        vector = self.hidden(self.last_map(x))
         outputs: SystemOutputs = self.head(vector)
         return outputs if self.training else outputs._replace(embedding=vector)
 
@@ -119,6 +87,7 @@ class TwoStreams(StagedSystem):
     def __init__(
         self,
         trunks: tuple[Trunk, Trunk],
+        last_map: LastMap,
         hidden: tuple[Dense, Dense],
         attention: PlaceAttention | ContextAttention,
         head: Head,
@@ -127,14 +96,15 @@ class TwoStreams(StagedSystem):
 
         Args:
             trunks: of the plain stream, and of the one that attends.
-            hidden: likewise.
+            last_map: of either.
+            hidden: of both.
             attention: on the last map of the second.
             head: on both vectors.
         """
         plain, attending = trunks
         super().__init__(plain)
         self.second = attending
-        self.map_of = MapOf(plain)
+        self.last_map = last_map
         self.attention = attention
         self.hidden, self.second_hidden = hidden
         self.head = head
@@ -158,7 +128,7 @@ class TwoStreams(StagedSystem):
 
     def _stages(self) -> list[nn.Module]:
         pairs = zip(self.trunk.stages(), self.second.stages(), strict=True)
-        return [*(Beside(one, other) for one, other in pairs), Beside(self.map_of, self.map_of)]
+        return [*(Beside(one, other) for one, other in pairs), Beside(self.last_map, self.last_map)]
 
     def chain(self) -> list[nn.Module]:
         """Return pairs of stages, attention, pairs of hidden layers, and the head."""
@@ -184,53 +154,70 @@ class TwoStreams(StagedSystem):
         return outputs._replace(evidence=self.attention.attention(attending), embedding=vector)
 
 
+@dataclass(frozen=True)
+class _Stream:
+    """What a stream is made of.
+
+    Attributes:
+        trunk: the backbone.
+        last_map: on it.
+        channels: of that map.
+        hidden: on the flattened map.
+    """
+
+    trunk: Trunk
+    last_map: LastMap
+    channels: int
+    hidden: Dense
+
+
 @registered(Streams)
 def build(options: Streams, around: Surroundings) -> SingleStream | TwoStreams:
     """Build one stream or two."""
-    trunk, hidden = _stream(options, around)
+    one = _stream(options, around)
     if options.attention == "none":
-        return SingleStream(trunk, hidden, Head(hidden.width, (), around.labels, 0.0))
-    second, second_hidden = _stream(options, around)
-    channels, rows, columns = second.shapes(*around.size)[-1]
+        head = Head(one.hidden.width, (), around.labels, 0.0)
+        return SingleStream(one.trunk, one.last_map, one.hidden, head)
+    other = _stream(options, around)
+    hidden = other.hidden
     attention: PlaceAttention | ContextAttention
     if options.attention == "scale":
-        attention = PlaceAttention(channels, rows * columns, rescale=options.rescale)
+        rows, columns = other.last_map.grid
+        attention = PlaceAttention(other.channels, rows * columns, rescale=options.rescale)
     else:
-        attention = ContextAttention(channels)
-        units = tuple(cast("nn.Linear", layer).out_features for layer in second_hidden.layers)
-        second_hidden = Dense(channels, _new_layers(channels, units), options.dropout)
-    head = Head(hidden.width + second_hidden.width, (), around.labels, 0.0)
-    return TwoStreams((trunk, second), (hidden, second_hidden), attention, head)
+        attention = ContextAttention(other.channels)
+        units = tuple(cast("nn.Linear", layer).out_features for layer in hidden.layers)
+        hidden = Dense(other.channels, new_layers(other.channels, units), options.dropout)
+    head = Head(one.hidden.width + hidden.width, (), around.labels, 0.0)
+    trunks, both = (one.trunk, other.trunk), (one.hidden, hidden)
+    return TwoStreams(trunks, one.last_map, both, attention, head)
 
 
-def _stream(options: Streams, around: Surroundings) -> tuple[Trunk, Dense]:
+def _stream(options: Streams, around: Surroundings) -> _Stream:
     """Build a trunk and its hidden layers.
 
     Raises:
         EvocaError: the backbone's own layers do not fit its map at this input size.
     """
     trunk = around.trunk(options, dense=isinstance(options.hidden, str))
-    channels, rows, columns = trunk.shapes(*around.size)[-1]
+    channels, *sides = trunk.shapes(*around.size)[-1]
+    rows, columns = (min(side, options.places) for side in sides)
     width = channels * rows * columns
     layers = list(trunk.dense)
     trunk.dense = ()
-    if layers and layers[0].in_features == width:
-        return trunk, Dense(width, layers, options.dropout)
-    if layers and not around.starts_at_random(options):
-        raise EvocaError(
-            f"model.hidden: those of {trunk.record.name} see {layers[0].in_features} numbers, its "
-            f"map of {around.size[0]} x {around.size[1]} pixels has {width}: choose another size "
-            "of input, or new layers with model.hidden=[4096, 4096]"
-        )
-    units = tuple(layer.out_features for layer in layers) or _units(options)
-    return trunk, Dense(width, _new_layers(width, units), options.dropout)
+    if layers and layers[0].in_features != width:
+        if not around.starts_at_random(options):
+            raise EvocaError(
+                f"model.hidden: those of {trunk.record.name} see {layers[0].in_features} numbers, "
+                f"its map of {around.size[0]} x {around.size[1]} pixels has {width}: choose "
+                "another size of input, or new layers with model.hidden=[4096, 4096]"
+            )
+        layers = new_layers(width, tuple(layer.out_features for layer in layers))
+    hidden = Dense(width, layers or new_layers(width, _units(options)), options.dropout)
+    return _Stream(trunk, LastMap(trunk, (rows, columns)), channels, hidden)
 
 
 def _units(options: Streams) -> tuple[int, ...]:
     if isinstance(options.hidden, tuple):
         return options.hidden
     return HIDDEN if options.hidden == "backbone_or_new" else ()
-
-
-def _new_layers(width: int, units: tuple[int, ...]) -> list[nn.Linear]:
-    return [nn.Linear(before, after) for before, after in pairwise((width, *units))]
