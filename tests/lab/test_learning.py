@@ -55,6 +55,12 @@ SMALL = (
     "preprocessing.width=32",
     "steps.*.batch_size=8",
 )
+# Hidden layers of 4096 are slow, and attention needs more than one place.
+SMALL_STREAMS = (
+    "model.hidden=[16, 16]",
+    "preprocessing.height=64",
+    "preprocessing.width=64",
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,8 @@ def learn(
     largest: Mapping[str, float] = LARGEST_RATE,
 ) -> Learnt:
     """Train a recipe; validation images, which may stop its steps, are the training ones."""
-    settings = [*SMALL, f"model.backbone={backbone}"]
+    family = SMALL_STREAMS if load_recipe(name).model.system == "streams" else ()
+    settings = [*SMALL, *family, f"model.backbone={backbone}"]
     recipe = load_recipe(name, settings)
     recipe = load_recipe(name, [*settings, *rates_multiplied(recipe, largest)])
     system = build_system(recipe, images.labels, seed=0)

@@ -116,6 +116,11 @@ def _evidence(card: ModelCard) -> Iterator[Block]:
             "so a cell's value is its share in it. Drawn is the contrast: that map less the mean "
             "of all emotions' maps."
         )
+    elif card.evidence_kind == "attention":
+        text += (
+            " One map for all emotions: the weights, of sum 1, that the network gives to places of "
+            "the picture. They say where it looks, not what a place adds to an emotion."
+        )
     yield Paragraph(text)
     if card.deletion_test is not None:
         yield from _deletion(card.deletion_test)

@@ -28,6 +28,7 @@ class Weights(Strict):
         package: import name of a package that carries them.
         file: their path in that package.
         sha256: of the file.
+        origin: whose weights a user's file may hold, in words, where no library has them.
     """
 
     hub: str | None = None
@@ -35,6 +36,7 @@ class Weights(Strict):
     package: str | None = None
     file: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    origin: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -45,7 +47,8 @@ class Weights(Strict):
         return self
 
     def __str__(self) -> str:
-        return self.hub or self.package or "a file of yours"
+        yours = f"a file of yours: {self.origin}" if self.origin else "a file of yours"
+        return self.hub or self.package or yours
 
 
 class Stages(Strict):
@@ -87,6 +90,8 @@ class Backbone(Strict):
         names: module to the name that recipes call it by, such as ``conv5_4``.
         tops: what staged unfreezing frees first, second, third and fourth: modules from the
             top down, anywhere in the stages; recipes call them ``top1`` to ``top4``.
+        dense: fully connected layers of the network after its last map is flattened, each
+            followed by a ReLU; for systems that end in them, others leave them out.
         maps: modules whose maps the fast path joins; the ends of the stages if empty.
         channel_dropout: patterns of the modules of the last stage before which dropout of
             whole channels goes: the last convolution of each block. They see maps
@@ -110,6 +115,7 @@ class Backbone(Strict):
     stages: Stages
     names: dict[str, str] = Field(default_factory=dict)
     tops: Annotated[tuple[tuple[_Path, ...], ...], Field(min_length=4, max_length=4)]
+    dense: tuple[_Path, ...] = ()
     maps: tuple[_Path, ...] = ()
     channel_dropout: tuple[_Path, ...] = ()
     licence: str
@@ -134,7 +140,8 @@ class Backbone(Strict):
         """Where the weights come from, in words."""
         if self.weights.hub is not None:
             return f"{self.library} {self.weights.hub}"
-        return "none are published" if self.library == "evoca" else str(self.weights)
+        unpublished = self.library == "evoca" and self.weights.origin is None
+        return "none are published" if unpublished else str(self.weights)
 
     def child(self, path: str) -> str:
         """Return the name of a module inside its stage.

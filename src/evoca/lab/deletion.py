@@ -28,13 +28,16 @@ DELETION_IMAGES = 200
 
 
 class Explained(Protocol):
-    """A model that answers with probabilities and with an additive evidence map."""
+    """A model that answers with probabilities and with an evidence map."""
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return (N, K) of pixels (N, H, W, 3)."""
 
     def evidence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (K, h, w) of one picture (H, W, 3)."""
+        """Return the map of one picture (H, W, 3).
+
+        It is (K, h, w) where it is additive, (1, h, w) where it is attention.
+        """
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class ExplainedProbe:
 
 @dataclass(frozen=True)
 class ExplainedSystem:
-    """A trained system whose outputs hold an additive ``evidence``.
+    """A trained system whose outputs hold ``evidence``.
 
     Attributes:
         system: in evaluation mode.
@@ -84,7 +87,7 @@ class ExplainedSystem:
         return softmax(logits.cpu().numpy(), self.temperature)
 
     def evidence(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (K, h, w) of one picture (H, W, 3)."""
+        """Return the system's map of one picture (H, W, 3)."""
         _, evidence = self._run(pixels[None])
         return cast("NDArray[np.float32]", evidence[0].cpu().numpy())
 
@@ -145,7 +148,9 @@ def _areas(
 ) -> tuple[float, ...]:
     before = model.probabilities(pixels[None])[0]
     top = int(before.argmax())
-    own = EvidenceMap(model.evidence(pixels), "additive", labels).of(labels[top])
+    cells = model.evidence(pixels)
+    kind = "additive" if len(cells) == len(labels) else "attention"
+    own = EvidenceMap(cells, kind, labels).of(labels[top])
     rivals = (own, rng.random(own.shape), centre_map(*own.shape))
     masks = np.concatenate([deletion_masks(importance) for importance in rivals])
     after = model.probabilities(np.stack([remove_cells(pixels, mask) for mask in masks]))

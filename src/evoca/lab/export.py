@@ -21,6 +21,7 @@ from evoca.lab.run import read_head
 from evoca.lab.svm import SvmMachine
 from evoca.lab.systems import StagedSystem, build_system
 from evoca.lab.systems.linear_probe import AdditiveClassifier
+from evoca.lab.systems.outputs import EvidenceKind
 from evoca.lab.systems.svm import SvmClassifier
 from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
@@ -64,7 +65,7 @@ def export_bundle(run: Path, out: Path) -> Bundle:
         export_system(system, height, width, file)
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        card = _card(training, system.evidence_bias, digest)
+        card = _card(training, (system.evidence_kind, system.evidence_bias), digest)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
@@ -100,7 +101,10 @@ def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> Non
             raise EvocaError(f"{output} of PyTorch and ONNX Runtime differ by {difference:g}")
 
 
-def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
+def _card(
+    training: Training, evidence: tuple[EvidenceKind | None, Tensor | None], digest: str
+) -> ModelCard:
+    kind, bias = evidence
     run, figures = training.description, training.figures
     recipe, data = run.recipe, run.data
     return ModelCard(
@@ -113,7 +117,7 @@ def _card(training: Training, bias: Tensor | None, digest: str) -> ModelCard:
         temperature=run.chosen.temperature,
         set_threshold=run.chosen.set_threshold,
         set_coverage=recipe.protocol.coverage,
-        evidence_kind=None if bias is None else "additive",
+        evidence_kind=kind,
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
         affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,

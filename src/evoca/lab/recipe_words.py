@@ -68,7 +68,7 @@ def _published(name: str) -> list[str]:
         minutes = figure.metric == "minutes_per_epoch"
         value = f"{figure.value:.2f}" if minutes else f"{figure.value:.2%}"
         note = f"; {figure.note}" if figure.note else ""
-        part = "" if figure.part == "test" else f" of the {figure.part} part"
+        part = "" if figure.part in {None, "test"} else f" of the {figure.part} part"
         lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({figure.where}{note})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
     return lines or ["No figure was published."]

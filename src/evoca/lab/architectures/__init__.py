@@ -1,4 +1,4 @@
-"""Networks of our own, for papers that start from nothing on small pictures."""
+"""Networks of our own, which no library builds as the papers describe them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from evoca.errors import EvocaError
 from evoca.lab.architectures.fractalnet import FractalNet, FractalOptions
+from evoca.lab.architectures.grouped_alexnet import GroupedAlexNet, GroupedAlexNetOptions
 from evoca.lab.architectures.preact_resnet import PreActOptions, PreActResNet
 from evoca.lab.layered import Strict, explain
 
@@ -17,6 +18,7 @@ __all__ = ["build_architecture"]
 
 _KNOWN: dict[str, tuple[type[Strict], Callable[[Any], nn.Module]]] = {
     "fractalnet": (FractalOptions, FractalNet),
+    "grouped_alexnet": (GroupedAlexNetOptions, GroupedAlexNet),
     "preact_resnet": (PreActOptions, PreActResNet),
 }
 
@@ -25,7 +27,7 @@ def build_architecture(name: str, options: Mapping[str, Any]) -> nn.Module:
     """Build a network with random weights.
 
     Args:
-        name: ``fractalnet`` or ``preact_resnet``.
+        name: ``fractalnet``, ``grouped_alexnet`` or ``preact_resnet``.
         options: those of the architecture, as plain data.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from evoca.lab.backbone_record import STAGES, Backbone, find_backbone
 from evoca.lab.backbones.trunk import Trunk, build_trunk
 
-__all__ = ["StagedBackbone", "load_backbone"]
+__all__ = ["StagedBackbone", "load_backbone", "pool_to"]
 
 
 class StagedBackbone(nn.Module):
@@ -51,7 +51,7 @@ class StagedBackbone(nn.Module):
         if self.stages == "last":
             maps = [last]
         rows, columns = last.shape[2:]
-        return torch.cat([_pool(m, rows, columns) for m in maps], dim=1)
+        return torch.cat([pool_to(m, rows, columns) for m in maps], dim=1)
 
 
 def _kept_children(record: Backbone) -> set[tuple[str, str]]:
@@ -64,7 +64,8 @@ def _kept_children(record: Backbone) -> set[tuple[str, str]]:
     }
 
 
-def _pool(stage: Tensor, rows: int, columns: int) -> Tensor:
+def pool_to(stage: Tensor, rows: int, columns: int) -> Tensor:
+    """Average a map (N, C, h, w) to fewer cells, (N, C, rows, columns)."""
     height, width = stage.shape[2:]
     if (height, width) == (rows, columns):
         return stage

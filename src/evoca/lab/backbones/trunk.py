@@ -71,6 +71,7 @@ class Trunk(nn.Module):
         tops: Mapping[str, list[nn.Module]],
         prefix: int,
         grid: tuple[int, int],
+        dense: tuple[nn.Linear, ...] = (),
     ) -> None:
         """Join stages.
 
@@ -80,6 +81,8 @@ class Trunk(nn.Module):
             tops: modules inside them that are unfrozen one after the other, by part.
             prefix: tokens before the patches.
             grid: rows and columns of a transformer's patches.
+            dense: the network's fully connected layers, for a system that takes them
+                over: they are no part of the trunk.
         """
         super().__init__()
         self.record = record
@@ -87,6 +90,7 @@ class Trunk(nn.Module):
         self.tops = tops
         self.prefix = prefix
         self.grid = grid
+        self.dense = dense
 
     def stages(self) -> list[nn.Module]:
         """Return the five stages in their order."""
@@ -107,8 +111,10 @@ class Trunk(nn.Module):
         return torch.cat([x[:, : self.prefix], patches], dim=1)
 
     @torch.no_grad()
-    def shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
-        """Return (C, h, w) of each stage's map for an input of this size, in pixels.
+    def shapes(
+        self, height: int, width: int, depth: int = len(STAGES)
+    ) -> list[tuple[int, int, int]]:
+        """Return (C, h, w) of each of the first stages' maps for an input of this size, in pixels.
 
         Raises:
             EvocaError: the input is too small.
@@ -118,7 +124,7 @@ class Trunk(nn.Module):
         x = torch.zeros((1, height, width, 3), dtype=torch.uint8)
         found = []
         try:
-            for stage in self.stages():
+            for stage in self.stages()[:depth]:
                 x = stage(x)
                 found.append(cast("tuple[int, int, int]", tuple(self.map_of(x).shape[1:])))
         except RuntimeError as error:
@@ -147,6 +153,7 @@ def build_trunk(
     weights: str = "recorded",
     without: tuple[str, ...] = (),
     channel_dropout: float = 0.0,
+    dense: bool = False,
 ) -> Trunk:
     """Build a backbone in five stages, with its weights.
 
@@ -159,12 +166,13 @@ def build_trunk(
         without: paths of modules to leave out.
         channel_dropout: probability, before the last convolution of each block of the
             last stage.
+        dense: whether the fully connected layers come along.
 
     Raises:
         EvocaError: the weights cannot be had, or do not fit; the record names modules
             that are not there.
     """
-    network = build_network(record, weights, without)
+    network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
     tokens = _tokens(network, record, size)
@@ -184,8 +192,9 @@ def build_trunk(
             module = _module(network, path, record) if first is None else first
             stage[record.child(path)] = module
         stages.append(nn.Sequential(stage))
+    layers = [_module(network, path, record) for path in record.dense] if dense else []
     prefix, grid = (0, (0, 0)) if tokens is None else (tokens.prefix, tokens.grid)
-    return Trunk(record, stages, tops, prefix, grid)
+    return Trunk(record, stages, tops, prefix, grid, cast("tuple[nn.Linear, ...]", tuple(layers)))
 
 
 def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:

@@ -35,7 +35,12 @@ _TOKENS = (
 
 
 def build_network(
-    record: Backbone, weights: str, without: tuple[str, ...] = (), *, whole: bool = False
+    record: Backbone,
+    weights: str,
+    without: tuple[str, ...] = (),
+    *,
+    whole: bool = False,
+    dense: bool = False,
 ) -> nn.Module:
     """Build a backbone's network as its library does, and give it weights.
 
@@ -45,6 +50,7 @@ def build_network(
             captioner's folder, with a ``/`` at its end.
         without: paths of modules to leave out.
         whole: whether what stands in no stage is needed too, such as a projection.
+        dense: whether a file must hold the fully connected layers too.
 
     Raises:
         EvocaError: the weights cannot be had, or are not this network's.
@@ -70,7 +76,8 @@ def build_network(
     for path in without:
         _leave_out(network, path, record)
     if weights.endswith(".safetensors"):
-        _load_by_name(network, Path(weights), record, whole=whole)
+        also = record.dense if dense else ()
+        _load_by_name(network, Path(weights), record, also, whole=whole)
     return network
 
 
@@ -140,7 +147,9 @@ def _leave_out(network: nn.Module, path: str, record: Backbone) -> None:
     setattr(network.get_submodule(parent), child, nn.Identity())
 
 
-def _load_by_name(network: nn.Module, file: Path, record: Backbone, *, whole: bool) -> None:
+def _load_by_name(
+    network: nn.Module, file: Path, record: Backbone, also: tuple[str, ...], *, whole: bool
+) -> None:
     """Load a file with the library's names; what is not needed may be absent or extra."""
     if not file.is_file():
         raise EvocaError(f"model.weights: {file}: no such file")
@@ -151,7 +160,7 @@ def _load_by_name(network: nn.Module, file: Path, record: Backbone, *, whole: bo
     _refuse_those_of_another(file, record)
     if record.library == "open_clip":
         stored = of_image_tower(stored)
-    used = [path for stage in STAGES for path in record.stages.of(stage)]
+    used = [*also, *(path for stage in STAGES for path in record.stages.of(stage))]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()
     needed = [k for k in own if whole or any(k == p or k.startswith(f"{p}.") for p in used)]

@@ -8,9 +8,11 @@ from pydantic import BaseModel, Discriminator, Tag
 
 from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
+from evoca.lab.model_options.levels import Mldr, Recurrent
 from evoca.lab.model_options.lora import Lora
 from evoca.lab.model_options.network import Network
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
+from evoca.lab.model_options.streams import Streams
 from evoca.lab.model_options.tasks import MultiTask
 from evoca.lab.model_options.zero_shot import ZeroShot
 
@@ -23,12 +25,15 @@ __all__ = [
     "Hog",
     "LinearProbe",
     "Lora",
+    "Mldr",
     "Model",
     "MultiTask",
     "Network",
+    "Recurrent",
     "SiftWords",
     "Skip",
     "StageEnsemble",
+    "Streams",
     "ZeroShot",
 ]
 
@@ -37,6 +42,9 @@ SYSTEMS = (
     "classifier",
     "stage_ensemble",
     "skip",
+    "streams",
+    "mldr",
+    "recurrent",
     "lora",
     "zero_shot",
     "hog",
@@ -61,6 +69,9 @@ Model: TypeAlias = Annotated[
     | Annotated[Classifier, Tag("classifier")]
     | Annotated[StageEnsemble, Tag("stage_ensemble")]
     | Annotated[Skip, Tag("skip")]
+    | Annotated[Streams, Tag("streams")]
+    | Annotated[Mldr, Tag("mldr")]
+    | Annotated[Recurrent, Tag("recurrent")]
     | Annotated[Lora, Tag("lora")]
     | Annotated[ZeroShot, Tag("zero_shot")]
     | Annotated[Hog, Tag("hog")]

@@ -115,8 +115,8 @@ def _deletion_test(
     temperature: float,
     options: RunOptions,
 ) -> DeletionTest | None:
-    """Test the evidence map on images not learnt from; ``None`` where there is no exact one."""
-    if getattr(system, "evidence_bias", None) is None:
+    """Test the evidence map on images not learnt from; ``None`` where there is none."""
+    if getattr(system, "evidence_kind", None) is None:
         return None
     device = torch.device("cuda" if options.on_gpu else "cpu")
     module = cast("nn.Module", system).eval().to(device)

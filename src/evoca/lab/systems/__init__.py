@@ -13,9 +13,12 @@ from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,
     lora,
+    mldr,
     multi_task,
+    recurrent,
     skip,
     stage_ensemble,
+    streams,
 )
 from evoca.lab.systems.base import StagedSystem, Surroundings, builders
 from evoca.lab.systems.outputs import SystemOutputs

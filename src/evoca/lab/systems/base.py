@@ -13,7 +13,7 @@ from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk, build_trunk
 from evoca.lab.model_options import Network
 from evoca.lab.recipe import Recipe
-from evoca.lab.systems.outputs import SystemOutputs
+from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["Builder", "Pool", "StagedSystem", "Surroundings", "builders", "registered"]
 
@@ -41,6 +41,15 @@ class StagedSystem(nn.Module, ABC):
         """What to add to the mean of the evidence; ``None`` where there is none."""
         return None
 
+    @property
+    def evidence_kind(self) -> EvidenceKind | None:
+        """What the evidence is; ``None`` where there is none."""
+        return None if self.evidence_bias is None else "additive"
+
+    def trunks(self) -> list[Trunk]:
+        """Return every trunk, all of one backbone: a stage is a part of each of them."""
+        return [self.trunk]
+
     def for_export(self) -> Self:
         """Return the system as it is exported: the same function, maybe a simpler graph."""
         return self
@@ -55,7 +64,10 @@ class StagedSystem(nn.Module, ABC):
         Raises:
             KeyError: there is none of this name.
         """
-        return {**self.trunk.parts(), **self.own_parts()}[name]
+        own = self.own_parts()
+        if name in own:
+            return own[name]
+        return [module for trunk in self.trunks() for module in trunk.parts()[name]]
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute the outputs of images; systems with an evidence map override it."""
@@ -106,8 +118,14 @@ class Surroundings:
         """Height and width of the input in pixels."""
         return self.recipe.preprocessing.height, self.recipe.preprocessing.width
 
-    def trunk(self, options: Network, *, channel_dropout: float = 0.0) -> Trunk:
-        """Build the backbone of some options.
+    def starts_at_random(self, options: Network) -> bool:
+        """Whether a backbone of these options has no weights that were learnt."""
+        return (self.weights or options.weights) == "random"
+
+    def trunk(
+        self, options: Network, *, channel_dropout: float = 0.0, dense: bool = False
+    ) -> Trunk:
+        """Build the backbone of some options, with its fully connected layers if wanted.
 
         Raises:
             EvocaError: its weights cannot be had.
@@ -118,6 +136,7 @@ class Surroundings:
             weights=self.weights or options.weights,
             without=options.without,
             channel_dropout=channel_dropout,
+            dense=dense,
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.heads import LinearHead
-from evoca.lab.systems.outputs import SystemOutputs
+from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["AdditiveClassifier"]
 
@@ -40,6 +40,11 @@ class AdditiveClassifier(nn.Module):
     def evidence_bias(self) -> Tensor | None:
         """What to add to the mean of the evidence; ``None`` where there is none."""
         return cast("Tensor", self.bias) if self.additive else None
+
+    @property
+    def evidence_kind(self) -> EvidenceKind | None:
+        """What the evidence is; ``None`` where there is none."""
+        return "additive" if self.additive else None
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Compute all outputs of uint8 images (N, H, W, 3)."""

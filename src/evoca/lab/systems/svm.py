@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.svm import SvmMachine, pairs
-from evoca.lab.systems.outputs import SystemOutputs
+from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["SvmClassifier"]
 
@@ -22,6 +22,7 @@ class SvmClassifier(nn.Module):
     """
 
     evidence_bias: Tensor | None = None
+    evidence_kind: EvidenceKind | None = None
 
     def __init__(self, backbone: nn.Module, machine: SvmMachine) -> None:
         """Join features and machine.
