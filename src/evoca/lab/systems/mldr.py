@@ -58,7 +58,8 @@ class PatchNetwork(nn.Module):
         x = patches(image, self.side).flatten(0, 1)
         for stage in self.stages:
             x = stage(x)
-        return x.mean(dim=(2, 3)).unflatten(0, (-1, self.side**2))
+        vectors = x.mean(dim=(2, 3))
+        return vectors.reshape(-1, self.side**2, vectors.shape[1])
 
     def extra_repr(self) -> str:
         """Say the patches along each side."""

@@ -8,7 +8,6 @@ another.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +50,8 @@ class RecurrentEnsemble(Ensemble):
     def own_parts(self) -> Mapping[str, list[nn.Module]]:
         """Return the recurrent network, what joins the predictions, and all as the head."""
         levels = self.branches
-        recurrent = [levels.projections, levels.gru]
         return {
-            "recurrent": cast("list[nn.Module]", recurrent),
+            "recurrent": [levels.projections, levels.gru],
             "stacking": [levels.stacking],
             "head": [levels],
         }

@@ -95,14 +95,17 @@ class Vectors(nn.Module):
 class Ensemble(StagedSystem):
     """A trunk with a branch on each of its five stages. It has no exact evidence map."""
 
-    def __init__(self, trunk: Trunk, branches: Branches) -> None:
+    branches: nn.Module
+
+    def __init__(self, trunk: Trunk, branches: nn.Module) -> None:
         super().__init__(trunk)
         self.pool = Pool(trunk, "mean")
         self.branches = branches
 
     def own_parts(self) -> Mapping[str, list[nn.Module]]:
         """Return the branches' layers, what joins them, and both as the head."""
-        layers, stacking = self.branches.layers, self.branches.stacking
+        branches = cast("Branches", self.branches)
+        layers, stacking = branches.layers, branches.stacking
         return {"branches": [layers], "stacking": [stacking], "head": [layers, stacking]}
 
     def chain(self) -> list[nn.Module]:
