@@ -49,6 +49,21 @@ def test_agrees_with_one_emotion_each_are_no_panel(tmp_path: Path) -> None:
     assert found.agreement is None
     assert found.tied is None
     assert found.entropy_bits is None
+    assert found.approval is not None
+    assert (found.approval.images, found.approval.viewers, found.approval.agree) == (1, 5.0, 0.8)
+
+
+def test_the_ceiling_of_yes_and_no_counts_those_who_were_asked_about_the_label(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "m.csv").write_text(
+        "image,emotion,votes_awe,disagree_awe,votes_fear,disagree_fear\n"
+        "a,awe,3,1,5,0\nb,fear,,,4,0\nc,awe,,,2,2\nd,,5,0,,\n"
+    )
+    found = stats(read_manifest(tmp_path / "m.csv")).approval
+    assert found is not None
+    assert (found.images, found.viewers) == (2, 4.0)
+    assert (found.agree, found.unanimous) == ((0.75 + 1) / 2, 0.5)
 
 
 def test_sizes_are_read_from_the_images(tmp_path: Path, make_image: MakeImage) -> None:

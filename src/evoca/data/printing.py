@@ -98,6 +98,13 @@ def _lines(found: Stats) -> Iterable[str]:
             f"{agreement.viewer_against_others:.1%}; the best single label meets a viewer "
             f"{agreement.modal_share:.1%}"
         )
+    if found.approval is not None:
+        approval = found.approval
+        yield f"viewers asked about a label: {approval.viewers:.1f} an image"
+        yield (
+            f"human ceiling: one of them agrees with it {approval.agree:.1%}; all agree on "
+            f"{approval.unanimous:.1%} of the images"
+        )
     for name, spread in (
         ("entropy of distributions (bits)", found.entropy_bits),
         ("width", found.width),

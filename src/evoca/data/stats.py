@@ -13,7 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from evoca.data.manifest import Manifest
 from evoca.data.schema import DISAGREE, PROBABILITY, SPLITS, VOTES, emotion_columns
-from evoca.data.votes import Agreement, agreement, apply_rule, distribution
+from evoca.data.votes import (
+    Agreement,
+    Approval,
+    agreement,
+    apply_rule,
+    approval,
+    distribution,
+)
 
 __all__ = ["Spread", "Stats", "measure_sizes", "stats"]
 
@@ -59,6 +66,8 @@ class Stats:
             labels that have any; ``None`` without labels.
         tied: images whose most voted emotions tie; ``None`` without votes.
         agreement: of the viewers; ``None`` without votes on all emotions at once.
+        approval: of the labels by viewers who were asked about one emotion each; ``None``
+            without agree and disagree votes.
         entropy_bits: of the distributions, 0 to log2 K; ``None`` without any.
         width: in pixels.
         height: in pixels.
@@ -77,6 +86,7 @@ class Stats:
     imbalance: float | None
     tied: int | None
     agreement: Agreement | None
+    approval: Approval | None
     entropy_bits: Spread | None
     width: Spread | None
     height: Spread | None
@@ -100,7 +110,11 @@ def stats(manifest: Manifest) -> Stats:
     present = [n for n in counts.values() if n]
     votes = manifest.counts(VOTES)
     # One viewer was asked about one emotion: agrees over emotions are not votes of a panel.
-    panel = votes if votes is not None and manifest.counts(DISAGREE) is None else None
+    against = manifest.counts(DISAGREE)
+    panel = votes if against is None else None
+    approved = None
+    if votes is not None and against is not None:
+        approved = approval(votes, against, codes)
     return Stats(
         source=manifest.source,
         images=len(manifest),
@@ -112,6 +126,7 @@ def stats(manifest: Manifest) -> Stats:
         imbalance=max(present) / min(present) if present else None,
         tied=None if panel is None else int(apply_rule("plurality", panel).tied.sum()),
         agreement=None if panel is None else agreement(panel),
+        approval=approved,
         entropy_bits=_spread(_entropy(manifest, panel)),
         width=_spread(manifest.numbers("width")),
         height=_spread(manifest.numbers("height")),

@@ -22,9 +22,11 @@ __all__ = [
     "COUNT_RULES",
     "RULES",
     "Agreement",
+    "Approval",
     "Labels",
     "agreement",
     "apply_rule",
+    "approval",
     "distribution",
     "most_likely",
 ]
@@ -267,6 +269,46 @@ def agreement(votes: Counts) -> Agreement | None:
         pairwise=pairwise,
         kappa=(pairwise - chance) / (1 - chance) if chance < 1 else None,
         viewer_against_others=_viewer_against_others(votes),
+    )
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What viewers said who were asked about one emotion each; fractions 0..1.
+
+    Attributes:
+        images: whose label some viewer was asked about.
+        viewers: the mean number of those, an image.
+        agree: how often one of them agrees with the label: the human ceiling of a question
+            that is answered by yes or no. Nobody chose among all emotions.
+        unanimous: share of the images whose label every viewer agrees with.
+    """
+
+    images: int
+    viewers: float
+    agree: float
+    unanimous: float
+
+
+def approval(agrees: Counts, disagrees: Counts, labels: NDArray[np.int64]) -> Approval | None:
+    """Measure how far viewers approve of the labels; ``None`` where none was asked.
+
+    Args:
+        agrees: (n, K) of the viewers asked about each emotion.
+        disagrees: (n, K) likewise.
+        labels: (n,) positions of the labels; -1 for none.
+    """
+    known = np.flatnonzero(labels >= 0)
+    yes, no = agrees[known, labels[known]], disagrees[known, labels[known]]
+    asked = yes + no > 0
+    yes, no = yes[asked], no[asked]
+    if not len(yes):
+        return None
+    return Approval(
+        images=len(yes),
+        viewers=float((yes + no).mean()),
+        agree=float((yes / (yes + no)).mean()),
+        unanimous=float((no == 0).mean()),
     )
 
 
