@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import platform
+import resource
 import time
 from pathlib import Path
 
@@ -99,6 +100,36 @@ def test_two_processes_compute_each_row_once(tmp_path):
         process.join(timeout=30)
     assert sorted(computed for computed, _ in answers) == [0, 20]
     assert answers[0][1] == answers[1][1] == [row_of(name).tolist() for name in names]
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_draft(tmp_path):
+    names = [f"{i:04}" for i in range(600)]
+    (tmp_path / ".killed.npy").write_bytes(b"what a killed writer left")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))  # files can grow no further
+    try:
+        with pytest.raises(EvocaError, match=r"features cannot be kept: .*set EVOCA_CACHE"):
+            fetch(tmp_path, names)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["lock"]
+    assert fetch(tmp_path, names) == names
+
+
+def test_rows_take_room_as_they_are_written(tmp_path):
+    # A file of its full size from the start is sparse: where the disk fills up, the process
+    # that writes into its map is ended by a signal.
+    sizes = []
+    names = [f"{i:04}" for i in range(500)]
+    computer = Computer(names)
+
+    def compute(missing):
+        for rows in computer(missing):
+            sizes.append(sum(file.stat().st_size for file in tmp_path.glob(".*.npy")))
+            yield rows
+
+    RowStore(tmp_path, WIDTH).fetch(names, compute)
+    assert sizes[1] < 4 * WIDTH * len(names)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

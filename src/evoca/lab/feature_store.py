@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 
 from evoca.errors import EvocaError
@@ -105,7 +105,9 @@ class RowStore:
         if missing:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with _alone(self._folder / "lock"):
+                with _alone(self._folder / "lock") as alone:
+                    if alone:
+                        self._remove_drafts()
                     # Another process may have computed them while this one waited.
                     missing = self._missing(names)
                     self._add(
@@ -117,6 +119,11 @@ class RowStore:
                     f"{CACHE_VARIABLE} to a folder with room"
                 ) from error
         return self._read(names)
+
+    def _remove_drafts(self) -> None:
+        """Remove what a killed writer left: nobody else writes now."""
+        for draft in self._folder.glob(".*.npy"):
+            draft.unlink(missing_ok=True)
 
     def _missing(self, names: Sequence[str]) -> list[int]:
         known = self._index()[1]
@@ -157,16 +164,20 @@ class RowStore:
                 draft.unlink(missing_ok=True)
 
     def _fill(self, draft: Path, count: int, left: Rows, batches: Iterator[Rows]) -> Rows:
-        """Write ``count`` rows; return what the last batch held beyond them."""
-        shard = open_memmap(draft, mode="w+", dtype=np.float32, shape=(count, self._width))
-        done = 0
-        while done < count:
-            batch = left if len(left) else next(batches)
-            taken = batch[: count - done]
-            shard[done : done + len(taken)] = taken
-            done += len(taken)
-            left = batch[len(taken) :]
-        shard.flush()
+        """Write ``count`` rows; return what the last batch held beyond them.
+
+        Not through a memory map: where the disk is full, writing into one ends the process.
+        """
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, self._width)}
+        with draft.open("wb") as shard:
+            write_array_header_1_0(shard, header)
+            done = 0
+            while done < count:
+                batch = left if len(left) else next(batches)
+                taken = batch[: count - done]
+                shard.write(np.ascontiguousarray(taken, dtype="<f4").data)
+                done += len(taken)
+                left = batch[len(taken) :]
         return left
 
     def _list(self, stem: str, names: Sequence[str]) -> None:
@@ -176,16 +187,16 @@ class RowStore:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Wait until no other process computes for this store, where the system can tell.
+def _alone(file: Path) -> Iterator[bool]:
+    """Wait until no other process computes for this store; give whether the system can tell.
 
     Without it two processes would compute the same rows twice, and both be right.
     """
     try:
         import fcntl
     except ImportError:
-        yield
+        yield False
         return
     with file.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        yield
+        yield True
