@@ -17,6 +17,7 @@ from evoca.lab.examples import PixelExamples, targets_of
 from evoca.lab.fitting import RunOptions, fit
 from evoca.lab.fitting.measure import logits_of, plain_batches
 from evoca.lab.fitting.rates import rate_factor
+from evoca.lab.fitting.state import load_state
 from evoca.lab.fitting.stopping import Progress
 from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters
 from evoca.lab.steps import Mirror, Optimiser, Schedule, Step, Stop
@@ -175,6 +176,27 @@ def test_a_loss_that_is_no_number_says_where_and_keeps_the_checkpoint(drawn, tmp
     assert checkpoint.is_file()
 
 
+@pytest.mark.parametrize(
+    ("decay", "message"),
+    [
+        (0.0, "step bad, epoch 1: the validation loss is not a number"),
+        (1e20, "step bad, epoch 1: the weights are no numbers any more"),
+    ],
+)
+def test_weights_that_the_last_update_ruined_are_not_kept(decay, message, drawn, tmp_path):
+    good = Step(name="good", rate=1e-2, epochs=1)
+    # One batch: its loss is judged before the update that ruins everything.
+    ruinous = Optimiser(kind="sgd", weight_decay=decay)
+    bad = Step(name="bad", rate=1e30, optimiser=ruinous, epochs=1, batch_size=64)
+    task = drawn_task(drawn, good, bad)
+    with pytest.raises(EvocaError, match=message):
+        fit(TinySystem(), task, tmp_path / "run", QUIET)
+    saved = load_state(tmp_path / "run" / "checkpoints" / "resume.pt", task.identity)
+    assert saved.position.step == 1
+    assert all(tensor.isfinite().all() for tensor in saved.weights.values())
+    assert not (tmp_path / "run" / "checkpoints" / "last").exists()
+
+
 def test_a_broken_image_is_named_even_from_a_worker(drawn, tmp_path):
     task = drawn_task(drawn, Step(name="a", rate=1e-2, epochs=1))
     (drawn / "train" / "awe" / "3.png").write_bytes(b"broken")
@@ -209,6 +231,40 @@ def test_a_pattern_that_matches_nothing_is_an_error(changes, message):
     with pytest.raises(EvocaError) as caught:
         parameter_groups(TinySystem(), Step(name="a", rate=1, epochs=1, **changes))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        ({"accelerator": "abacus"}, "invalid accelerator name: `accelerator='abacus'`"),
+        ({"strategy": "hope"}, "invalid strategy name: `strategy='hope'`"),
+        ({"precision": "3-mixed"}, "Precision '3-mixed' is invalid"),
+    ],
+)
+def test_what_the_machine_does_not_have_leaves_no_folder(machine, message, drawn, tmp_path):
+    options = RunOptions(**{"accelerator": "cpu", "tensorboard": False} | machine)
+    task = drawn_task(drawn, Step(name="a", rate=1e-2, epochs=1))
+    with pytest.raises(EvocaError) as caught:
+        fit(TinySystem(), task, tmp_path / "run", options)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rates": {"zzz": 1.0}}, "step last: rates: no part zzz"),
+        ({"loss": {"kind": "class_balanced"}}, "the loss class_balanced weighs classes, but none"),
+    ],
+)
+def test_a_fault_of_the_last_step_shows_before_the_first(changes, message, drawn, tmp_path):
+    last = Step(name="last", rate=1e-2, epochs=1, **changes)
+    task = drawn_task(drawn, Step(name="first", rate=1e-2, epochs=1), last)
+    few = task_of(task.train.take(task.train.truth < 7), None, *task.steps)
+    with pytest.raises(EvocaError, match=message):
+        fit(TinySystem(), few, tmp_path / "run", QUIET)
+    assert not (tmp_path / "run").exists()
 
 
 def test_parts_rates_and_decay_reach_the_right_parameters():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from evoca.data.labelled import LabelledImages
@@ -17,7 +19,7 @@ from evoca.lab.draws import Position
 from evoca.lab.examples import Examples, PixelExamples, targets_of
 from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
 from evoca.lab.fitting.job import Job, Validation
-from evoca.lab.fitting.lightning import is_main, run_job
+from evoca.lab.fitting.lightning import is_main, require_machine, run_job
 from evoca.lab.fitting.loader import StepLoader
 from evoca.lab.fitting.measure import plain_batches
 from evoca.lab.fitting.memory import keep_freed_memory
@@ -31,9 +33,9 @@ from evoca.lab.fitting.state import (
     save_weights,
     weights_of,
 )
-from evoca.lab.freezing import System, freeze, trainable_parameters
+from evoca.lab.freezing import System, freeze, parameter_groups, trainable_parameters
 from evoca.lab.kept import keep_frozen
-from evoca.lab.objective import criterion, with_affect
+from evoca.lab.objective import Criterion, criterion, with_affect
 from evoca.lab.steps import Step
 
 __all__ = ["Fitted", "Task", "fit"]
@@ -96,13 +98,14 @@ def fit(
     Raises:
         DataError: no images, test images among those that choose, an image without
             label.
-        EvocaError: a step does not fit the system, the loss is no number, a checkpoint
-            is of another training or cannot be written.
+        EvocaError: a step does not fit the system, the machine is not as the options say,
+            the loss is no number, a checkpoint is of another training or cannot be written.
         ImageError: an image cannot be read.
         KeyboardInterrupt: stopped on request, after saving.
     """
     options = options or RunOptions()
     _check(system, task)
+    require_machine(options)
     keep_freed_memory()
     module = cast("nn.Module", system)
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,8 +153,16 @@ def _check(system: System, task: Task) -> None:
                 "label: stop by loss"
             )
     for step in task.steps:  # a fault in the last step should not show after hours
-        trainable_parameters(system, step)
-        targets_of(task.train, step)
+        parameter_groups(system, step)
+        _criterion(step, task.train.labels, targets_of(task.train, step))
+
+
+def _criterion(step: Step, labels: Sequence[str], targets: NDArray[np.float32]) -> Criterion:
+    emotions = targets[:, : len(labels)]
+    known = np.isfinite(emotions).all(axis=1)
+    counts = np.bincount(emotions[known].argmax(axis=1), minlength=len(labels))
+    own = criterion(step.loss, labels, counts.tolist())
+    return with_affect(own, len(labels), step.affect_weight) if step.affect_weight else own
 
 
 def _run_step(
@@ -209,11 +220,7 @@ def _job(
     )
     advance = options.announce(step.name, loader.in_epoch * step.epochs)
     advance(loader.in_epoch * state.position.epoch + state.position.batch)
-    loss, labels = step.loss, task.train.labels
-    emotions = targets[:, : len(labels)]
-    known = np.isfinite(emotions).all(axis=1)
-    counts = np.bincount(emotions[known].argmax(axis=1), minlength=len(labels))
-    own = criterion(loss, labels, counts.tolist())
+    labels = task.train.labels
     return Job(
         system=system,
         network=network,
@@ -221,7 +228,7 @@ def _job(
         seed=task.seed,
         loader=loader,
         validation=_validation(task, step, measured, workers),
-        criterion=with_affect(own, len(labels), step.affect_weight) if step.affect_weight else own,
+        criterion=_criterion(step, labels, targets),
         labels=len(labels),
         folder=folder,
         identity=task.identity,

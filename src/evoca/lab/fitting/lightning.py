@@ -8,19 +8,38 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from evoca.errors import EvocaError, single_line
 from evoca.lab.fitting.job import Interrupted, Job
 from evoca.lab.fitting.loop import StepModule
+from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.state import TrainingState
 from evoca.lab.quiet import quiet_loggers
 
-__all__ = ["is_main", "run_job"]
+__all__ = ["is_main", "require_machine", "run_job"]
 
 
 def is_main() -> bool:
     """Whether this process writes files: the first of all of them."""
     return int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0) == 0
+
+
+def require_machine(options: RunOptions) -> None:
+    """Refuse what this machine does not have before anything is computed.
+
+    Raises:
+        EvocaError: no such accelerator, strategy or precision, or too few devices.
+    """
+    try:
+        with _quiet():
+            pl.Trainer(**_machine(options), logger=False, enable_checkpointing=False)
+    except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
+        raise EvocaError(
+            f"this machine cannot train so: {single_line(str(error))}; see --accelerator, "
+            "--devices, --strategy and --precision"
+        ) from error
 
 
 def run_job(job: Job, state: TrainingState) -> None:
@@ -50,12 +69,8 @@ def _trainer_settings(job: Job, state: TrainingState) -> dict[str, Any]:
     logger = (
         TensorBoardLogger(folder, name="tensorboard", version="") if options.tensorboard else False
     )
-    return {
-        "accelerator": options.accelerator,
-        "devices": options.devices,
-        "num_nodes": options.nodes,
+    return _machine(options) | {
         "strategy": strategy,
-        "precision": options.lightning_precision,
         "deterministic": options.deterministic,
         "max_epochs": job.step.epochs - state.position.epoch,
         "gradient_clip_val": job.step.clip,
@@ -67,6 +82,16 @@ def _trainer_settings(job: Job, state: TrainingState) -> dict[str, Any]:
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "default_root_dir": folder,
+    }
+
+
+def _machine(options: RunOptions) -> dict[str, Any]:
+    return {
+        "accelerator": options.accelerator,
+        "devices": options.devices,
+        "num_nodes": options.nodes,
+        "strategy": options.strategy,
+        "precision": options.lightning_precision,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Any, cast
@@ -24,6 +25,7 @@ from evoca.lab.fitting.rates import build_optimiser, rate_factor
 from evoca.lab.fitting.state import (
     HistoryRow,
     TrainingState,
+    all_finite,
     save_state,
     weights_of,
 )
@@ -130,8 +132,11 @@ class StepModule(pl.LightningModule):
         self._require_finite()
         state, stop = self.state, self.job.step.stop
         state.seconds += time.monotonic() - self._epoch_began
+        self._require_sound_weights()  # no loss has judged the last update yet
         row = self._row()
         row |= self._validate()
+        if not math.isfinite(float(row.get("val_loss", 0.0))):
+            raise self._gone_wrong("the validation loss is not a number")
         state.history.append(row)
         if stop is not None:
             value = float(row[f"val_{stop.metric}"])
@@ -177,13 +182,20 @@ class StepModule(pl.LightningModule):
 
     def _require_finite(self) -> None:
         if not bool(self._finite):
-            place = self.state.position
-            kept = self.job.checkpoint
-            raise TrainingError(
-                f"step {self.job.step.name}, epoch {place.epoch + 1}, batch {place.batch + 1}: "
-                "the loss is not a number: lower the rate, add a warm-up or a clip"
-                + (f"; the last good checkpoint is {kept}" if kept.is_file() else "")
-            )
+            batch = f", batch {self.state.position.batch + 1}"
+            raise self._gone_wrong("the loss is not a number", batch)
+
+    def _require_sound_weights(self) -> None:
+        if not all_finite(self._system):
+            raise self._gone_wrong("the weights are no numbers any more")
+
+    def _gone_wrong(self, how: str, batch: str = "") -> TrainingError:
+        step, kept = self.job.step.name, self.job.checkpoint
+        return TrainingError(
+            f"step {step}, epoch {self.state.position.epoch + 1}{batch}: {how}: lower the rate, "
+            "add a warm-up or a clip"
+            + (f"; the last good checkpoint is {kept}" if kept.is_file() else "")
+        )
 
     def _decide(self) -> tuple[bool, bool]:
         """Whether to stop and whether to save, the same in every process."""
@@ -196,6 +208,7 @@ class StepModule(pl.LightningModule):
 
     def _save(self) -> None:
         self._require_finite()
+        self._require_sound_weights()
         state = self.state
         now = time.monotonic()
         state.sums = self._sums()

@@ -23,6 +23,7 @@ __all__ = [
     "CheckpointError",
     "Identity",
     "TrainingState",
+    "all_finite",
     "load_state",
     "load_weights",
     "save_state",
@@ -88,6 +89,12 @@ def weights_of(system: nn.Module) -> Tensors:
         name: tensor.detach().to("cpu", copy=True).contiguous()
         for name, tensor in system.state_dict().items()
     }
+
+
+def all_finite(system: nn.Module) -> bool:
+    """Whether all weights are numbers; a system has some."""
+    each = [parameter.detach().isfinite().all() for parameter in system.parameters()]
+    return bool(torch.stack(each).all())
 
 
 def save_state(file: Path, state: TrainingState, identity: Identity) -> None:

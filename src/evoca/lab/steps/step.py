@@ -15,6 +15,8 @@ __all__ = ["Optimiser", "Schedule", "Step", "Stop"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, lt=1e38)]
+"""A learning rate; a weight could not hold a larger number."""
 
 
 class Optimiser(Strict):
@@ -124,8 +126,8 @@ class Step(Strict):
     name: Annotated[str, Field(min_length=1)]
     trainable: Annotated[tuple[str, ...], Field(min_length=1)] = ("all",)
     optimiser: Optimiser = Optimiser()
-    rate: Positive
-    rates: dict[str, Positive] = Field(default_factory=dict)
+    rate: Rate
+    rates: dict[str, Rate] = Field(default_factory=dict)
     schedule: Schedule = Schedule()
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)] = 32
