@@ -16,7 +16,7 @@ from evoca.errors import DataError, EvocaError
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.holdout import hold_out
-from evoca.lab.recipe import Recipe
+from evoca.lab.recipe import Recipe, load_recipe
 from evoca.lab.search import Searcher, Trial
 from evoca.lab.search_space import Search, read_space
 from evoca.lab.stepwise import crossval_steps, train_steps
@@ -226,6 +226,7 @@ def test_a_grid_tries_each_once_and_notes_what_cannot_be_trained(data, tmp_path,
         ("sampler: grid\nsettings: {a: {low: 0, high: 1}}", "a grid needs values, but a is a"),
         ("settings: {}", "settings"),
         ("settings: [", "cannot be read"),
+        ("settings: {a: {lo: 0, high: 1}}", "unknown key settings.a.lo; did you mean low?"),
     ],
 )
 def test_a_bad_space_is_one_line(text, message, tmp_path):
@@ -266,6 +267,34 @@ def test_a_space_with_an_unknown_key_leaves_no_folder(data, tmp_path, options):
     space = {"settings": {"steps.1.ratte": {"low": 1e-4, "high": 1e-2}}}
     with pytest.raises(ValueError, match="ratte"):
         run_search(space, data, tmp_path / "search", options, trials=1)
+    assert not (tmp_path / "search").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps.1.sampling": {"values": ["shuffle", "wieghted"]}}, r"steps\.1\.sampling"),
+        ({"steps.1.epochs": {"low": 0, "high": 2, "whole": True}}, r"steps\.1\.epochs"),
+        ({"steps.1.rate": {"low": 1e-3, "high": 1e39}}, r"steps\.1\.rate"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_found_before_the_first_trial(
+    values, message, data, tmp_path, options
+):
+    space = {"settings": {"steps.0.batch_size": {"values": [8, 16, 32]}} | values}
+    with pytest.raises(ValueError, match=message):
+        run_search(space, data, tmp_path / "search", options, trials=1)
+    assert not (tmp_path / "search").exists()
+
+
+def test_without_emotions_there_is_no_accuracy_to_search_by(data, tmp_path, options):
+    rated = replace(data, affect=np.full((len(data), 2), 4.0))
+    space = Search.model_validate({"settings": {"model.dropout": {"values": [0.1, 0.3]}}})
+    searcher = Searcher(
+        lambda settings: load_recipe("affect", settings), space, build_tiny, options, trials=1
+    )
+    with pytest.raises(DataError, match=r"affect: .* no accuracy to search by: say metric: loss"):
+        searcher.search(rated, tmp_path / "search")
     assert not (tmp_path / "search").exists()
 
 

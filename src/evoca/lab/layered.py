@@ -174,7 +174,9 @@ def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> st
         content: as it was read.
         schema: that it does not fit.
     """
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A key that is misspelt is missing too; which one it is says more.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(_path(first["loc"], content, missing=first["type"] == "missing"))
     if first["type"] == "extra_forbidden":
         near = get_close_matches(str(first["loc"][-1]), _all_keys(schema), n=1, cutoff=0.5)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,16 +17,17 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from evoca.data.labelled import LabelledImages
-from evoca.errors import EvocaError
+from evoca.errors import DataError, EvocaError
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.job import TrainingError
 from evoca.lab.fitting.state import HistoryRow
 from evoca.lab.holdout import hold_out
 from evoca.lab.recipe import Recipe
-from evoca.lab.search_space import Choice, Search, short, short_names
+from evoca.lab.search_space import Choice, Range, Search, short, short_names
 from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, requeue
 from evoca.lab.steps import Step
 from evoca.lab.stepwise import Build, identity_of
+from evoca.lab.usable import usable
 
 __all__ = ["Found", "Searcher", "Trial", "in_words"]
 
@@ -104,10 +105,12 @@ class Searcher:
             raise EvocaError(
                 f"{out}: exists already; add --resume to go on with it, or name another"
             )
-        self.variant(_overrides(_example(self.space)))  # an unknown key leaves no folder
-        out.mkdir(parents=True, exist_ok=True)
+        for settings in _examples(self.space):  # what does not fit leaves no folder
+            self.variant(_overrides(settings))
         seen = data.take(data.split != "test")
         plain = self.variant([])
+        _require_labels(plain, self.space, seen)
+        out.mkdir(parents=True, exist_ok=True)
         study = open_study(
             out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed
         )
@@ -208,13 +211,25 @@ def _write_trials(file: Path, trials: Sequence[Trial], space: Search) -> None:
             writer.writerow([value, *(json.dumps(trial.settings[key]) for key in space.settings)])
 
 
-def _example(space: Search) -> dict[str, Any]:
-    return {
-        key: what.values[0]
-        if isinstance(what, Choice)
-        else (round(what.low) if what.whole else what.low)
-        for key, what in space.settings.items()
-    }
+def _examples(space: Search) -> Iterator[dict[str, Any]]:
+    """Give settings that hold every value of every choice, and both ends of every range."""
+    values = {key: _ends(what) for key, what in space.settings.items()}
+    for number in range(max(map(len, values.values()))):
+        yield {key: own[number % len(own)] for key, own in values.items()}
+
+
+def _ends(what: Choice | Range) -> Sequence[Any]:
+    if isinstance(what, Choice):
+        return what.values
+    return [round(end) if what.whole else end for end in (what.low, what.high)]
+
+
+def _require_labels(recipe: Recipe, space: Search, data: LabelledImages) -> None:
+    if space.metric != "loss" and not (usable(data, recipe).truth >= 0).any():
+        raise DataError(
+            f"{recipe.name}: nothing it learns from has an emotion, so there is no "
+            f"{space.metric} to search by: say metric: loss in the search's file"
+        )
 
 
 def _overrides(settings: Mapping[str, Any]) -> list[str]:

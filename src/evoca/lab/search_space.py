@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from evoca.errors import EvocaError
+from evoca.lab.layered import explain
 
 __all__ = ["Choice", "Range", "Search", "read_space", "short", "short_names"]
 
@@ -101,13 +102,12 @@ def read_space(file: Path) -> Search:
         EvocaError: missing, not YAML, or not a search; one line.
     """
     try:
-        return Search.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return Search.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise EvocaError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise EvocaError(f"{file}: {place}: {first['msg']}") from error
+        raise EvocaError(f"{file}: {explain(error, content, Search)}") from error
 
 
 def short(value: Any) -> str:
