@@ -1,10 +1,14 @@
 """Every backbone has the same five stages, sees the pixels it learnt on, and loads honestly."""
 
+import logging
+import time
+
 import numpy as np
 import pytest
 import yaml
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
+from huggingface_hub import constants  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from evoca.errors import EvocaError  # noqa: E402
@@ -159,6 +163,24 @@ def test_a_hub_that_does_not_answer_is_one_line_that_says_what_to_pass():
     with pytest.raises(EvocaError, match=r"cannot be fetched .*model\.weights=random") as caught:
         build_network(unknown, "recorded")
     assert "\n" not in str(caught.value)
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch, tmp_path, caplog):
+    # Nothing listens there; left alone, its client would go on trying for half a minute.
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    naps = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    with (
+        caplog.at_level(logging.INFO, "evoca.hub"),
+        pytest.raises(EvocaError, match=r"127\.0\.0\.1:9 does not answer: .*model\.weights=FILE"),
+    ):
+        build_network(find_backbone("resnet50"), "recorded")
+    assert not naps
+    assert not constants.HF_HUB_OFFLINE
+    [line] = [record.getMessage() for record in caplog.records if record.name == "evoca.hub"]
+    assert line.startswith("fetching the weights tv_in1k of resnet50")
 
 
 def test_files_for_other_pixels_are_refused(shared_data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -214,7 +215,8 @@ def display(machine: Machine) -> Iterator[RunOptions]:
         def say(line: str) -> None:
             print(clean(line), file=sys.stderr, flush=True)
 
-        yield RunOptions(**content, announce=announce, say=say)
+        with _told(say):
+            yield RunOptions(**content, announce=announce, say=say)
         return
     from rich.progress import Progress
 
@@ -224,9 +226,36 @@ def display(machine: Machine) -> Iterator[RunOptions]:
             task = progress.add_task(name, total=total)
             return lambda amount: progress.advance(task, amount)
 
-        yield RunOptions(
-            **content, announce=begin, say=lambda line: progress.console.print(clean(line))
-        )
+        def print_above(line: str) -> None:
+            progress.console.print(clean(line))
+
+        with _told(print_above):
+            yield RunOptions(**content, announce=begin, say=print_above)
+
+
+class _Shown(logging.Handler):
+    """Shows what is logged as lines."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"evoca: {record.getMessage()}")
+
+
+@contextmanager
+def _told(say: Callable[[str], None]) -> Iterator[None]:
+    """Show what the lab logs of hubs, since a download or a silent hub takes its time."""
+    logger, shown = logging.getLogger("evoca.hub"), _Shown(say)
+    before = logger.level
+    logger.addHandler(shown)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(shown)
+        logger.setLevel(before)
 
 
 def same_recipe(recipe: Recipe, out: Path) -> bool:

@@ -15,7 +15,7 @@ from torch import nn
 
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbone_record import Backbone
-from evoca.lab.quiet import hub_hushed
+from evoca.lab.hub import HubError, asking_hub
 
 __all__ = ["EXTRA", "captioner_of", "folder_of", "load_encoder", "load_tokenizer"]
 
@@ -53,14 +53,14 @@ def folder_of(source: str, revision: str | None) -> Path:
     with needs_extra(EXTRA, source):
         from huggingface_hub import snapshot_download
     try:
-        with hub_hushed():
+        with asking_hub(source):
             fetched = snapshot_download(
                 source, revision=revision, allow_patterns=list(_FILES), ignore_patterns=["*/*"]
             )
-    except Exception as error:  # the hub's client raises a family of its own
+    except HubError as error:
         raise EvocaError(
-            f"{source} cannot be fetched ({_first_line(error)}): pass a folder that holds it, "
-            "with a / at its end"
+            f"{source} cannot be fetched ({error}): pass a folder that holds it, with a / at its "
+            "end"
         ) from error
     return Path(fetched)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
-__all__ = ["hub_hushed", "quiet_loggers"]
+__all__ = ["quiet_loggers"]
 
 
 @contextmanager
@@ -28,11 +28,3 @@ def quiet_loggers(*names: str, level: int = logging.ERROR) -> Iterator[None]:
     finally:
         for logger, own in zip(loggers, before, strict=True):
             logger.setLevel(own)
-
-
-def hub_hushed() -> AbstractContextManager[None]:
-    """Let the clients of hubs say nothing of each try.
-
-    Who calls them tells of a hub that does not answer, once.
-    """
-    return quiet_loggers("huggingface_hub", "timm", level=logging.CRITICAL)

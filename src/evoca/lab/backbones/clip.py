@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbone_record import Backbone
+from evoca.lab.hub import HubError, asking_hub
 
 __all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]
 
@@ -89,12 +90,12 @@ def text_tower(record: Backbone, weights: str) -> TextTower:
     with needs_extra("baselines"):
         import open_clip
     try:
-        model = create_clip(record, record.weights.hub if weights == "recorded" else None)
-        tokenizer = open_clip.get_tokenizer(record.architecture)
-    except (OSError, RuntimeError, ValueError) as error:  # the clients of hubs raise these
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        with asking_hub(f"the text tower of {record.architecture}"):
+            model = create_clip(record, record.weights.hub if weights == "recorded" else None)
+            tokenizer = open_clip.get_tokenizer(record.architecture)
+    except HubError as error:
         raise EvocaError(
-            f"the text tower of {record.architecture} cannot be fetched ({reason}): run once "
+            f"the text tower of {record.architecture} cannot be fetched ({error}): run once "
             "where its hub answers"
         ) from error
     if weights not in {"recorded", "random"}:

@@ -22,8 +22,8 @@ from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
 from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
 from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
+from evoca.lab.hub import HubError, asking_hub
 from evoca.lab.hub_models import captioner_of
-from evoca.lab.quiet import hub_hushed
 
 __all__ = ["build_network"]
 
@@ -99,21 +99,19 @@ def _create(record: Backbone) -> nn.Module:
 
 
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
+    what = f"the weights {hub} of {record.architecture}"
     try:
-        with hub_hushed():
+        with asking_hub(what):
             if record.library == "open_clip":
                 network: nn.Module = image_tower(create_clip(record, hub))
             elif record.library == "torchvision":
                 network = torchvision.models.get_model(record.architecture, weights=hub)
             else:
                 network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
-    except MissingExtraError:
-        raise
-    except Exception as error:  # each hub's client raises a family of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    except HubError as error:
         raise EvocaError(
-            f"the weights {hub} of {record.architecture} cannot be fetched ({reason}): pass "
-            "model.weights=FILE.safetensors, or model.weights=random to start from nothing"
+            f"{what} cannot be fetched ({error}): pass model.weights=FILE.safetensors, or "
+            "model.weights=random to start from nothing"
         ) from error
     return network
 

@@ -1,0 +1,85 @@
+"""Asking the hubs that pretrained weights come from: said once, and not waited for long."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from huggingface_hub import constants, get_session
+
+from evoca.errors import MissingExtraError, single_line
+from evoca.lab.quiet import quiet_loggers
+
+__all__ = ["HubError", "asking_hub"]
+
+_ANSWER_SECONDS = 10.0
+_STALL_SECONDS = 30.0  # of a download that has begun
+
+_LOGGER = logging.getLogger("evoca.hub")
+
+
+class HubError(Exception):
+    """What was asked for cannot be had; the text is the reason, on one line."""
+
+
+@contextmanager
+def asking_hub(what: str) -> Iterator[None]:
+    """Let the clients of hubs fetch something, or find it where they keep such things.
+
+    Left alone, they try a hub that does not answer again and again, for minutes and in
+    silence. So it is asked once; where it does not answer, only what is already here counts.
+
+    Args:
+        what: is fetched; logged once, by the logger ``evoca.hub``.
+
+    Raises:
+        HubError: it cannot be had.
+        MissingExtraError: passed on.
+    """
+    _tell(what)
+    silence = None if constants.HF_HUB_OFFLINE else _silence(constants.ENDPOINT)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_STALL_SECONDS)  # torchvision sets none of its own
+    hushed = quiet_loggers("huggingface_hub", "timm", level=logging.CRITICAL)
+    try:
+        with hushed, _offline(silence is not None):
+            yield
+    except MissingExtraError:
+        raise
+    except Exception as error:  # each client raises a family of its own
+        raise HubError(silence or _first_line(error)) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """Let the hub's client look at what it keeps alone; it reads this setting at every call."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@cache
+def _tell(what: str) -> None:
+    _LOGGER.info("fetching %s, unless here already", what)
+
+
+def _silence(endpoint: str) -> str | None:
+    """Return why a hub cannot be reached; ``None`` where it answers, whatever it says."""
+    try:
+        get_session().head(endpoint, timeout=_ANSWER_SECONDS)
+    except Exception as error:  # the client's families differ from release to release
+        return f"{endpoint} does not answer: {_first_line(error)}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return single_line(first[:200])
