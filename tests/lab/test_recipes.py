@@ -138,3 +138,39 @@ def test_files_that_do_not_hold_together_are_one_line(content, message, tmp_path
         load_recipe(str(file))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("affect", [], "the rate falls to 0 as a cosine; loss the squared error of the ratings;"),
+        ("emotions-and-affect", ["steps.0.affect_weight=2"], "shares, and 2 times the squared"),
+        ("distribution-kl", [], "Kullback-Leibler divergence towards the viewers' shares"),
+        ("yang2017-resnet-scratch", [], "the rate rises over the first 5 epochs;"),
+        ("lora-vit", ["steps.0.clip=2"], "gradients clipped to a norm of 2"),
+        *(
+            ("najid2018-resnet101-fc", [f"steps.0.loss={{kind: {kind}, {option}}}"], words)
+            for kind, option, words in [
+                ("cross_entropy", "smoothing: 0.1", "loss cross entropy, smoothing 0.1;"),
+                ("class_balanced", "beta: 0.9", "class-balanced cross entropy, beta 0.9;"),
+                ("logit_adjusted", "tau: 2", "adjusted by the classes' shares, tau 2;"),
+                ("emd", "", "earth mover's distance around the wheel;"),
+                ("multi_hot", "threshold: 0.5", "of every label, threshold 0.5;"),
+                ("polarity", "weight: 2", "of the polarity too, weight 2;"),
+                ("wheel", "weight: 2", "distance around the wheel, weight 2;"),
+            ]
+        ),
+    ],
+)
+def test_words_tell_all_that_decides_a_step(name, settings, words):
+    recipe = load_recipe(name, settings)
+    assert words in dict(in_words(recipe))["Training"][1]
+
+
+def test_words_tell_what_is_searched():
+    lines = dict(in_words(load_recipe("sreenivas2018-search")))["Search"]
+    assert lines[0] == "evoca search chooses by validation accuracy; every combination."
+    assert "  model.hidden: [], [8], [16]" in lines
+    drawn = "search={settings: {model.dropout: {low: 0.1, high: 0.5}}, sampler: random}"
+    own = dict(in_words(load_recipe("sreenivas2018-search", [drawn])))["Search"]
+    assert own[1] == "  model.dropout: 0.1 to 0.5"

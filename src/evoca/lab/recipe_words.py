@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evoca.lab.backbone_record import Backbone
-from evoca.lab.model_options import Descriptors, Network
+from evoca.lab.model_options import Descriptors, MultiTask, Network
 from evoca.lab.recipe import Recipe
-from evoca.lab.steps import Augmentation, Step
+from evoca.lab.search_space import Choice, Search, short
+from evoca.lab.steps import Augmentation, Schedule, Step
 from evoca.papers import PaperError, load_paper, published_system
 
 __all__ = ["Section", "in_words"]
+
+_LOSSES = {
+    "cross_entropy": "cross entropy",
+    "class_balanced": "class-balanced cross entropy",
+    "logit_adjusted": "cross entropy of logits adjusted by the classes' shares",
+    "kl": "Kullback-Leibler divergence",
+    "emd": "earth mover's distance around the wheel",
+    "multi_hot": "binary cross entropy of every label",
+    "polarity": "cross entropy, of the polarity too",
+    "wheel": "cross entropy and distance around the wheel",
+}
 
 Section = tuple[str, list[str]]
 """A heading and its lines."""
@@ -42,12 +54,27 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
         ],
     )
     if recipe.search is not None:
-        tried = ", ".join(recipe.search.settings)
-        yield "Search", [f"evoca search tries {tried} ({recipe.search.sampler})."]
+        yield "Search", list(_searched(recipe.search))
     if recipe.published is not None:
         yield "Published", _published(recipe.published)
     if recipe.left_open:
         yield "Left open", [f"{topic}: {text}" for topic, text in recipe.left_open.items()]
+
+
+def _searched(search: Search) -> Iterator[str]:
+    chosen = search.metric.replace("_", " ")
+    way = {
+        "grid": "every combination",
+        "random": "drawn at random",
+        "tpe": "drawn where earlier trials did well (tree-structured Parzen estimator)",
+    }[search.sampler]
+    yield f"evoca search chooses by validation {chosen}; {way}."
+    for key, what in search.settings.items():
+        if isinstance(what, Choice):
+            yield f"  {key}: {', '.join(map(short, what.values))}"
+        else:
+            scale = ", evenly in the logarithm" if what.log else ""
+            yield f"  {key}: {short(what.low)} to {short(what.high)}{scale}"
 
 
 def _paper(recipe: Recipe) -> list[str]:
@@ -96,10 +123,12 @@ def _input(recipe: Recipe) -> str:
 
 def _training(recipe: Recipe) -> list[str]:
     lines = []
+    emotions = not isinstance(recipe.model, MultiTask) or recipe.model.emotions
     for number, step in enumerate(recipe.steps, start=1):
         lines.append(f"{number}. {step.name}: trains {_trainable(step)}, {_rates(step)}.")
-        if number == 1 or _how(step) != _how(recipe.steps[number - 2]):
-            lines.append(f"   {_how(step)}.")
+        how = _how(step, emotions)
+        if number == 1 or how != _how(recipe.steps[number - 2], emotions):
+            lines.append(f"   {how}.")
     if any(name.startswith("top") for step in recipe.steps for name in step.trainable):
         tops = zip(range(1, 5), recipe.backbone.tops, strict=True)
         names = (f"top{n} is {' + '.join(map(recipe.backbone.child, paths))}" for n, paths in tops)
@@ -129,7 +158,7 @@ def _short(number: float) -> str:
     return f"{float(digits):g}e{int(exponent)}"
 
 
-def _how(step: Step) -> str:
+def _how(step: Step, emotions: bool) -> str:
     by = step.optimiser
     name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[by.kind]
     if by.momentum:
@@ -141,18 +170,50 @@ def _how(step: Step) -> str:
         name,
         f"batches of {step.batch_size}, {drawn}",
         f"{step.epochs} epochs" if step.stop is None else f"at most {step.epochs} epochs",
-        f"loss {step.loss.kind.replace('_', ' ')}"
-        + (" of each branch, summed" if step.objective == "branches" else ""),
+        f"{_rate_over_time(step.schedule)}{_loss(step, emotions)}",
         "augmented by " + _augmented(step.augmentation) if step.augmentation else "not augmented",
     ]
     if step.mixup:
         parts.append(f"mixup {step.mixup:g}")
+    if step.clip is not None:
+        parts.append(f"gradients clipped to a norm of {step.clip:g}")
     if step.stop is not None:
         parts.append(
             f"stops after {step.stop.patience} epochs without better validation "
             f"{step.stop.metric.replace('_', ' ')}, keeps the {step.stop.keep}"
         )
     return "; ".join(parts)
+
+
+def _rate_over_time(schedule: Schedule) -> str:
+    parts = []
+    if schedule.warmup_epochs:
+        parts.append(f"the rate rises over the first {_epochs(schedule.warmup_epochs)}")
+    if schedule.kind == "cosine":
+        end = f"{schedule.final:g} of itself" if schedule.final else "0"
+        parts.append(f"the rate falls to {end} as a cosine")
+    return "".join(f"{part}; " for part in parts)
+
+
+def _epochs(number: float) -> str:
+    return "epoch" if number == 1 else f"{number:g} epochs"
+
+
+def _loss(step: Step, emotions: bool) -> str:
+    """Name what is minimised, with the options that are not as they are by default."""
+    ratings = "the squared error of the ratings"
+    if not emotions:
+        return f"loss {ratings}"
+    options = step.loss.model_dump(exclude={"kind"}, exclude_defaults=True)
+    words = f"loss {_LOSSES[step.loss.kind]}"
+    words += "".join(f", {name} {value:g}" for name, value in options.items())
+    if step.targets == "distribution":
+        words += " towards the viewers' shares"
+    if step.objective == "branches":
+        words += " of each branch, summed"
+    if step.affect_weight:
+        words += f", and {step.affect_weight:g} times {ratings}"
+    return words
 
 
 def _augmented(changes: tuple[Augmentation, ...]) -> str:
