@@ -2,6 +2,8 @@
 
 import gc
 import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -71,6 +73,43 @@ def test_workers_end_with_their_step(drawn, tmp_path):
     finally:
         gc.enable()
     assert alive == [0, 0]
+
+
+def test_workers_leave_ctrl_c_to_the_process_that_trains(drawn, tmp_path):
+    """A terminal sends it to all of them, and sends it again to who is impatient."""
+    killed = set()
+
+    def announce(name, total):
+        def advance(amount):
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGINT)
+                killed.add(child.pid)
+
+        return advance
+
+    options = RunOptions(accelerator="cpu", workers=1, tensorboard=False, announce=announce)
+    step = Step(name="a", rate=1e-2, epochs=3, batch_size=8)
+    fitted = fit(TinySystem(), drawn_task(drawn, step), tmp_path / "run", options)
+    assert len(fitted.history) == 3
+    assert killed
+
+
+def test_ctrl_c_is_answered_while_features_are_computed(drawn, tmp_path):
+    def announce(name, total):
+        def advance(amount):
+            if name == "frozen features":
+                signal.raise_signal(signal.SIGINT)
+
+        return advance
+
+    options = RunOptions(
+        accelerator="cpu", workers=0, tensorboard=False, cache=tmp_path / "c", announce=announce
+    )
+    task = drawn_task(drawn, Step(name="head", trainable=["head"], rate=1e-2, epochs=1))
+    with pytest.raises(KeyboardInterrupt):
+        fit(TinySystem(), task, tmp_path / "run", options)
+    assert not (tmp_path / "run" / "checkpoints").exists()  # no batch was waited for
+    assert fit(TinySystem(), task, tmp_path / "run", QUIET, resume=True).history
 
 
 def test_frozen_parts_do_not_change_at_all(drawn, tmp_path):

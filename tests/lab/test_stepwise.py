@@ -15,7 +15,7 @@ from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.state import load_weights
-from evoca.lab.holdout import hold_out
+from evoca.lab.holdout import hold_out, require_folds
 from evoca.lab.recipe import Recipe, load_recipe
 from evoca.lab.search import Searcher, Trial
 from evoca.lab.search_space import Search, read_space
@@ -84,6 +84,24 @@ def test_validation_is_cut_from_training_by_class_and_group(data):
         hold_out(data.take(data.truth < 7), 0.25, seed=0)
     with pytest.raises(DataError, match="the largest class has 1 images, too few"):
         hold_out(data.take(np.arange(0, 64, 8)), 0.25, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("folds", "inner", "message"),
+    [
+        (2, 0, None),
+        (4, 2, None),
+        (9, 0, "disgust has 8 images, fewer than the 9 folds"),
+        (4, 7, "disgust has 8 images, of which 6 are in a training part, fewer than its 7 inner"),
+    ],
+)
+def test_a_class_too_small_for_the_folds_is_named(folds, inner, message, data):
+    more = data.take(np.concatenate([np.arange(64), np.flatnonzero(data.truth != 4)]))
+    if message is None:
+        require_folds(more, folds, inner)
+        return
+    with pytest.raises(DataError, match=message):
+        require_folds(more, folds, inner)
 
 
 def test_a_fresh_folder_is_asked_for_and_resume_simply_starts(data, tmp_path, options):

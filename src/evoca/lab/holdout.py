@@ -12,7 +12,7 @@ from evoca.errors import DataError
 from evoca.lab.recipe import Recipe
 from evoca.lab.usable import strata, usable
 
-__all__ = ["Holdout", "cut_validation", "hold_out"]
+__all__ = ["Holdout", "cut_validation", "hold_out", "require_classes", "require_folds"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,8 @@ def cut_validation(
     if np.bincount(truth).max() < parts:
         raise DataError(
             f"the largest class has {np.bincount(truth).max()} images, too few to set one in "
-            f"{parts} aside for validation: give more, or name a split val"
+            f"{parts} aside for validation: give more, name a split val, or set a larger share "
+            "aside (protocol.validation)"
         )
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
     _, chosen = next(splitter.split(truth[:, None], truth, groups))
@@ -107,4 +108,32 @@ def require_classes(data: LabelledImages) -> None:
         raise DataError(
             f"no image to train on is labelled {', '.join(empty)}: a class cannot be learnt "
             "from nothing"
+        )
+
+
+def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> None:
+    """Refuse data with a class too small to be in every fold.
+
+    Args:
+        data: to be cross-validated; without any label, nothing is refused.
+        folds: outer folds.
+        inner_folds: folds inside each training part; 0 for none.
+
+    Raises:
+        DataError: names the smallest class.
+    """
+    if not (data.truth >= 0).any():
+        return
+    counts = np.bincount(strata(data), minlength=len(data.labels))[: len(data.labels)]
+    label, count = data.labels[int(counts.argmin())], int(counts.min())
+    if count < folds:
+        raise DataError(
+            f"{label} has {count} images, fewer than the {folds} folds: give more images or fewer "
+            "folds"
+        )
+    left = count - -(-count // folds)
+    if left < inner_folds:
+        raise DataError(
+            f"{label} has {count} images, of which {left} are in a training part, fewer than its "
+            f"{inner_folds} inner folds: give more images, or fewer folds (protocol.inner_folds)"
         )

@@ -26,6 +26,7 @@ from evoca.lab.augment import mirrored, variants
 from evoca.lab.draws import Draw, generator
 from evoca.lab.examples import Inputs, PixelExamples, PlainExamples, collate_plain
 from evoca.lab.feature_store import KeptRows, RowStore
+from evoca.lab.fitting.interrupts import leave_interrupts
 from evoca.lab.fitting.loader import raise_errors
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.steps import Augmentation
@@ -133,6 +134,7 @@ class FrozenStart:
             sampler=[index % len(data) for index in missing],
             num_workers=self._options.loader_workers if len(missing) > _BATCH else 0,
             collate_fn=collate_plain,
+            worker_init_fn=leave_interrupts,
         )
         done = 0
         for batch in raise_errors(loader):

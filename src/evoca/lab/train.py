@@ -16,6 +16,7 @@ from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_fea
 from evoca.lab.fitters import Fitter
 from evoca.lab.fixed import extractor_of, fitter_of
 from evoca.lab.heads import LinearHead
+from evoca.lab.holdout import require_folds
 from evoca.lab.outcome import Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
@@ -95,6 +96,7 @@ def measure(
     for note in prepared.notes:
         say(f"evoca: {note}")
     images = prepared.images
+    require_folds(images, recipe.protocol.folds, recipe.protocol.inner_folds)
     trunk, fitter = extractor_of(recipe), fitter_of(recipe, images.labels)
     if cache is None:
         batches = load_pixels(images.paths, recipe.preprocessing)

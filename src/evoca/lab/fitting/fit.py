@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -203,8 +203,9 @@ def _job(
     measured: Examples | None = None
     if task.validation is not None:
         measured = PixelExamples(task.validation, task.preprocessing, (), task.seed)
+    heeding = replace(options, announce=interrupts.heeded(options.announce))
     kept = keep_frozen(
-        system, step, (task.train, task.validation), task.preprocessing, task.seed, options
+        system, step, (task.train, task.validation), task.preprocessing, task.seed, heeding
     )
     if kept is not None:
         examples, measured, network, workers = kept.train, kept.validation, kept.network, 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupts", "interrupts_noted"]
+from evoca.lab.fitting.options import Announce
+
+__all__ = ["Interrupts", "interrupts_noted", "leave_interrupts"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -23,6 +25,24 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked = False
 
+    def heeded(self, announce: Announce) -> Announce:
+        """Announce work that can be left at any time, since what is done of it is kept.
+
+        Its advance raises KeyboardInterrupt where a request has come.
+        """
+
+        def begin(name: str, total: int) -> Callable[[int], None]:
+            shown = announce(name, total)
+
+            def advance(amount: int) -> None:
+                shown(amount)
+                if self.asked:
+                    raise KeyboardInterrupt
+
+            return advance
+
+        return begin
+
     def note(self, number: int, frame: FrameType | None) -> None:
         """Note a first request; a second one ends at once.
 
@@ -33,6 +53,15 @@ class Interrupts:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+def leave_interrupts(worker: int) -> None:
+    """Let a process that decodes take no notice of Ctrl-C, which reaches the whole group.
+
+    The one that trains answers, and ends the others when it has saved.
+    """
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

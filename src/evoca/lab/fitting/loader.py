@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from evoca.errors import ImageError
 from evoca.lab.draws import Draw, Position, batches_in_epoch, epoch_batches
 from evoca.lab.examples import Batch, DrawnExamples, Examples, collate
+from evoca.lab.fitting.interrupts import leave_interrupts
 from evoca.lab.steps import Step
 
 __all__ = ["StepLoader", "raise_errors"]
@@ -81,6 +82,7 @@ class StepLoader:
             collate_fn=collate,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
+            worker_init_fn=leave_interrupts,
         )
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
 from evoca.lab.examples import Examples, Inputs, PlainExamples, collate_plain
+from evoca.lab.fitting.interrupts import leave_interrupts
 from evoca.lab.fitting.loader import raise_errors
 from evoca.lab.objective import answers_of
 
@@ -66,6 +67,7 @@ def plain_batches(
             sampler=indices,
             num_workers=min(workers, -(-each // batch_size)),
             collate_fn=collate_plain,
+            worker_init_fn=leave_interrupts,
         )
     )
 

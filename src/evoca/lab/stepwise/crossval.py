@@ -16,6 +16,7 @@ from evoca.lab.answers import affect_in
 from evoca.lab.crossval import folds_of
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.options import Announce
+from evoca.lab.holdout import require_folds
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.prepare import prepare
 from evoca.lab.recipe import Recipe
@@ -59,6 +60,7 @@ def crossval_steps(
         options.say(f"evoca: {note}")
     seen = prepared.images
     protocol = recipe.protocol
+    require_folds(seen, protocol.folds)
     shape = (protocol.repeats, len(seen))
     probabilities = np.empty((*shape, len(seen.labels)))
     thresholds, temperatures = np.empty(shape), np.empty(shape)
