@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ __all__ = ["is_main", "require_machine", "run_job"]
 
 def is_main() -> bool:
     """Whether this process writes files: the first of all of them."""
-    return int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0) == 0
+    rank = int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0)
+    # Before its first trainer is there, Lightning does not count the machines.
+    node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0")))
+    return rank == 0 and node == 0
 
 
 def require_machine(options: RunOptions) -> None:
