@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import torch
 from evoca.errors import EvocaError
 from evoca.lab.draws import Position
 from evoca.lab.fitting import RunOptions, fit
-from evoca.lab.fitting.state import Identity, load_state, load_weights
+from evoca.lab.fitting.state import Identity, load_state, load_weights, save_weights
 from tiny_system import STEPS, TinySystem, drawn_task
 
 SCRIPT = Path(__file__).with_name("fit_in_process.py")
@@ -176,3 +177,17 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(data, tmp_path):
     saved = load_state(run / "checkpoints" / "resume.pt", task.identity)
     assert saved.position.epoch == 1
     assert [file.name for file in (run / "checkpoints").iterdir()] == ["resume.pt"]
+
+
+def test_a_full_disk_is_called_so(tmp_path, monkeypatch):
+    """What torch says where nothing can be written is about positions in its own file."""
+    full = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        with pytest.raises(EvocaError, match=r"weights: cannot be written: the disk is full$"):
+            save_weights(tmp_path / "weights", {"a": torch.zeros(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not list(tmp_path.iterdir())

@@ -104,6 +104,23 @@ def test_a_class_too_small_for_the_folds_is_named(folds, inner, message, data):
         require_folds(more, folds, inner)
 
 
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({0: "test"}, "the split test has 1 images in 1 group of copies"),
+        ({0: "val"}, "the split val has 1 images in 1 group of copies"),
+        (dict.fromkeys(range(64), "test"), "all 64 labelled images are of the splits val and test"),
+    ],
+)
+def test_splits_that_cannot_be_measured_cost_no_training(splits, message, data, tmp_path, options):
+    split = np.full(len(data), "train", dtype="U5")
+    split[list(splits)] = list(splits.values())
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match=message):
+        train_steps(tiny_recipe(), build_tiny, replace(data, split=split), out, options)
+    assert not out.exists()
+
+
 def test_a_fresh_folder_is_asked_for_and_resume_simply_starts(data, tmp_path, options):
     out = tmp_path / "run"
     out.mkdir()

@@ -12,7 +12,14 @@ from evoca.errors import DataError
 from evoca.lab.recipe import Recipe
 from evoca.lab.usable import strata, usable
 
-__all__ = ["Holdout", "cut_validation", "hold_out", "require_classes", "require_folds"]
+__all__ = [
+    "Holdout",
+    "cut_validation",
+    "hold_out",
+    "require_classes",
+    "require_folds",
+    "require_measurable",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,11 @@ def hold_out(
     known = usable(data, recipe)
     learning = known.take((known.split == "train") | (known.split == ""))
     chosen, test = known.in_split("val"), known.in_split("test")
+    if len(known) and not len(learning):
+        raise DataError(
+            f"{data.source}: all {len(known)} labelled images are of the splits val and test: none "
+            "is left to learn from"
+        )
     require_classes(learning)
     if len(chosen):
         return Holdout(learning, chosen, test if len(test) else None, cut=False)
@@ -136,4 +148,19 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
         raise DataError(
             f"{label} has {count} images, of which {left} are in a training part, fewer than its "
             f"{inner_folds} inner folds: give more images, or fewer folds (protocol.inner_folds)"
+        )
+
+
+def require_measurable(parts: Holdout) -> None:
+    """Refuse too few images to measure before anything is learnt for them.
+
+    Raises:
+        DataError: those that figures are of are fewer than two independent ones.
+    """
+    measured = parts.measured
+    if len(np.unique(measured.groups)) < 2:
+        split = "val" if parts.test is None else "test"
+        raise DataError(
+            f"{measured.source}: the split {split} has {len(measured)} images in 1 group of "
+            "copies: figures with intervals need two that are not copies of one another"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = [
 
 CHECKPOINT_VERSION = 2
 """Grows when a saved state changes its meaning."""
+
+_FULL = 2**16  # bytes left while the unfinished file is there
 
 Tensors = dict[str, Tensor]
 HistoryRow = dict[str, float | int | str]
@@ -175,6 +178,8 @@ def _write(file: Path, save: Any) -> None:
         draft.replace(file)
     except (OSError, RuntimeError, SafetensorError, BadZipFile) as error:
         cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        if shutil.disk_usage(file.parent).free < _FULL:  # torch and safetensors say it darkly
+            cause = "the disk is full"
         kept = "; the last good checkpoint is kept" if file.exists() else ""
         raise CheckpointError(f"{file}: cannot be written: {cause}{kept}") from error
     finally:

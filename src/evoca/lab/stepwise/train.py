@@ -18,7 +18,7 @@ from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
 from evoca.lab.freezing import System
-from evoca.lab.holdout import Holdout, hold_out
+from evoca.lab.holdout import Holdout, hold_out, require_measurable
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.fold import Build
@@ -69,6 +69,7 @@ def train_steps(
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
+    require_measurable(parts)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
