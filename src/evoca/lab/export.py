@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
+from evoca.lab.descriptors import BagOfWords, WordsHead
+from evoca.lab.fitters import FittedHead
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.fixed import network_of
+from evoca.lab.heads import LinearHead
 from evoca.lab.model_options import Descriptors, MultiTask
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
@@ -80,10 +84,15 @@ def _trained_system(
         EvocaError: the weights are missing, damaged or not this recipe's.
     """
     if not recipe.steps:
-        network, head = network_of(recipe), read_head(folder)
+        network, fitted = network_of(recipe), read_head(folder)
+        head: FittedHead = fitted
+        if isinstance(fitted, WordsHead):
+            network, head = BagOfWords(network, fitted.words), fitted.head
         if isinstance(head, SvmMachine):
             return SvmClassifier(network, head).eval()
-        return AdditiveClassifier(network, head, additive=recipe.additive_probe).eval()
+        return AdditiveClassifier(
+            network, cast("LinearHead", head), additive=recipe.additive_probe
+        ).eval()
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"
     try:
