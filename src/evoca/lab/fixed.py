@@ -62,7 +62,7 @@ def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
     if head is None:
         raise RecipeError(f"{recipe.name}: trains a {recipe.model.system} in steps, no head")
     fitter: Fitter = (
-        SvmFitter(head.c_grid, head.gamma)
+        SvmFitter(head.c_grid, head.gamma, head.standardise)
         if isinstance(head, SvmHead)
         else LinearFitter(head.c_grid)
     )

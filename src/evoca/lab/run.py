@@ -57,7 +57,7 @@ def run_description(
 
 def write_head(folder: Path, head: FittedHead) -> None:
     """Keep a head as plain arrays."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     arrays: dict[str, Any] = head.arrays()
     np.savez(folder / "head.npz", **arrays)
 

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.lab.answers import Chosen, choose, predict_logits
+from evoca.lab.answers import Chosen, choose
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.state import CheckpointError, Identity
 from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation
 from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.identity import identity_of
+from evoca.lab.stepwise.judge import judge_of
 
 __all__ = ["Build", "Fold", "Tune"]
 
@@ -56,13 +57,10 @@ class Fold:
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 
-        def logits(images: LabelledImages) -> NDArray[np.float32]:
-            return predict_logits(
-                system, recipe.steps[-1], images, recipe.preprocessing, self.options
-            )
-
-        chosen = choose(logits(validation), validation, recipe.steps[-1], recipe.protocol.coverage)
-        answers = logits(self.data.take(self.held_out))
+        judge = judge_of(recipe, system, train, validation, self.options)
+        step, coverage = recipe.steps[-1], recipe.protocol.coverage
+        chosen = choose(judge.logits(validation), validation, step, coverage)
+        answers = judge.logits(self.data.take(self.held_out))
         _write_fold(done, answers, chosen, identity)
         shutil.rmtree(self.folder / "checkpoints")
         return answers, chosen
