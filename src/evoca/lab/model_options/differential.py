@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Network, Pretrained
 
-__all__ = ["Differential"]
+__all__ = ["Differential", "Form", "factors_of"]
 
+Form: TypeAlias = Literal["convex", "amplify"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -37,7 +38,7 @@ class Differential(Network):
     supplement: Pretrained | None = None
     alpha: Share | None = None
     beta: Annotated[float, Field(ge=0, le=100)] | None = None
-    form: Literal["convex", "amplify"] = "convex"
+    form: Form = "convex"
 
     @model_validator(mode="after")
     def _beta_fits(self) -> Self:
@@ -54,11 +55,7 @@ class Differential(Network):
     @property
     def factors(self) -> tuple[float, float, float]:
         """What the first vector, the second and the probabilities are multiplied by."""
-        one, other = (1.0, 1.0) if self.alpha is None else (self.alpha, 1 - self.alpha)
-        if self.beta is None:
-            return one, other, 1.0
-        rest = 1 - self.beta if self.form == "convex" else 1.0
-        return rest * one, rest * other, self.beta
+        return factors_of(self.alpha, self.beta, self.form)
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say what is trained apart, and what is joined."""
@@ -77,6 +74,28 @@ class Differential(Network):
             )
             joined += f", {named:g} times the object probabilities"
         return [*lines, f"Then {joined}, side by side."]
+
+
+def factors_of(
+    alpha: float | None, beta: float | None, form: Form = "convex"
+) -> tuple[float, float, float]:
+    """Return what the first vector, the second and the probabilities are multiplied by.
+
+    Args:
+        alpha: 0..1, or ``None``; see :class:`Differential`.
+        beta: 0..1, or ``None``; larger where the form is ``amplify``.
+        form: of beta.
+
+    >>> factors_of(0.75, None)
+    (0.75, 0.25, 1.0)
+    >>> factors_of(None, 0.25)
+    (0.75, 0.75, 0.25)
+    """
+    one, other = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    if beta is None:
+        return one, other, 1.0
+    rest = 1 - beta if form == "convex" else 1.0
+    return rest * one, rest * other, beta
 
 
 def _told(network: Pretrained) -> str:
