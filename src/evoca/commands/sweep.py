@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from evoca.commands.training import Machine, display
 from evoca.documents import print_document
 from evoca.documents.blocks import Paragraph, Table
 from evoca.errors import EvocaError, needs_extra
@@ -39,9 +40,6 @@ def sweep(
         EvocaError: the run, the numbers or the file cannot be used.
     """
     with needs_extra("train"):
-        from rich.progress import Progress
-
-        from evoca.lab.fold_vectors import read_vectors
         from evoca.lab.sweep import Grid
         from evoca.lab.sweep import sweep as run_sweep
     alphas = _numbers("--alpha", alpha or ("none" if beta else _ALPHAS), most=1)
@@ -50,10 +48,8 @@ def sweep(
     if 0 in costs:
         raise EvocaError("--c 0: a cost is above 0; none leaves the machines out")
     grid = Grid(alphas, betas, form, costs)
-    parts = len(read_vectors(run)) * len(alphas) * len(betas)
-    with Progress(console=console_for("stderr"), transient=True) as progress:
-        task = progress.add_task("settings", total=parts)
-        found = run_sweep(run, grid, lambda done: progress.advance(task, done))
+    with display(Machine(accelerator="cpu")) as options:
+        found = run_sweep(run, grid, options.announce)
     file = out or run / "sweep.csv"
     _write(file, found)
     if output == "json":

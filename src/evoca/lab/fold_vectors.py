@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def _read(file: Path) -> FoldVectors:
             count = sum(name.startswith("vectors") for name in arrays.files)
             vectors = tuple(arrays[f"vectors{i}"] for i in range(count))
             kept = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(
             f"{printable_name(file)}: damaged: cross-validate the system again"
         ) from error

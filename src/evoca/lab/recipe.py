@@ -103,7 +103,7 @@ class Recipe(Strict):
             if self.head is None or self.steps:
                 raise ValueError(f"a {system} has a head and no steps")
         elif not self.steps:
-            raise ValueError(f"a {system} has steps")
+            raise ValueError(f"a {system} is trained in steps, and there are none")
         elif isinstance(self.head, Head):
             raise ValueError(f"a {system} learns its layer in its steps; a head after them is svm")
         elif self.head is not None and isinstance(self.model, MultiTask | CaptionText):
@@ -191,7 +191,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
-    _take_in_backbone(content, beside)
+    _take_in_backbones(content, beside)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
@@ -203,13 +203,16 @@ def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
     return recipe
 
 
-def _take_in_backbone(content: dict[str, Any], beside: Path) -> None:
-    """Copy the record of a backbone's file into the recipe, so that runs are complete."""
+def _take_in_backbones(content: dict[str, Any], beside: Path) -> None:
+    """Copy the records of backbones' files into the recipe, so that runs are complete."""
     model = content.get("model")
-    named = model.get("backbone") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(named, str) or not is_file_name(named):
-        return
-    near = beside / named
-    record = find_backbone(str(near if near.is_file() else named))
-    model["backbone"] = record.name
-    content["backbones"] = [record.model_dump(mode="json")]
+    parts = [model, *model.values()] if isinstance(model, dict) else []
+    for part in parts:
+        named = part.get("backbone") if isinstance(part, dict) else None
+        if not isinstance(part, dict) or not isinstance(named, str) or not is_file_name(named):
+            continue
+        near = beside / named
+        record = find_backbone(str(near if near.is_file() else named))
+        part["backbone"] = record.name
+        others = [own for own in content.get("backbones", ()) if own["name"] != record.name]
+        content["backbones"] = [*others, record.model_dump(mode="json")]

@@ -8,7 +8,7 @@ told as well: in each fold the cell with the likeliest validation images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,7 @@ from evoca.evaluation.bootstrap import interval, resample, sum_by_group
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.metrics import nll
 from evoca.lab.fitters import FittedHead
+from evoca.lab.fitting.options import Announce, silent
 from evoca.lab.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads import fit_linear_path
 from evoca.lab.model_options.differential import Form, factors_of
@@ -101,13 +102,13 @@ class Sweep:
     choices: tuple[Cell, ...]
 
 
-def sweep(run: Path, grid: Grid, advance: Callable[[int], None] | None = None) -> Sweep:
+def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
     """Fit and judge every cell in every fold.
 
     Args:
         run: a cross-validation that kept its vectors.
         grid: what to try.
-        advance: called with 1 after each alpha and beta of a fold.
+        announce: told how many settings there are; what it returns, of each that is done.
 
     Raises:
         EvocaError: the run has no vectors, or damaged ones.
@@ -118,6 +119,7 @@ def sweep(run: Path, grid: Grid, advance: Callable[[int], None] | None = None) -
         raise DataError("--beta is a factor of the object probabilities: this run has none")
     right: dict[Cell, NDArray[np.float64]] = {}
     repeats, count = 1 + max(repeat for repeat, _ in folds), len(folds[0][1].truth)
+    advance = announce("settings", len(folds) * len(grid.alphas) * len(grid.betas))
     chosen, choices = np.full((repeats, count), np.nan), []
     for repeat, fold in folds:
         losses: dict[Cell, float] = {}
@@ -127,8 +129,7 @@ def sweep(run: Path, grid: Grid, advance: Callable[[int], None] | None = None) -
                 losses[cell] = found.loss
                 own = right.setdefault(cell, np.full((repeats, count), np.nan))
                 own[repeat, fold.held_out] = found.right
-            if advance is not None:
-                advance(1)
+            advance(1)
         best = min(losses, key=lambda cell: losses[cell])
         choices.append(best)
         chosen[repeat, fold.held_out] = right[best][repeat, fold.held_out]
