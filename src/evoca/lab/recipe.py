@@ -103,7 +103,7 @@ class Recipe(Strict):
             if self.head is None or self.steps:
                 raise ValueError(f"a {system} has a head and no steps")
         elif not self.steps:
-            raise ValueError(f"a {system} is trained in steps, and there are none")
+            raise ValueError(f"a {system} needs steps to train")
         elif isinstance(self.head, Head):
             raise ValueError(f"a {system} learns its layer in its steps; a head after them is svm")
         elif self.head is not None and isinstance(self.model, MultiTask | CaptionText):
