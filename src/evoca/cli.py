@@ -14,6 +14,7 @@ import typer
 
 from evoca.commands.options import DataOption, FigureFormat, ProfileOption, SetOption
 from evoca.commands.reproduce_cli import app as reproduce_app
+from evoca.commands.sweep_cli import app as sweep_app
 from evoca.commands.training_cli import app as training_app
 from evoca.data.cli import app as data_app
 from evoca.exits import INTERRUPTED, finish
@@ -36,6 +37,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(training_app)
 app.add_typer(reproduce_app)
+app.add_typer(sweep_app)
 
 
 class PredictFormat(StrEnum):

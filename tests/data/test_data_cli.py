@@ -242,7 +242,11 @@ def test_what_would_lose_rows_is_not_written_over_its_source(tmp_path: Path, lin
     if link:
         out = tmp_path / "link.csv"
         out.symlink_to(source)
-    commands = [("build", "csv", source), ("votes", source, "--rule", "majority")]
+    commands = [
+        ("build", "csv", source),
+        ("votes", source, "--rule", "majority"),
+        ("duplicates", source),
+    ]
     for command in commands:
         status, printed, err = _run(*command, "--out", out)
         assert (status, printed) == (1, "")
@@ -250,6 +254,20 @@ def test_what_would_lose_rows_is_not_written_over_its_source(tmp_path: Path, lin
             err == f"evoca: {source}: is read, and would be written over: give --out another name\n"
         )
         assert source.read_bytes() == text
+
+
+def test_a_table_of_the_source_is_not_written_over(class_folders: Path) -> None:
+    theirs = class_folders / "ratings.csv"
+    theirs.write_text("Theme,Valence_mean\nAcorns,4\n")
+    status, _, err = _run("build", "folder", class_folders, "--out", theirs)
+    assert (status, err) == (
+        1,
+        f"evoca: {theirs}: belongs to the data set that is read: give --out another name\n",
+    )
+    assert theirs.read_text() == "Theme,Valence_mean\nAcorns,4\n"
+    ours = class_folders / "manifest.csv"
+    for _ in range(2):
+        assert _run("build", "folder", class_folders, "--out", ours)[0] == 0
 
 
 def test_a_rule_that_keeps_all_rows_may_write_over_its_source(tmp_path: Path) -> None:

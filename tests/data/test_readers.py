@@ -300,6 +300,7 @@ def test_oasis_as_it_is_distributed(
         "I2,Alcohol 2  ,Object,Wikipedia,4.5,1.1,102,2.2,1.3,101",
         "I3,Zebra 9,Animal,Pixabay,5,1,100,3,1,100",
         "I4, ,Animal,Pixabay,5,1,100,3,1,100",
+        "I5,Acorns 1,Object,Pixabay,7.5,1,100,3,1,100",
     ]
     (root / "OASIS.csv").write_bytes("\r".join(rows).encode())
     built = build_in("oasis")
@@ -312,6 +313,7 @@ def test_oasis_as_it_is_distributed(
     assert _causes(built) == [
         (4, "no such file: Images/Zebra 9.jpg"),
         (5, "no image in this row"),
+        (6, "valence 7.5: ratings are from 1 to 7"),
     ]
     png_named_jpg = built.manifest.paths()[1]
     assert Image.open(png_named_jpg).format == "PNG"

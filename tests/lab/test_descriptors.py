@@ -1,11 +1,11 @@
-"""Features made by hand agree with scikit-image; machines agree with scikit-learn; export."""
+"""Features made by hand are scikit-image's and OpenCV's, machines scikit-learn's; export."""
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 skimage = pytest.importorskip("skimage", reason="scikit-image is what they are held against")
-pytest.importorskip("cv2", reason="needs the extra baselines")
+cv2 = pytest.importorskip("cv2", reason="OpenCV is what they are held against")
 from PIL import Image  # noqa: E402
 from skimage.color import rgb2hsv  # noqa: E402
 from skimage.feature import hog, local_binary_pattern  # noqa: E402
@@ -15,15 +15,16 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.images.preprocess import Preprocessing  # noqa: E402
 from evoca.lab.descriptors import DenseSift, OrientedGradients, WordsFitter  # noqa: E402
 from evoca.lab.descriptors.colour import colour_bins, uniform_patterns  # noqa: E402
-from evoca.lab.descriptors.words import word_shares  # noqa: E402
+from evoca.lab.descriptors.words import BagOfWords, WordsHead, word_shares  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
+from evoca.lab.features import load_pixels  # noqa: E402
 from evoca.lab.fixed import extractor_of, fitter_of, network_of  # noqa: E402
 from evoca.lab.model_options import Hog, SiftWords  # noqa: E402
 from evoca.lab.onnx_export import export_system, parity  # noqa: E402
 from evoca.lab.recipe import load_recipe  # noqa: E402
+from evoca.lab.run import read_head  # noqa: E402
 from evoca.lab.svm import SvmFitter  # noqa: E402
 from evoca.lab.systems.svm import SvmClassifier  # noqa: E402
 from evoca.lab.train import train  # noqa: E402
@@ -86,12 +87,24 @@ def test_decision_values_are_those_of_scikit_learn(labels):
         np.testing.assert_allclose(ours, theirs.decision_function(standard), atol=1e-5)
 
 
-def test_sift_lies_on_a_grid_and_words_come_from_training_images_alone():
-    options = SiftWords(system="sift_words", step=16, words=4)
-    extractor = DenseSift(options, Preprocessing(height=64, width=48))
-    found = extractor(pictures(side=64)[:, :, :48])
-    assert found.shape == (3, 4 * 3 * 128, 1, 1) == (3, extractor.width, 1, 1)
-    np.testing.assert_array_equal(extractor(pictures()[1:2, :, :48]), found[1:2])
+@pytest.mark.parametrize(("step", "diameter"), [(16, 24), (8, 40), (24, 12)])
+def test_sift_is_that_of_opencv(step, diameter, examples):
+    options = SiftWords(system="sift_words", step=step, diameter=diameter)
+    photographs = [Image.open(file).convert("RGB") for file in sorted(examples.glob("*.jpg"))]
+    images = np.stack([np.asarray(p.resize((96, 72))) for p in photographs])
+    images = np.concatenate([images, np.full((1, 72, 96, 3), 77, dtype=np.uint8)])
+    ours = DenseSift(options, (72, 96))(torch.from_numpy(images)).reshape(len(images), -1, 128)
+    rows, columns = (range(step // 2, length, step) for length in (72, 96))
+    # A key point's size is a third of two of the descriptor's four cells.
+    grid = [cv2.KeyPoint(x, y, diameter / 6, 0) for y in rows for x in columns]
+    for image, found in zip(images, ours.numpy(), strict=True):
+        _, theirs = cv2.SIFT.create().compute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), grid)
+        # Of 0 to 255; OpenCV rounds, and its angles are good to a third of a degree.
+        assert np.abs(found - theirs).max() < 15
+        assert np.abs(found - theirs).mean() < 1
+
+
+def test_words_come_from_training_images_alone():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(20, 256)).astype(np.float32)
     fitter = WordsFitter(4, SvmFitter((1.0,), 1.0), seed=0)
@@ -100,8 +113,9 @@ def test_sift_lies_on_a_grid_and_words_come_from_training_images_alone():
     shares = word_shares(features, one.words)
     np.testing.assert_allclose((shares**2).sum(axis=1), 1, rtol=1e-5)
     assert one.logits(features).shape == (20, 2)
+    options = SiftWords(system="sift_words", step=64)
     with pytest.raises(EvocaError, match="smaller than 64 pixels"):
-        DenseSift(options.model_copy(update={"step": 64}), Preprocessing(height=16, width=16))
+        DenseSift(options, (16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -127,36 +141,44 @@ def test_each_learns_a_drawn_set(name, drawn):
     features = extractor(pixels).mean(axis=(2, 3))
     head = next(iter(fitter_of(recipe, drawn.labels).path(features, drawn.truth, (3.0,))))
     assert (head.logits(features).argmax(axis=1) == drawn.truth).mean() > 0.95
-    if name == "sift-svm":
-        with pytest.raises(
-            EvocaError, match="sift-svm is no network: SIFT descriptors are OpenCV's own"
-        ):
-            network_of(recipe)
 
 
-@pytest.mark.parametrize("name", ["hog-svm", "colour-svm"])
+@pytest.mark.parametrize("name", ["hog-svm", "colour-svm", "sift-svm"])
 def test_onnx_agrees_with_the_machine(name, drawn, tmp_path):
     recipe = load_recipe(name, ONCE)
     network = network_of(recipe)
     pixels = torch.from_numpy(pictures(3))
-    with torch.inference_mode():
-        features = network(pixels)[:, :, 0, 0].numpy()
     rng = np.random.default_rng(0)
+    with torch.inference_mode():
+        descriptors = network(pixels)[:, :, 0, 0].numpy()
+    features, words = descriptors, None
+    if name == "sift-svm":
+        words = rng.normal(30, 30, size=(20, 128)).astype(np.float32)
+        features, network = word_shares(descriptors, words), BagOfWords(network, words)
     known = np.concatenate([features, rng.random((21, features.shape[1]), dtype=np.float32)])
     (machine,) = SvmFitter((3.0,), 1.0).path(known, np.arange(24) % 8, (3.0,))
     system = SvmClassifier(network, machine).eval()
     export_system(system, 64, 64, tmp_path / "model.onnx")
     assert max(parity(system, tmp_path / "model.onnx", pixels).values()) < 1e-3
+    head = machine if words is None else WordsHead(words, machine)
     with torch.inference_mode():
-        np.testing.assert_allclose(system(pixels).logits, machine.logits(features), atol=1e-3)
+        np.testing.assert_allclose(system(pixels).logits, head.logits(descriptors), atol=1e-3)
 
 
-def test_a_measured_machine_becomes_a_bundle(tmp_path):
+@pytest.mark.parametrize("name", ["colour-svm", "sift-svm"])
+def test_a_measured_machine_becomes_a_bundle(name, tmp_path):
     draw_pictures(tmp_path / "data", 5)
     drawn = load_labelled(tmp_path / "data")
-    train(load_recipe("colour-svm", ONCE), drawn, tmp_path / "run")
+    settings = [*ONCE, *(["model.words=32"] if name == "sift-svm" else [])]
+    recipe = load_recipe(name, settings)
+    train(recipe, drawn, tmp_path / "run")
     bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
     assert (bundle.card.provenance.backbones, bundle.card.evidence_kind) == ((), None)
     answers = evoca.load(bundle.path).predict(list(drawn.paths))
     found = np.array([MIKELS8.index(answer.emotion) for answer in answers])
-    assert (found == drawn.truth).mean() > 0.95
+    (pixels,) = load_pixels(drawn.paths, recipe.preprocessing, batch_size=len(drawn.paths))
+    features = extractor_of(recipe)(pixels).mean(axis=(2, 3))
+    head = read_head(tmp_path / "run" / "checkpoints" / "last")
+    np.testing.assert_array_equal(found, head.logits(features).argmax(axis=1))
+    if name == "colour-svm":
+        assert (found == drawn.truth).mean() > 0.95

@@ -125,7 +125,12 @@ def learn(
     largest: Mapping[str, float] = LARGEST_RATE,
 ) -> Learnt:
     """Train a recipe; validation images, which may stop its steps, are the training ones."""
-    family = SMALL_STREAMS if load_recipe(name).model.system == "streams" else ()
+    own = f"{{backbone: {backbone}, weights: random}}"
+    families = {
+        "streams": SMALL_STREAMS,
+        "differential": (f"model.second={own}", f"model.supplement={own}"),
+    }
+    family = families.get(load_recipe(name).model.system, ())
     settings = [*SMALL, *family, f"model.backbone={backbone}"]
     recipe = load_recipe(name, settings)
     recipe = load_recipe(name, [*settings, *rates_multiplied(recipe, largest)])

@@ -108,7 +108,7 @@ def test_ones_own_backbone_goes_into_the_recipe(tmp_path):
         ("najid2018-resnet101-fc", "steps.9.rate=1", "neither the number of an entry, 0 to 0"),
         ("najid2018-resnet101-fc", "steps.trian.rate=1", "nor a name (train)"),
         ("najid2018-resnet101-fc", "steps.0.loss.kind=cross", "steps.0.loss"),
-        ("najid2018-resnet101-fc", "steps=[]", "a classifier has steps and no head"),
+        ("najid2018-resnet101-fc", "steps=[]", "a classifier needs steps to train"),
         ("default", "head=null", "a linear_probe has a head and no steps"),
     ],
 )

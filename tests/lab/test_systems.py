@@ -41,7 +41,12 @@ PIXELS = torch.randint(
 
 # Hidden layers of 4096 would make files of hundreds of megabytes; sixteen patches of so small
 # a picture are smaller than a filter.
-NARROW = {"streams": ("model.hidden=[8, 8]",), "mldr": ("model.sides=[1, 2, 2]",)}
+SMALL_SECOND = "{backbone: squeezenet1_1, weights: random}"
+NARROW = {
+    "differential": (f"model.second={SMALL_SECOND}", f"model.supplement={SMALL_SECOND}"),
+    "streams": ("model.hidden=[8, 8]",),
+    "mldr": ("model.sides=[1, 2, 2]",),
+}
 
 
 def system_of(name, *settings):
@@ -55,6 +60,7 @@ HEAD = ("head.",)
 RESNET = ("trunk.stem.", *(f"trunk.stage{n}." for n in range(1, 5)))
 BRANCHES, STACKING = ("branches.layers.",), ("branches.stacking.",)
 ALL = ("",)
+FIRST, SECOND = ("trunk.", "first_head."), ("second.", "second_head.")
 LORA = (
     *HEAD,
     *(
@@ -111,6 +117,15 @@ SCHEDULES = {
     "you2016-imagenet-cnn": [(HEAD, {1e-3})],
     "yang2017-resnet": [(ALL, {1e-4, 1e-3})],
     "yang2017-resnet-scratch": [(ALL, {0.05})],
+    **{name: [(ALL, {1e-3})] for name in ("rapolu2023-resnet101", "rapolu2023-densenet201")},
+    **{
+        f"rapolu2023-{name}": [(FIRST, {1e-3}), (SECOND, {1e-3}), (HEAD, {1e-3})]
+        for name in ("differential", "supplementary")
+    },
+    **{
+        f"rapolu2023-{name}-svm": [(FIRST, {1e-3}), (SECOND, {1e-3})]
+        for name in ("differential", "supplementary")
+    },
     "lora-vit": [(LORA, {5e-4})],
     **{name: [(("heads.",), {1e-3})] for name in ("affect", "emotions-and-affect")},
     **{name: [(HEAD, {1e-3})] for name in ("distribution-kl", "distribution-emd", "multi-hot")},

@@ -14,7 +14,7 @@ from evoca.data.csv_rows import BATCH_ROWS, CsvBatch
 from evoca.data.duck import connect
 from evoca.data.locate import Locator
 from evoca.data.manifest import Manifest, manifest_of
-from evoca.data.outputs import check_table_name, keep_apart
+from evoca.data.outputs import check_table_name, keep_apart, keep_tables_of
 from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
 from evoca.data.rejects import write_rejects
 from evoca.data.remap import remap
@@ -69,7 +69,7 @@ def build(
 
     Raises:
         DataError: no such reader or source, a source of another layout, nothing usable
-            in it, a bad row while strict, or ``out`` is the source itself.
+            in it, a bad row while strict, or ``out`` is the source itself or a table of its own.
         MissingExtraError: DuckDB is not installed.
     """
     chosen = get_reader(reader)
@@ -77,6 +77,7 @@ def build(
         raise DataError(f"{printable_name(source)}: no such file or folder")
     check_table_name(out)
     keep_apart(source, [out])
+    keep_tables_of(source, out)
     options = _options(chosen, options or ReadOptions(), out)
     taxonomy = options.taxonomy or chosen.taxonomy
     builder = TableBuilder(connect(), taxonomy, strict=strict)

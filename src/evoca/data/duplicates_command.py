@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.data.console import SHOWN, print_json, progress, report_rejects
-from evoca.data.outputs import check_table_name
+from evoca.data.outputs import check_table_name, keep_apart
 from evoca.errors import needs_extra
 from evoca.images import printable_name
 from evoca.terminal import clean, say
@@ -30,6 +30,8 @@ def duplicates(
         from evoca.data.duplicates import DEFAULT_THRESHOLD
     if out is not None:
         check_table_name(out)
+        for source in data:
+            keep_apart(source, [out])
     manifests = [read_images(path) for path in data]
     manifest = together(manifests)
     listed = [image for one in manifests for image in listed_images(one)]

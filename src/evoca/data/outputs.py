@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from evoca.data.duck import connect, duck_errors, sql_file
 from evoca.data.schema import TABLE_SUFFIXES
 from evoca.errors import DataError
 from evoca.images import printable_name
 
-__all__ = ["check_table_name", "claim_tables", "keep_apart"]
+__all__ = ["check_table_name", "claim_tables", "keep_apart", "keep_tables_of"]
 
 
 def check_table_name(out: Path) -> None:
@@ -38,6 +39,36 @@ def keep_apart(source: Path, outputs: Iterable[Path]) -> None:
                 f"{printable_name(source)}: is read, and would be written over: "
                 "give --out another name"
             )
+
+
+def keep_tables_of(source: Path, out: Path) -> None:
+    """Refuse to write over a table that a data set came with; a manifest in it is ours.
+
+    Args:
+        source: the data set's folder, or a file of it.
+        out: the table that will be written.
+
+    Raises:
+        DataError: it is there, inside the folder, and was no manifest.
+    """
+    if not (source.is_dir() and out.is_file()):
+        return
+    if out.resolve().is_relative_to(source.resolve()) and not _is_manifest(out):
+        raise DataError(
+            f"{printable_name(out)}: belongs to the data set that is read: give --out another name"
+        )
+
+
+def _is_manifest(table: Path) -> bool:
+    kind = "read_parquet" if table.suffix.lower() == ".parquet" else "read_csv"
+    options = "" if kind == "read_parquet" else ", header = true, all_varchar = true"
+    try:
+        with duck_errors(printable_name(table)):
+            query = f"FROM {kind}({sql_file(table)}{options}) LIMIT 0"
+            found = connect().execute(query).columns()
+    except DataError:
+        return False
+    return {"image", "taxonomy"} <= set(found)
 
 
 def claim_tables(state: Path, names: Iterable[str]) -> None:

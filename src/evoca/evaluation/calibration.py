@@ -8,7 +8,7 @@ NLL and Brier score against the uncalibrated model, and by the calibration error
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from evoca.errors import DataError, MissingExtraError
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.checks import as_probabilities, rows_where
+from evoca.evaluation.metrics import nll
 from evoca.evaluation.metrics.calibration_error import EqualMassBins
 from evoca.softmax import softmax
 
@@ -29,6 +30,7 @@ __all__ = [
     "fit_isotonic",
     "fit_temperature",
     "fit_vector_scaling",
+    "likeliest",
     "perfect_calibration_band",
 ]
 
@@ -85,6 +87,26 @@ def fit_temperature(logits: FloatArray, truth: IntArray | FloatArray) -> float:
         slope = (softmax(middle * logits) * logits).sum(axis=1).mean() - own
         low, high = (middle, high) if slope < 0 else (low, middle)
     return float(np.clip(1.0 / (low * high) ** 0.5, *_TEMPERATURES))
+
+
+def likeliest(candidates: Sequence[FloatArray] | FloatArray, truth: IntArray) -> tuple[int, float]:
+    """Choose among the logits of several models: the least NLL, each at its own temperature.
+
+    Args:
+        candidates: float (n, K) of each.
+        truth: int (n,), 0..K-1.
+
+    Returns:
+        Position of the one chosen, the first of equals, and its temperature.
+
+    Raises:
+        DataError: as for :func:`fit_temperature`.
+    """
+    temperatures = [fit_temperature(logits, truth) for logits in candidates]
+    pairs = zip(candidates, temperatures, strict=True)
+    losses = [float(nll(truth, softmax(logits, own)).mean()) for logits, own in pairs]
+    best = int(np.argmin(losses))
+    return best, temperatures[best]
 
 
 @dataclass(frozen=True)

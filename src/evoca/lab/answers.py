@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from evoca.data.labelled import LabelledImages
 from evoca.evaluation.calibration import fit_temperature
@@ -22,7 +23,7 @@ from evoca.lab.kept import keep_frozen
 from evoca.lab.steps import Step
 from evoca.softmax import softmax
 
-__all__ = ["Chosen", "affect_in", "choose", "predict_logits"]
+__all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]
 
 _BATCH = 32
 
@@ -75,6 +76,41 @@ def predict_logits(
     logits = logits_of(network, batches, len(images), device, place=ALONE)
     cast("nn.Module", system).to("cpu").eval()
     return logits.numpy()
+
+
+def run_over(
+    network: nn.Module,
+    compute: Callable[[Tensor], tuple[Tensor, ...]],
+    images: LabelledImages,
+    preprocessing: Preprocessing,
+    options: RunOptions,
+) -> list[NDArray[np.float32]]:
+    """Compute something of every image, in full precision, with nothing to be learnt.
+
+    Args:
+        network: what computes it; is in evaluation mode, and frozen, from then on.
+        compute: tensors (N, ...) of pixels uint8 (N, H, W, 3).
+        images: to look at.
+        preprocessing: of the recipe.
+        options: how to run.
+
+    Returns:
+        Each of the tensors for all images, (n, ...).
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    device = torch.device("cuda" if options.on_gpu else "cpu")
+    network.eval().requires_grad_(requires_grad=False).to(device)
+    examples = PixelExamples(images, preprocessing, (), seed=0)
+    batches = plain_batches(examples, len(images), _BATCH, options.loader_workers, ALONE)
+    with torch.inference_mode():
+        found = [
+            [part.float().cpu() for part in compute(cast("Tensor", pixels).to(device))]
+            for pixels in batches
+        ]
+    network.to("cpu")
+    return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
 
 def choose(

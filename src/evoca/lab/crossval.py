@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.errors import DataError
-from evoca.evaluation.calibration import fit_temperature
+from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.conformal import set_threshold
-from evoca.evaluation.metrics import nll
 from evoca.lab.fitters import FittedHead, Fitter, Truth
 from evoca.lab.heads import Features
 from evoca.lab.outcome import HeldOut
@@ -117,15 +116,10 @@ def calibrate(
         path = fitter.path(features[train], truth[train], grid)
         for i, head in enumerate(path):
             logits[i, held_out] = head.logits(features[held_out])
-    temperatures = [fit_temperature(candidate, truth) for candidate in logits]
-    losses = [
-        float(nll(truth, softmax(candidate, temperature)).mean())
-        for candidate, temperature in zip(logits, temperatures, strict=True)
-    ]
-    best = int(np.argmin(losses))
-    probabilities = softmax(logits[best], temperatures[best])
+    best, temperature = likeliest(logits, truth)
+    probabilities = softmax(logits[best], temperature)
     threshold = set_threshold(probabilities, truth, protocol.coverage)
-    return Calibrated(grid[best], temperatures[best], threshold)
+    return Calibrated(grid[best], temperature, threshold)
 
 
 def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:

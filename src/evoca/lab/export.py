@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
+from evoca.lab.backbone_record import Backbone
+from evoca.lab.descriptors import BagOfWords, WordsHead
+from evoca.lab.fitters import FittedHead
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.fixed import network_of
-from evoca.lab.model_options import Descriptors, MultiTask
+from evoca.lab.heads import LinearHead
+from evoca.lab.model_options import MultiTask, Network, Pretrained
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import read_head
@@ -22,7 +27,7 @@ from evoca.lab.svm import SvmMachine
 from evoca.lab.systems import StagedSystem, build_system
 from evoca.lab.systems.linear_probe import AdditiveClassifier
 from evoca.lab.systems.outputs import EvidenceKind
-from evoca.lab.systems.svm import SvmClassifier
+from evoca.lab.systems.svm import SvmClassifier, VectorOf
 from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
@@ -80,17 +85,25 @@ def _trained_system(
         EvocaError: the weights are missing, damaged or not this recipe's.
     """
     if not recipe.steps:
-        network, head = network_of(recipe), read_head(folder)
+        network, fitted = network_of(recipe), read_head(folder)
+        head: FittedHead = fitted
+        if isinstance(fitted, WordsHead):
+            network, head = BagOfWords(network, fitted.words), fitted.head
         if isinstance(head, SvmMachine):
             return SvmClassifier(network, head).eval()
-        return AdditiveClassifier(network, head, additive=recipe.additive_probe).eval()
+        return AdditiveClassifier(
+            network, cast("LinearHead", head), additive=recipe.additive_probe
+        ).eval()
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"
     try:
         system.load_state_dict(load_weights(file))
     except RuntimeError as error:
         raise EvocaError(f"{file}: not the weights of {recipe.name}") from error
-    return system.eval().for_export()
+    system = system.eval().for_export()
+    if recipe.head is None:
+        return system
+    return SvmClassifier(VectorOf(system), cast("SvmMachine", read_head(folder))).eval()
 
 
 def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> None:
@@ -141,19 +154,26 @@ def _card(
 
 
 def _backbones_in_words(recipe: Recipe) -> tuple[str, ...]:
-    if isinstance(recipe.model, Descriptors):
-        return ()
-    record, weights = recipe.backbone, recipe.model.weights
-    if weights == "random":
-        return (f"{record.architecture} (no pretrained weights)",)
-    source = str(record.weights) if weights == "recorded" else Path(weights).name
-    return (f"{record.architecture} ({record.licence}, {source})",)
+    return tuple(_in_words(network, recipe.record_of(network)) for network in _networks(recipe))
+
+
+def _networks(recipe: Recipe) -> list[Pretrained]:
+    return recipe.model.networks() if isinstance(recipe.model, Network) else []
+
+
+def _in_words(network: Pretrained, record: Backbone) -> str:
+    if network.weights == "random":
+        return f"{record.architecture} (no pretrained weights)"
+    recorded = network.weights == "recorded"
+    source = str(record.weights) if recorded else Path(network.weights).name
+    return f"{record.architecture} ({record.licence}, {source})"
 
 
 def _weights_terms(recipe: Recipe) -> str:
-    if isinstance(recipe.model, Descriptors):
+    licences = {recipe.record_of(network).licence: None for network in _networks(recipe)}
+    if not licences:
         return _LEARNT_TERMS
-    return f"{_LEARNT_TERMS} The backbone is {recipe.backbone.licence}."
+    return f"{_LEARNT_TERMS} The backbone is {', '.join(licences)}."
 
 
 def _protocol_in_words(split: Split) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from evoca.errors import EvocaError
 from evoca.lab.backbones import load_probe
 from evoca.lab.descriptors import ColourHistograms, DenseSift, OrientedGradients, WordsFitter
 from evoca.lab.features import Extractor, FrozenTrunk
@@ -24,8 +23,8 @@ def network_of(recipe: Recipe) -> nn.Module:
     """Return the network that computes a recipe's features.
 
     Raises:
-        EvocaError: weights cannot be had; the features have no network; or the recipe
-            trains in steps.
+        EvocaError: weights cannot be had; the pictures are too small; or the recipe trains
+            in steps.
     """
     options, size = recipe.model, (recipe.preprocessing.height, recipe.preprocessing.width)
     if isinstance(options, Hog):
@@ -33,7 +32,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     if isinstance(options, Colour):
         return ColourHistograms(options)
     if isinstance(options, SiftWords):
-        raise EvocaError(f"{recipe.name} is no network: {options.no_bundle()}")
+        return DenseSift(options, size)
     return load_probe(recipe)
 
 
@@ -44,8 +43,6 @@ def extractor_of(recipe: Recipe) -> Extractor:
         EvocaError: weights cannot be had; a package is missing; or the recipe trains in
             steps.
     """
-    if isinstance(recipe.model, SiftWords):
-        return DenseSift(recipe.model, recipe.preprocessing)
     return FrozenTrunk(network_of(recipe), recipe.preprocessing)
 
 
@@ -65,7 +62,7 @@ def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
     if head is None:
         raise RecipeError(f"{recipe.name}: trains a {recipe.model.system} in steps, no head")
     fitter: Fitter = (
-        SvmFitter(head.c_grid, head.gamma)
+        SvmFitter(head.c_grid, head.gamma, head.standardise)
         if isinstance(head, SvmHead)
         else LinearFitter(head.c_grid)
     )

@@ -23,7 +23,6 @@ class Head(Strict):
     kind: Literal["linear"] = "linear"
     c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 
-    @property
     def in_words(self) -> str:
         """Say what is fitted."""
         grid = ", ".join(f"{c:g}" for c in self.c_grid)
@@ -35,23 +34,26 @@ class SvmHead(Strict):
 
     Attributes:
         kind: ``svm``.
-        c_grid: candidates for C, on standardised features; inner folds choose by the
-            likelihood of the calibrated decision values.
-        gamma: of exp(-gamma |x - y|^2), times the number of features: 1 is scikit-learn's
-            ``scale`` on standardised features.
+        c_grid: candidates for C; inner folds choose by the likelihood of the calibrated
+            decision values. After steps, the validation images do.
+        gamma: of exp(-gamma |x - y|^2), times the number of features and their variance: 1
+            is scikit-learn's ``scale``.
+        standardise: whether every feature is given the mean 0 and the variance 1 first.
     """
 
     kind: Literal["svm"]
     c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
     gamma: Annotated[float, Field(gt=0)] = 1.0
+    standardise: bool = True
 
-    @property
-    def in_words(self) -> str:
-        """Say what is fitted."""
+    def in_words(self, *, after_steps: bool = False) -> str:
+        """Say what is fitted, and what chooses."""
         grid = ", ".join(f"{c:g}" for c in self.c_grid)
+        features = "standardised features" if self.standardise else "features as they are"
+        choosing = "validation images choose" if after_steps else "inner folds choose"
         return (
-            "A support vector machine with Gaussian kernels is fitted; inner folds choose its "
-            f"C from {grid}."
+            f"A support vector machine with Gaussian kernels is fitted on {features}; {choosing} "
+            f"its C from {grid}."
         )
 
 

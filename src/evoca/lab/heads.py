@@ -45,7 +45,11 @@ class LinearHead:
 
 
 def fit_linear_path(
-    features: Features, truth: NDArray[np.int_], c_grid: Sequence[float]
+    features: Features,
+    truth: NDArray[np.int_],
+    c_grid: Sequence[float],
+    *,
+    standardise: bool = True,
 ) -> Iterator[LinearHead]:
     """Fit multinomial logistic regression for each penalty, weakest penalty last.
 
@@ -57,12 +61,15 @@ def fit_linear_path(
         features: (N, D) averaged features.
         truth: (N,) class indices; every class 0..K-1 must occur.
         c_grid: inverse penalties.
+        standardise: whether every feature counts alike; else by its own scale.
 
     Yields:
         One head for each value of the grid, in its order.
     """
     centre = features.mean(axis=0, dtype=np.float64)
     spread = features.std(axis=0, dtype=np.float64) + 1e-6
+    if not standardise:
+        spread = np.ones_like(spread)
     standard = (features - centre) / spread
     norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
     standard /= norm

@@ -88,7 +88,9 @@ def trains_backbone(step: Step, record: Backbone) -> bool:
     """Whether a step trains any part of the backbone."""
     paths = [path for stage in STAGES for path in record.stages.of(stage)]
     tops = [f"top{number}" for number in range(1, len(record.tops) + 1)]
-    parts = ["all", "backbone", *STAGES, *tops, *map(record.child, paths)]
+    parts = ["backbone", *STAGES, *tops, *map(record.child, paths)]
+    # Of two trunks each has its own.
+    parts += ["all", *(f"{trunk}.{part}" for trunk in ("first", "second") for part in parts)]
     return any(fnmatchcase(part, pattern) for part in parts for pattern in step.trainable)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.backbone_record import Backbone, find_backbone
-from evoca.lab.head_options import AnyHead
+from evoca.lab.head_options import AnyHead, Head
 from evoca.lab.layered import (
     RecipeError,
     Strict,
@@ -21,11 +21,13 @@ from evoca.lab.layered import (
     read_layers,
 )
 from evoca.lab.model_options import (
+    CaptionText,
     Descriptors,
     LinearProbe,
     Model,
     MultiTask,
     Network,
+    Pretrained,
     ZeroShot,
 )
 from evoca.lab.profile import load_profile
@@ -69,7 +71,8 @@ class Recipe(Strict):
         model: the network.
         backbones: records of backbones that the package does not have.
         preprocessing: how pictures become its input; copied into the bundle.
-        head: the classifier on features that are not trained.
+        head: the classifier on features that are not trained; or the one that takes the
+            place of a network's own after its steps.
         steps: how any other network is trained.
         protocol: how it is measured and calibrated.
         search: settings to try, for ``evoca search``.
@@ -99,8 +102,12 @@ class Recipe(Strict):
         elif isinstance(self.model, LinearProbe | Descriptors):
             if self.head is None or self.steps:
                 raise ValueError(f"a {system} has a head and no steps")
-        elif self.head is not None or not self.steps:
-            raise ValueError(f"a {system} has steps and no head")
+        elif not self.steps:
+            raise ValueError(f"a {system} needs steps to train")
+        elif isinstance(self.head, Head):
+            raise ValueError(f"a {system} learns its layer in its steps; a head after them is svm")
+        elif self.head is not None and isinstance(self.model, MultiTask | CaptionText):
+            raise ValueError(f"a {system} has no head of kind svm")
         names = [step.name for step in self.steps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"steps: two are called {twice[0]}")
@@ -131,9 +138,16 @@ class Recipe(Strict):
         """
         if isinstance(self.model, Descriptors):
             raise RecipeError(f"{self.name}: {self.model.system} has no backbone")
-        name = self.model.backbone
-        own = [record for record in self.backbones if record.name == name]
-        return own[0] if own else find_backbone(name)
+        return self.record_of(self.model)
+
+    def record_of(self, network: Pretrained) -> Backbone:
+        """Return the record of one of its networks: its own first, then the package's.
+
+        Raises:
+            RecipeError: there is none of this name.
+        """
+        own = [record for record in self.backbones if record.name == network.backbone]
+        return own[0] if own else find_backbone(network.backbone)
 
     @property
     def from_scratch(self) -> bool:
@@ -177,23 +191,28 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
-    _take_in_backbone(content, beside)
+    _take_in_backbones(content, beside)
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
-    if not isinstance(recipe.model, Descriptors):
-        _ = recipe.backbone  # an unknown one is told of now, not when the training starts
+    # An unknown backbone is told of now, not when the training starts.
+    if isinstance(recipe.model, Network):
+        for network in recipe.model.networks():
+            recipe.record_of(network)
     return recipe
 
 
-def _take_in_backbone(content: dict[str, Any], beside: Path) -> None:
-    """Copy the record of a backbone's file into the recipe, so that runs are complete."""
+def _take_in_backbones(content: dict[str, Any], beside: Path) -> None:
+    """Copy the records of backbones' files into the recipe, so that runs are complete."""
     model = content.get("model")
-    named = model.get("backbone") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(named, str) or not is_file_name(named):
-        return
-    near = beside / named
-    record = find_backbone(str(near if near.is_file() else named))
-    model["backbone"] = record.name
-    content["backbones"] = [record.model_dump(mode="json")]
+    parts = [model, *model.values()] if isinstance(model, dict) else []
+    for part in parts:
+        named = part.get("backbone") if isinstance(part, dict) else None
+        if not isinstance(part, dict) or not isinstance(named, str) or not is_file_name(named):
+            continue
+        near = beside / named
+        record = find_backbone(str(near if near.is_file() else named))
+        part["backbone"] = record.name
+        others = [own for own in content.get("backbones", ()) if own["name"] != record.name]
+        content["backbones"] = [*others, record.model_dump(mode="json")]

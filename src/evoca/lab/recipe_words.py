@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evoca.lab.backbone_record import Backbone
-from evoca.lab.model_options import Descriptors, MultiTask, Network
+from evoca.lab.head_options import SvmHead
+from evoca.lab.model_options import Descriptors, MultiTask, Pretrained
 from evoca.lab.recipe import Recipe
 from evoca.lab.search_space import Choice, Search, short
 from evoca.lab.steps import Augmentation, Schedule, Step
@@ -39,12 +40,15 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     if isinstance(recipe.model, Descriptors):
         yield "Features", [*recipe.model.in_words(), _input(recipe)]
     else:
-        words = recipe.model.in_words(recipe.backbone)
-        yield "Network", [*words, _backbone(recipe.model, recipe.backbone), _input(recipe)]
+        words, networks = recipe.model.in_words(recipe.backbone), recipe.model.networks()
+        backbones = [_backbone(network, recipe.record_of(network)) for network in networks]
+        yield "Network", [*words, *backbones, _input(recipe)]
     if recipe.steps:
-        yield "Training", _training(recipe)
+        after = recipe.head
+        fitted = [after.in_words(after_steps=True)] if isinstance(after, SvmHead) else []
+        yield "Training", [*_training(recipe), *fitted]
     elif recipe.head is not None:
-        yield "Training", [recipe.head.in_words]
+        yield "Training", [recipe.head.in_words()]
     protocol = recipe.protocol
     yield (
         "Measuring",
@@ -96,12 +100,14 @@ def _published(name: str) -> list[str]:
         value = f"{figure.value:.2f}" if minutes else f"{figure.value:.2%}"
         note = f"; {figure.note}" if figure.note else ""
         part = "" if figure.part in {None, "test"} else f" of the {figure.part} part"
-        lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({figure.where}{note})")
+        setting = "".join(f", {name} {own:g}" for name, own in figure.setting.items())
+        where = f"{figure.where}{setting}{note}"
+        lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({where})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
     return lines or ["No figure was published."]
 
 
-def _backbone(options: Network, record: Backbone) -> str:
+def _backbone(options: Pretrained, record: Backbone) -> str:
     recorded = str(record.weights)
     if record.library == "transformers":
         recorded += f", revision {record.weights.revision or 'not pinned'}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evoca.errors import EvocaError
+from evoca.lab.descriptors import WordsHead
 from evoca.lab.fitters import FittedHead
 from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
@@ -56,30 +57,35 @@ def run_description(
 
 def write_head(folder: Path, head: FittedHead) -> None:
     """Keep a head as plain arrays."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     arrays: dict[str, Any] = head.arrays()
     np.savez(folder / "head.npz", **arrays)
 
 
-def read_head(folder: Path) -> LinearHead | SvmMachine:
+def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
     """Read a head back; arrays only, nothing is unpickled.
 
     Raises:
         EvocaError: missing or damaged.
     """
     file = folder / "head.npz"
+    head: LinearHead | SvmMachine
     try:
         with np.load(file, allow_pickle=False) as arrays:
             if "support" not in arrays:
-                return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
-            return SvmMachine(
-                centre=arrays["centre"],
-                spread=arrays["spread"],
-                support=arrays["support"],
-                weight=arrays["weight"],
-                bias=arrays["bias"],
-                gamma=float(arrays["gamma"]),
-                c=float(arrays["c"]),
-            )
+                head = LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+            else:
+                head = SvmMachine(
+                    centre=arrays["centre"],
+                    spread=arrays["spread"],
+                    support=arrays["support"],
+                    weight=arrays["weight"],
+                    bias=arrays["bias"],
+                    gamma=float(arrays["gamma"]),
+                    c=float(arrays["c"]),
+                )
+            if "words" in arrays:
+                return WordsHead(arrays["words"].astype(np.float32), head)
+            return head
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error

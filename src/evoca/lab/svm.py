@@ -78,15 +78,17 @@ def pairs(count: int) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class SvmFitter:
-    """Support vector machines by their C (Cortes & Vapnik 1995), on standardised features.
+    """Support vector machines by their C (Cortes & Vapnik 1995).
 
     Attributes:
         candidates: for C.
-        gamma: times the number of features.
+        gamma: times the number of features and their variance.
+        standardise: whether every feature gets the mean 0 and the variance 1 first.
     """
 
     candidates: tuple[float, ...]
     gamma: float
+    standardise: bool = True
 
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
@@ -96,8 +98,11 @@ class SvmFitter:
         # What never varies in training says nothing, whatever it is elsewhere.
         spread = features.std(axis=0, dtype=np.float64)
         spread = np.where(spread > 1e-6, spread, np.inf)
-        x = (features - centre) / spread
         gamma = self.gamma / features.shape[1]
+        if not self.standardise:
+            centre, spread = np.zeros_like(centre), np.ones_like(spread)
+            gamma /= max(float(features.var(dtype=np.float64)), 1e-12)
+        x = (features - centre) / spread
         for c in candidates:
             fitted = SVC(C=c, kernel="rbf", gamma=gamma).fit(x, truth)
             weight, bias = _by_pair(fitted)

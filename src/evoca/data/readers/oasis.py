@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evoca.data.readers.base import Cell, Row, reader, source_file, text_rows
@@ -19,6 +19,7 @@ _COLUMNS = dict(
         strict=True,
     )
 )
+_LOWEST, _HIGHEST = 1, 7
 
 
 @reader("oasis")
@@ -51,4 +52,16 @@ def read(source: Path) -> Iterator[Row]:
         found: dict[str, Cell] = {column: named[theirs] for column, theirs in _COLUMNS.items()}
         theme = named["Theme"]
         found |= {"image": f"{folder}/{theme}.jpg" if theme else "", "theme": theme}
-        yield Row(where, row, found | {"category": named.get("Category", "")})
+        yield Row(where, row, found | {"category": named.get("Category", "")}, _beyond(found))
+
+
+def _beyond(found: Mapping[str, Cell]) -> str:
+    """Say which mean rating lies outside the scale; text is judged with all other columns."""
+    for column in ("valence", "arousal"):
+        try:
+            rating = float(str(found[column]))
+        except ValueError:
+            continue
+        if not _LOWEST <= rating <= _HIGHEST:
+            return f"{column} {rating:g}: ratings are from {_LOWEST} to {_HIGHEST}"
+    return ""

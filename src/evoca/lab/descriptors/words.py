@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
+from torch import Tensor, nn
 
 from evoca.lab.descriptors.sift import LENGTH
 from evoca.lab.fitters import FittedHead, Fitter, Truth
 from evoca.lab.heads import Features
 
-__all__ = ["WordsFitter", "WordsHead"]
+__all__ = ["BagOfWords", "WordsFitter", "WordsHead", "word_shares"]
 
 _SAMPLE = 40_000  # descriptors that the dictionary is learnt from
 
@@ -95,3 +98,28 @@ def word_shares(features: Features, words: NDArray[np.float32]) -> Features:
         counts = np.bincount(distances.argmin(axis=1), minlength=len(words))
         shares[row] = np.sqrt(counts / counts.sum())
     return shares
+
+
+class BagOfWords(nn.Module):
+    """Descriptors and a dictionary, as they are exported: :func:`word_shares` of pixels."""
+
+    def __init__(self, descriptors: nn.Module, words: NDArray[np.float32]) -> None:
+        """Join the two.
+
+        Args:
+            descriptors: gives (N, P 128, 1, 1) of pixels.
+            words: (W, 128).
+        """
+        super().__init__()
+        self.descriptors = descriptors
+        self.register_buffer("words", torch.from_numpy(words))
+        self.register_buffer("squares", torch.from_numpy((words * words).sum(axis=1)))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (N, W, 1, 1) of uint8 images (N, H, W, 3)."""
+        words, squares = cast("Tensor", self.words), cast("Tensor", self.squares)
+        found: Tensor = self.descriptors(image).flatten(1).unflatten(1, (-1, words.shape[1]))
+        nearest = (squares - 2 * found @ words.T).argmin(dim=2, keepdim=True)
+        number = torch.arange(len(words), device=image.device)
+        shares = (nearest == number).to(torch.float32).mean(dim=1)
+        return shares.sqrt()[:, :, None, None]

@@ -8,9 +8,10 @@ from pydantic import BaseModel, Discriminator, Tag
 
 from evoca.lab.model_options.captioned import CaptionText
 from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
+from evoca.lab.model_options.differential import Differential
 from evoca.lab.model_options.levels import Mldr, Recurrent
 from evoca.lab.model_options.lora import Lora
-from evoca.lab.model_options.network import Network
+from evoca.lab.model_options.network import Network, Pretrained
 from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
 from evoca.lab.model_options.streams import Streams
 from evoca.lab.model_options.tasks import MultiTask
@@ -22,6 +23,7 @@ __all__ = [
     "Classifier",
     "Colour",
     "Descriptors",
+    "Differential",
     "Hog",
     "LinearProbe",
     "Lora",
@@ -29,6 +31,7 @@ __all__ = [
     "Model",
     "MultiTask",
     "Network",
+    "Pretrained",
     "Recurrent",
     "SiftWords",
     "Skip",
@@ -45,6 +48,7 @@ SYSTEMS = (
     "streams",
     "mldr",
     "recurrent",
+    "differential",
     "lora",
     "zero_shot",
     "hog",
@@ -72,6 +76,7 @@ Model: TypeAlias = Annotated[
     | Annotated[Streams, Tag("streams")]
     | Annotated[Mldr, Tag("mldr")]
     | Annotated[Recurrent, Tag("recurrent")]
+    | Annotated[Differential, Tag("differential")]
     | Annotated[Lora, Tag("lora")]
     | Annotated[ZeroShot, Tag("zero_shot")]
     | Annotated[Hog, Tag("hog")]

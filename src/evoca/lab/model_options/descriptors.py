@@ -96,12 +96,4 @@ class SiftWords(Descriptors):
             f"SIFT descriptors every {self.step} pixels, {self.diameter:g} across, counted by the "
             f"nearest of {self.words} words; square roots of the shares. The words are k-means "
             "centres of a fold's training images alone.",
-            f"Cannot be exported: {self.no_bundle()}.",
         ]
-
-    def no_bundle(self) -> str:
-        """Say why: the descriptors are a library's."""
-        return (
-            "SIFT descriptors are OpenCV's own code, and no standard ONNX operators compute the "
-            "same; it can be measured"
-        )

@@ -10,26 +10,23 @@ from pydantic import Field, field_validator
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.layered import Strict
 
-__all__ = ["Dropout", "Network"]
+__all__ = ["Dropout", "Network", "Pretrained"]
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Network(Strict):
-    """What every system built on a backbone has.
+class Pretrained(Strict):
+    """A backbone, and where its weights come from.
 
     Attributes:
         backbone: a name, or the path of a backbone's ``.yaml`` file.
         weights: ``recorded``: those the backbone names; ``random``; the path of a
             ``.safetensors`` file with the names of the library; or, of a captioner, a
             folder in the form of ``save_pretrained``, with a ``/`` at its end.
-        without: paths of modules to leave out, such as a residual block that a file of
-            weights lacks.
     """
 
     backbone: str
     weights: str = "recorded"
-    without: tuple[str, ...] = ()
 
     @field_validator("weights")
     @classmethod
@@ -40,6 +37,21 @@ class Network(Strict):
                 "captioner's folder with a / at its end"
             )
         return weights
+
+
+class Network(Pretrained):
+    """What every system built on a backbone has.
+
+    Attributes:
+        without: paths of modules to leave out, such as a residual block that a file of
+            weights lacks.
+    """
+
+    without: tuple[str, ...] = ()
+
+    def networks(self) -> list[Pretrained]:
+        """Return every pretrained network that it is built on, its backbone first."""
+        return [self]
 
     @abstractmethod
     def in_words(self, backbone: Backbone) -> list[str]:

@@ -13,13 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.lab.answers import Chosen, choose, predict_logits
+from evoca.lab.answers import Chosen, choose, run_over
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.state import CheckpointError, Identity
+from evoca.lab.fold_vectors import (
+    FOLDER,
+    HELD_OUT,
+    TRAIN,
+    VALIDATION,
+    FoldVectors,
+    write_vectors,
+)
 from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation
 from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.identity import identity_of
+from evoca.lab.stepwise.judge import judge_of
+from evoca.lab.systems.differential import DifferentialNetworks
 
 __all__ = ["Build", "Fold", "Tune"]
 
@@ -43,6 +53,24 @@ class Fold:
     options: RunOptions
     tune: Tune | None
 
+    @property
+    def vectors(self) -> Path:
+        """Where the vectors of a differential system are kept, beyond the fold's own folder."""
+        return self.folder.parent.parent / FOLDER / f"{self.folder.name}.npz"
+
+    def _vectors(
+        self,
+        system: DifferentialNetworks,
+        recipe: Recipe,
+        train: LabelledImages,
+        validation: LabelledImages,
+    ) -> FoldVectors:
+        networks, data = system.networks(), self.data
+        found = run_over(networks, networks, data, recipe.preprocessing, self.options)
+        place = dict.fromkeys(train.names, TRAIN) | dict.fromkeys(validation.names, VALIDATION)
+        part = np.array([place.get(name, HELD_OUT) for name in data.names], dtype=np.int64)
+        return FoldVectors(tuple(found), data.truth, data.groups, part)
+
     def run(self) -> tuple[NDArray[np.float32], Chosen]:
         """Return the answers to the held-out images, and what the fold chose."""
         inside = self.data.take(~self.held_out)
@@ -56,13 +84,12 @@ class Fold:
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 
-        def logits(images: LabelledImages) -> NDArray[np.float32]:
-            return predict_logits(
-                system, recipe.steps[-1], images, recipe.preprocessing, self.options
-            )
-
-        chosen = choose(logits(validation), validation, recipe.steps[-1], recipe.protocol.coverage)
-        answers = logits(self.data.take(self.held_out))
+        if isinstance(system, DifferentialNetworks):
+            write_vectors(self.vectors, self._vectors(system, recipe, train, validation))
+        judge = judge_of(recipe, system, train, validation, self.options)
+        step, coverage = recipe.steps[-1], recipe.protocol.coverage
+        chosen = choose(judge.logits(validation), validation, step, coverage)
+        answers = judge.logits(self.data.take(self.held_out))
         _write_fold(done, answers, chosen, identity)
         shutil.rmtree(self.folder / "checkpoints")
         return answers, chosen

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
-from evoca.lab.answers import Chosen, affect_in, choose, predict_logits
+from evoca.lab.answers import Chosen, affect_in, choose
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
@@ -21,8 +19,10 @@ from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.recipe import Recipe
+from evoca.lab.run import write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
+from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
 from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_data, describe_run
@@ -77,28 +77,28 @@ def train_steps(
     fitted = fit(build(recipe, data.labels, seed), task, out, options, resume=resume)
     if not is_main():
         return None
-    chosen, outcome = _measure(recipe, fitted.system, parts, options)
+    judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)
+    chosen, outcome = _measure(recipe, judge, parts)
     for note in outcome.notes:
         options.say(f"evoca: {note}")
-    deletion = _deletion_test(recipe, fitted.system, parts.measured, chosen.temperature, options)
+    deletion = None
+    if isinstance(judge, MachineJudge):
+        write_head(out / "checkpoints" / "last", judge.machine)
+    else:
+        system, measured = fitted.system, parts.measured
+        deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
     description = _description(recipe, grouped, parts, chosen, data_name)
     write_outcome(out, description, outcome, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
     return outcome
 
 
-def _measure(
-    recipe: Recipe, system: System, parts: Holdout, options: RunOptions
-) -> tuple[Chosen, Outcome]:
+def _measure(recipe: Recipe, judge: Judge, parts: Holdout) -> tuple[Chosen, Outcome]:
     """Let validation images choose, then judge the images that are to be measured."""
-
-    def logits(images: LabelledImages) -> NDArray[np.float32]:
-        return predict_logits(system, recipe.steps[-1], images, recipe.preprocessing, options)
-
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
-    chosen = choose(logits(parts.validation), parts.validation, step, coverage)
-    found = logits(parts.measured)
+    chosen = choose(judge.logits(parts.validation), parts.validation, step, coverage)
+    found = judge.logits(parts.measured)
     answers = HeldOut.once(
         softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,

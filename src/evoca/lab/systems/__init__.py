@@ -12,6 +12,7 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,
+    differential,
     lora,
     mldr,
     multi_task,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk, build_trunk
-from evoca.lab.model_options import Network
+from evoca.lab.model_options import Network, Pretrained
 from evoca.lab.recipe import Recipe
 from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
@@ -118,12 +118,16 @@ class Surroundings:
         """Height and width of the input in pixels."""
         return self.recipe.preprocessing.height, self.recipe.preprocessing.width
 
+    def weights_of(self, options: Pretrained) -> str:
+        """Where the weights of a network come from."""
+        return self.weights or options.weights
+
     def starts_at_random(self, options: Network) -> bool:
         """Whether a backbone of these options has no weights that were learnt."""
-        return (self.weights or options.weights) == "random"
+        return self.weights_of(options) == "random"
 
     def trunk(
-        self, options: Network, *, channel_dropout: float = 0.0, dense: bool = False
+        self, options: Pretrained, *, channel_dropout: float = 0.0, dense: bool = False
     ) -> Trunk:
         """Build the backbone of some options, with its fully connected layers if wanted.
 
@@ -131,10 +135,10 @@ class Surroundings:
             EvocaError: its weights cannot be had.
         """
         return build_trunk(
-            self.recipe.backbone,
+            self.recipe.record_of(options),
             size=self.size,
-            weights=self.weights or options.weights,
-            without=options.without,
+            weights=self.weights_of(options),
+            without=options.without if isinstance(options, Network) else (),
             channel_dropout=channel_dropout,
             dense=dense,
         )

@@ -11,7 +11,19 @@ from torch import Tensor, nn
 from evoca.lab.svm import SvmMachine, pairs
 from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
-__all__ = ["SvmClassifier"]
+__all__ = ["SvmClassifier", "VectorOf"]
+
+
+class VectorOf(nn.Module):
+    """The vector of a trained system as a map of one cell, (N, D, 1, 1)."""
+
+    def __init__(self, system: nn.Module) -> None:
+        super().__init__()
+        self.system = system.requires_grad_(requires_grad=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Compute it for uint8 images (N, H, W, 3)."""
+        return cast("Tensor", self.system(image).embedding)[:, :, None, None]
 
 
 class SvmClassifier(nn.Module):

@@ -1,0 +1,141 @@
+"""``evoca sweep``: every alpha, beta and C on the vectors of a cross-validation."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evoca.commands.training import Machine, display
+from evoca.documents import print_document
+from evoca.documents.blocks import Paragraph, Table
+from evoca.errors import EvocaError, needs_extra
+from evoca.terminal import console_for, say
+
+if TYPE_CHECKING:
+    from evoca.lab.model_options.differential import Form
+    from evoca.lab.sweep import Accuracy, Cell, Sweep
+
+__all__ = ["sweep"]
+
+_ALPHAS = "0,0.25,0.5,0.75,1"
+_COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high")
+
+
+def sweep(
+    run: Path,
+    *,
+    alpha: str | None,
+    beta: str | None,
+    c: str,
+    form: Form,
+    out: Path | None,
+    output: Literal["table", "json"],
+) -> None:
+    """Fit every cell in every fold, write them as CSV, and print them.
+
+    Raises:
+        EvocaError: the run, the numbers or the file cannot be used.
+    """
+    with needs_extra("train"):
+        from evoca.lab.sweep import Grid
+        from evoca.lab.sweep import sweep as run_sweep
+    alphas = _numbers("--alpha", alpha or ("none" if beta else _ALPHAS), most=1)
+    betas = _numbers("--beta", beta or "none", most=1 if form == "convex" else None)
+    costs = tuple(cost for cost in _numbers("--c", c) if cost is not None)
+    if 0 in costs:
+        raise EvocaError("--c 0: a cost is above 0; none leaves the machines out")
+    grid = Grid(alphas, betas, form, costs)
+    with display(Machine(accelerator="cpu")) as options:
+        found = run_sweep(run, grid, options.announce)
+    file = out or run / "sweep.csv"
+    _write(file, found)
+    if output == "json":
+        print(json.dumps(_as_json(found), indent=2))
+    else:
+        print_document([_table(found, costs), Paragraph(_told(found))], console_for())
+    say(f"wrote {file}")
+
+
+def _numbers(option: str, text: str, most: float | None = None) -> tuple[float | None, ...]:
+    """Read numbers from 0, and ``none``, separated by commas."""
+    found: list[float | None] = []
+    for part in text.split(","):
+        word = part.strip()
+        try:
+            value = None if word == "none" else float(word)
+        except ValueError:
+            value = float("nan")
+        if value is not None and not 0 <= value <= (float("inf") if most is None else most):
+            limits = "of 0 or more" if most is None else f"from 0 to {most:g}"
+            raise EvocaError(f"{option} {word}: numbers {limits}, or none, separated by commas")
+        found.append(value)
+    return tuple(dict.fromkeys(found))
+
+
+def _table(found: Sweep, costs: tuple[float, ...]) -> Table:
+    settings = dict.fromkeys((cell.alpha, cell.beta) for cell in found.cells)
+    of = {(cell.alpha, cell.beta, cell.c): own for cell, own in found.cells.items()}
+    rows = tuple(
+        (
+            *map(_short, setting),
+            *(f"{100 * of[(*setting, cost)].value:.1f}" for cost in (None, *costs)),
+        )
+        for setting in settings
+    )
+    columns = ("alpha", "beta", "layer", *(f"C={cost:g}" for cost in costs))
+    return Table(columns, rows, numeric=len(columns))
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def _told(found: Sweep) -> str:
+    counts = Counter(_named(cell) for cell in found.choices)
+    chosen = ", ".join(f"{name} in {n}" for name, n in counts.most_common())
+    return (
+        f"Accuracy of held-out images in percent, pooled over {len(found.choices)} folds. The "
+        f"largest of {len(found.cells)} cells flatters. Chosen by each fold's validation images: "
+        f"{_percent(found.chosen)} ({chosen})."
+    )
+
+
+def _named(cell: Cell) -> str:
+    named = {"alpha": cell.alpha, "beta": cell.beta, "C": cell.c}
+    given = [f"{name} {value:g}" for name, value in named.items() if value is not None]
+    return " ".join([*given, *([] if cell.c is not None else ["layer"])])
+
+
+def _percent(own: Accuracy) -> str:
+    return f"{100 * own.value:.1f} [{100 * own.low:.1f}, {100 * own.high:.1f}]"
+
+
+def _write(file: Path, found: Sweep) -> None:
+    draft = file.with_name(f".{file.name}")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(_COLUMNS)
+            for cell, own in found.cells.items():
+                setting = ["" if v is None else v for v in (cell.alpha, cell.beta, cell.c)]
+                writer.writerow([*setting, own.value, own.low, own.high])
+        draft.replace(file)
+    except OSError as error:
+        raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def _as_json(found: Sweep) -> dict[str, Any]:
+    def told(own: Accuracy) -> dict[str, Any]:
+        return {"accuracy": own.value, "ci95": [own.low, own.high]}
+
+    return {
+        "cells": [
+            {"alpha": cell.alpha, "beta": cell.beta, "c": cell.c, **told(own)}
+            for cell, own in found.cells.items()
+        ],
+        "chosen_on_validation": told(found.chosen)
+        | {"folds": [{"alpha": c.alpha, "beta": c.beta, "c": c.c} for c in found.choices]},
+    }

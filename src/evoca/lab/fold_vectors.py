@@ -1,0 +1,112 @@
+"""What the networks of a fold give of every image, kept for sweeps of what follows them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.errors import EvocaError
+from evoca.images import printable_name
+
+__all__ = [
+    "FOLDER",
+    "HELD_OUT",
+    "TRAIN",
+    "VALIDATION",
+    "FoldVectors",
+    "read_vectors",
+    "write_vectors",
+]
+
+FOLDER = "vectors"
+"""Of a run, with a file a fold: 4 bytes a number, 4968 numbers an image in the paper's system."""
+
+TRAIN, VALIDATION, HELD_OUT = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class FoldVectors:
+    """The vectors of n images, all given by networks that learnt from the fold's training part.
+
+    Attributes:
+        vectors: float32 (n, D) of each network.
+        truth: (n,) class indices; -1 where there is none.
+        groups: (n,) clusters of copies.
+        part: (n,) 0 where an image was learnt from, 1 where it chose, 2 where it was held
+            out.
+    """
+
+    vectors: tuple[NDArray[np.float32], ...]
+    truth: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    part: NDArray[np.int64]
+
+    def _labelled(self, part: int) -> NDArray[np.bool_]:
+        return np.asarray((self.part == part) & (self.truth >= 0))
+
+    @property
+    def train(self) -> NDArray[np.bool_]:
+        """Mask of the labelled training images."""
+        return self._labelled(TRAIN)
+
+    @property
+    def validation(self) -> NDArray[np.bool_]:
+        """Mask of the labelled validation images."""
+        return self._labelled(VALIDATION)
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Mask of the labelled held-out images."""
+        return self._labelled(HELD_OUT)
+
+
+def write_vectors(file: Path, kept: FoldVectors) -> None:
+    """Write a fold's vectors; the file appears when it is whole.
+
+    Raises:
+        EvocaError: the folder cannot be written.
+    """
+    arrays: dict[str, Any] = {f"vectors{i}": one for i, one in enumerate(kept.vectors)}
+    arrays |= {"truth": kept.truth, "groups": kept.groups, "part": kept.part}
+    draft = file.with_name(f".{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as stream:
+            np.savez(stream, **arrays)
+        draft.replace(file)
+    except OSError as error:
+        raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def read_vectors(run: Path) -> Sequence[tuple[int, FoldVectors]]:
+    """Read the vectors of every fold of a cross-validation, with the number of its repeat.
+
+    Raises:
+        EvocaError: the run has none, or a file is damaged.
+    """
+    files = sorted((run / FOLDER).glob("r*f*.npz"))
+    if not files:
+        raise EvocaError(
+            f"{printable_name(run)}: no vectors to sweep: give the folder of a finished "
+            "cross-validation of a differential system, such as rapolu2023-differential"
+        )
+    return [(int(file.name[1 : file.name.index("f")]), _read(file)) for file in files]
+
+
+def _read(file: Path) -> FoldVectors:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            count = sum(name.startswith("vectors") for name in arrays.files)
+            vectors = tuple(arrays[f"vectors{i}"] for i in range(count))
+            kept = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise EvocaError(
+            f"{printable_name(file)}: damaged: cross-validate the system again"
+        ) from error
+    return kept

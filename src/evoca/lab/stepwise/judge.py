@@ -1,0 +1,110 @@
+"""Who answers once all steps are trained: the network, or a machine fitted on its vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError, EvocaError
+from evoca.evaluation.calibration import likeliest
+from evoca.lab.answers import predict_logits, run_over
+from evoca.lab.fitting import RunOptions
+from evoca.lab.freezing import System
+from evoca.lab.head_options import SvmHead
+from evoca.lab.recipe import Recipe
+from evoca.lab.svm import SvmFitter, SvmMachine
+
+__all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
+
+
+class Judge(Protocol):
+    """Answers for images."""
+
+    def logits(self, images: LabelledImages) -> NDArray[np.float32]:
+        """Return (n, K), or (n, K + 2) with valence and arousal."""
+
+
+@dataclass(frozen=True)
+class NetworkJudge:
+    """The trained network itself."""
+
+    recipe: Recipe
+    system: System
+    options: RunOptions
+
+    def logits(self, images: LabelledImages) -> NDArray[np.float32]:
+        """See :func:`evoca.lab.answers.predict_logits`."""
+        step = self.recipe.steps[-1]
+        return predict_logits(self.system, step, images, self.recipe.preprocessing, self.options)
+
+
+@dataclass(frozen=True)
+class MachineJudge:
+    """A machine on the vectors that the trained network gives."""
+
+    recipe: Recipe
+    system: System
+    options: RunOptions
+    machine: SvmMachine
+
+    def logits(self, images: LabelledImages) -> NDArray[np.float32]:
+        """Return the machine's decision values (n, K)."""
+        vectors = _vectors(self.recipe, self.system, images, self.options)
+        return self.machine.logits(vectors).astype(np.float32)
+
+
+def judge_of(
+    recipe: Recipe,
+    system: System,
+    train: LabelledImages,
+    validation: LabelledImages,
+    options: RunOptions,
+) -> NetworkJudge | MachineJudge:
+    """Return who answers, having fitted the recipe's head where it has one.
+
+    Args:
+        recipe: with steps.
+        system: trained.
+        train: what it was trained on, and the head is fitted on.
+        validation: chooses among the head's candidates.
+        options: how to run.
+
+    Raises:
+        DataError: a label has no training image.
+        EvocaError: the system gives no vector.
+        ImageError: an image cannot be read.
+    """
+    head = recipe.head
+    if not isinstance(head, SvmHead):
+        return NetworkJudge(recipe, system, options)
+    train, validation = train.with_truth(), validation.with_truth()
+    counts = np.bincount(train.truth, minlength=len(train.labels))
+    if missing := [label for label, n in zip(train.labels, counts, strict=True) if not n]:
+        raise DataError(
+            f"{train.source}: a support vector machine needs an image of every label to learn "
+            f"from; none is {', '.join(missing)}"
+        )
+    vectors, seen = (_vectors(recipe, system, part, options) for part in (train, validation))
+    fitter = SvmFitter(head.c_grid, head.gamma, head.standardise)
+    machines = list(fitter.path(vectors, train.truth, fitter.candidates))
+    best, _ = likeliest([machine.logits(seen) for machine in machines], validation.truth)
+    return MachineJudge(recipe, system, options, machines[best])
+
+
+def _vectors(
+    recipe: Recipe, system: System, images: LabelledImages, options: RunOptions
+) -> NDArray[np.float32]:
+    network = cast("nn.Module", system)
+
+    def embedding(pixels: Tensor) -> tuple[Tensor, ...]:
+        found: Tensor | None = network(pixels).embedding
+        if found is None:
+            raise EvocaError(f"{recipe.name}: a {recipe.model.system} gives no vector to fit on")
+        return (found,)
+
+    return run_over(network, embedding, images, recipe.preprocessing, options)[0]

@@ -1,0 +1,190 @@
+"""Every alpha, beta and C of rapolu2023 on the vectors that a cross-validation has kept.
+
+The networks of each fold stay as they are; only what follows them is fitted anew: a layer
+of one unit a label (logistic regression), and support vector machines. The accuracy of each
+cell is of held-out images. The best of many cells flatters; what choosing gives is therefore
+told as well: in each fold the cell with the likeliest validation images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.errors import DataError
+from evoca.evaluation.bootstrap import interval, resample, sum_by_group
+from evoca.evaluation.calibration import likeliest
+from evoca.evaluation.metrics import nll
+from evoca.lab.fitters import FittedHead
+from evoca.lab.fitting.options import Announce, silent
+from evoca.lab.fold_vectors import FoldVectors, read_vectors
+from evoca.lab.heads import fit_linear_path
+from evoca.lab.model_options.differential import Form, factors_of
+from evoca.lab.svm import SvmFitter
+from evoca.softmax import softmax
+
+__all__ = ["Accuracy", "Cell", "Grid", "Sweep", "sweep"]
+
+_PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting.
+
+    Attributes:
+        alpha: see :class:`evoca.lab.model_options.Differential`.
+        beta: likewise.
+        c: of a support vector machine; ``None`` for the layer, whose penalty the
+            validation images choose.
+    """
+
+    alpha: float | None
+    beta: float | None
+    c: float | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is tried.
+
+    Attributes:
+        alphas: at least one.
+        betas: at least one.
+        form: of beta.
+        costs: C of support vector machines; may be empty.
+    """
+
+    alphas: tuple[float | None, ...]
+    betas: tuple[float | None, ...]
+    form: Form
+    costs: tuple[float, ...]
+
+    def factors(self) -> Iterator[tuple[float | None, float | None, tuple[float, float, float]]]:
+        """Yield every alpha and beta, and what the vectors are multiplied by."""
+        for alpha, beta in product(self.alphas, self.betas):
+            yield alpha, beta, factors_of(alpha, beta, self.form)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of held-out images, 0..1.
+
+    Attributes:
+        value: mean over repeats.
+        low: of the 95% interval, from bootstrap draws over clusters of copies.
+        high: likewise.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What came out.
+
+    Attributes:
+        cells: every cell's accuracy, in the grid's order.
+        chosen: accuracy where each fold's validation images choose the cell.
+        choices: the cell each fold chose.
+    """
+
+    cells: Mapping[Cell, Accuracy]
+    chosen: Accuracy
+    choices: tuple[Cell, ...]
+
+
+def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
+    """Fit and judge every cell in every fold.
+
+    Args:
+        run: a cross-validation that kept its vectors.
+        grid: what to try.
+        announce: told how many settings there are; what it returns, of each that is done.
+
+    Raises:
+        EvocaError: the run has no vectors, or damaged ones.
+        DataError: a beta, where there is no third network; or a label without image.
+    """
+    folds = read_vectors(run)
+    if any(beta is not None for beta in grid.betas) and len(folds[0][1].vectors) < 3:
+        raise DataError("--beta is a factor of the object probabilities: this run has none")
+    right: dict[Cell, NDArray[np.float64]] = {}
+    repeats, count = 1 + max(repeat for repeat, _ in folds), len(folds[0][1].truth)
+    advance = announce("settings", len(folds) * len(grid.alphas) * len(grid.betas))
+    chosen, choices = np.full((repeats, count), np.nan), []
+    for repeat, fold in folds:
+        losses: dict[Cell, float] = {}
+        for alpha, beta, factors in grid.factors():
+            for cost, found in _judged(fold, factors, grid.costs):
+                cell = Cell(alpha, beta, cost)
+                losses[cell] = found.loss
+                own = right.setdefault(cell, np.full((repeats, count), np.nan))
+                own[repeat, fold.held_out] = found.right
+            advance(1)
+        best = min(losses, key=lambda cell: losses[cell])
+        choices.append(best)
+        chosen[repeat, fold.held_out] = right[best][repeat, fold.held_out]
+    groups = folds[0][1].groups
+    cells = {cell: _accuracy(own, groups) for cell, own in right.items()}
+    return Sweep(cells, _accuracy(chosen, groups), tuple(choices))
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A fitted cell: NLL of the validation images, and which held-out images it gets right."""
+
+    loss: float
+    right: NDArray[np.bool_]
+
+
+def _judged(
+    fold: FoldVectors, factors: Sequence[float], costs: Sequence[float]
+) -> Iterator[tuple[float | None, _Judged]]:
+    """Yield the layer, then each machine, on the joined vectors of a fold."""
+    scaled = [np.float32(factor) * own for factor, own in zip(factors, fold.vectors, strict=False)]
+    joined = np.concatenate(scaled, axis=1)
+    features, truth = joined[fold.train], fold.truth[fold.train]
+    labels = int(fold.truth.max()) + 1
+    if len(np.unique(truth)) < labels:
+        raise DataError("a fold has no training image of some label: nothing to fit")
+    layers = list(fit_linear_path(features, truth, _PENALTIES, standardise=False))
+    seen, known = joined[fold.validation], fold.truth[fold.validation]
+    best, _ = likeliest([layer.logits(seen) for layer in layers], known)
+    yield None, _judge(layers[best], joined, fold)
+    if costs:
+        fitter = SvmFitter(tuple(costs), gamma=1.0, standardise=False)
+        for machine in fitter.path(features, truth, fitter.candidates):
+            yield machine.c, _judge(machine, joined, fold)
+
+
+def _judge(head: FittedHead, joined: NDArray[np.float32], fold: FoldVectors) -> _Judged:
+    seen, known = head.logits(joined[fold.validation]), fold.truth[fold.validation]
+    _, temperature = likeliest([seen], known)
+    loss = float(nll(known, softmax(seen, temperature)).mean())
+    answers = head.logits(joined[fold.held_out]).argmax(axis=1)
+    return _Judged(loss, answers == fold.truth[fold.held_out])
+
+
+def _accuracy(right: NDArray[np.float64], groups: NDArray[np.int64]) -> Accuracy:
+    """Judge (R, n) of 0 and 1, NaN where an image was not asked about."""
+    asked = ~np.isnan(right).any(axis=0)
+    _, group = np.unique(groups[asked], return_inverse=True)
+    columns = np.stack([right[:, asked].mean(axis=0), np.ones(asked.sum())], axis=1)
+    totals = sum_by_group(columns, group, int(group.max()) + 1)
+
+    def share(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        hits, images = (counts @ totals).T
+        return {"accuracy": hits / images}
+
+    point, drawn = resample(share, len(totals), _DRAWS, seed=0)
+    low, high = interval(drawn["accuracy"])
+    return Accuracy(float(point["accuracy"]), float(low), float(high))

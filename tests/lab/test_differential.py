@@ -1,0 +1,270 @@
+"""Two networks trained apart, their vectors joined, machines after steps, and the sweep."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch", reason="needs the extra train")
+pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+from sklearn.svm import SVC  # noqa: E402
+from torch import nn  # noqa: E402
+
+import evoca  # noqa: E402
+from evoca.cli import app  # noqa: E402
+from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.emotions import MIKELS8  # noqa: E402
+from evoca.lab.export import export_bundle  # noqa: E402
+from evoca.lab.fitting import RunOptions  # noqa: E402
+from evoca.lab.fold_vectors import (  # noqa: E402
+    HELD_OUT,
+    TRAIN,
+    VALIDATION,
+    FoldVectors,
+    read_vectors,
+    write_vectors,
+)
+from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
+from evoca.lab.recipe import RecipeError, load_recipe  # noqa: E402
+from evoca.lab.run import read_head  # noqa: E402
+from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
+from evoca.lab.svm import SvmFitter  # noqa: E402
+from evoca.lab.sweep import Cell, Grid, sweep  # noqa: E402
+from evoca.lab.systems import build_system  # noqa: E402
+from tiny_system import draw_pictures  # noqa: E402
+
+SQUEEZE = "{backbone: squeezenet1_1, weights: random}"
+TINY = (
+    "preprocessing.height=64",
+    "preprocessing.width=64",
+    "model.backbone=efficientnet_lite0",
+    "model.weights=random",
+    f"model.second={SQUEEZE}",
+    f"model.supplement={SQUEEZE}",
+)
+QUICK = (
+    *TINY,
+    "model.backbone=squeezenet1_1",
+    "steps.*.epochs=1",
+    "steps.*.batch_size=8",
+    "protocol.validation=0.34",
+)
+QUIET = RunOptions(accelerator="cpu", workers=0, tensorboard=False, cache=None)
+PIXELS = torch.randint(
+    0, 256, (3, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
+
+
+def built(name, *settings):
+    recipe = load_recipe(name, [*TINY, *settings])
+    return recipe, build_system(recipe, MIKELS8, seed=0)
+
+
+def build(recipe, labels, seed):
+    return build_system(recipe, labels, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "factors"),
+    [
+        (("model.alpha=0.75",), (0.75, 0.25, 1)),
+        (("model.alpha=null", "model.beta=0.25"), (0.75, 0.75, 0.25)),
+        (("model.alpha=0.5", "model.beta=3", "model.form=amplify"), (0.5, 0.5, 3)),
+        (("model.alpha=null",), (1, 1, 1)),
+    ],
+)
+def test_the_vector_is_what_the_paper_joins(settings, factors):
+    _, system = built("rapolu2023-differential", *settings)
+    with torch.inference_mode():
+        one, other, named = system.eval().networks()(PIXELS)
+        vector = system(PIXELS).embedding
+    torch.testing.assert_close(named.sum(dim=1), torch.ones(3))
+    assert named.shape[1] == 1000
+    scaled = [factor * part for factor, part in zip(factors, (one, other, named), strict=True)]
+    torch.testing.assert_close(vector, torch.cat(scaled, dim=1))
+
+
+def test_who_is_trained_answers_and_the_others_are_not_reached():
+    recipe, system = built("rapolu2023-differential")
+    heads = (system.first_head, system.second_head, system.head)
+    for step, head in zip(recipe.steps, heads, strict=True):
+        trained = trainable_parameters(system, step)
+        freeze(system, trained)
+        system.zero_grad(set_to_none=True)
+        logits = system(PIXELS).logits
+        nn.functional.cross_entropy(logits, torch.zeros(3).long()).backward()
+        reached = {n for n, p in system.named_parameters() if p.grad is not None}
+        assert reached == trained
+        with torch.inference_mode():
+            value = PIXELS
+            for module in system.eval().chain():
+                value = module(value)
+            torch.testing.assert_close(value.logits, system(PIXELS).logits)
+            head.layers[0].bias.add_(1)  # of this layer alone
+            torch.testing.assert_close(system(PIXELS).logits, value.logits + 1)
+    freeze(system, set())
+    assert system(PIXELS).embedding is not None
+
+
+def test_evidence_adds_up_where_the_maps_differ_in_size():
+    _, system = built("rapolu2023-differential", "preprocessing.height=96")
+    pixels = torch.randint(0, 256, (2, 96, 64, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        output = system.eval()(pixels)
+        sides = [m.shape[2:] for m in system.networks().maps(pixels)]
+    assert sides[0] != sides[1]
+    total = output.evidence.mean(dim=(2, 3)) + system.evidence_bias
+    torch.testing.assert_close(total, output.logits, atol=1e-4, rtol=1e-4)
+
+
+def test_without_a_third_network_there_are_two_vectors():
+    _, system = built("rapolu2023-differential", "model.supplement=null")
+    with torch.inference_mode():
+        assert len(system.eval().networks()(PIXELS)) == 2
+        output = system(PIXELS)
+    total = output.evidence.mean(dim=(2, 3)) + system.evidence_bias
+    torch.testing.assert_close(total, output.logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.second.backbone=resnet1O1", "unknown backbone resnet1O1"),
+        ("model.second.weights=nothing", "neither recorded"),
+        ("model={supplement: null, beta: 0.5}", "name a supplement"),
+        ("model.beta=2", "form amplify takes more"),
+        ("model.alpha=1.5", "alpha"),
+        ("head={c_grid: [1]}", "a head after them is svm"),
+    ],
+)
+def test_what_cannot_be_joined_is_one_line(setting, message):
+    if setting.startswith("model={"):
+        settings = ["model.beta=0.5", "model.supplement=null"]
+    else:
+        settings = [setting]
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("rapolu2023-differential", settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn") / "all"
+    draw_pictures(folder, each=6)
+    return load_labelled(folder)
+
+
+def test_a_machine_after_steps_becomes_a_bundle(drawn, tmp_path):
+    recipe = load_recipe("rapolu2023-differential-svm", [*QUICK, "head.c_grid=[1.5]"])
+    train_steps(recipe, build, drawn, tmp_path / "run", QUIET)
+    machine = read_head(tmp_path / "run" / "checkpoints" / "last")
+    assert machine.c == 1.5
+    bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
+    assert bundle.card.evidence_kind is None
+    assert len(bundle.card.provenance.backbones) == 3
+    model = evoca.load(bundle.path)
+    answers = model.predict(list(drawn.paths))
+    vectors = np.stack([answer.embedding for answer in answers])
+    found = [MIKELS8.index(answer.emotion) for answer in answers]
+    np.testing.assert_array_equal(found, machine.logits(vectors).argmax(axis=1))
+
+
+def test_a_machine_on_features_as_they_are_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = np.arange(80) % 4
+    features = (rng.normal(size=(80, 5)) + truth[:, None] * [3, 1, 0, 0, 9]).astype(np.float32)
+    (machine,) = SvmFitter((1.5,), 1.0, standardise=False).path(features, truth, (1.5,))
+    theirs = SVC(C=1.5, break_ties=True).fit(features, truth)  # gamma: scale
+    np.testing.assert_allclose(
+        machine.logits(features), theirs.decision_function(features), atol=1e-5
+    )
+
+
+def test_cross_validation_keeps_vectors_that_leak_nothing(drawn, tmp_path):
+    recipe = load_recipe("rapolu2023-differential", [*QUICK, "protocol.folds=2"])
+    crossval_steps(recipe, build, drawn, tmp_path / "run", QUIET)
+    folds = read_vectors(tmp_path / "run")
+    assert [repeat for repeat, _ in folds] == [0, 0]
+    for _, fold in folds:
+        assert [part.shape for part in fold.vectors] == [(48, 512), (48, 512), (48, 1000)]
+        assert set(fold.part) == {TRAIN, VALIDATION, HELD_OUT}
+        np.testing.assert_array_equal(fold.truth, drawn.truth)
+    held_out = sum(fold.held_out.astype(int) for _, fold in folds)
+    assert set(held_out) == {1}
+    result = CliRunner().invoke(
+        app, ["sweep", str(tmp_path / "run"), "--alpha", "0,1", "--c", "1.5", "--format", "json"]
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [(cell["alpha"], cell["c"]) for cell in found["cells"]] == [
+        (0, None),
+        (0, 1.5),
+        (1, None),
+        (1, 1.5),
+    ]
+    with (tmp_path / "run" / "sweep.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["accuracy"]) for row in rows] == [c["accuracy"] for c in found["cells"]]
+
+
+def planted(folder, objects=True):
+    """Vectors of which the first tells the label and the others tell nothing."""
+    rng = np.random.default_rng(0)
+    truth = np.tile(np.arange(8), 30)
+    first = (np.eye(8)[truth] * 4 + rng.normal(size=(240, 8))).astype(np.float32)
+    noise = rng.normal(size=(240, 8)).astype(np.float32)
+    vectors = (first, noise, *([np.abs(noise)] if objects else []))
+    for number in range(3):
+        part = np.full(240, TRAIN)
+        part[np.arange(240) // 8 % 3 == number] = HELD_OUT
+        part[(np.arange(240) // 8 % 3 == (number + 1) % 3) & (np.arange(240) % 2 == 0)] = VALIDATION
+        fold = FoldVectors(vectors, truth, np.arange(240), part)
+        write_vectors(folder / "vectors" / f"r0f{number}.npz", fold)
+    return folder
+
+
+def test_the_sweep_finds_the_vector_that_tells_and_lets_validation_choose(tmp_path):
+    run = planted(tmp_path)
+    found = sweep(run, Grid((0.0, 0.5, 1.0), (None,), "convex", (1.0, 10.0)))
+    assert len(found.cells) == 9
+    at = {(cell.alpha, cell.c): own.value for cell, own in found.cells.items()}
+    assert at[1.0, None] > 0.85
+    assert at[1.0, 1.0] > 0.85
+    assert at[0.0, None] < 0.3
+    assert at[0.0, 10.0] < 0.3
+    assert found.chosen.value > 0.8
+    assert len(found.choices) == 3
+    assert all(cell.alpha != 0 for cell in found.choices)
+    assert all(own.low <= own.value <= own.high for own in found.cells.values())
+    beta = sweep(run, Grid((None,), (0.0, 1.0), "convex", ()))
+    assert beta.cells[Cell(None, 0.0, None)].value > 0.8
+    assert beta.cells[Cell(None, 1.0, None)].value < 0.3  # nothing of the emotional vectors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--alpha", "0,2"), "--alpha 2: numbers from 0 to 1"),
+        (("--alpha", "a"), "--alpha a: numbers"),
+        (("--beta", "1.5"), "--beta 1.5: numbers from 0 to 1"),
+        (("--c", "0,1"), "--c 0: a cost is above 0"),
+        (("--beta", "0.5", "--c", "none"), "this run has none"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_line(options, message, tmp_path):
+    result = CliRunner().invoke(app, ["sweep", str(planted(tmp_path, objects=False)), *options])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("evoca: ")
+
+
+def test_a_run_without_vectors_or_with_damaged_ones_is_one_line(tmp_path):
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path)])
+    assert (result.exit_code, "no vectors to sweep" in result.stderr) == (1, True)
+    file = planted(tmp_path) / "vectors" / "r0f1.npz"
+    file.write_bytes(file.read_bytes()[:300])
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path)])
+    assert (result.exit_code, "r0f1.npz: damaged" in result.stderr) == (1, True)
