@@ -60,6 +60,10 @@ def test_train_resume_and_what_is_in_the_way(place):
     assert "finished already" in again.stderr
     other = evoca(*train, "--resume", "--set", "steps.0.rate=0.5")
     assert "a finished run of another recipe" in other.stderr
+    Path("data/train/awe/0.png").unlink()
+    fewer = evoca(*train, "--resume")
+    assert fewer.exit_code == 1
+    assert "run: a finished run of other images" in fewer.stderr
 
 
 def test_crossval_prints_json_and_keeps_features_for_the_next(place):

@@ -61,7 +61,7 @@ def train(
         from evoca.lab.recipe import load_recipe
     chosen = load_recipe(recipe, settings, profile)
     if resume and (out / "run.json").is_file():
-        _print_finished(chosen, out)
+        _print_finished(chosen, load_labelled(data), out)
         return
     with display(machine) as options:
         found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
@@ -91,7 +91,7 @@ def crossval(
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings], profile)
     if resume and out is not None and (out / "run.json").is_file():
-        _print_finished(chosen, out, output)
+        _print_finished(chosen, load_labelled(data), out, output)
         return
     with display(machine) as options:
         found = cross_validated(chosen, load_labelled(data), out, options, resume=resume)
@@ -265,12 +265,18 @@ def same_recipe(recipe: Recipe, out: Path) -> bool:
     return bool(read_json(out / "run.json").get("recipe") == recipe.model_dump(mode="json"))
 
 
-def _print_finished(recipe: Recipe, out: Path, output: str = "table") -> None:
+def _print_finished(recipe: Recipe, data: LabelledImages, out: Path, output: str = "table") -> None:
     """Print the figures of a run that a resumed command finds complete."""
+    from evoca.lab.usable import usable
     from evoca.runs import read_json
 
     if not same_recipe(recipe, out):
         raise EvocaError(f"{out}: a finished run of another recipe, or of other settings")
+    about = read_json(out / "run.json").get("data", {}).get("fingerprint")
+    # A training that measures on test images has used them, a cross-validation has not.
+    used = (usable(data, recipe), usable(data.take(data.split != "test"), recipe))
+    if about not in {images.fingerprint() for images in used}:
+        raise EvocaError(f"{out}: a finished run of other images")
     console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
     _print(recipe, read_json(out / "metrics.json"), output)
 
