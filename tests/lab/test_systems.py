@@ -16,13 +16,14 @@ from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
-# Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
+# Captioners, CLIP, SigLIP and DINO have tests of their own; slim and plain ones are the same
+# graphs.
 LARGE = ("clip", "siglip", "dino")
 BACKBONES = [
     name
     for name in backbone_names()
     if find_backbone(name).library != "transformers"
-    and not name.endswith("_slim")
+    and not name.endswith(("_slim", "_plain"))
     and not name.startswith(LARGE)
 ]
 RECIPES = [load_recipe(name) for name in recipe_names()]
