@@ -50,6 +50,8 @@ def report(
         raise DataError(f"{out}: name a file that ends in .html")
     runs = [read_run(folder) for folder in folders]
     probed = _probe(runs, probe)
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise DataError("the same run is named twice: a page tells of each run once")
     labelled = _data(runs, data, images=images)
     pictured = images and labelled is not None
     models = _models(runs, model) if pictured else [None] * len(runs)
