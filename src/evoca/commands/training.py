@@ -125,6 +125,11 @@ def search(
         raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
     if not chosen.steps:
         raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
+    if chosen.head is not None:
+        raise EvocaError(
+            f"{recipe}: a search judges its steps, not the machine after them: search with "
+            "--set head=null, or evoca sweep a cross-validation"
+        )
     labelled = load_labelled(data)
     with display(machine) as options:
         searcher = Searcher(

@@ -48,7 +48,12 @@ class FoldVectors:
     part: NDArray[np.int64]
 
     def _labelled(self, part: int) -> NDArray[np.bool_]:
-        return np.asarray((self.part == part) & (self.truth >= 0))
+        return np.asarray((self.part == part) & self.known)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Mask of the labelled images."""
+        return np.asarray(self.truth >= 0)
 
     @property
     def train(self) -> NDArray[np.bool_]:
@@ -88,7 +93,7 @@ def read_vectors(run: Path) -> Sequence[tuple[int, FoldVectors]]:
     """Read the vectors of every fold of a cross-validation, with the number of its repeat.
 
     Raises:
-        EvocaError: the run has none, or a file is damaged.
+        EvocaError: the run has none, or not of every fold, or a file is damaged.
     """
     files = sorted((run / FOLDER).glob("r*f*.npz"))
     if not files:
@@ -96,7 +101,21 @@ def read_vectors(run: Path) -> Sequence[tuple[int, FoldVectors]]:
             f"{printable_name(run)}: no vectors to sweep: give the folder of a finished "
             "cross-validation of a differential system, such as rapolu2023-differential"
         )
-    return [(int(file.name[1 : file.name.index("f")]), _read(file)) for file in files]
+    folds = [(int(file.name[1 : file.name.index("f")]), _read(file)) for file in files]
+    _require_all(run, folds)
+    return folds
+
+
+def _require_all(run: Path, folds: Sequence[tuple[int, FoldVectors]]) -> None:
+    """Refuse folds that do not hold out every labelled image once in each repeat."""
+    for repeat in {number for number, _ in folds}:
+        own = [fold for number, fold in folds if number == repeat]
+        alike = all(np.array_equal(fold.truth, own[0].truth) for fold in own)
+        if not alike or (np.sum([fold.held_out for fold in own], axis=0) != own[0].known).any():
+            raise EvocaError(
+                f"{printable_name(run)}: not every fold has its vectors: the cross-validation is "
+                "unfinished; go on with it by --resume"
+            )
 
 
 def _read(file: Path) -> FoldVectors:
