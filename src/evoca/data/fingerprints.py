@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,7 @@ def fingerprint_all(
     Raises:
         MissingExtraError: imagehash is not installed.
     """
+    _hashing()  # here, since threads that import what cannot be see it half made
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         yield from pool.map(lambda path: fingerprint(path, limits), paths)
 
@@ -92,11 +94,16 @@ def _is_flat(grey: Image.Image) -> bool:
 
 
 def _looks(grey: Image.Image) -> Words:
+    imagehash = _hashing()
+    return _word(imagehash.phash(grey).hash), _word(imagehash.dhash(grey).hash)
+
+
+def _hashing() -> ModuleType:
     try:
         import imagehash
     except ImportError as error:
         raise MissingExtraError("finding near-duplicates", "data", "imagehash") from error
-    return _word(imagehash.phash(grey).hash), _word(imagehash.dhash(grey).hash)
+    return imagehash
 
 
 def _word(bits: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> int:
