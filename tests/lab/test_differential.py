@@ -137,6 +137,7 @@ def test_without_a_third_network_there_are_two_vectors():
         ("model.beta=2", "form amplify takes more"),
         ("model.alpha=1.5", "alpha"),
         ("head={c_grid: [1]}", "a head after them is svm"),
+        ("steps.2.trainable=[second_head]", "step layer: the last step of a differential"),
     ],
 )
 def test_what_cannot_be_joined_is_one_line(setting, message):
@@ -250,7 +251,9 @@ def test_the_sweep_finds_the_vector_that_tells_and_lets_validation_choose(tmp_pa
         (("--alpha", "0,2"), "--alpha 2: numbers from 0 to 1"),
         (("--alpha", "a"), "--alpha a: numbers"),
         (("--beta", "1.5"), "--beta 1.5: numbers from 0 to 1"),
+        (("--beta", "inf", "--form", "amplify"), "--beta inf: numbers from 0 to 100"),
         (("--c", "0,1"), "--c 0: a cost is above 0"),
+        (("--c", "inf"), "--c inf: numbers from 0"),
         (("--beta", "0.5", "--c", "none"), "this run has none"),
     ],
 )
@@ -264,6 +267,12 @@ def test_a_sweep_that_cannot_be_is_one_line(options, message, tmp_path):
 def test_a_run_without_vectors_or_with_damaged_ones_is_one_line(tmp_path):
     result = CliRunner().invoke(app, ["sweep", str(tmp_path)])
     assert (result.exit_code, "no vectors to sweep" in result.stderr) == (1, True)
+    mixed = planted(tmp_path / "mixed")
+    _, fold = read_vectors(mixed)[1]
+    other = FoldVectors(fold.vectors, fold.truth[::-1], fold.groups, fold.part)
+    write_vectors(mixed / "vectors" / "r0f1.npz", other)
+    result = CliRunner().invoke(app, ["sweep", str(mixed)])
+    assert (result.exit_code, "of different images" in result.stderr) == (1, True)
     file = planted(tmp_path) / "vectors" / "r0f1.npz"
     aside = file.rename(tmp_path / "aside.npz")
     result = CliRunner().invoke(app, ["sweep", str(tmp_path)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["sweep"]
 
 _ALPHAS = "0,0.25,0.5,0.75,1"
+_MOST_C = 1e6  # beyond it, nothing more is forbidden, and fitting may take for ever
 _COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high")
 
 
@@ -40,11 +41,12 @@ def sweep(
         EvocaError: the run, the numbers or the file cannot be used.
     """
     with needs_extra("train"):
+        from evoca.lab.model_options.differential import MOST_BETA
         from evoca.lab.sweep import Grid
         from evoca.lab.sweep import sweep as run_sweep
     alphas = _numbers("--alpha", alpha or ("none" if beta else _ALPHAS), most=1)
-    betas = _numbers("--beta", beta or "none", most=1 if form == "convex" else None)
-    costs = tuple(cost for cost in _numbers("--c", c) if cost is not None)
+    betas = _numbers("--beta", beta or "none", most=1 if form == "convex" else MOST_BETA)
+    costs = tuple(cost for cost in _numbers("--c", c, _MOST_C) if cost is not None)
     if 0 in costs:
         raise EvocaError("--c 0: a cost is above 0; none leaves the machines out")
     grid = Grid(alphas, betas, form, costs)
@@ -59,7 +61,7 @@ def sweep(
     say(f"wrote {file}")
 
 
-def _numbers(option: str, text: str, most: float | None = None) -> tuple[float | None, ...]:
+def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:
     """Read numbers from 0, and ``none``, separated by commas."""
     found: list[float | None] = []
     for part in text.split(","):
@@ -68,8 +70,8 @@ def _numbers(option: str, text: str, most: float | None = None) -> tuple[float |
             value = None if word == "none" else float(word)
         except ValueError:
             value = float("nan")
-        if value is not None and not 0 <= value <= (float("inf") if most is None else most):
-            limits = "of 0 or more" if most is None else f"from 0 to {most:g}"
+        if value is not None and not 0 <= value <= most:
+            limits = f"from 0 to {most:g}"
             raise EvocaError(f"{option} {word}: numbers {limits}, or none, separated by commas")
         found.append(value)
     return tuple(dict.fromkeys(found))

@@ -110,8 +110,11 @@ def _require_all(run: Path, folds: Sequence[tuple[int, FoldVectors]]) -> None:
     """Refuse folds that do not hold out every labelled image once in each repeat."""
     for repeat in {number for number, _ in folds}:
         own = [fold for number, fold in folds if number == repeat]
-        alike = all(np.array_equal(fold.truth, own[0].truth) for fold in own)
-        if not alike or (np.sum([fold.held_out for fold in own], axis=0) != own[0].known).any():
+        if not all(np.array_equal(fold.truth, own[0].truth) for fold in own):
+            raise EvocaError(
+                f"{printable_name(run)}: its folds are of different images: cross-validate again"
+            )
+        if (np.sum([fold.held_out for fold in own], axis=0) != own[0].known).any():
             raise EvocaError(
                 f"{printable_name(run)}: not every fold has its vectors: the cross-validation is "
                 "unfinished; go on with it by --resume"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,7 @@ from evoca.lab.layered import (
 from evoca.lab.model_options import (
     CaptionText,
     Descriptors,
+    Differential,
     LinearProbe,
     Model,
     MultiTask,
@@ -111,6 +113,19 @@ class Recipe(Strict):
         names = [step.name for step in self.steps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"steps: two are called {twice[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _joins_what_it_trained(self) -> Self:
+        # While one of the two networks alone is trained, it answers: a training that ended
+        # there would be measured by that network, and exported with a layer never trained.
+        if isinstance(self.model, Differential) and self.head is None and self.steps:
+            last = self.steps[-1]
+            if not any(name == "all" or fnmatchcase("head", name) for name in last.trainable):
+                raise ValueError(
+                    f"step {last.name}: the last step of a differential system trains head, the "
+                    "layer on both networks; or give the recipe a head of kind svm"
+                )
         return self
 
     @model_validator(mode="after")

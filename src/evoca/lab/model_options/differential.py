@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Network, Pretrained
 
-__all__ = ["Differential", "Form", "factors_of"]
+__all__ = ["MOST_BETA", "Differential", "Form", "factors_of"]
 
 Form: TypeAlias = Literal["convex", "amplify"]
+MOST_BETA = 100.0
+"""Of what the form ``amplify`` takes."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -37,7 +40,7 @@ class Differential(Network):
     second: Pretrained
     supplement: Pretrained | None = None
     alpha: Share | None = None
-    beta: Annotated[float, Field(ge=0, le=100)] | None = None
+    beta: Annotated[float, Field(ge=0, le=MOST_BETA)] | None = None
     form: Form = "convex"
 
     @model_validator(mode="after")
