@@ -138,7 +138,7 @@ SCHEDULES = {
     "jacobson2019-resnet32": [(ALL, {0.05})],
     "jacobson2019-resnet32-plain": [(ALL, {0.05})],
     "jacobson2019-resnet64": [(ALL, {0.05})],
-    "jacobson2019-fractalnet": [(ALL, {0.02})],
+    "jacobson2019-fractalnet": [(ALL, {0.005})],
 }
 
 

@@ -7,17 +7,19 @@ network of section 4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from evoca.lab.layered import Strict
 
 __all__ = ["DropPathJoin", "FractalBlock", "FractalNet", "FractalOptions"]
 
+_BLOCKS = 5
 _Filters = Annotated[int, Field(ge=1, le=4096)]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -31,7 +33,7 @@ class FractalOptions(Strict):
         filters: channels of each of the five blocks.
         dropout: of single values, after each block.
         local_drop: how often local drop-path leaves out an input of a join.
-        global_share: share of the images that follow a single column through the whole
+        global_share: share of the batches that follow a single column through the whole
             network; the others have local drop-path.
         join: ``mean`` of the live inputs, as the paper has it; ``sum`` is there to
             compare gradients, and has no drop-path.
@@ -45,6 +47,11 @@ class FractalOptions(Strict):
     global_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     join: Literal["mean", "sum"] = "mean"
     normalise: bool = True
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is drop-path."""
+        return self.join == "mean" and bool(self.local_drop or self.global_share)
 
 
 class Layer(nn.Module):
@@ -60,9 +67,19 @@ class Layer(nn.Module):
         """Return (N, after, h, w) of (N, before, h, w)."""
         return cast("Tensor", self.norm(self.conv(x)).relu())
 
+    def within_subnetwork(self, x: Tensor) -> Tensor:
+        """Return the same, normalised by the batch, and keep its statistics out of the average."""
+        norm = self.norm
+        if not (isinstance(norm, nn.BatchNorm2d) and norm.training):
+            return cast("Tensor", self(x))
+        normal = functional.batch_norm(
+            self.conv(x), None, None, norm.weight, norm.bias, training=True, eps=norm.eps
+        )
+        return normal.relu()
 
-class GlobalPaths:
-    """Which column each image of a batch follows alone: one draw for all blocks.
+
+class Subnetworks:
+    """Which subnetwork each batch trains: one draw for all blocks.
 
     Blocks ask in their order. Whichever block asks first, since those before it may be
     frozen or kept, begins a new draw.
@@ -72,23 +89,37 @@ class GlobalPaths:
         self._columns = columns
         self._share = share
         self._asked = -1
-        self._drawn: Tensor | None = None
+        self._column: int | None = None
+        self._whole: Tensor | None = None
 
-    def of(self, block: int, images: int, device: torch.device) -> Tensor:
-        """Return int (N,): a column, or -1 where the image has local drop-path."""
-        if self._drawn is None or block <= self._asked or len(self._drawn) != images:
-            column = torch.randint(self._columns, (images,), device=device)
-            local = torch.rand(images, device=device) >= self._share
-            self._drawn = column.masked_fill(local, -1)
+    def of(self, block: int, x: Tensor) -> tuple[int | None, Tensor]:
+        """Return what a block needs.
+
+        Args:
+            block: its number, from 0.
+            x: its input of the subnetwork, (N, C, h, w).
+
+        Returns:
+            The column that the batch follows alone, ``None`` where it has local drop-path;
+            and the block's input (N, C, h, w) of the whole network, which drops nothing.
+        """
+        if self._whole is None or block <= self._asked or len(self._whole) != len(x):
+            alone = bool(torch.rand(()) < self._share)
+            self._column = int(torch.randint(self._columns, ())) if alone else None
+            self._whole = x.detach()
         self._asked = block
-        return self._drawn
+        return self._column, self._whole
+
+    def keep(self, block: int, whole: Tensor) -> None:
+        """Take a block's output of the whole network, the next one's input."""
+        self._whole = None if block == _BLOCKS - 1 else whole
 
 
 class DropPathJoin(nn.Module):
-    """The mean of those inputs that are not dropped; in evaluation, of all.
+    """The mean of those inputs that are not dropped.
 
     Local: each input is dropped by itself, and one at least survives. Global: the input
-    of the image's own column alone survives.
+    of the batch's own column alone survives. One draw serves a batch, as in the paper.
     """
 
     def __init__(self, p: float, kind: Literal["mean", "sum"]) -> None:
@@ -96,35 +127,38 @@ class DropPathJoin(nn.Module):
         self.p = p
         self.kind = kind
 
-    def forward(
-        self, inputs: Sequence[Tensor], columns: Sequence[int], path: Tensor | None
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Join all maps, each (N, C, h, w)."""
+        stacked = torch.stack(list(inputs))
+        return stacked.sum(dim=0) if self.kind == "sum" else stacked.mean(dim=0)
+
+    def of_alive(
+        self, inputs: Sequence[Tensor], columns: Sequence[int], column: int | None
     ) -> Tensor:
-        """Join maps.
+        """Join the maps that are not dropped.
 
         Args:
             inputs: each (N, C, h, w).
             columns: which each comes from.
-            path: int (N,), as :meth:`GlobalPaths.of` gives it; ``None`` drops nothing.
+            column: which the batch follows alone; ``None`` drops each by itself.
         """
-        stacked = torch.stack(list(inputs))
-        if self.kind == "sum":
-            return stacked.sum(dim=0)
-        if path is None or len(inputs) == 1:
-            return stacked.mean(dim=0)
-        alive = self._alive(torch.tensor(columns, device=path.device), path).to(stacked.dtype)
-        weights = alive / alive.sum(dim=0)
-        return (stacked * weights[:, :, None, None, None]).sum(dim=0)
+        if len(inputs) == 1:
+            return inputs[0]
+        # Dropped ones have weight 0 and are not left out: every weight of the network has a
+        # gradient in every batch, which data-parallel training counts on.
+        alive = self._alive(columns, column).to(inputs[0])
+        weights = alive / alive.sum()
+        return (torch.stack(list(inputs)) * weights[:, None, None, None, None]).sum(dim=0)
 
-    def _alive(self, columns: Tensor, path: Tensor) -> Tensor:
-        """Return bool (inputs, N)."""
-        shape = (len(columns), len(path))
-        alive = torch.rand(shape, device=path.device) >= self.p
-        spare = torch.randint(len(columns), (len(path),), device=path.device)
-        survivor = torch.arange(len(columns), device=path.device)[:, None] == spare
-        alive = torch.where(alive.any(dim=0), alive, survivor)
-        own = columns[:, None] == path
-        # A join without the image's column feeds only columns that are dropped later.
-        return torch.where(own.any(dim=0), own, alive)
+    def _alive(self, columns: Sequence[int], column: int | None) -> Tensor:
+        """Return bool (inputs,)."""
+        if column in columns:
+            return torch.tensor([own == column for own in columns])
+        # A join without the batch's column feeds only columns that are dropped later.
+        alive = torch.rand(len(columns)) >= self.p
+        if not alive.any():
+            alive[torch.randint(len(columns), ())] = True
+        return alive
 
     def extra_repr(self) -> str:
         """Say how."""
@@ -139,7 +173,7 @@ class FractalBlock(nn.Module):
     """
 
     def __init__(
-        self, number: int, before: int, after: int, options: FractalOptions, paths: GlobalPaths
+        self, number: int, before: int, after: int, options: FractalOptions, drawn: Subnetworks
     ) -> None:
         """Build a block.
 
@@ -148,11 +182,12 @@ class FractalBlock(nn.Module):
             before: channels of its input.
             after: channels of its output.
             options: of the network.
-            paths: shared by all blocks.
+            drawn: shared by all blocks.
         """
         super().__init__()
         self._number = number
-        self._paths = paths
+        self._drawn = drawn
+        self._drops = options.drops
         self.columns = nn.ModuleList(
             nn.ModuleList(
                 Layer(before if place == 0 else after, after, normalise=options.normalise)
@@ -166,19 +201,44 @@ class FractalBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, after, h / 2, w / 2) of (N, before, h, w)."""
-        path = self._paths.of(self._number, len(x), x.device) if self.training else None
+        if not (self.training and self._drops):
+            return cast("Tensor", self.dropout(self.pool(self._walk(x, Layer.__call__, self._all))))
+        column, whole = self._drawn.of(self._number, x)
+        # The averages that normalise in evaluation are those of the whole network, since that
+        # is what is evaluated: the mean of several columns varies less than any of them, and
+        # by averages over subnetworks it would fade, block after block, to a constant.
+        with torch.no_grad():
+            self._drawn.keep(self._number, self.pool(self._walk(whole, Layer.__call__, self._all)))
+
+        def joined(outputs: Sequence[Tensor], ending: Sequence[int]) -> Tensor:
+            return self.join.of_alive(outputs, ending, column)
+
+        return cast(
+            "Tensor", self.dropout(self.pool(self._walk(x, Layer.within_subnetwork, joined)))
+        )
+
+    def _all(self, outputs: Sequence[Tensor], ending: Sequence[int]) -> Tensor:
+        del ending
+        return cast("Tensor", self.join(outputs))
+
+    def _walk(
+        self,
+        x: Tensor,
+        run: Callable[[Layer, Tensor], Tensor],
+        joined: Callable[[Sequence[Tensor], Sequence[int]], Tensor],
+    ) -> Tensor:
         depth = 2 ** (len(self.columns) - 1)
         values = [x] * len(self.columns)
         for d in range(1, depth + 1):
             ending = [c for c in range(len(self.columns)) if d % (depth >> c) == 0]
-            outputs = [self._layer(c, d // (depth >> c) - 1)(values[c]) for c in ending]
-            joined = self.join(outputs, ending, path)
+            outputs = [run(self._layer(c, d // (depth >> c) - 1), values[c]) for c in ending]
+            through = joined(outputs, ending)
             for column in ending:
-                values[column] = joined
-        return cast("Tensor", self.dropout(self.pool(values[-1])))
+                values[column] = through
+        return values[-1]
 
-    def _layer(self, column: int, place: int) -> nn.Module:
-        return cast("nn.ModuleList", self.columns[column])[place]
+    def _layer(self, column: int, place: int) -> Layer:
+        return cast("Layer", cast("nn.ModuleList", self.columns[column])[place])
 
 
 class FractalNet(nn.Module):
@@ -186,11 +246,11 @@ class FractalNet(nn.Module):
 
     def __init__(self, options: FractalOptions) -> None:
         super().__init__()
-        paths = GlobalPaths(options.columns, options.global_share)
+        drawn = Subnetworks(options.columns, options.global_share)
         widths = (3, *options.filters)
         blocks = [
-            FractalBlock(number, widths[number], widths[number + 1], options, paths)
-            for number in range(5)
+            FractalBlock(number, widths[number], widths[number + 1], options, drawn)
+            for number in range(_BLOCKS)
         ]
         self.block1, self.block2, self.block3, self.block4, self.block5 = blocks
 
