@@ -86,6 +86,17 @@ def test_validation_is_cut_from_training_by_class_and_group(data):
         hold_out(data.take(np.arange(0, 64, 8)), 0.25, seed=0)
 
 
+def test_a_table_whose_labels_are_in_another_column_is_told_of_the_right_ones(tmp_path):
+    draw_pictures(tmp_path / "data", 1)
+    picture = tmp_path / "data" / "train" / "awe" / "0.png"
+    table = tmp_path / "table.csv"
+    table.write_text(f"image,label\n{picture},awe\n")
+    with pytest.raises(
+        DataError, match=r"table.csv: no labelled images .* columns emotion, votes_"
+    ):
+        hold_out(load_labelled(table), 0.2, seed=0)
+
+
 @pytest.mark.parametrize(
     ("folds", "inner", "message"),
     [

@@ -110,7 +110,10 @@ def require_classes(data: LabelledImages) -> None:
         DataError: no image to learn from, or none of some label.
     """
     if not len(data):
-        raise DataError(f"{data.source}: no labelled images to train on")
+        raise DataError(
+            f"{data.source}: no labelled images to train on: of a table, the columns emotion, "
+            "votes_<emotion> and p_<emotion> are its labels"
+        )
     known = data.truth[data.truth >= 0]
     if not len(known):  # ratings alone
         return
