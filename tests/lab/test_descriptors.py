@@ -14,7 +14,7 @@ from sklearn.svm import SVC  # noqa: E402
 import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
-from evoca.errors import EvocaError  # noqa: E402
+from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.descriptors import DenseSift, OrientedGradients, WordsFitter  # noqa: E402
 from evoca.lab.descriptors.colour import colour_bins, uniform_patterns  # noqa: E402
 from evoca.lab.descriptors.words import BagOfWords, WordsHead, word_shares  # noqa: E402
@@ -116,6 +116,33 @@ def test_words_come_from_training_images_alone():
     options = SiftWords(system="sift_words", step=64)
     with pytest.raises(EvocaError, match="smaller than 64 pixels"):
         DenseSift(options, (16, 16))
+
+
+def test_more_words_than_descriptors_are_one_line():
+    features = np.zeros((4, 256), dtype=np.float32)
+    fitter = WordsFitter(9, SvmFitter((1.0,), 1.0), seed=0)
+    with pytest.raises(DataError, match="9 words cannot be learnt from the 8 descriptors"):
+        next(fitter.path(features, np.arange(4) % 2, (1.0,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("hog-svm", ("head.gamma=.inf",), "head.gamma"),
+        ("hog-svm", ("head.c_grid=[1, .inf]",), "head.c_grid.1: Input should be a finite"),
+        ("colour-svm", ("model.bins=[32, 32, 32]",), "32768 colours; at most 1024"),
+        (
+            "colour-svm",
+            ("model.grid=8", "preprocessing.height=4", "preprocessing.width=9"),
+            "4 x 9 pixels have no 8 x 8 cells",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_one_line(name, settings, message):
+    with pytest.raises(EvocaError) as caught:
+        network_of(load_recipe(name, settings))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     if isinstance(options, Hog):
         return OrientedGradients(options, size)
     if isinstance(options, Colour):
-        return ColourHistograms(options)
+        return ColourHistograms(options, size)
     if isinstance(options, SiftWords):
         return DenseSift(options, size)
     return load_probe(recipe)

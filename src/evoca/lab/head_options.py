@@ -10,6 +10,8 @@ from evoca.lab.layered import Strict
 
 __all__ = ["AnyHead", "Head", "SvmHead"]
 
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class Head(Strict):
     """The classifier on the averaged features: multinomial logistic regression.
@@ -21,7 +23,7 @@ class Head(Strict):
     """
 
     kind: Literal["linear"] = "linear"
-    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
 
     def in_words(self) -> str:
         """Say what is fitted."""
@@ -42,8 +44,8 @@ class SvmHead(Strict):
     """
 
     kind: Literal["svm"]
-    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-    gamma: Annotated[float, Field(gt=0)] = 1.0
+    c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    gamma: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     standardise: bool = True
 
     def in_words(self, *, after_steps: bool = False) -> str:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from evoca.errors import EvocaError
 from evoca.lab.model_options import Colour
 
 __all__ = ["ColourHistograms", "colour_bins", "uniform_patterns"]
@@ -28,8 +29,22 @@ class ColourHistograms(nn.Module):
     of each cell of the grid.
     """
 
-    def __init__(self, options: Colour) -> None:
+    def __init__(self, options: Colour, size: tuple[int, int]) -> None:
+        """Prepare for an input size.
+
+        Args:
+            options: of the descriptor.
+            size: height and width of the input in pixels.
+
+        Raises:
+            EvocaError: the pictures have fewer pixels a side than the grid has cells.
+        """
         super().__init__()
+        if min(size) < options.grid:
+            raise EvocaError(
+                f"model.grid: pictures of {size[0]} x {size[1]} pixels have no "
+                f"{options.grid} x {options.grid} cells"
+            )
         self.options = options
 
     def forward(self, image: Tensor) -> Tensor:

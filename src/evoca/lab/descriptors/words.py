@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 
+from evoca.errors import DataError
 from evoca.lab.descriptors.sift import LENGTH
 from evoca.lab.fitters import FittedHead, Fitter, Truth
 from evoca.lab.heads import Features
@@ -69,13 +70,22 @@ class WordsFitter:
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
     ) -> Iterator[WordsHead]:
-        """Fit one dictionary and a head a candidate; see :class:`evoca.lab.fitters.Fitter`."""
+        """Fit one dictionary and a head a candidate; see :class:`evoca.lab.fitters.Fitter`.
+
+        Raises:
+            DataError: the images have fewer descriptors than there are words.
+        """
         words = self._words(features)
         shares = word_shares(features, words)
         return (WordsHead(words, head) for head in self.heads.path(shares, truth, candidates))
 
     def _words(self, features: Features) -> NDArray[np.float32]:
         descriptors = features.reshape(-1, LENGTH)
+        if len(descriptors) < self.count:
+            raise DataError(
+                f"model.words: {self.count} words cannot be learnt from the {len(descriptors)} "
+                "descriptors of a training part: fewer words, a smaller model.step, or more images"
+            )
         drawn = np.random.default_rng(self.seed).permutation(len(descriptors))[:_SAMPLE]
         means = MiniBatchKMeans(self.count, batch_size=2048, n_init=1, random_state=self.seed)
         return np.asarray(means.fit(descriptors[drawn]).cluster_centers_, dtype=np.float32)

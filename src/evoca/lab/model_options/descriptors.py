@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from evoca.lab.layered import Strict
 
 __all__ = ["Colour", "Descriptors", "Hog", "SiftWords"]
+
+_MOST_COLOURS = 1024  # each is a map as large as the picture while a bundle counts
 
 
 class Descriptors(Strict):
@@ -53,7 +56,8 @@ class Colour(Descriptors):
 
     Attributes:
         system: its name.
-        bins: of hue, saturation and value, jointly (Swain & Ballard 1991).
+        bins: of hue, saturation and value, jointly (Swain & Ballard 1991); at most 1024
+            colours.
         grid: rows and columns of the cells, beside the whole picture.
     """
 
@@ -64,6 +68,13 @@ class Colour(Descriptors):
         Annotated[int, Field(ge=1, le=32)],
     ] = (8, 4, 4)
     grid: Annotated[int, Field(ge=1, le=8)] = 2
+
+    @field_validator("bins")
+    @classmethod
+    def _can_be_counted(cls, bins: tuple[int, int, int]) -> tuple[int, int, int]:
+        if prod(bins) > _MOST_COLOURS:
+            raise ValueError(f"{prod(bins)} colours; at most {_MOST_COLOURS} are counted")
+        return bins
 
     def in_words(self) -> list[str]:
         """Say what is counted where."""

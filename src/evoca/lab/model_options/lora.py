@@ -26,7 +26,7 @@ class Lora(Classifier):
 
     system: Literal["lora"]  # type: ignore[assignment]
     rank: Annotated[int, Field(ge=1, le=1024)] = 8
-    alpha: Annotated[float, Field(gt=0)] = 16.0
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 16.0
     adapter_dropout: Dropout = 0.0
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("attn.qkv", "attn.proj")
 

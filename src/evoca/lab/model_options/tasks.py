@@ -11,6 +11,8 @@ from evoca.lab.model_options.network import Dropout, Network
 
 __all__ = ["MultiTask"]
 
+_Rating = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class MultiTask(Network):
     """One trunk with a head for valence and arousal, and one for emotions where wanted.
@@ -29,7 +31,7 @@ class MultiTask(Network):
     system: Literal["multi_task"]
     stages: Literal["last", "all"] = "all"
     emotions: bool = True
-    affect_range: tuple[float, float]
+    affect_range: tuple[_Rating, _Rating]
     hidden: Annotated[int, Field(ge=0, le=100_000)] = 0
     dropout: Dropout = 0.0
 
