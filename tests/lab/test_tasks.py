@@ -134,6 +134,30 @@ def test_what_a_step_learns_decides_which_images_are_used(manifest):
 
 
 @pytest.mark.parametrize(
+    ("keep", "change", "message"),
+    [
+        ("labels", (), "no image has a rating of valence to learn from"),
+        ("valence", (), "no image has a rating of arousal to learn from"),
+        ("ratings", (), "no image has an emotion to learn from; ratings alone"),
+        ("all", ("model.affect_range=[1, 5]",), "32 images have ratings outside 1 to 5"),
+        ("all", ("model.affect_range=[1, 5]", "model.emotions=false"), "outside 1 to 5"),
+    ],
+)
+def test_a_head_that_nothing_teaches_is_refused(keep, change, message, manifest):
+    data = load_labelled(manifest)
+    rated = np.isfinite(data.affect).any(axis=1)
+    if keep == "labels":
+        data = data.take(~rated)
+    elif keep == "valence":
+        data.affect[:, 1] = np.nan
+    elif keep == "ratings":
+        data = data.take(~np.isfinite(data.distribution).all(axis=1))
+    recipe = load_recipe("emotions-and-affect", change)
+    with pytest.raises(DataError, match=message):
+        usable(data, recipe)
+
+
+@pytest.mark.parametrize(
     ("name", "change", "message"),
     [
         ("distribution-kl", "steps.0.affect_weight=1", "a classifier predicts no valence"),

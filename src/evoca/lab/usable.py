@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
 from evoca.lab.examples import ratings_of
 from evoca.lab.model_options import MultiTask
 from evoca.lab.recipe import Recipe
@@ -25,11 +26,17 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
     Args:
         data: labelled images.
         recipe: none for a head that is fitted on labels.
+
+    Raises:
+        DataError: something the recipe predicts is known of no image, or a rating is off
+            its scale: it would be learnt from nothing, or bent to the scale's end.
     """
     rated = np.asarray(np.isfinite(ratings_of(data)).any(axis=1))
     if recipe is not None and isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
         none = np.full(len(data), -1, dtype=np.int64)
-        return replace(data, truth=none, distribution=None, agreement=None).take(rated)
+        unnamed = replace(data, truth=none, distribution=None, agreement=None).take(rated)
+        _require_taught(unnamed, recipe.model)
+        return unnamed
     every = np.ones(len(data), dtype=np.bool_)
     for step in recipe.steps if recipe is not None and recipe.steps else (None,):
         known = data.truth >= 0
@@ -38,7 +45,34 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
         if step is not None and step.affect_weight:
             known = known | rated
         every &= known
-    return data.take(every)
+    found = data.take(every)
+    if recipe is not None and isinstance(recipe.model, MultiTask):
+        _require_taught(found, recipe.model)
+    return found
+
+
+def _require_taught(images: LabelledImages, options: MultiTask) -> None:
+    """Refuse images that leave a head of several without anything to learn from."""
+    if not len(images):
+        return
+    ratings = ratings_of(images)
+    for name, own in zip(("valence", "arousal"), ratings.T, strict=True):
+        if not np.isfinite(own).any():
+            raise DataError(f"{images.source}: no image has a rating of {name} to learn from")
+    low, high = options.affect_range
+    if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
+        raise DataError(
+            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: say the scale "
+            "of the data, such as model.affect_range=[1, 9]"
+        )
+    named = images.truth >= 0
+    if images.distribution is not None:
+        named = named | np.isfinite(images.distribution).all(axis=1)
+    if options.emotions and not named.any():
+        raise DataError(
+            f"{images.source}: no image has an emotion to learn from; ratings alone are learnt with "
+            "model.emotions=false, as in the recipe affect"
+        )
 
 
 def strata(data: LabelledImages) -> NDArray[np.int64]:
