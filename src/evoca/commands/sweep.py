@@ -12,6 +12,7 @@ from evoca.commands.training import Machine, display
 from evoca.documents import print_document
 from evoca.documents.blocks import Paragraph, Table
 from evoca.errors import EvocaError, needs_extra
+from evoca.images import printable_name
 from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
@@ -44,21 +45,34 @@ def sweep(
         from evoca.lab.model_options.differential import MOST_BETA
         from evoca.lab.sweep import Grid
         from evoca.lab.sweep import sweep as run_sweep
-    alphas = _numbers("--alpha", alpha or ("none" if beta else _ALPHAS), most=1)
-    betas = _numbers("--beta", beta or "none", most=1 if form == "convex" else MOST_BETA)
+    if alpha is None:
+        alpha = _ALPHAS if beta is None else "none"
+    alphas = _numbers("--alpha", alpha, most=1)
+    most_beta = 1 if form == "convex" else MOST_BETA
+    betas = _numbers("--beta", "none" if beta is None else beta, most_beta)
     costs = tuple(cost for cost in _numbers("--c", c, _MOST_C) if cost is not None)
     if 0 in costs:
         raise EvocaError("--c 0: a cost is above 0; none leaves the machines out")
+    if out is not None:
+        _require_place(out)
+    file = run / "sweep.csv" if out is None else out
     grid = Grid(alphas, betas, form, costs)
     with display(Machine(accelerator="cpu")) as options:
         found = run_sweep(run, grid, options.announce)
-    file = out or run / "sweep.csv"
     _write(file, found)
     if output == "json":
         print(json.dumps(_as_json(found), indent=2))
     else:
         print_document([_table(found, costs), Paragraph(_told(found))], console_for())
     say(f"wrote {file}")
+
+
+def _require_place(file: Path) -> None:
+    """Refuse, before anything is fitted, what could not be written in the end."""
+    if file.is_dir():
+        raise EvocaError(f"--out {printable_name(file)}: a folder: name a file")
+    if not file.parent.is_dir():
+        raise EvocaError(f"--out {printable_name(file)}: there is no such folder to write into")
 
 
 def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:

@@ -62,16 +62,16 @@ def _require_taught(images: LabelledImages, options: MultiTask) -> None:
     low, high = options.affect_range
     if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
         raise DataError(
-            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: say the scale "
-            "of the data, such as model.affect_range=[1, 9]"
+            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: say the "
+            "scale of the data, such as model.affect_range=[1, 9]"
         )
     named = images.truth >= 0
     if images.distribution is not None:
         named = named | np.isfinite(images.distribution).all(axis=1)
     if options.emotions and not named.any():
         raise DataError(
-            f"{images.source}: no image has an emotion to learn from; ratings alone are learnt with "
-            "model.emotions=false, as in the recipe affect"
+            f"{images.source}: no image has an emotion to learn from; ratings alone are learnt "
+            "with model.emotions=false, as in the recipe affect"
         )
 
 
