@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from evoca.errors import EvocaError
 from evoca.images.boxes import Box
 from evoca.images.reading import TextLine
 from evoca.prediction import Prediction
-from evoca.text import TextFusion, fuse, load_scorer
+from evoca.text import ENTRY_POINTS, TextFusion, fuse, load_scorer
 
 LABELS = ("awe", "fear", "anger")
 SEEN = Prediction({"awe": 0.6, "fear": 0.3, "anger": 0.1}, ("awe", "fear"), "model")
@@ -67,6 +68,9 @@ def test_without_text_or_opinion_the_prediction_is_the_images_own(lines):
         {"awe": 0.5, "fear": 0.5, "anger": 0.5},
         {"awe": 1.5, "fear": -0.5, "anger": 0.0},
         {"awe": math.nan, "fear": 0.5, "anger": 0.5},
+        {"awe": "1", "fear": 0.0, "anger": 0.0},
+        [1.0, 0.0, 0.0],
+        0.5,
     ],
 )
 def test_an_answer_that_is_no_distribution_is_refused(answer):
@@ -79,6 +83,7 @@ def test_an_answer_that_is_no_distribution_is_refused(answer):
     [
         ("no_such_module_here:score", "cannot be loaded"),
         ("math:no_such_name", "cannot be loaded"),
+        (".math:pi", "cannot be loaded"),
         ("math:pi", "not something that can be called"),
         ("unheard", "no such entry point of evoca.text_scorers"),
     ],
@@ -88,6 +93,13 @@ def test_a_scorer_that_cannot_be_loaded_is_one_line(name, message):
         load_scorer(name)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_entry_point_that_leads_nowhere_is_one_line(monkeypatch):
+    broken = EntryPoint("broken", "no_such_module_here:score", ENTRY_POINTS)
+    monkeypatch.setattr("evoca.text.entry_points", lambda group: EntryPoints([broken]))
+    with pytest.raises(EvocaError, match="text scorer broken: cannot be loaded"):
+        load_scorer("broken")
 
 
 def test_a_weight_outside_is_refused():
@@ -107,7 +119,9 @@ def test_the_command_reads_real_text_only_when_asked(tmp_path, capsys, monkeypat
         "        return None\n"
         "    return {label: 0.93 if label == 'fear' else 0.01 for label in labels}\n"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    # As the command finds it: where one works, which a console script does not search.
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    monkeypatch.chdir(tmp_path)
     picture = Image.new("RGB", (640, 200), "white")
     font = ImageFont.load_default(size=80)
     ImageDraw.Draw(picture).text((60, 50), "DANGER", "black", font=font)

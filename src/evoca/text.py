@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 from evoca.errors import EvocaError
 from evoca.prediction import Prediction, prediction_set
@@ -55,7 +55,7 @@ def load_scorer(name: str) -> TextScorer:
         module, _, attribute = name.partition(":")
         try:
             scorer: Any = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
             raise EvocaError(f"text scorer {name}: cannot be loaded: {error}") from error
     else:
         found = entry_points(group=ENTRY_POINTS)
@@ -65,7 +65,10 @@ def load_scorer(name: str) -> TextScorer:
                 f"text scorer {name}: no such entry point of {ENTRY_POINTS} ({known}); write "
                 "MODULE:CALLABLE, or install a package that offers it"
             )
-        scorer = found[name].load()
+        try:
+            scorer = found[name].load()
+        except (ImportError, AttributeError) as error:
+            raise EvocaError(f"text scorer {name}: cannot be loaded: {error}") from error
     if not callable(scorer):
         raise EvocaError(f"text scorer {name}: not something that can be called")
     return scorer  # type: ignore[no-any-return]
@@ -149,15 +152,22 @@ class TextFusion:
 
     @staticmethod
     def _checked(found: Mapping[str, float], prediction: Prediction) -> Mapping[str, float]:
-        values = list(found.values())
-        if (
-            found.keys() != prediction.probabilities.keys()
-            or not all(math.isfinite(value) and value >= 0 for value in values)
-            or abs(sum(values) - 1) > _TOLERANCE
-        ):
+        if not _is_distribution(found, prediction.probabilities):
             labels = ", ".join(prediction.probabilities)
             raise EvocaError(
                 f"the text scorer gave no distribution: a share from 0 to 1 of each of {labels}, "
                 "in sum 1, is needed"
             )
         return found
+
+
+def _is_distribution(found: Any, labels: Mapping[str, float]) -> bool:
+    """Whether a scorer's answer, which may be anything, is a probability a label."""
+    if not isinstance(found, Mapping) or found.keys() != labels.keys():
+        return False
+    values = list(found.values())
+    if not all(isinstance(value, SupportsFloat) for value in values):
+        return False
+    shares = [float(value) for value in values]
+    in_range = all(math.isfinite(share) and share >= 0 for share in shares)
+    return in_range and abs(sum(shares) - 1) <= _TOLERANCE

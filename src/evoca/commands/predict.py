@@ -75,6 +75,10 @@ class _Reading:
         from evoca.images.reading import text_reader
         from evoca.text import TextFusion, load_scorer
 
+        # A scorer may lie where one works, which a console script does not search. Last, so
+        # that no file there takes the place of an installed module.
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)
         self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
         self._threshold = predictor.card.set_threshold
 
