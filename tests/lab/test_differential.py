@@ -108,6 +108,15 @@ def test_who_is_trained_answers_and_the_others_are_not_reached():
     assert system(PIXELS).embedding is not None
 
 
+def test_the_network_that_names_objects_stays_as_it_is_whatever_is_trained():
+    recipe, system = built("rapolu2023-differential", "steps.layer.trainable=[all]")
+    trained = trainable_parameters(system, recipe.steps[-1])
+    every = {name for name, _ in system.named_parameters()}
+    assert every - trained == {name for name in every if name.startswith("objects.")}
+    freeze(system, trained)
+    assert not system.objects.training
+
+
 def test_evidence_adds_up_where_the_maps_differ_in_size():
     _, system = built("rapolu2023-differential", "preprocessing.height=96")
     pixels = torch.randint(0, 256, (2, 96, 64, 3), dtype=torch.uint8)

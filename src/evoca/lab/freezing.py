@@ -113,10 +113,8 @@ def _names_in(system: System, patterns: Sequence[str], where: str) -> set[str]:
     name_of = {id(parameter): name for name, parameter in _module(system).named_parameters()}
     found: set[str] = set()
     for pattern in patterns:
-        if pattern == ALL:
-            found |= set(name_of.values())
-            continue
-        matched = [part for part in system.parts() if fnmatchcase(part, pattern)]
+        every = pattern == ALL
+        matched = [part for part in system.parts() if every or fnmatchcase(part, pattern)]
         if not matched:
             raise EvocaError(f"{where}: no part {pattern}{_suggestion(system, pattern)}")
         found |= {name_of[id(parameter)] for part in matched for parameter in _of(system, part)}

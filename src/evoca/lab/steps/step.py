@@ -98,8 +98,8 @@ class Step(Strict):
 
     Attributes:
         name: for logs; unique within a recipe.
-        trainable: patterns (``*`` and ``?``) of the parts that are trained; all others
-            are frozen, their batch normalisation in evaluation mode.
+        trainable: patterns (``*`` and ``?``) of the parts that are trained, or ``all`` parts;
+            all others are frozen, their batch normalisation in evaluation mode.
         optimiser: see :class:`Optimiser`.
         rate: the learning rate.
         rates: other rates by pattern of part; the last that matches a parameter counts.

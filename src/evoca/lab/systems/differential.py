@@ -98,7 +98,8 @@ class DifferentialNetworks(StagedSystem):
     """Two trunks with a layer each, and a layer on their joined vectors.
 
     Who is trained answers: the first network alone, the second alone, or the layer on
-    both; outside training, that layer. So each is trained, validated and stopped as if it
+    both; outside training, that layer. The network that names objects is no part: no step
+    trains it, ``all`` included. So each is trained, validated and stopped as if it
     stood alone. On one linear layer the evidence is exactly additive, as in
     :class:`evoca.lab.systems.classifier.PooledClassifier`; what the objects add is the same
     everywhere.
