@@ -82,9 +82,9 @@ def test_all_blocks_follow_one_draw_and_each_batch_draws_anew():
     found = []
     for _ in range(400):
         own = []
-        for block in (1, 2, 4):  # block 0 may be frozen
+        for block in (1, 2, 4):  # 0 and 3 are frozen
             column, whole = drawn.of(block, x)
-            assert torch.equal(whole, x + len(own))  # what the block before has kept
+            assert torch.equal(whole, x + (block == 2))  # what the block before has kept
             drawn.keep(block, whole + 1)
             own.append(column)
         assert len(set(own)) == 1
@@ -93,6 +93,13 @@ def test_all_blocks_follow_one_draw_and_each_batch_draws_anew():
     assert 0.4 < sum(column is not None for column in found) / 400 < 0.6
     drawn.of(1, x)
     assert len(drawn.of(2, x[:1])[1]) == 1  # a batch that never came to its end is forgotten
+
+
+def test_a_frozen_block_may_stand_between_trained_ones():
+    network = narrow(filters=(4, 6, 8, 8, 8))
+    network.block2.eval().requires_grad_(requires_grad=False)
+    network(torch.randn(4, 3, 32, 32)).sum().backward()
+    assert all(p.grad is not None for p in network.block1.parameters())
 
 
 def test_local_drop_path_drops_its_share_and_never_all():

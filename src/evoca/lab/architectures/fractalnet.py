@@ -107,6 +107,8 @@ class Subnetworks:
             alone = bool(torch.rand(()) < self._share)
             self._column = int(torch.randint(self._columns, ())) if alone else None
             self._whole = x.detach()
+        elif block > self._asked + 1:
+            self._whole = x.detach()  # what stands between is frozen, and has kept nothing
         self._asked = block
         return self._column, self._whole
 
