@@ -264,6 +264,7 @@ def test_the_sweep_finds_the_vector_that_tells_and_lets_validation_choose(tmp_pa
         (("--c", "0,1"), "--c 0: a cost is above 0"),
         (("--c", "inf"), "--c inf: numbers from 0"),
         (("--beta", "0.5", "--c", "none"), "this run has none"),
+        (("--form", "amplify"), "--form amplify: how beta is meant; give --beta too"),
         (("--alpha", ""), "--alpha : numbers from 0 to 1"),
         (("--beta", ""), "--beta : numbers from 0 to 1"),
         (("--out", ""), "--out .: a folder: name a file"),

@@ -231,6 +231,12 @@ def test_a_grouped_alexnet_learns_a_drawn_set(tmp_path):
     assert (logits.argmax(axis=1) == task.train.truth).mean() > 0.95
 
 
+@pytest.mark.parametrize("name", [CONTROL, SUMMING])
+def test_only_what_scales_its_places_is_rescaled(name):
+    with pytest.raises(EvocaError, match=r"model: rescale: of attention: scale alone"):
+        load_recipe(name, ["model.rescale=true"])
+
+
 def test_the_bundles_map_is_attention_and_is_tested_by_deletion(tmp_path):
     for split, each, seed in (("train", 3, 0), ("val", 2, 1), ("test", 1, 2)):
         draw_pictures(tmp_path / "data", each, split, seed)

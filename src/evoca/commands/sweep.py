@@ -45,6 +45,8 @@ def sweep(
         from evoca.lab.model_options.differential import MOST_BETA
         from evoca.lab.sweep import Grid
         from evoca.lab.sweep import sweep as run_sweep
+    if form == "amplify" and beta is None:
+        raise EvocaError("--form amplify: how beta is meant; give --beta too")
     if alpha is None:
         alpha = _ALPHAS if beta is None else "none"
     alphas = _numbers("--alpha", alpha, most=1)

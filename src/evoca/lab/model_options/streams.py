@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Dropout, Network
@@ -42,6 +42,12 @@ class Streams(Network):
         | Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(min_length=1)]
     ) = "backbone_or_new"
     dropout: Dropout = 0.5
+
+    @model_validator(mode="after")
+    def _rescales_what_is_scaled(self) -> Streams:
+        if self.rescale and self.attention != "scale":
+            raise ValueError("rescale: of attention: scale alone, which makes the features small")
+        return self
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say what the streams are, where attention is, and which layers are new."""
