@@ -6,8 +6,9 @@ import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from evoca.commands.predict import predict
 from evoca.errors import EvocaError
 from evoca.images.boxes import Box
 from evoca.images.reading import TextLine
@@ -78,6 +79,15 @@ def test_an_answer_that_is_no_distribution_is_refused(answer):
         TextFusion(reading("hello"), lambda text, labels: answer).apply(SEEN, PICTURE, 0.5)
 
 
+def test_a_scorer_that_fails_is_one_line():
+    def score(text, labels):
+        raise KeyError("no\nsuch word")
+
+    with pytest.raises(EvocaError, match="the text scorer failed: KeyError") as caught:
+        TextFusion(reading("hello"), score).apply(SEEN, PICTURE, 0.5)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -95,6 +105,14 @@ def test_a_scorer_that_cannot_be_loaded_is_one_line(name, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_module_that_fails_as_it_is_imported_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "scorer_with_a_slip.py").write_text("def score(text, labels)\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EvocaError, match="cannot be loaded: SyntaxError") as caught:
+        load_scorer("scorer_with_a_slip:score")
+    assert "\n" not in str(caught.value)
+
+
 def test_an_entry_point_that_leads_nowhere_is_one_line(monkeypatch):
     broken = EntryPoint("broken", "no_such_module_here:score", ENTRY_POINTS)
     monkeypatch.setattr("evoca.text.entry_points", lambda group: EntryPoints([broken]))
@@ -107,12 +125,39 @@ def test_a_weight_outside_is_refused():
         TextFusion(reading(), afraid, 2)
 
 
+def sign(path, text):
+    """Draw a picture with a text that can be read."""
+    picture = Image.new("RGB", (640, 200), "white")
+    font = ImageFont.load_default(size=80)
+    ImageDraw.Draw(picture).text((60, 50), text, "black", font=font)
+    picture.save(path)
+
+
+def test_the_command_goes_on_where_the_scorer_fails(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("rapidocr", reason="needs the extra vision")
+    (tmp_path / "failing_scorer_of_a_test.py").write_text(
+        "def score(text, labels):\n    raise RuntimeError('no words for ' + text.split()[0])\n"
+    )
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    monkeypatch.chdir(tmp_path)
+    sign(tmp_path / "sign.png", "DANGER")
+    Image.new("RGB", (640, 200), "gray").save(tmp_path / "plain.png")
+    how = {"model": None, "output": "json", "top": None, "explain": None}
+    scorer = "failing_scorer_of_a_test:score"
+    assert predict(["sign.png", "plain.png"], **how, read_text=scorer) == 1
+    out, err = capsys.readouterr()
+    failed, plain = json.loads(out)
+    assert failed == {
+        "path": "sign.png",
+        "error": "the text scorer failed: RuntimeError: no words for DANGER",
+    }
+    assert sum(plain["probabilities"].values()) == pytest.approx(1)
+    assert err == f"evoca: sign.png: {failed['error']}\n"
+    sys.modules.pop("failing_scorer_of_a_test", None)
+
+
 def test_the_command_reads_real_text_only_when_asked(tmp_path, capsys, monkeypatch):
     pytest.importorskip("rapidocr", reason="needs the extra vision")
-    from PIL import ImageDraw, ImageFont
-
-    from evoca.commands.predict import predict
-
     (tmp_path / "scorer_of_a_test.py").write_text(
         "def score(text, labels):\n"
         "    if 'DANGER' not in text.upper():\n"
@@ -122,10 +167,7 @@ def test_the_command_reads_real_text_only_when_asked(tmp_path, capsys, monkeypat
     # As the command finds it: where one works, which a console script does not search.
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
     monkeypatch.chdir(tmp_path)
-    picture = Image.new("RGB", (640, 200), "white")
-    font = ImageFont.load_default(size=80)
-    ImageDraw.Draw(picture).text((60, 50), "DANGER", "black", font=font)
-    picture.save(tmp_path / "sign.png")
+    sign(tmp_path / "sign.png", "DANGER")
     Image.new("RGB", (640, 200), "gray").save(tmp_path / "plain.png")
 
     def run(**how):
@@ -133,10 +175,10 @@ def test_the_command_reads_real_text_only_when_asked(tmp_path, capsys, monkeypat
         assert predict(paths, model=None, output="json", top=None, explain=None, **how) == 0
         return json.loads(capsys.readouterr().out)
 
-    sign, plain = run()
+    seen_sign, plain = run()
     read_sign, read_plain = run(read_text="scorer_of_a_test:score", text_weight=0.5)
     assert read_plain == plain
-    assert read_sign["probabilities"]["fear"] > sign["probabilities"]["fear"]
+    assert read_sign["probabilities"]["fear"] > seen_sign["probabilities"]["fear"]
     assert sum(read_sign["probabilities"].values()) == pytest.approx(1)
     assert any("text in the picture" in warning for warning in read_sign["warnings"])
     sys.modules.pop("scorer_of_a_test", None)

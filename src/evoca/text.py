@@ -55,8 +55,8 @@ def load_scorer(name: str) -> TextScorer:
         module, _, attribute = name.partition(":")
         try:
             scorer: Any = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            raise EvocaError(f"text scorer {name}: cannot be loaded: {error}") from error
+        except Exception as error:  # whatever the code that is named does
+            raise EvocaError(f"text scorer {name}: cannot be loaded: {_told(error)}") from error
     else:
         found = entry_points(group=ENTRY_POINTS)
         if name not in found.names:
@@ -67,8 +67,8 @@ def load_scorer(name: str) -> TextScorer:
             )
         try:
             scorer = found[name].load()
-        except (ImportError, AttributeError) as error:
-            raise EvocaError(f"text scorer {name}: cannot be loaded: {error}") from error
+        except Exception as error:
+            raise EvocaError(f"text scorer {name}: cannot be loaded: {_told(error)}") from error
     if not callable(scorer):
         raise EvocaError(f"text scorer {name}: not something that can be called")
     return scorer  # type: ignore[no-any-return]
@@ -134,10 +134,10 @@ class TextFusion:
             threshold: of the model's prediction sets.
 
         Raises:
-            EvocaError: the scorer's answer is no distribution over the labels.
+            EvocaError: the scorer fails, or its answer is no distribution over the labels.
         """
         text = "\n".join(line.text for line in self.read(picture))
-        own = self.score(text, tuple(prediction.probabilities)) if text else None
+        own = self._opinion(text, tuple(prediction.probabilities)) if text else None
         if own is None:
             return prediction
         probabilities = fuse(prediction.probabilities, self._checked(own, prediction), self.weight)
@@ -150,6 +150,12 @@ class TextFusion:
             warnings=(*prediction.warnings, note),
         )
 
+    def _opinion(self, text: str, labels: tuple[str, ...]) -> Mapping[str, float] | None:
+        try:
+            return self.score(text, labels)
+        except Exception as error:  # somebody else's code, which may raise anything
+            raise EvocaError(f"the text scorer failed: {_told(error)}") from error
+
     @staticmethod
     def _checked(found: Mapping[str, float], prediction: Prediction) -> Mapping[str, float]:
         if not _is_distribution(found, prediction.probabilities):
@@ -159,6 +165,10 @@ class TextFusion:
                 "in sum 1, is needed"
             )
         return found
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _is_distribution(found: Any, labels: Mapping[str, float]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.evaluation.agreement import STRONGLY_DIVIDED, agreement_band
 from evoca.evaluation.calibration import perfect_calibration_band
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.result import Figure
@@ -14,11 +15,14 @@ from evoca.runs import Predictions, Run
 from evoca.runtime.card_analysis import AgreementErrors, Analysis, PerfectCalibration
 from evoca.runtime.card_parts import Metric
 
-__all__ = ["STRONGLY_DIVIDED", "analysis_of"]
+__all__ = ["analysis_of"]
 
-STRONGLY_DIVIDED = 0.6
-"""Viewers are strongly divided where no more than this share agrees with the label: three
-of the usual five. sreenivas2018, whose error analysis this follows, does not define it."""
+_MOST = f"{STRONGLY_DIVIDED:.0%}"
+_BANDS = {
+    "unanimous": "all agree",
+    "divided": f"more than {_MOST} agree, not all",
+    "strongly divided": f"at most {_MOST} agree",
+}
 
 
 def analysis_of(run: Run) -> Analysis:
@@ -57,19 +61,10 @@ def _coverage(predictions: Predictions) -> dict[str, Metric]:
 
 
 def _agreement(predictions: Predictions) -> Iterator[AgreementErrors]:
-    share = predictions.agreement
-    if share is None:
-        return
-    known = (predictions.truth >= 0) & np.isfinite(share)
+    bands = agreement_band(predictions.agreement, len(predictions))
     right = (predictions.probabilities.argmax(axis=2) == predictions.truth).mean(axis=0)
-    most = f"{STRONGLY_DIVIDED:.0%}"
-    groups = {
-        "all agree": share == 1,
-        f"more than {most} agree, not all": (share > STRONGLY_DIVIDED) & (share < 1),
-        f"at most {most} agree": share <= STRONGLY_DIVIDED,
-    }
-    for name, inside in groups.items():
-        rows = known & inside
+    for band, name in _BANDS.items():
+        rows = (predictions.truth >= 0) & (bands == band)
         if rows.any():
             yield AgreementErrors(
                 agreement=name,

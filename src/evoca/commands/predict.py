@@ -55,11 +55,12 @@ def predict(
     failed = False
     with _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty())) as advance:
         for source, answer in zip(inputs, _answers(stream, inputs), strict=True):
+            if isinstance(answer, Prediction) and reading is not None:
+                assert isinstance(source, Path)
+                answer = reading.add_to(answer, source)
             if isinstance(answer, ImageError):
                 failed = True
                 _complain(answer)
-            elif reading is not None and isinstance(source, Path):
-                answer = reading.add_to(answer, source)
             if isinstance(answer, Prediction) and gallery is not None:
                 gallery.add(answer, source)
             writer.add(answer)
@@ -82,10 +83,16 @@ class _Reading:
         self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
         self._threshold = predictor.card.set_threshold
 
-    def add_to(self, prediction: Prediction, source: Path) -> Prediction:
-        # The model's picture is decoded as small as the model takes; letters need all of it.
-        picture = open_picture(source).image
-        return self._fusion.apply(prediction, picture, self._threshold)
+    def add_to(self, prediction: Prediction, source: Path) -> Answer:
+        """Return the answer with its text; an error in its place, so that others go on."""
+        try:
+            # The model's picture is decoded as small as the model takes; letters need all of it.
+            picture = open_picture(source).image
+            return self._fusion.apply(prediction, picture, self._threshold)
+        except ImageError as error:
+            return error
+        except EvocaError as error:
+            return ImageError(str(error), printable_name(source))
 
 
 def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:

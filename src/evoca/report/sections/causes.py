@@ -1,8 +1,6 @@
 """Which images are predicted wrongly: by vote agreement, and by what is in the picture.
 
-The analysis that Sreenivas et al. (2018) made by hand of their confusions. They tell
-unanimous, non-unanimous and strongly divided votes apart without giving a threshold; with
-the five votes of their data the last can only be three against two.
+The analysis that Sreenivas et al. (2018) made by hand of their confusions.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from evoca.evaluation.agreement import STRONGLY_DIVIDED, agreement_band
 from evoca.evaluation.arrays import FloatArray
 from evoca.evaluation.bootstrap import interval, resample, sum_by_group
 from evoca.evaluation.checks import group_index
@@ -23,18 +22,13 @@ from evoca.report.sections.headline import shown_figure
 from evoca.report.svg import interval_strip
 from evoca.report.traits import MEANINGS, Traits
 
-__all__ = ["STRONGLY_DIVIDED", "Rate", "TraitRow", "agreement_band", "agreement_rows", "trait_rows"]
-
-STRONGLY_DIVIDED = 0.6
-"""Votes are strongly divided where no more than this share agrees with the label."""
+__all__ = ["Rate", "TraitRow", "agreement_rows", "trait_rows"]
 
 _BANDS = {
     "unanimous": "every viewer agrees with the label",
     "divided": f"more than {STRONGLY_DIVIDED:.0%} agree, but not all",
     "strongly divided": f"at most {STRONGLY_DIVIDED:.0%} agree",
 }
-# Shares come from files that round them.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -84,22 +78,6 @@ class TraitRow:
         if self.name.startswith("with "):
             return "without " + self.name.removeprefix("with ")
         return f"not {self.name}"
-
-
-def agreement_band(agreement: FloatArray | None, n: int) -> NDArray[np.object_]:
-    """Name the band of each image's vote agreement, (n,); empty where it is not known.
-
-    >>> agreement_band(np.array([1.0, 0.8, 0.6, np.nan]), 4).tolist()
-    ['unanimous', 'divided', 'strongly divided', '']
-    """
-    bands = np.full(n, "", dtype=object)
-    if agreement is None:
-        return bands
-    known = ~np.isnan(agreement)
-    bands[known] = "divided"
-    bands[known & (agreement >= 1 - _ROUNDING)] = "unanimous"
-    bands[known & (agreement <= STRONGLY_DIVIDED + _ROUNDING)] = "strongly divided"
-    return bands
 
 
 def agreement_rows(judged: Judged) -> list[tuple[str, str, Rate]]:
