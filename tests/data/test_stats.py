@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.data.conftest import MakeImage
+from typer.testing import CliRunner
 
+from evoca.data.cli import app
 from evoca.data.manifest import read_manifest
 from evoca.data.relabel import label_by, rule_table
 from evoca.data.stats import measure_sizes, stats
@@ -131,6 +133,19 @@ def test_labels_from_votes_by_annotator(tmp_path: Path) -> None:
     ]
     shares = sum(made.manifest.numbers(f"p_{label}") for label in manifest.labels)
     assert shares == pytest.approx([1.0, 1.0])
+
+
+def test_what_annotators_and_manifest_do_not_share_is_counted(tmp_path: Path) -> None:
+    data, votes, out = (str(tmp_path / name) for name in ("m.csv", "votes.csv", "out.csv"))
+    Path(data).write_text("image,source\nb.jpg,x\nunseen.jpg,x\nunseen2.jpg,x\n")
+    Path(votes).write_text(VOTES)
+    made = label_by(read_manifest(Path(data)), "dawid-skene", annotations=Path(votes))
+    assert (made.unseen, made.unmatched) == (2, 1)
+    rule = ["--rule", "dawid-skene", "--votes", votes, "--out", out]
+    done = CliRunner().invoke(app, ["votes", data, *rule])
+    assert done.exit_code == 0
+    assert f"images of {data} that no annotator has seen: 2 (no label)\n" in done.stdout
+    assert f"images of {votes} that are not in {data}: 1 (left out)\n" in done.stdout
 
 
 def test_labels_from_annotators_and_a_classifier(tmp_path: Path) -> None:

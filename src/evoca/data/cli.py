@@ -364,6 +364,10 @@ def votes(
         print(f"{out}: {len(made.manifest):,} images, {made.counts.labelled:,} labelled by {rule}")
         if made.counts.tied:
             print(f"{made.counts.tied:,} tied: no label")
+        if made.unseen:
+            print(f"images of {data} that no annotator has seen: {made.unseen:,} (no label)")
+        if made.unmatched:
+            print(f"images of {annotations} that are not in {data}: {made.unmatched:,} (left out)")
         return 0
 
     finish(call)

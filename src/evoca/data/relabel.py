@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,19 @@ class RuleCounts:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """A manifest with new labels, and their counts."""
+    """A manifest with new labels, and what could not be matched.
+
+    Attributes:
+        manifest: with the new labels.
+        counts: of the rule.
+        unseen: images of the manifest that no annotator has seen; 0 for other rules.
+        unmatched: images that annotators have seen and the manifest does not have.
+    """
 
     manifest: Manifest
     counts: RuleCounts
+    unseen: int = 0
+    unmatched: int = 0
 
 
 def rule_table(manifest: Manifest) -> dict[str, RuleCounts]:
@@ -87,16 +97,27 @@ def label_by(
         MissingExtraError: ``crowdlab`` without cleanlab.
     """
     if rule in CROWD_RULES:
-        labels, values = _crowd(manifest, rule, annotations, predictions)
+        given = _crowd(manifest, rule, annotations, predictions)
     elif rule in RULES:
-        labels, values = apply_rule(rule, *_votes(manifest)), {}
+        given = _Given(apply_rule(rule, *_votes(manifest)))
     else:
         known = ", ".join((*RULES, *CROWD_RULES))
         raise DataError(f"no vote rule {rule!r}; the rules are {known}")
     names = np.array([*manifest.labels, ""], dtype=object)
-    made = manifest.with_columns({"emotion": names[labels.truth], **values})
+    labels = given.labels
+    made = manifest.with_columns({"emotion": names[labels.truth], **given.columns})
     kept = made if keep_all else made.take(labels.kept)
-    return Relabelled(kept, _count(labels, manifest.labels))
+    return Relabelled(kept, _count(labels, manifest.labels), given.unseen, given.unmatched)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a rule gives a manifest: labels, further columns, what it could not match."""
+
+    labels: Labels
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    unseen: int = 0
+    unmatched: int = 0
 
 
 def _votes(manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
@@ -119,7 +140,7 @@ def _count(labels: Labels, names: tuple[str, ...]) -> RuleCounts:
 
 def _crowd(
     manifest: Manifest, rule: str, annotations: Path | None, predictions: Path | None
-) -> tuple[Labels, dict[str, NDArray[Any]]]:
+) -> _Given:
     """Labels by annotator, and the votes and posteriors that go with them."""
     if annotations is None:
         raise DataError(f"the rule {rule} needs votes by annotator (--votes TABLE)")
@@ -132,9 +153,15 @@ def _crowd(
         found = crowdlab(votes, _predictions(predictions, votes))
     position = {name: i for i, name in enumerate(votes.images)}
     rows = np.array([position.get(name, -1) for name in manifest.texts("image")], dtype=np.int64)
-    if not (rows >= 0).any():
+    seen = rows >= 0
+    if not seen.any():
         raise DataError(f"{printable_name(annotations)}: none of its images is in the manifest")
-    return _labels_of(found, rows), _columns_of(found, votes, rows, manifest)
+    return _Given(
+        _labels_of(found, rows),
+        _columns_of(found, votes, rows, manifest),
+        unseen=int((~seen).sum()),
+        unmatched=len(position) - len(np.unique(rows[seen])),
+    )
 
 
 def _labels_of(found: CrowdLabels, rows: NDArray[np.int64]) -> Labels:
