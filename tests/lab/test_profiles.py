@@ -94,7 +94,11 @@ def test_one_command_runs_the_recipes_and_shows_them(tmp_path, monkeypatch):
     assert again.stderr.count("finished already") == 2
     other = evoca(*run, "--set", "steps.0.epochs=1")
     assert other.exit_code == 1
-    assert other.stderr.count("a finished run of other settings") == 2
+    assert other.stderr.count("or of other settings; name another folder") == 2
+    next(Path("data").rglob("*.png")).unlink()
+    fewer = evoca(*run, "--set", "steps.0.epochs=2")
+    assert fewer.exit_code == 1
+    assert fewer.stderr.count("a finished run of other images; name another folder") == 2
 
 
 def test_a_recipe_that_cannot_run_costs_one_line_and_not_the_others(tmp_path, monkeypatch):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from evoca.commands.training import Machine, cross_validated, display, same_recipe
+from evoca.commands.training import Machine, cross_validated, display, require_same
 from evoca.errors import EvocaError, needs_extra
 from evoca.terminal import say
-
-if TYPE_CHECKING:
-    from evoca.lab.recipe import Recipe
 
 __all__ = ["Wanted", "run_recipes"]
 
@@ -63,12 +59,14 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
     settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
     names = _names(wanted.recipes)
     data = load_labelled(wanted.data)
+    data = replace(data, recorded_hashes=data.file_hashes())  # once, not by every recipe
     failed = 0
     for number, name in enumerate(names, start=1):
         out = runs / name
         try:
             recipe = load_recipe(name, settings, wanted.profile)
-            if _finished(recipe, out):
+            if (out / "run.json").is_file():
+                require_same(recipe, data, out)
                 say(f"{name} ({number} of {len(names)}): finished already")
                 continue
             say(f"{name} ({number} of {len(names)})")
@@ -90,16 +88,3 @@ def _names(patterns: Sequence[str]) -> list[str]:
             raise EvocaError(f"--recipe {pattern}: no such recipe; known: {', '.join(known)}")
     chosen = patterns or ["*"]
     return [name for name in known if any(fnmatchcase(name, pattern) for pattern in chosen)]
-
-
-def _finished(recipe: Recipe, out: Path) -> bool:
-    """Whether the run is there, of this very recipe.
-
-    Raises:
-        EvocaError: it is there, of other settings.
-    """
-    if not (out / "run.json").is_file():
-        return False
-    if not same_recipe(recipe, out):
-        raise EvocaError(f"{out}: a finished run of other settings; name another folder")
-    return True

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evoca.lab.outcome import Outcome
     from evoca.lab.recipe import Recipe
 
-__all__ = ["Machine", "cross_validated", "crossval", "display", "same_recipe", "search", "train"]
+__all__ = ["Machine", "cross_validated", "crossval", "display", "require_same", "search", "train"]
 
 
 @dataclass(frozen=True)
@@ -263,25 +263,32 @@ def _told(say: Callable[[str], None]) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def same_recipe(recipe: Recipe, out: Path) -> bool:
-    """Whether a finished run is of this recipe, with these settings."""
+def require_same(recipe: Recipe, data: LabelledImages, out: Path) -> None:
+    """Refuse a finished run of something else than what is asked for now.
+
+    Raises:
+        EvocaError: it is of another recipe, other settings or other images.
+    """
+    from evoca.lab.usable import usable
     from evoca.runs import read_json
 
-    return bool(read_json(out / "run.json").get("recipe") == recipe.model_dump(mode="json"))
+    about = read_json(out / "run.json")
+    if about.get("recipe") != recipe.model_dump(mode="json"):
+        raise EvocaError(
+            f"{out}: a finished run of another recipe, or of other settings; name another folder"
+        )
+    # A training that measures on test images has used them, a cross-validation has not.
+    used = (usable(data, recipe), usable(data.take(data.split != "test"), recipe))
+    known = about.get("data", {}).get("fingerprint")
+    if known not in {images.fingerprint() for images in used}:
+        raise EvocaError(f"{out}: a finished run of other images; name another folder")
 
 
 def _print_finished(recipe: Recipe, data: LabelledImages, out: Path, output: str = "table") -> None:
     """Print the figures of a run that a resumed command finds complete."""
-    from evoca.lab.usable import usable
     from evoca.runs import read_json
 
-    if not same_recipe(recipe, out):
-        raise EvocaError(f"{out}: a finished run of another recipe, or of other settings")
-    about = read_json(out / "run.json").get("data", {}).get("fingerprint")
-    # A training that measures on test images has used them, a cross-validation has not.
-    used = (usable(data, recipe), usable(data.take(data.split != "test"), recipe))
-    if about not in {images.fingerprint() for images in used}:
-        raise EvocaError(f"{out}: a finished run of other images")
+    require_same(recipe, data, out)
     console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
     _print(recipe, read_json(out / "metrics.json"), output)
 
