@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.head_options import SvmHead
-from evoca.lab.model_options import Descriptors, MultiTask, Pretrained
+from evoca.lab.model_options import Classifier, Descriptors, MultiTask, Pretrained
 from evoca.lab.recipe import Recipe
 from evoca.lab.search_space import Choice, Search, short
 from evoca.lab.steps import Augmentation, Schedule, Step
@@ -121,8 +121,10 @@ def _input(recipe: Recipe) -> str:
     line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
     if isinstance(recipe.model, Descriptors):
         return f"{line}."
-    own = recipe.backbone.size
-    if recipe.backbone.library == "transformers" and (size.width, size.height) != (own, own):
+    own = recipe.backbone.size if recipe.backbone.library == "transformers" else None
+    if isinstance(recipe.model, Classifier) and own is None:
+        own = recipe.model.enlarge
+    if own is not None and (size.width, size.height) != (own, own):
         line += f"; the network enlarges it to {own} x {own}"
     return f"{line}."
 

@@ -40,7 +40,7 @@ class Pixels(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """Smaller pictures brought to the one size that a transformer takes."""
+    """Smaller pictures brought to one size, such as the only one that a captioner takes."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -153,6 +153,7 @@ def build_trunk(
     weights: str = "recorded",
     without: tuple[str, ...] = (),
     channel_dropout: float = 0.0,
+    enlarge: int | None = None,
     dense: bool = False,
 ) -> Trunk:
     """Build a backbone in five stages, with its weights.
@@ -166,16 +167,19 @@ def build_trunk(
         without: paths of modules to leave out.
         channel_dropout: probability, before the last convolution of each block of the
             last stage.
+        enlarge: side in pixels that smaller pictures are brought to; a captioner brings
+            them to its own in any case.
         dense: whether the fully connected layers come along.
 
     Raises:
         EvocaError: the weights cannot be had, or do not fit; the record names modules
-            that are not there.
+            that are not there; pictures are larger than they are to be enlarged to.
     """
+    side = _seen(record, size, enlarge)
     network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
-    tokens = _tokens(network, record, size)
+    tokens = _tokens(network, record, side)
     tops = {
         f"top{number}": [_module(network, path, record) for path in paths]
         for number, paths in enumerate(record.tops, start=1)
@@ -185,8 +189,8 @@ def build_trunk(
         stage: OrderedDict[str, nn.Module] = OrderedDict()
         if name == "stem":
             stage["pixels"] = Pixels(record)
-            if record.library == "transformers" and size != (record.size, record.size):
-                stage["enlarge"] = Enlarge(record.size)
+            if side != size:
+                stage["enlarge"] = Enlarge(side[0])
         for path in record.stages.of(name):
             first = tokens.stem if tokens is not None and name == "stem" else None
             module = _module(network, path, record) if first is None else first
@@ -195,6 +199,19 @@ def build_trunk(
     layers = [_module(network, path, record) for path in record.dense] if dense else []
     prefix, grid = (0, (0, 0)) if tokens is None else (tokens.prefix, tokens.grid)
     return Trunk(record, stages, tops, prefix, grid, cast("tuple[nn.Linear, ...]", tuple(layers)))
+
+
+def _seen(record: Backbone, size: tuple[int, int], enlarge: int | None) -> tuple[int, int]:
+    """Return the height and width that the network sees of pictures of a size."""
+    side = record.size if record.library == "transformers" else enlarge
+    if side is None:
+        return size
+    if max(size) > side:
+        raise EvocaError(
+            f"{record.name} sees pictures of {side} x {side} pixels: "
+            f"{size[0]} x {size[1]} can be smaller and is then enlarged, not larger"
+        )
+    return side, side
 
 
 def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
@@ -209,17 +226,12 @@ def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
 def _tokens(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
     """Make a transformer ready for an input size; ``None`` for other networks."""
     if record.library == "transformers":
-        return _fixed(network, record, size)
+        return _fixed(network, record)
     return as_tokens(network, record, size) if record.layout == "tokens" else None
 
 
-def _fixed(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens:
+def _fixed(network: nn.Module, record: Backbone) -> Tokens:
     """Return a captioner's vision tower, which sees pictures of one size."""
-    if max(size) > record.size:
-        raise EvocaError(
-            f"{record.name} sees pictures of {record.size} x {record.size} pixels: "
-            f"{size[0]} x {size[1]} can be smaller and is then enlarged, not larger"
-        )
     vision = cast("Any", network).config.vision_config
     if vision.image_size != record.size:
         raise EvocaError(f"{record.name}: size is {record.size}, image_size {vision.image_size}")

@@ -56,6 +56,8 @@ class Classifier(Network):
         dropout: of the vector, before the first layer.
         channel_dropout: of whole channels, before the last convolution of each block of
             the last stage (najid2018, section III.C).
+        enlarge: side in pixels to which the network first brings pictures that are smaller,
+            bicubic; a captioner brings them to its own in any case.
     """
 
     system: Literal["classifier"]
@@ -63,6 +65,7 @@ class Classifier(Network):
     hidden: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = ()
     dropout: Dropout = 0.0
     channel_dropout: Dropout = 0.0
+    enlarge: Annotated[int, Field(ge=32, le=2048)] | None = None
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say how the map becomes a vector, and what comes after it."""

@@ -127,12 +127,18 @@ class Surroundings:
         return self.weights_of(options) == "random"
 
     def trunk(
-        self, options: Pretrained, *, channel_dropout: float = 0.0, dense: bool = False
+        self,
+        options: Pretrained,
+        *,
+        channel_dropout: float = 0.0,
+        enlarge: int | None = None,
+        dense: bool = False,
     ) -> Trunk:
         """Build the backbone of some options, with its fully connected layers if wanted.
 
         Raises:
-            EvocaError: its weights cannot be had.
+            EvocaError: its weights cannot be had, or pictures are larger than they are to
+                be enlarged to.
         """
         return build_trunk(
             self.recipe.record_of(options),
@@ -140,6 +146,7 @@ class Surroundings:
             weights=self.weights_of(options),
             without=options.without if isinstance(options, Network) else (),
             channel_dropout=channel_dropout,
+            enlarge=enlarge,
             dense=dense,
         )
 

@@ -130,5 +130,5 @@ def classifier_on(kind: type[C], trunk: Trunk, options: Classifier, around: Surr
 @registered(Classifier)
 def build(options: Classifier, around: Surroundings) -> PooledClassifier:
     """Build a classifier."""
-    trunk = around.trunk(options, channel_dropout=options.channel_dropout)
+    trunk = around.trunk(options, channel_dropout=options.channel_dropout, enlarge=options.enlarge)
     return classifier_on(PooledClassifier, trunk, options, around)

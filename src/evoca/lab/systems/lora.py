@@ -66,6 +66,6 @@ def _adapt(trunk: Trunk, options: Lora) -> None:
 @registered(Lora)
 def build(options: Lora, around: Surroundings) -> LoraClassifier:
     """Build a classifier with adapters."""
-    trunk = around.trunk(options, channel_dropout=options.channel_dropout)
+    trunk = around.trunk(options, channel_dropout=options.channel_dropout, enlarge=options.enlarge)
     _adapt(trunk, options)
     return classifier_on(LoraClassifier, trunk, options, around)
