@@ -193,6 +193,7 @@ def test_a_name_cannot_steer_the_terminal(tmp_path):
         (["predict", ""], 1, "evoca: an empty path"),
         (["predict", PHOTOS[0], "--format", "xml"], 2, "xml"),
         (["predict", PHOTOS[0], "--top", "0"], 2, "--top"),
+        (["predict", PHOTOS[0], "--text-weight", "0.5"], 2, "--text-weight is for --read-text"),
         (["nonsense"], 2, "nonsense"),
         (["predict", PHOTOS[0], "--model", "none"], 1, "evoca: none: no such model bundle"),
         (["models", "show", "none"], 1, "evoca: none: no such model bundle"),

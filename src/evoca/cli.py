@@ -126,11 +126,19 @@ def predict(
         ),
     ] = None,
     text_weight: Annotated[
-        float,
-        typer.Option("--text-weight", min=0.0, max=1.0, help="How much that text counts."),
-    ] = 0.25,
+        float | None,
+        typer.Option(
+            "--text-weight",
+            min=0.0,
+            max=1.0,
+            help="How much that text counts.",
+            show_default="0.25",
+        ),
+    ] = None,
 ) -> None:
     """Predict which emotions images evoke in their viewers."""
+    if text_weight is not None and read_text is None:
+        raise typer.BadParameter("--text-weight is for --read-text, which names a scorer")
 
     def call() -> int:
         from evoca.commands.predict import predict as run
@@ -142,7 +150,7 @@ def predict(
             top=top,
             explain=explain,
             read_text=read_text,
-            text_weight=text_weight,
+            text_weight=0.25 if text_weight is None else text_weight,
         )
 
     finish(call)

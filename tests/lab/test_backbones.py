@@ -13,10 +13,11 @@ from safetensors.torch import save_file  # noqa: E402
 
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbone_record import STAGES, backbone_names, find_backbone  # noqa: E402
-from evoca.lab.backbones import build_trunk, load_backbone  # noqa: E402
+from evoca.lab.backbones import build_trunk, load_backbone, weights  # noqa: E402
 from evoca.lab.backbones.dropout import ChannelDropout  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
+from evoca.lab.hub import asking_hub  # noqa: E402
 from evoca.lab.layered import RecipeError  # noqa: E402
 
 SIZE = (64, 64)
@@ -108,6 +109,24 @@ def test_the_fast_path_works_on_every_backbone(name):
     assert not maps["all"].requires_grad
 
 
+def test_small_pictures_are_enlarged_before_any_backbone():
+    record = find_backbone("squeezenet1_1")
+    torch.manual_seed(0)
+    trunk = build_trunk(record, size=(32, 32), weights="random", enlarge=96).eval()
+    torch.manual_seed(0)
+    large = build_trunk(record, size=(96, 96), weights="random").eval()
+    assert trunk.shapes(32, 32) == large.shapes(96, 96)
+    small = torch.randint(0, 256, (2, 1, 1, 3), dtype=torch.uint8).expand(2, 32, 32, 3)
+    with torch.inference_mode():  # of one colour, which enlarging leaves as it is
+        torch.testing.assert_close(
+            trunk.stem(small), large.stem(small[:, :1, :1].expand(2, 96, 96, 3))
+        )
+    same = build_trunk(record, size=(96, 96), weights="random", enlarge=96)
+    assert not hasattr(same.stem, "enlarge")
+    with pytest.raises(EvocaError, match="can be smaller and is then enlarged, not larger"):
+        build_trunk(record, size=(97, 96), weights="random", enlarge=96)
+
+
 def test_pixels_are_seen_as_the_weights_learnt_them():
     image = torch.tensor([[[[255, 0, 51]]]], dtype=torch.uint8)
     rgb = Pixels(find_backbone("resnet101"))(image).flatten()
@@ -163,6 +182,25 @@ def test_a_hub_that_does_not_answer_is_one_line_that_says_what_to_pass():
     with pytest.raises(EvocaError, match=r"cannot be fetched .*model\.weights=random") as caught:
         build_network(unknown, "recorded")
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_hubs_client_prints_does_not_mix_with_results(capsys):
+    with asking_hub("something"):
+        print("Downloading")  # as torchvision does
+    out, err = capsys.readouterr()
+    assert (out, "Downloading" in err) == ("", True)
+
+
+def test_weights_of_torchvision_are_asked_for_at_their_own_host(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "_TORCHVISION", "http://127.0.0.1:9")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def download(*_, **__):
+        raise OSError("the line is dead")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(EvocaError, match=r"127\.0\.0\.1:9 does not answer"):
+        build_network(find_backbone("alexnet"), "recorded")
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch, tmp_path, caplog):

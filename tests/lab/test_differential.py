@@ -269,6 +269,7 @@ def test_the_sweep_finds_the_vector_that_tells_and_lets_validation_choose(tmp_pa
         (("--beta", ""), "--beta : numbers from 0 to 1"),
         (("--out", ""), "--out .: a folder: name a file"),
         (("--out", "no-such-folder/sweep.csv"), "there is no such folder to write into"),
+        (("--out", "/dev/null"), "--out /dev/null: not a regular file"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_one_line(options, message, tmp_path):

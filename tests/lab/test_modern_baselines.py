@@ -178,6 +178,7 @@ def test_what_does_not_fit_is_one_line(name, settings, message):
     [
         ("clip-zero-shot", "head={kind: linear, c_grid: [1]}", "neither a head nor steps"),
         ("dinov2-probe", "model.stages=all", "pool token is of the last stage"),
+        ("clip-zero-shot", "model.prompts=nosuch", "nosuch: no such prompts; known"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_one_line(name, setting, message):

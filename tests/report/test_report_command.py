@@ -59,6 +59,14 @@ def test_what_is_wrong_is_one_line(run, tmp_path, arguments, message):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_device_or_pipe_keeps_its_place(run, tmp_path):
+    pipe = tmp_path / "x.html"
+    os.mkfifo(pipe)
+    done = report(run.path, "--no-images", "--out", pipe)
+    assert (done.returncode, "not a regular file" in done.stderr) == (1, True)
+    assert pipe.is_fifo()
+
+
 def test_a_missing_extra_is_named(run, tmp_path):
     start = f"import sys; sys.modules['jinja2'] = None; {MAIN}"
     done = report(run.path, "--no-images", "--out", tmp_path / "x.html", start=start)

@@ -73,6 +73,8 @@ def _require_place(file: Path) -> None:
     """Refuse, before anything is fitted, what could not be written in the end."""
     if file.is_dir():
         raise EvocaError(f"--out {printable_name(file)}: a folder: name a file")
+    if file.exists() and not file.is_file():  # a device, a pipe: a file would take its place
+        raise EvocaError(f"--out {printable_name(file)}: not a regular file: name another")
     if not file.parent.is_dir():
         raise EvocaError(f"--out {printable_name(file)}: there is no such folder to write into")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 
 from huggingface_hub import constants, get_session
@@ -26,7 +27,7 @@ class HubError(Exception):
 
 
 @contextmanager
-def asking_hub(what: str) -> Iterator[None]:
+def asking_hub(what: str, host: str | None = None) -> Iterator[None]:
     """Let the clients of hubs fetch something, or find it where they keep such things.
 
     Left alone, they try a hub that does not answer again and again, for minutes and in
@@ -34,18 +35,20 @@ def asking_hub(what: str) -> Iterator[None]:
 
     Args:
         what: is fetched; logged once, by the logger ``evoca.hub``.
+        host: of the hub, as the beginning of an address; that of Hugging Face if omitted.
 
     Raises:
         HubError: it cannot be had.
         MissingExtraError: passed on.
     """
     _tell(what)
-    silence = None if constants.HF_HUB_OFFLINE else _silence(constants.ENDPOINT)
+    silence = None if constants.HF_HUB_OFFLINE else _silence(host or constants.ENDPOINT)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_STALL_SECONDS)  # torchvision sets none of its own
-    hushed = quiet_loggers("huggingface_hub", "timm", level=logging.CRITICAL)
+    # open_clip logs by the root logger; torchvision prints where results are printed.
+    hushed = quiet_loggers("huggingface_hub", "timm", "root", level=logging.CRITICAL)
     try:
-        with hushed, _offline(silence is not None):
+        with hushed, redirect_stdout(sys.stderr), _offline(silence is not None):
             yield
     except MissingExtraError:
         raise

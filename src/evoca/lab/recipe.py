@@ -33,6 +33,7 @@ from evoca.lab.model_options import (
     ZeroShot,
 )
 from evoca.lab.profile import load_profile
+from evoca.lab.prompts import load_prompts
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
 
@@ -211,10 +212,12 @@ def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
-    # An unknown backbone is told of now, not when the training starts.
+    # What is not there is told of now, not when the training starts.
     if isinstance(recipe.model, Network):
         for network in recipe.model.networks():
             recipe.record_of(network)
+    if isinstance(recipe.model, ZeroShot):
+        load_prompts(recipe.model.prompts)
     return recipe
 
 

@@ -161,6 +161,8 @@ def _compared(judged: Sequence[Judged]) -> dict[str, Any]:
 
 def _write(out: Path, parts: Iterable[str]) -> int:
     """Write a file that is there only when it is complete; return its size in bytes."""
+    if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
+        raise DataError(f"{printable_name(out)}: not a regular file: name another")
     draft = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

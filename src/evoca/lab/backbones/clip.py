@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.hub import HubError, asking_hub
+from evoca.lab.quiet import quiet_loggers
 
 __all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]
 
@@ -34,9 +36,10 @@ def create_clip(record: Backbone, hub: str | None) -> nn.Module:
     """
     with needs_extra("baselines"):
         import open_clip
-    model: nn.Module = open_clip.create_model(
-        record.architecture, pretrained=hub, pretrained_text=hub is not None
-    )
+    with quiet_loggers("root", level=logging.CRITICAL):  # what matters is raised
+        model: nn.Module = open_clip.create_model(
+            record.architecture, pretrained=hub, pretrained_text=hub is not None
+        )
     return model.eval()
 
 
@@ -64,7 +67,7 @@ class TextTower:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self.scale = math.exp(float(model.logit_scale))
+        self.scale = math.exp(float(model.logit_scale.detach()))
 
     @torch.inference_mode()
     def __call__(self, sentences: Sequence[str]) -> Tensor:

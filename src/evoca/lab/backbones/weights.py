@@ -34,6 +34,9 @@ _TOKENS = (
 )
 
 
+_TORCHVISION = "https://download.pytorch.org"
+
+
 def build_network(
     record: Backbone,
     weights: str,
@@ -101,13 +104,16 @@ def _create(record: Backbone) -> nn.Module:
 def _from_hub(record: Backbone, hub: str) -> nn.Module:
     what = f"the weights {hub} of {record.architecture}"
     try:
-        with asking_hub(what):
-            if record.library == "open_clip":
-                network: nn.Module = image_tower(create_clip(record, hub))
-            elif record.library == "torchvision":
-                network = torchvision.models.get_model(record.architecture, weights=hub)
-            else:
-                network = timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+        if record.library == "torchvision":
+            with asking_hub(what, _TORCHVISION):
+                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
+        else:
+            with asking_hub(what):
+                network = (
+                    image_tower(create_clip(record, hub))
+                    if record.library == "open_clip"
+                    else timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
+                )
     except HubError as error:
         raise EvocaError(
             f"{what} cannot be fetched ({error}): pass model.weights=FILE.safetensors, or "
