@@ -167,8 +167,9 @@ def drawn(tmp_path_factory):
     return load_labelled(folder)
 
 
-def test_a_machine_after_steps_becomes_a_bundle(drawn, tmp_path):
-    recipe = load_recipe("rapolu2023-differential-svm", [*QUICK, "head.c_grid=[1.5]"])
+@pytest.mark.parametrize("name", ["rapolu2023-differential-svm", "rapolu2023-supplementary-svm"])
+def test_a_machine_after_steps_learns_and_becomes_a_bundle(name, drawn, tmp_path):
+    recipe = load_recipe(name, [*QUICK, "head.c_grid=[1.5]"])
     train_steps(recipe, build, drawn, tmp_path / "run", QUIET)
     machine = read_head(tmp_path / "run" / "checkpoints" / "last")
     assert machine.c == 1.5
@@ -180,6 +181,7 @@ def test_a_machine_after_steps_becomes_a_bundle(drawn, tmp_path):
     vectors = np.stack([answer.embedding for answer in answers])
     found = [MIKELS8.index(answer.emotion) for answer in answers]
     np.testing.assert_array_equal(found, machine.logits(vectors).argmax(axis=1))
+    assert (found == drawn.truth).mean() > 0.95
 
 
 def test_a_machine_on_features_as_they_are_is_that_of_scikit_learn():

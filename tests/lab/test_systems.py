@@ -16,8 +16,7 @@ from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
-# Captioners, CLIP, SigLIP and DINO have tests of their own; slim and plain ones are the same
-# graphs.
+# Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
 LARGE = ("clip", "siglip", "dino")
 BACKBONES = [
     name
@@ -27,7 +26,8 @@ BACKBONES = [
     and not name.startswith(LARGE)
 ]
 RECIPES = [load_recipe(name) for name in recipe_names()]
-TRAINED = [r.name for r in RECIPES if r.steps and r.model.backbone in BACKBONES]
+PLAIN = "fractalnet20_plain"  # with every family it would be fractalnet20 once more
+TRAINED = [r.name for r in RECIPES if r.steps and r.model.backbone in (*BACKBONES, PLAIN)]
 FAMILIES = (
     "sreenivas2018-vgg19",
     "najid2018-resnet101-l4-dropout",
@@ -139,6 +139,7 @@ SCHEDULES = {
     "jacobson2019-resnet32-plain": [(ALL, {0.05})],
     "jacobson2019-resnet64": [(ALL, {0.05})],
     "jacobson2019-fractalnet": [(ALL, {0.005})],
+    "jacobson2019-fractalnet-plain": [(ALL, {0.005})],
 }
 
 
