@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from timm.models import register_model
 from timm.models.eva import vit_small_patch16_dinov3
@@ -14,6 +15,11 @@ from timm.models.vision_transformer import (
     vit_small_patch14_dinov2,
     vit_tiny_patch16_224,
 )
+from torch import Tensor, nn
+
+from evoca.lab.backbone_record import Backbone
+from evoca.lab.backbones import Trunk, build_trunk
+from evoca.lab.backbones.weights import build_network
 
 SIDE = 28
 THIN: dict[str, Any] = {"embed_dim": 16, "depth": 4, "num_heads": 2, "patch_size": 7}
@@ -66,6 +72,22 @@ SIGLIP = {
         "pool_type": "last",
     },
 }
+
+
+def network_and_trunk(record: Backbone, side: int) -> tuple[nn.Module, Trunk]:
+    """Build a backbone as its library does and as stages, on the same random weights."""
+    torch.manual_seed(0)
+    network = build_network(record, "random").eval()
+    torch.manual_seed(0)
+    return network, build_trunk(record, size=(side, side), weights="random").eval()
+
+
+def through_stages(trunk: Trunk, pixels: Tensor) -> Tensor:
+    """Return what the last stage gives of pixels."""
+    x = pixels
+    for stage in trunk.stages():
+        x = stage(x)
+    return x
 
 
 def thin_record(folder: Path, real: str, architecture: str) -> str:

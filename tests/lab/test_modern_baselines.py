@@ -34,6 +34,7 @@ from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402
 from evoca.lab.train import train  # noqa: E402
 from evoca.softmax import softmax  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
+from tiny_transformers import network_and_trunk, through_stages  # noqa: E402
 
 SIDE = 32
 PIXELS = torch.randint(
@@ -71,14 +72,9 @@ def pictures(tmp_path_factory):
 
 def test_what_open_clip_computes_is_what_the_stages_compute(tiny_clip):
     record = find_backbone(tiny_clip)
-    torch.manual_seed(0)
-    tower = build_network(record, "random").eval()
-    torch.manual_seed(0)
-    trunk = build_trunk(record, size=(SIDE, SIDE), weights="random").eval()
+    tower, trunk = network_and_trunk(record, SIDE)
     with torch.inference_mode():
-        x = PIXELS
-        for stage in trunk.stages():
-            x = stage(x)
+        x = through_stages(trunk, PIXELS)
         embedding = tower(Pixels(record)(PIXELS))
         torch.testing.assert_close(x[:, 0] @ tower.proj, embedding)
         small = build_trunk(record, size=(16, 24), weights="random")
@@ -88,14 +84,11 @@ def test_what_open_clip_computes_is_what_the_stages_compute(tiny_clip):
 @pytest.mark.parametrize(("name", "size"), [("dinov2_vit_s14", 28), ("dinov3_vit_s16", 32)])
 def test_what_timm_computes_is_what_the_stages_compute(name, size):
     record = find_backbone(name)
-    torch.manual_seed(0)
-    network = build_network(record, "random").eval()
+    network, trunk = network_and_trunk(record, size)
     network.set_input_size(img_size=(size, size))
-    torch.manual_seed(0)
-    x = image = PIXELS[:, :size, :size]
+    image = PIXELS[:, :size, :size]
     with torch.inference_mode():
-        for stage in build_trunk(record, size=(size, size), weights="random").eval().stages():
-            x = stage(x)
+        x = through_stages(trunk, image)
         torch.testing.assert_close(x, network.forward_features(Pixels(record)(image)))
 
 

@@ -12,10 +12,9 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.lab.backbone_record import find_backbone  # noqa: E402
-from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402
+from evoca.lab.backbones import load_probe  # noqa: E402
 from evoca.lab.backbones.clip import create_clip  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
-from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
@@ -26,7 +25,13 @@ from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402
 from evoca.lab.train import train  # noqa: E402
 from evoca.softmax import softmax  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
-from tiny_transformers import SIDE, thin_record, thin_siglip  # noqa: E402
+from tiny_transformers import (  # noqa: E402
+    SIDE,
+    network_and_trunk,
+    thin_record,
+    thin_siglip,
+    through_stages,
+)
 
 PIXELS = torch.randint(
     0, 256, (2, SIDE, SIDE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
@@ -65,14 +70,9 @@ def share_right(bundle, images):
 @pytest.mark.parametrize("name", ["dinov2-probe", "dinov3-probe", "lora-vit"])
 def test_what_timm_computes_is_what_the_stages_compute(name, records):
     record = find_backbone(records[name])
-    torch.manual_seed(0)
-    network = build_network(record, "random").eval()
-    torch.manual_seed(0)
-    trunk = build_trunk(record, size=(SIDE, SIDE), weights="random").eval()
+    network, trunk = network_and_trunk(record, SIDE)
     with torch.inference_mode():
-        x = PIXELS
-        for stage in trunk.stages():
-            x = stage(x)
+        x = through_stages(trunk, PIXELS)
         torch.testing.assert_close(x, network.forward_features(Pixels(record)(PIXELS)))
     assert trunk.shapes(SIDE, SIDE)[-1] == (16, 4, 4)
 

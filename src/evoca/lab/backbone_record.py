@@ -143,6 +143,14 @@ class Backbone(Strict):
         unpublished = self.library == "evoca" and self.weights.origin is None
         return "none are published" if unpublished else str(self.weights)
 
+    def enlarges_to(self, wanted: int | None) -> int | None:
+        """Return the side that smaller pictures are brought to, in pixels; ``None``: they are not.
+
+        Args:
+            wanted: side that a recipe asks for; a captioner has one of its own.
+        """
+        return self.size if self.library == "transformers" else wanted
+
     def child(self, path: str) -> str:
         """Return the name of a module inside its stage.
 

@@ -121,9 +121,8 @@ def _input(recipe: Recipe) -> str:
     line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
     if isinstance(recipe.model, Descriptors):
         return f"{line}."
-    own = recipe.backbone.size if recipe.backbone.library == "transformers" else None
-    if isinstance(recipe.model, Classifier) and own is None:
-        own = recipe.model.enlarge
+    wanted = recipe.model.enlarge if isinstance(recipe.model, Classifier) else None
+    own = recipe.backbone.enlarges_to(wanted)
     if own is not None and (size.width, size.height) != (own, own):
         line += f"; the network enlarges it to {own} x {own}"
     return f"{line}."

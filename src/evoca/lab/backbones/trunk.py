@@ -175,11 +175,11 @@ def build_trunk(
         EvocaError: the weights cannot be had, or do not fit; the record names modules
             that are not there; pictures are larger than they are to be enlarged to.
     """
-    side = _seen(record, size, enlarge)
+    seen = _seen(record, size, enlarge)
     network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
-    tokens = _tokens(network, record, side)
+    tokens = _tokens(network, record, seen)
     tops = {
         f"top{number}": [_module(network, path, record) for path in paths]
         for number, paths in enumerate(record.tops, start=1)
@@ -189,8 +189,8 @@ def build_trunk(
         stage: OrderedDict[str, nn.Module] = OrderedDict()
         if name == "stem":
             stage["pixels"] = Pixels(record)
-            if side != size:
-                stage["enlarge"] = Enlarge(side[0])
+            if seen != size:
+                stage["enlarge"] = Enlarge(seen[0])
         for path in record.stages.of(name):
             first = tokens.stem if tokens is not None and name == "stem" else None
             module = _module(network, path, record) if first is None else first
@@ -203,7 +203,7 @@ def build_trunk(
 
 def _seen(record: Backbone, size: tuple[int, int], enlarge: int | None) -> tuple[int, int]:
     """Return the height and width that the network sees of pictures of a size."""
-    side = record.size if record.library == "transformers" else enlarge
+    side = record.enlarges_to(enlarge)
     if side is None:
         return size
     if max(size) > side:
