@@ -173,6 +173,17 @@ def test_without_groups_what_is_recorded_is_compared_at_once(recorded: Path) -> 
     assert _kinds(report)["changed-file"][0] == 7
 
 
+def test_an_image_of_which_a_part_is_missing_is_named(
+    tmp_path: Path, make_image: MakeImage
+) -> None:
+    whole = make_image(tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(whole[: len(whole) * 2 // 3] + b"\xff\xd9")
+    report = _check(tmp_path, "image,emotion\na.jpg,awe\nb.jpg,awe\n", files=True)
+    count, (example,) = _kinds(report)["incomplete-file"]
+    assert count == 1
+    assert example.startswith("b.jpg: a part is missing: the file ends before its lowest ")
+
+
 def test_a_leak_between_changed_files_is_seen_whatever_was_recorded(
     recorded: Path, make_image: MakeImage
 ) -> None:

@@ -59,6 +59,7 @@ def look_at_files(
         clusters = len(searched.report.clusters)
     digests = np.array([print_.sha256 for print_ in prints], dtype=object)
     found += _unreadable_files(names, prints, sizes)
+    found += _incomplete_files(names, prints)
     found += _changed_files(names, stated, digests)
     read = np.where(digests == "", stated, digests)
     return manifest.with_columns({"sha256": read}), found, clusters
@@ -125,6 +126,18 @@ def _unreadable_files(
     if not lost:
         return []
     return [Finding("unreadable-file", True, len(lost), "images cannot be read", lost)]
+
+
+def _incomplete_files(names: NDArray[np.object_], prints: Sequence[Fingerprint]) -> list[Finding]:
+    lost = tuple(
+        f"{name}: {print_.damage}"
+        for name, print_ in zip(names, prints, strict=True)
+        if print_.damage
+    )
+    if not lost:
+        return []
+    what = "images of which a part is missing"
+    return [Finding("incomplete-file", True, len(lost), what, lost)]
 
 
 def _changed_files(

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from evoca.errors import ImageError, MissingExtraError
 from evoca.images import ImageLimits, decode
+from evoca.images.jpeg import PART_MISSING
 from evoca.images.sources import read_file
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Fingerprint:
             hash ("dHash") of the picture; ``None`` where it is flat or undecodable.
         mirrored: the same of the mirrored picture.
         error: why the file cannot be read as an image; empty where it can.
+        damage: which part of the picture its file lacks; empty where it is whole.
     """
 
     sha256: str
@@ -48,6 +50,7 @@ class Fingerprint:
     looks: Words | None = None
     mirrored: Words | None = None
     error: str = ""
+    damage: str = ""
 
 
 def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
@@ -64,10 +67,12 @@ def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
         decoded = decode(data, min_size=_DECODE_SIZE, limits=limits)
     except ImageError as error:
         return Fingerprint(digest, error=error.cause)
+    damage = next((note for note in decoded.notes if note.startswith(PART_MISSING)), "")
     grey = decoded.image.convert("L")
     if _is_flat(grey):
-        return Fingerprint(digest, decoded.size)
-    return Fingerprint(digest, decoded.size, _looks(grey), _looks(ImageOps.mirror(grey)))
+        return Fingerprint(digest, decoded.size, damage=damage)
+    looks, mirrored = _looks(grey), _looks(ImageOps.mirror(grey))
+    return Fingerprint(digest, decoded.size, looks, mirrored, damage=damage)
 
 
 def fingerprint_all(

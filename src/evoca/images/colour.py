@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from evoca.images.tiff import is_inverted, white_point
+
 __all__ = ["to_rgb"]
 
 
@@ -26,9 +28,18 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I") or image.mode == "F":
         return _grey_from_wide(image)
-    if image.has_transparency_data:
+    if image.has_transparency_data and not _alpha_is_unused(image):
         return _on_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _alpha_is_unused(image: Image.Image) -> bool:
+    """Whether this is a BMP that leaves its fourth byte 0, as many programs do."""
+    return (
+        image.format == "BMP"
+        and image.mode == "RGBA"
+        and image.getchannel("A").getextrema() == (0, 0)
+    )
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -48,6 +59,8 @@ def _grey_from_wide(image: Image.Image) -> Image.Image:
     np.nan_to_num(values, copy=False, nan=0.0, posinf=top, neginf=0.0)
     values.clip(0.0, top, out=values)
     values *= 255.0 / top
+    if is_inverted(image):
+        np.subtract(255.0, values, out=values)
     grey = values.round(out=values).astype(np.uint8)
     if holes is not None:
         grey[holes] = 255
@@ -57,12 +70,12 @@ def _grey_from_wide(image: Image.Image) -> Image.Image:
 def _white_point(image: Image.Image, values: NDArray[np.float32]) -> float:
     """Return the value that stands for white.
 
-    A 16-bit file says its range. In 32-bit and floating-point files 0..1, 0..255 and
+    A file of up to 16 bits says its range. In 32-bit and floating-point files 0..1, 0..255 and
     0..65535 are all in use, so the smallest that holds the brightest pixel is taken. What
     is a little above 1 is the overshoot of a filter, not a nearly black 0..255.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return 65535.0
+        return white_point(image) or 65535.0
     highest = float(values.max(initial=0.0, where=np.isfinite(values)))
     if image.mode == "F" and highest <= 2.0:
         return 1.0

@@ -12,6 +12,7 @@ from PIL import Image
 from evoca.errors import ImageError, single_line
 from evoca.images.colour import to_rgb
 from evoca.images.formats import open_image
+from evoca.images.jpeg import JpegStructure, is_cut, missing_part
 from evoca.images.limits import ImageLimits
 from evoca.images.profiles import to_srgb
 
@@ -24,6 +25,7 @@ __all__ = ["DecodedImage", "decode", "decode_picture"]
 # at times: neither is an animation.
 _STILL_FORMATS = frozenset({"MPO", "HEIF"})
 _SCALED_FORMATS = frozenset({"JPEG", "MPO"})
+_RUN_LENGTH = frozenset({1, 2})
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _PILLOWS_LIMIT = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
@@ -55,7 +57,8 @@ def decode(
     Animations and multi-page files give their first frame; transparency is laid on
     white; 16-bit and floating-point grey is brought to 8 bits; CMYK is converted; all
     eight EXIF orientations are applied; an embedded colour profile is converted to sRGB,
-    and noted where it is damaged.
+    and noted where it is damaged, as a PNG's cICP or gAMA is. A JPEG of which a part seems to
+    be missing is noted too.
 
     The peak of memory is 4 to 12 bytes a pixel, up to 20 for JPEG 2000 and lossless WebP,
     and far less for a JPEG decoded at reduced scale.
@@ -74,22 +77,64 @@ def decode(
     if not data:
         raise ImageError("the file is empty")
     limits.check_bytes(len(data))
-    with _one_clear_error("the file is damaged", limits), open_image(data) as opened:
-        limits.check_pixels(opened.size)
-        notes = _notes(opened)
-        stored_size = opened.size
-        if min_size is not None and opened.format in _SCALED_FORMATS:
-            _scale_down(opened, min_size)
-        opened.load()  # before the bytes behind it are let go
-        picture, ignored = to_srgb(opened)
-        # Only now: TIFF turns itself upright in loading, PNG may keep its EXIF at the end.
-        orientation = _orientation(opened)
-        size = stored_size if opened.format in _SCALED_FORMATS else opened.size
-        return DecodedImage(
-            image=_upright(to_rgb(picture), orientation),
-            size=size[::-1] if orientation in _SIDEWAYS else size,
-            notes=(*notes, ignored) if ignored else notes,
-        )
+    with _one_clear_error("the file is damaged", limits):
+        found = open_image(data)
+        with found.image as opened:
+            return _decoded(data, opened, found.structure, min_size, limits)
+
+
+def _decoded(
+    data: bytes,
+    opened: Image.Image,
+    structure: JpegStructure | None,
+    min_size: tuple[int, int] | None,
+    limits: ImageLimits,
+) -> DecodedImage:
+    stored_size = opened.size
+    limits.check_stored(stored_size, whole=structure is None or structure.progressive)
+    notes = list(_notes(opened))
+    stored_min = _as_stored(min_size, opened) if opened.format in _SCALED_FORMATS else None
+    if stored_min is not None:
+        opened.draft(None, stored_min)
+    limits.check_pixels(opened.size, _costly_kind(opened))
+    opened.load()  # before the bytes behind it are let go
+    if structure is not None:
+        notes += _what_is_missing(data, structure, opened, stored_min)
+    picture, ignored = to_srgb(opened)
+    # Only now: TIFF turns itself upright in loading, PNG may keep its EXIF at the end.
+    orientation = _orientation(opened)
+    size = stored_size if opened.format in _SCALED_FORMATS else opened.size
+    return DecodedImage(
+        image=_upright(to_rgb(picture), orientation),
+        size=size[::-1] if orientation in _SIDEWAYS else size,
+        notes=(*notes, ignored) if ignored else tuple(notes),
+    )
+
+
+def _costly_kind(opened: Image.Image) -> str | None:
+    """Return the name under which the limits know what takes far more than others to decode."""
+    if opened.format == "BMP" and opened.info.get("compression") in _RUN_LENGTH:
+        return "BMP RLE"
+    return opened.format
+
+
+def _what_is_missing(
+    data: bytes,
+    structure: JpegStructure,
+    decoded: Image.Image,
+    min_size: tuple[int, int] | None,
+) -> list[str]:
+    """Return notes on a JPEG of which a part is missing.
+
+    Raises:
+        ImageError: its file is cut short, and so is the picture.
+    """
+    if structure.ends:
+        note = missing_part(data, structure, decoded, min_size)
+        return [note] if note else []
+    if not structure.whole or is_cut(data, structure, min_size):
+        raise ImageError("the file is truncated: part of the image is missing")
+    return ["the end of the file is missing, but no part of the picture"]
 
 
 def decode_picture(picture: Image.Image, limits: ImageLimits | None = None) -> DecodedImage:
@@ -140,7 +185,7 @@ def _above_pillows_limit(error: Exception, limits: ImageLimits) -> ImageError:
     numbers = _PILLOWS_LIMIT.search(str(error))
     if numbers is None:
         return ImageError(f"a decompression bomb? {_reason(error)}")
-    return limits.too_large(f"{int(numbers[1]):,} pixels", int(numbers[2]))
+    return limits.above_pillows_limit(f"{int(numbers[1]):,} pixels", int(numbers[2]))
 
 
 def _reason(error: Exception) -> str:
@@ -161,11 +206,12 @@ def _notes(opened: Image.Image) -> tuple[str, ...]:
     return ("several pages: first page" if opened.format == "TIFF" else "animated: first frame",)
 
 
-def _scale_down(opened: Image.Image, min_size: tuple[int, int]) -> None:
-    """Have a JPEG decoded at the smallest scale that is not below a size, once upright."""
+def _as_stored(min_size: tuple[int, int] | None, opened: Image.Image) -> tuple[int, int] | None:
+    """Turn the size that an upright picture must have to how it lies in the file."""
+    if min_size is None:
+        return None
     width, height = max(min_size[0], 1), max(min_size[1], 1)
-    sideways = _orientation(opened) in _SIDEWAYS
-    opened.draft(None, (height, width) if sideways else (width, height))
+    return (height, width) if _orientation(opened) in _SIDEWAYS else (width, height)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -12,12 +12,18 @@ import io
 import logging
 import re
 import warnings
+from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import jpeg_factory
 
 from evoca.errors import ImageError, install_hint
+from evoca.images.gif import without_comments
+from evoca.images.jpeg import JpegStructure, ended, structure_of
+from evoca.images.png import read_chunks
+from evoca.images.tiff import tiff_kind
 
-__all__ = ["FORMAT_NAMES", "open_image"]
+__all__ = ["FORMAT_NAMES", "OpenedImage", "open_image"]
 
 FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with the extra heic"
 """The formats that are decoded, for messages."""
@@ -46,14 +52,17 @@ _SIGNATURES = {
     "BMP": re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
     "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
     "JPEG2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
-    "PPM": re.compile(rb"P[1-6f]\s+[\d#]"),
+    # Not P1 to P3, numbers as text: nobody sends them, and Pillow reads them letter by letter.
+    "PPM": re.compile(rb"P[4-6f]\s+[\d#]"),
 }
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
-_MAX_JPEG_SCANS = 100
-# A marker with a length: not stuffing (FF00), fill (FFFF), TEM, a restart or a start of image.
-_JPEG_SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_MAX_PPM_HEADER = 4096
+# Pillow reads the header letter by letter, and a comment in it may be as long as the file.
+_PPM_HEADER = re.compile(
+    rb"P(?:4(?:T){2}|[56f](?:T){3})\s".replace(b"T", rb"(?:\s|#[^\r\n]*[\r\n])+[-+.\deE]+")
+)
 
 # Pillow warns about odd metadata and about sizes that the limits here allow, once for each
 # file. Appended, so that a filter of the caller's own goes before these; and a handler of
@@ -63,24 +72,35 @@ for _category in (UserWarning, Image.DecompressionBombWarning):
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_image(data: bytes) -> Image.Image:
+@dataclass(frozen=True)
+class OpenedImage:
+    """An image whose header was read.
+
+    Attributes:
+        image: lazy; no pixel is decoded yet.
+        structure: of a JPEG's file; ``None`` for the other formats.
+    """
+
+    image: Image.Image
+    structure: JpegStructure | None = None
+
+
+def open_image(data: bytes) -> OpenedImage:
     """Read the header of an encoded image; no pixel is decoded yet.
+
+    Text and what else is no part of the picture is left out before the decoder sees it. A
+    JPEG that stops without its end is given one.
 
     Args:
         data: the encoded file.
 
-    Returns:
-        A lazy PIL image.
-
     Raises:
         ImageError: not an image, of a kind that is not decoded, damaged at its start, or
-            a JPEG with absurdly many scans.
+            made to cost far more than a picture.
     """
     name = _format_of(data)
     if name is None:
         raise ImageError(f"not an image in a known format ({FORMAT_NAMES})")
-    if name == "JPEG":
-        _refuse_endless_scans(data)
     try:
         importlib.import_module(_PLUGINS[name])
     except ImportError as error:
@@ -90,11 +110,42 @@ def open_image(data: bytes) -> Image.Image:
             f"HEIC images need the package pillow-heif: install it with {install_hint('heic')}"
         ) from error
     try:
-        return Image.open(io.BytesIO(data), formats=(name,))
+        return _open(name, data)
     except UnidentifiedImageError as error:
+        kind = tiff_kind(data) if name == "TIFF" else None
         raise ImageError(
-            f"it starts like {name}, but it is damaged or of a kind that cannot be decoded"
+            f"a TIFF of {kind}, which cannot be decoded: save it with 8 or 16 bits a channel"
+            if kind
+            else f"it starts like {name}, but it is damaged or of a kind that cannot be decoded"
         ) from error
+
+
+def _open(name: str, data: bytes) -> OpenedImage:
+    if name == "JPEG":
+        structure = structure_of(data)
+        stream = io.BytesIO(ended(data, structure))
+        return OpenedImage(_open_jpeg(stream), structure)
+    if name == "PNG":
+        chunks = read_chunks(data)
+        image = Image.open(io.BytesIO(chunks.data), formats=(name,))
+        if chunks.profile is not None:
+            image.info["icc_profile"] = chunks.profile
+        if chunks.cicp is not None:
+            image.info["cicp"] = chunks.cicp
+        return OpenedImage(image)
+    if name == "GIF":
+        data = without_comments(data)
+    elif name == "PPM" and not _PPM_HEADER.match(data[:_MAX_PPM_HEADER]):
+        raise ImageError("it starts like PPM, but its header is damaged, or longer than 4 kB")
+    return OpenedImage(Image.open(io.BytesIO(data), formats=(name,)))
+
+
+def _open_jpeg(stream: io.BytesIO) -> Image.Image:
+    """Open a JPEG past Pillow's limit on stored pixels: it may be decoded at reduced scale."""
+    try:
+        return jpeg_factory(stream)
+    except Exception as error:  # all that Image.open turns into this one
+        raise UnidentifiedImageError(str(error)) from error
 
 
 def _format_of(data: bytes) -> str | None:
@@ -112,30 +163,3 @@ def _format_of_brands(data: bytes) -> str | None:
     if major not in _HEIF_BRANDS:
         return None
     return "AVIF" if major in {b"mif1", b"msf1"} and compatible & _AVIF_BRANDS else "HEIF"
-
-
-def _refuse_endless_scans(data: bytes) -> None:
-    """Refuse a JPEG that repaints its pixels for ever.
-
-    Each further scan of a progressive JPEG costs a pass over all pixels and as little as a
-    hundred bytes. Encoders write about ten.
-    """
-    # The quick count can only be too high: it sees thumbnails and what follows the picture.
-    if data.count(b"\xff\xda") <= _MAX_JPEG_SCANS:
-        return
-    scans = _count_scans(data)
-    if scans > _MAX_JPEG_SCANS:
-        raise ImageError(
-            f"a JPEG of {scans:,} scans, a decompression bomb? The limit is {_MAX_JPEG_SCANS}"
-        )
-
-
-def _count_scans(data: bytes) -> int:
-    scans, position = 0, 2
-    while found := _JPEG_SEGMENT.search(data, position):
-        marker = found[1][0]
-        if marker == 0xD9:  # end of image
-            break
-        scans += marker == 0xDA
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
-    return scans

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from evoca.images.transfer import describes_colours, to_srgb_by_chunks
+
 if TYPE_CHECKING:
     from PIL import ImageCms
 
-__all__ = ["IGNORED", "to_srgb"]
+__all__ = ["IGNORED", "MAX_PROFILE_BYTES", "to_srgb"]
 
 IGNORED = "colour profile ignored: damaged or of another kind of picture"
 """The note on a picture whose profile cannot be used; its pixels are taken for sRGB."""
 
-_MAX_BYTES = 8 * 1024 * 1024  # those of presses are tables of 0.5 to 3 MB
+MAX_PROFILE_BYTES = 8 * 1024 * 1024
+"""The largest ICC profile that is read: those of presses are tables of 0.5 to 3 MB."""
 _KEPT = 8  # transforms; a folder of photographs has few cameras
 _SPACE = {"RGB": "RGB", "CMYK": "CMYK", "GRAY": "L"}
 _OF_PICTURES = {"scnr", "mntr", "prtr", "spac"}  # not links between devices or names of inks
@@ -26,19 +29,21 @@ _SAME = 2
 
 
 def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """Convert a loaded picture by its embedded ICC profile, if it has one.
+    """Convert a loaded picture by its embedded ICC profile, or by a PNG's cICP or gAMA.
 
-    Transparency is kept. 16-bit, 32-bit and floating-point grey is left as it is.
+    Transparency is kept. 16-bit, 32-bit and floating-point grey is left as it is by profiles.
 
     Args:
         image: a loaded PIL image of any mode.
 
     Returns:
-        The image itself where its profile is absent, sRGB or unusable, else a new one of
-        mode RGB or RGBA; and :data:`IGNORED` where the profile is unusable.
+        The image itself where it says nothing, sRGB or what cannot be used, else a new one
+        of mode RGB or RGBA; and a note, such as :data:`IGNORED`, where something was not used.
     """
+    if image.format == "PNG" and describes_colours(image):
+        return to_srgb_by_chunks(image)
     profile = image.info.get("icc_profile")
-    if not isinstance(profile, bytes) or not profile or image.mode.startswith(("I", "F")):
+    if not isinstance(profile, bytes) or not profile or _is_wide(image):
         return image, None
     try:
         mode, transform = _transform(profile)
@@ -49,6 +54,10 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
         raise
     except Exception:  # of LittleCMS and Pillow: without the profile the picture is still good
         return image, IGNORED
+
+
+def _is_wide(image: Image.Image) -> bool:
+    return image.mode.startswith(("I", "F"))
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -75,7 +84,7 @@ def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
     """
     from PIL import ImageCms  # few pictures need it
 
-    if len(profile) > _MAX_BYTES:
+    if len(profile) > MAX_PROFILE_BYTES:
         raise ValueError(f"a profile of {len(profile):,} bytes")
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     space = source.profile.xcolor_space.strip()

@@ -1,0 +1,87 @@
+"""JPEGs that lost a part, or their end alone."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from evoca.errors import ImageError
+from evoca.images import decode
+from samples import encode, mean_difference, photo
+
+END = b"\xff\xd9"
+KINDS = {
+    "plain": {"quality": 75},
+    "fine": {"quality": 95, "subsampling": 0},
+    "optimised": {"quality": 85, "optimize": True},
+    "progressive": {"quality": 85, "progressive": True},
+    "restarts": {"quality": 85, "restart_marker_rows": 1},
+}
+SCALES = [None, (80, 60)]
+
+
+def jpeg(kind: str) -> bytes:
+    return encode(photo("china", (640, 480)), "JPEG", **KINDS[kind])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_jpeg_without_its_end_is_whole(
+    kind: str, scale: tuple[int, int] | None, lost: int
+) -> None:
+    data = jpeg(kind)
+    assert data.endswith(END)
+    whole, cut = decode(data, min_size=scale), decode(data[:-lost], min_size=scale)
+    assert whole.notes == ()
+    assert cut.notes == ("the end of the file is missing, but no part of the picture",)
+    assert mean_difference(whole.image, cut.image) == 0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_jpeg_that_stops_early_or_goes_on_as_zeros_is_refused(
+    kind: str, scale: tuple[int, int] | None
+) -> None:
+    data = jpeg(kind)
+    kept = len(data) * 2 // 3
+    for damaged in (data[:kept], data[:kept] + bytes(len(data) - kept), data[:-200]):
+        with pytest.raises(ImageError, match="truncated"):
+            decode(damaged, min_size=scale)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", ["plain", "fine", "optimised"])
+def test_a_jpeg_that_ends_early_carries_a_note(kind: str, scale: tuple[int, int] | None) -> None:
+    data = jpeg(kind)
+    kept = len(data) * 2 // 3
+    (note,) = decode(data[:kept] + END, min_size=scale).notes
+    assert note.startswith("a part is missing: the file ends before its lowest")
+    (note,) = decode(data[:kept] + bytes(len(data) - kept - 2) + END, min_size=scale).notes
+    assert note.startswith("a part is missing")
+
+
+def test_a_progressive_jpeg_that_ends_before_its_last_scans_carries_a_note() -> None:
+    data = jpeg("progressive")
+    last_scan = data.rindex(b"\xff\xda")
+    (note,) = decode(data[:last_scan] + END).notes
+    assert note == "a part is missing: the file ends before its finest detail"
+
+
+@pytest.mark.parametrize("grey", [127, 128])
+@pytest.mark.parametrize("kind", KINDS)
+def test_grey_that_was_photographed_is_not_missing(kind: str, grey: int) -> None:
+    picture = photo("china", (320, 240))
+    picture.paste((grey, grey, grey), (0, 160, 320, 240))
+    assert decode(encode(picture, "JPEG", **KINDS[kind])).notes == ()
+    even = Image.new("RGB", (320, 240), (grey, grey, grey))
+    assert decode(encode(even, "JPEG", **KINDS[kind])).notes == ()
+    assert decode(encode(even.convert("L"), "JPEG", **KINDS[kind])).notes == ()
+
+
+@pytest.mark.parametrize("colour", ["white", "black", (128, 128, 128), (200, 30, 40)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_even_parts_are_no_holes(kind: str, colour: str | tuple[int, ...]) -> None:
+    picture = Image.new("RGB", (1600, 1600), colour)
+    picture.paste(photo("coffee", (96, 64)), (10, 10))
+    assert decode(encode(picture, "JPEG", **KINDS[kind]), min_size=(640, 640)).notes == ()
