@@ -1,0 +1,228 @@
+"""Decode untrusted images in a process of its own, which can be killed.
+
+Limits on bytes and pixels do not bound what a decoder does with a hostile file. Where
+files come from strangers, a process decodes them that may use so much memory and so many
+seconds a picture, and that is ended and started anew where it uses more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import IO, Any
+
+from PIL import Image
+
+from evoca.errors import ImageError
+from evoca.images.decode import DecodedImage, decode
+from evoca.images.limits import ImageLimits
+
+__all__ = ["DecodingPool"]
+
+_CPU_SECONDS = 20.0
+_MEMORY = 2 * 1024**3
+# A busy machine gives a process less than a processor; one that sleeps must end too.
+_WALL_SECONDS = 120.0
+_HEADER_BYTES = 64 * 1024
+
+
+class DecodingPool:
+    """Processes that decode images, each one at a time.
+
+    Use it as a context manager, or call :meth:`close`. It can be shared between threads.
+
+    Args:
+        processes: how many pictures are decoded at once.
+        seconds: processor seconds that one picture may take.
+        memory: bytes that a process may use beside what it needs to start. Not bounded
+            on Windows and macOS, which have no such limit.
+    """
+
+    def __init__(
+        self, processes: int = 1, *, seconds: float = _CPU_SECONDS, memory: int = _MEMORY
+    ) -> None:
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(seconds, memory) for _ in range(processes)]
+        for process in self._all:
+            self._idle.put(process)
+
+    def __enter__(self) -> DecodingPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._all:
+            process.end()
+
+    def decode(
+        self,
+        data: bytes,
+        *,
+        min_size: tuple[int, int] | None = None,
+        limits: ImageLimits | None = None,
+    ) -> DecodedImage:
+        """Decode as :func:`evoca.images.decode` does; wait where all processes are busy.
+
+        Raises:
+            ImageError: as there, or the picture takes more time or memory than allowed.
+        """
+        process = self._idle.get()
+        try:
+            return process.decode(data, min_size, limits or ImageLimits())
+        finally:
+            self._idle.put(process)
+
+
+class _Process:
+    """One decoding process, started when it is first needed."""
+
+    def __init__(self, seconds: float, memory: int) -> None:
+        self._seconds, self._memory = seconds, memory
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def end(self) -> None:
+        """Kill it; the next picture starts another."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.kill()
+        for pipe in (running.stdin, running.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what it did not read is of no use now
+                    pipe.close()
+        running.wait()
+
+    def decode(
+        self, data: bytes, min_size: tuple[int, int] | None, limits: ImageLimits
+    ) -> DecodedImage:
+        limits.check_bytes(len(data))
+        running = self._started()
+        request = {"bytes": len(data), "min_size": min_size, "limits": asdict(limits)}
+        late = threading.Timer(self._seconds + _WALL_SECONDS, running.kill)
+        late.start()
+        try:
+            assert running.stdin is not None
+            assert running.stdout is not None
+            running.stdin.write(json.dumps(request).encode() + b"\n" + data)
+            running.stdin.flush()
+            answer = json.loads(running.stdout.readline(_HEADER_BYTES))
+            if "error" in answer:
+                raise ImageError(answer["error"])
+            width, height = answer["size"]
+            pixels = _exactly(running.stdout, 3 * width * height)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ImageError):
+                raise
+            self.end()
+            raise ImageError(
+                f"decoding it takes more than {self._seconds:g} s or "
+                f"{self._memory // 1024**2:,} MB: not what a photograph takes"
+            ) from error
+        finally:
+            late.cancel()
+        return DecodedImage(
+            Image.frombytes("RGB", (width, height), pixels),
+            tuple(answer["stored"]),
+            tuple(answer["notes"]),
+        )
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._running is not None and self._running.poll() is None:
+            return self._running
+        self.end()
+        command = [sys.executable, "-m", __name__, str(self._seconds), str(self._memory)]
+        self._running = subprocess.Popen(  # noqa: S603 - this very file
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # A signal from the keyboard is for the parent, which ends this one.
+            start_new_session=True,
+        )
+        return self._running
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) != count:
+        raise EOFError(f"{len(data)} of {count} bytes")
+    return data
+
+
+def _main(seconds: float, memory: int) -> None:
+    """Decode what comes on standard input, one picture after the other."""
+    _limit_memory(memory)
+    for request, data in _requests(sys.stdin.buffer):
+        _limit_seconds(seconds)
+        size = request["min_size"]
+        try:
+            decoded = decode(
+                data,
+                min_size=None if size is None else (size[0], size[1]),
+                limits=ImageLimits(**request["limits"]),
+            )
+        except ImageError as error:
+            answer: dict[str, object] = {"error": error.cause}
+            pixels = b""
+        else:
+            answer = {
+                "size": decoded.image.size,
+                "stored": decoded.size,
+                "notes": decoded.notes,
+            }
+            pixels = decoded.image.tobytes()
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+        sys.stdout.buffer.flush()
+
+
+def _requests(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    while line := stream.readline(_HEADER_BYTES):
+        request = json.loads(line)
+        yield request, _exactly(stream, request["bytes"])
+
+
+def _limit_memory(memory: int) -> None:
+    """Bound the address space by what is in use now and so much more."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    used = _address_space()
+    if used is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+
+
+def _address_space() -> int | None:
+    """Return the bytes of address space in use; ``None`` where the system does not say."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def _limit_seconds(seconds: float) -> None:
+    """Have the system end this process where one picture takes too long."""
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's clock alone
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+if __name__ == "__main__":
+    _main(float(sys.argv[1]), int(sys.argv[2]))
