@@ -57,6 +57,13 @@ def download(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask whether fetched files have changed.")
     ] = False,
+    heed_robots: Annotated[
+        bool,
+        typer.Option(
+            "--heed-robots/--ignore-robots",
+            help="Leave pictures whose server says that they are not for AI (X-Robots-Tag).",
+        ),
+    ] = True,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first bad row of LINKS.")
     ] = False,
@@ -82,6 +89,7 @@ def download(
             networks=allow_network or [],
             retry_dead=retry_dead,
             refresh=refresh,
+            heed_robots=heed_robots,
             strict=strict,
             output=output.value,
         )

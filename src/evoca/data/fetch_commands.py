@@ -40,6 +40,7 @@ def download(
     networks: Sequence[str],
     retry_dead: bool,
     refresh: bool,
+    heed_robots: bool,
     strict: bool,
     output: Output,
 ) -> int:
@@ -62,6 +63,7 @@ def download(
         addresses=AddressPolicy.of(networks),
         retry_dead=retry_dead,
         refresh=refresh,
+        heed_robots=heed_robots,
     )
     with progress("links", len({link.url for link in listed.links})) as advance:
         outcomes = run(listed.links, out, settings, on_settled=advance)

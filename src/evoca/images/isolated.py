@@ -49,7 +49,8 @@ class DecodingPool:
     def __init__(
         self, processes: int = 1, *, seconds: float = _CPU_SECONDS, memory: int = _MEMORY
     ) -> None:
-        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        # The last one back goes first, so that few are started where few are needed.
+        self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all = [_Process(seconds, memory) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)

@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
         self.entry.status = status
         self.send_response(status)
         for name, value in headers.items():
-            if value:
+            if value or name == "Content-Encoding":
                 self.send_header(name, value)
         self.end_headers()
         self.body(body)

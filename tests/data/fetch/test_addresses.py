@@ -5,7 +5,14 @@ import pytest
 from evoca.data.download.addresses import AddressPolicy
 from evoca.errors import DataError
 
-PUBLIC = ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+PUBLIC = [
+    *("8.8.8.8", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"),
+    # The neighbours of what is special.
+    *("9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255"),
+    *("169.253.255.255", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0"),
+    *("192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255"),
+    *("2001:200::1", "2001:db9::1", "2003::1", "2000::1", "2620:4f:8000::1"),
+]
 REFUSED = {
     "127.0.0.1": "loopback",
     "127.255.255.254": "loopback",
@@ -23,22 +30,39 @@ REFUSED = {
     "fe80::1%1": "link-local",
     "224.0.0.1": "multicast",
     "ff02::1": "multicast",
-    "240.0.0.1": "private",
-    "255.255.255.255": "private",
-    "100.64.0.1": "not a public",
-    "198.18.0.1": "private",
-    "192.0.2.1": "private",
-    "2001:db8::1": "private",
+    "240.0.0.1": "reserved",
+    "255.255.255.255": "reserved",
+    "100.64.0.1": "shared",
+    "198.18.0.1": "benchmarking",
+    "192.0.2.1": "documentation",
+    "2001:db8::1": "documentation",
     "::ffff:127.0.0.1": "loopback",
     "::ffff:169.254.169.254": "link-local",
     "64:ff9b::7f00:1": "loopback",
     "64:ff9b::a00:1": "private",
-    "64:ff9b:1::1": "",
+    "64:ff9b:1::1": "translation",
     "2002:7f00:1::": "loopback",
     "2002:c0a8:101::1": "private",
-    "2001:0:4136:e378:8000:63bf:3fff:fdd2": "private",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2": "protocol",
     "::7f00:1": "reserved",
     "5f00::1": "reserved",
+    # What the tables of one Python or another let through.
+    "192.0.0.8": "protocol",
+    "192.0.0.9": "protocol",
+    "192.0.0.255": "protocol",
+    "192.88.99.1": "relay",
+    "198.51.100.1": "documentation",
+    "203.0.113.255": "documentation",
+    "100.127.255.255": "shared",
+    "239.255.255.255": "multicast",
+    "100::1": "discarded",
+    "100:0:0:1::1": "reserved",
+    "2001:1::1": "protocol",
+    "2001:1ff:ffff::1": "protocol",
+    "3fff:fff::1": "documentation",
+    "4000::1": "reserved",
+    "feff:ffff::1": "site-local",
+    "64:ff9b::c000:9": "protocol",
 }
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
+import io
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 pytest.importorskip("httpx2")
 
@@ -29,6 +35,7 @@ from evoca.data.download import (
 from evoca.data.download.placeholders import known_placeholders
 from evoca.errors import DataError
 from evoca.images import ImageLimits
+from evoca.images.isolated import DecodingPool
 
 QUICK = DownloadSettings(
     backoff=Backoff(first=0.01, longest=0.02, patience=5),
@@ -41,8 +48,7 @@ QUICK = DownloadSettings(
 
 
 def fetch(folder, *urls, **changes):
-    settings = dataclasses.replace(QUICK, **changes)
-    return download([Link(url) for url in urls], folder, settings)
+    return download([Link(url) for url in urls], folder, dataclasses.replace(QUICK, **changes))
 
 
 def one(folder, url, **changes):
@@ -70,8 +76,9 @@ def test_names_that_the_list_gives_are_kept(site, encoded, tmp_path):
     links = [Link(site.add("/a", encoded(1)), "awe/1.jpg"), Link(site.add("/b", encoded(2)))]
     outcomes = download(links, tmp_path, QUICK)
     assert outcomes[0].image == "images/awe/1.jpg"
-    with pytest.raises(DataError, match=r"awe/1\.jpg is another link's"):
-        download([Link(site.url + "/c", "awe/1.jpg")], tmp_path, QUICK)
+    (taken,) = download([Link(site.url + "/c", "awe/1.jpg")], tmp_path, QUICK)
+    assert (taken.status, taken.reason) == (Status.FAILED, Reason.BAD_NAME)
+    assert "awe/1.jpg is another link's" in taken.detail
 
 
 def test_a_second_run_asks_for_nothing(site, encoded, acts, tmp_path):
@@ -131,12 +138,6 @@ FAILURES = {
     "says too short": (
         lambda a: [a.say({"Content-Length": "700", "Connection": "close"})],
         Reason.DAMAGED,
-        Status.DEAD,
-        1,
-    ),
-    "compresses": (
-        lambda a: [a.say({"Content-Encoding": "gzip"})],
-        Reason.HTTP_ERROR,
         Status.DEAD,
         1,
     ),
@@ -221,6 +222,151 @@ def test_the_content_decides_what_is_an_image(data, reason, site, tmp_path):
 def test_an_image_called_text_is_an_image(site, encoded, acts, tmp_path):
     url = site.add("/x", encoded(1), acts.say({"Content-Type": "text/html"}))
     assert one(tmp_path, url).status is Status.DONE
+
+
+@pytest.mark.parametrize(
+    "coding", ["", "none", "UTF-8", "aws-chunked", "identity", "binary", "gzip", "aws-chunked,gzip"]
+)
+def test_what_an_uploader_wrote_for_a_coding_does_not_matter(coding, site, encoded, acts, tmp_path):
+    url = site.add("/x", encoded(1), acts.say({"Content-Encoding": coding}))
+    assert one(tmp_path, url).status is Status.DONE
+
+
+@pytest.mark.parametrize("coding", ["gzip", "aws-chunked,gzip"])
+def test_a_body_that_is_compressed_is_refused(coding, site, encoded, acts, tmp_path):
+    url = site.add("/x", gzip.compress(encoded(1)), acts.say({"Content-Encoding": coding}))
+    outcome = one(tmp_path, url)
+    assert (outcome.reason, outcome.status) == (Reason.HTTP_ERROR, Status.DEAD)
+    assert outcome.detail == "compressed (gzip) although asked not to"
+
+
+def test_a_server_that_drips_is_left_once_it_is_too_slow(
+    site, encoded, acts, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("evoca.data.download.fetch.RATE_WINDOW", 0.5)
+    slow = site.add("/x", encoded(1), acts.drip(0.05))
+    outcome = one(tmp_path, slow, attempts=1, deadline=60)
+    assert outcome.reason is Reason.TIMEOUT
+    assert "bytes a second; the least is 500" in outcome.detail
+    assert 0 < site.sent("/x") < len(encoded(1))
+    assert one(tmp_path, slow).status is Status.DONE  # by now the server is quick
+
+
+NOT_FOR_AI = ["noai", "noindex, NoImageAI", "evoca: noai", "otherbot: noindex, evoca: noimageai"]
+FOR_ALL = ["noindex", "otherbot: noai, noimageai", "max-snippet: 3, nofollow", "", "noaim"]
+
+
+@pytest.mark.parametrize("rule", NOT_FOR_AI)
+def test_pictures_that_are_not_for_ai_are_left(rule, site, encoded, acts, tmp_path):
+    says = acts.say({"X-Robots-Tag": rule})
+    url = site.add("/x", encoded(1), says, says)
+    outcome = one(tmp_path, url)
+    assert outcome.reason is Reason.NO_AI
+    assert "X-Robots-Tag" in outcome.detail
+    assert site.requests("/x")[-1].sent <= len(encoded(1))
+    assert not list(tmp_path.rglob("images/*"))
+    assert one(tmp_path, url, heed_robots=False).status is Status.DONE
+
+
+@pytest.mark.parametrize("rule", FOR_ALL)
+def test_other_rules_for_robots_forbid_nothing(rule, site, encoded, acts, tmp_path):
+    url = site.add("/x", encoded(1), acts.say({"X-Robots-Tag": rule}))
+    assert one(tmp_path, url).status is Status.DONE
+
+
+ABSURD = {
+    "a date in a strange zone": {"Last-Modified": "Sun, 06 Nov 1994 08:49:37 +999999"},
+    "a date beyond all": {"Last-Modified": "Fri, 31 Dec 9999 23:59:59 -2359"},
+    "no number of bytes": {"Content-Range": "bytes x-y/z"},
+    "a number of bytes without end": {"Content-Range": f"bytes 0-1/{'9' * 5000}"},
+    "a wait in a strange zone": {"Retry-After": "Sun, 06 Nov 1994 08:49:37 +999999"},
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_absurd_headers_cost_nothing(kind, site, encoded, acts, tmp_path):
+    url = site.add("/x", encoded(1), acts.say({"Date": "x", **ABSURD[kind]}))
+    assert one(tmp_path, url).status is Status.DONE
+    assert one(tmp_path, url, refresh=True).status is Status.DONE
+
+
+WHERE_TO = ["http://*xn--a/", "http://xn--a..b/", "http://[::1", "http://a b/", "ftp://h/x"]
+
+
+@pytest.mark.parametrize("target", WHERE_TO)
+def test_a_redirect_to_nonsense_costs_its_link_alone(target, site, encoded, acts, tmp_path):
+    bad = site.add("/bad", encoded(1), *[acts.redirect(target)] * 2)
+    good = site.add("/good", encoded(2))
+    for _ in range(2):  # the same again on a second run
+        outcomes = fetch(tmp_path, bad, good)
+        assert outcomes[0].status in {Status.DEAD, Status.FAILED}
+        assert outcomes[1].status is Status.DONE
+
+
+def test_a_busy_server_with_an_absurd_date_is_tried_again(site, encoded, acts, tmp_path):
+    busy = acts.status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 +999999")
+    assert one(tmp_path, site.add("/x", encoded(1), busy)).status is Status.DONE
+
+
+@given(data=st.data())
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_whatever_a_server_says_costs_its_link_alone(data, site, encoded, acts, tmp_path_factory):
+    text = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=60)
+    names = st.sampled_from(
+        ["Content-Range", "Last-Modified", "Date", "ETag", "Retry-After",
+         "Content-Encoding", "X-Robots-Tag", "Content-Type"]
+    )  # fmt: skip
+    status = data.draw(st.sampled_from([200, 206, 301, 302, 304, 416, 429, 503]))
+    headers = data.draw(st.dictionaries(names, text, max_size=4))
+    if status in {301, 302}:  # to this machine alone, whatever is behind it
+        place = data.draw(st.sampled_from(["/", site.url + "/", "http://[", "http://*xn--"]))
+        headers["Location"] = place + data.draw(text)
+    says = [acts.say(headers, status)] * 2
+    bad, good = site.add("/bad", encoded(1), *says), site.add("/good", encoded(2))
+    folder = tmp_path_factory.mktemp("run")
+    outcomes = fetch(folder, bad, good, give_up_host=100)
+    assert outcomes[1].status is Status.DONE
+    assert outcomes[0].status is not Status.WAITING
+
+
+def test_a_name_that_cannot_be_costs_its_link_alone(site, encoded, tmp_path):
+    (tmp_path / "images" / "taken").mkdir(parents=True)
+    bad, good = site.add("/bad", encoded(1)), site.add("/good", encoded(2))
+    links = [Link(bad, "taken"), Link(good, "taken/b.jpg")]
+    for _ in range(2):
+        first, second = download(links, tmp_path, QUICK)
+        assert (first.status, first.reason) == (Status.FAILED, Reason.BAD_NAME)
+        assert second.status is Status.DONE
+    renamed = download([Link(bad, "free.jpg")], tmp_path, QUICK)
+    assert renamed[0].image == "images/free.jpg"
+
+
+def test_a_name_of_an_earlier_list_costs_its_link_alone(site, encoded, tmp_path):
+    first, second, third = (site.add(f"/{n}", encoded(n)) for n in range(3))
+    download([Link(first, "a.jpg")], tmp_path, QUICK)
+    outcomes = download([Link(second, "a.jpg"), Link(third, "c.jpg")], tmp_path, QUICK)
+    assert (outcomes[0].reason, outcomes[1].status) == (Reason.BAD_NAME, Status.DONE)
+    assert "name it differently" in outcomes[0].detail
+    again = download([Link(second, "b.jpg")], tmp_path, QUICK)
+    assert (again[0].status, again[0].image) == (Status.DONE, "images/b.jpg")
+
+
+def test_a_picture_that_is_hard_to_decode_costs_its_link_alone(
+    site, encoded, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        "evoca.data.download.job.DecodingPool", partial(DecodingPool, memory=60 * 1024**2)
+    )
+    buffer = io.BytesIO()
+    Image.new("RGB", (7_000, 7_000)).save(buffer, "PNG")
+    heavy, good = site.add("/heavy", buffer.getvalue()), site.add("/good", encoded(2))
+    outcomes = fetch(tmp_path, heavy, good)
+    assert [outcome.status for outcome in outcomes] == [Status.DEAD, Status.DONE]
+    assert "memory" in outcomes[0].detail or "MB" in outcomes[0].detail
 
 
 def test_a_bomb_is_refused_by_its_header(site, encoded, tmp_path):

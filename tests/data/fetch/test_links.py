@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("httpx2")
 
@@ -43,6 +45,8 @@ def test_addresses_are_brought_to_one_form(text, url):
         "http://user:secret@h/x",
         "http://h/\x00",
         "http://h/" + "x" * 5000,
+        "http://*xn--a/",
+        "http://xn--a..b/",
     ],
 )
 def test_what_is_no_address_is_refused(text):
@@ -57,6 +61,29 @@ def test_what_is_no_address_is_refused(text):
 def test_a_name_that_leaves_the_folder_or_hides_is_refused(name):
     with pytest.raises(DataError, match="leave the folder or hide"):
         Link("http://h/x", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["./", ".", "x" * 300 + ".jpg", "a/" * 600 + "x.jpg", "\u00e9" * 130]
+)
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(DataError, match=r"names no file|leave the folder|a file name of"):
+        Link("http://h/x", name)
+
+
+def test_a_file_and_a_folder_never_share_a_name():
+    rows = [("1", "a"), ("2", "a/b.jpg"), ("3", "c/d/e.jpg"), ("4", "c/d"), ("5", "c/f.jpg")]
+    found = links_of(
+        [{"url": f"http://h/{url}", "image": name} for url, name in rows], ["url", "image"], "m.csv"
+    )
+    assert [link.url[-1] for link in found.links] == ["1", "3", "5"]
+    assert [item.row for item in found.rejects] == [3, 5]
+
+
+@given(url=st.text(max_size=80), name=st.text(max_size=80))
+def test_any_row_is_taken_or_refused(url, name):
+    found = links_of([{"url": "http://" + url, "image": name}], ["url", "image"], "m.csv")
+    assert len(found.links) + len(found.rejects) == 1
 
 
 @pytest.mark.parametrize(

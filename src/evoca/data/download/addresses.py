@@ -25,18 +25,48 @@ if TYPE_CHECKING:
 
 __all__ = ["AddressPolicy"]
 
+# Ours, since the tables of the standard library differ between versions of Python. From the
+# registries of special-purpose addresses, of multicast and of unicast that IANA keeps
+# (RFC 6890 and what updates it; read in November 2026).
+_SPECIAL_4 = {
+    "0.0.0.0/8": "an unspecified",
+    "10.0.0.0/8": "a private",
+    "100.64.0.0/10": "a shared (carrier's)",
+    "127.0.0.0/8": "a loopback",
+    "169.254.0.0/16": "a link-local",
+    "172.16.0.0/12": "a private",
+    "192.0.0.0/24": "a protocol's",
+    "192.0.2.0/24": "a documentation",
+    "192.88.99.0/24": "a relay's (6to4)",
+    "192.168.0.0/16": "a private",
+    "198.18.0.0/15": "a benchmarking",
+    "198.51.100.0/24": "a documentation",
+    "203.0.113.0/24": "a documentation",
+    "224.0.0.0/4": "a multicast",
+    "240.0.0.0/4": "a reserved",
+}
+_SPECIAL_6 = {
+    "::/128": "an unspecified",
+    "::1/128": "a loopback",
+    "64:ff9b:1::/48": "a private (translation)",
+    "100::/64": "a discarded",
+    "2001::/23": "a protocol's",
+    "2001:db8::/32": "a documentation",
+    "3fff::/20": "a documentation",
+    "fc00::/7": "a private",
+    "fe80::/10": "a link-local",
+    "fec0::/10": "a private (site-local)",
+    "ff00::/8": "a multicast",
+}
+_NETWORKS: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
+    (ip_network(network), kind) for network, kind in (_SPECIAL_4 | _SPECIAL_6).items()
+)
+# All that is given out to be reached: what lies outside is reserved (RFC 4291, 2.4).
+_GLOBAL_6 = IPv6Network("2000::/3")
+_MAPPED = IPv6Network("::ffff:0:0/96")
 # RFC 6052: on a network without IPv4, a resolver puts IPv4 addresses behind this prefix.
 _NAT64 = IPv6Network("64:ff9b::/96")
-
-_KINDS = (
-    ("unspecified", "is_unspecified"),
-    ("loopback", "is_loopback"),
-    ("link-local", "is_link_local"),
-    ("multicast", "is_multicast"),
-    ("private", "is_site_local"),
-    ("private", "is_private"),
-    ("reserved", "is_reserved"),
-)
+_6TO4 = IPv6Network("2002::/16")
 
 
 @dataclass(frozen=True)
@@ -85,11 +115,11 @@ class AddressPolicy:
         for real in _behind(ip_address(address)):
             if any(real in network for network in self.allowed):
                 continue
-            for kind, attribute in _KINDS:
-                if getattr(real, attribute, False):
-                    return f"{real} is a {kind} address"
-            if not real.is_global:
-                return f"{real} is not a public address"
+            kind = next((kind for network, kind in _NETWORKS if real in network), None)
+            if kind is None and isinstance(real, IPv6Address) and real not in _GLOBAL_6:
+                kind = "a reserved"
+            if kind is not None:
+                return f"{real} is {kind} address"
         return None
 
 
@@ -97,10 +127,9 @@ def _behind(address: IPv4Address | IPv6Address) -> tuple[IPv4Address | IPv6Addre
     """Return the addresses that traffic to one address ends up at."""
     if isinstance(address, IPv4Address):
         return (address,)
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address in _NAT64:
+    address = IPv6Address(int(address))  # without the name of an interface
+    if address in _MAPPED or address in _NAT64:
         return (IPv4Address(int(address) & 0xFFFF_FFFF),)
-    if address.sixtofour is not None:
-        return (address, address.sixtofour)
+    if address in _6TO4:
+        return (address, IPv4Address(int(address) >> 80 & 0xFFFF_FFFF))
     return (address,)

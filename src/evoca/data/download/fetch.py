@@ -6,7 +6,6 @@ import hashlib
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,11 +17,11 @@ from evoca import __version__
 from evoca.data.download.links import IMAGE_FOLDER, checked_url, file_name
 from evoca.data.download.outcomes import FetchError, Reason
 from evoca.data.download.placeholders import known_placeholders
-from evoca.data.download.retry import parse_retry_after
+from evoca.data.download.retry import parse_date, parse_retry_after
 from evoca.data.download.state import Stored
 from evoca.data.download.transport import AddressRefusedError, NameNotFoundError
 from evoca.errors import DataError, ImageError
-from evoca.images import ImageLimits, decode
+from evoca.images import ImageLimits
 from evoca.images.sources import read_file
 
 if TYPE_CHECKING:
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evoca.data.download.state import Entry, Ledger
+    from evoca.images.isolated import DecodingPool
 
-__all__ = ["Fetcher"]
+__all__ = ["RATE_WINDOW", "Fetcher", "forbidden_to_ai"]
 
 _MAX_REDIRECTS = 5
 _HEADERS = {
@@ -40,6 +40,15 @@ _HEADERS = {
     # The bytes as stored: a compressed answer could neither be resumed nor limited.
     "Accept-Encoding": "identity",
 }
+# For the name, the connection and the headers; each read of them has its own time too.
+_HEADER_SECONDS = 60.0
+RATE_WINDOW = 10.0
+"""Seconds over which a server's rate is counted."""
+_COMPRESSIONS = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
+_RULES_WITH_VALUES = {
+    "unavailable_after", "max-snippet", "max-image-preview", "max-video-preview",
+}  # fmt: skip
+_NOT_FOR_AI = frozenset({"noai", "noimageai"})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 # To judge a file, a JPEG is read to its end but decoded at a reduced scale.
 _JUDGE_SIZE = (64, 64)
@@ -54,12 +63,19 @@ class Fetcher:
         ledger: the state of the download folder.
         limits: the largest file and picture to accept.
         deadline: seconds an attempt may take in all.
+        min_rate: bytes a second that a server must send, over each window of
+            :data:`RATE_WINDOW` seconds.
+        heed_robots: whether a picture is left whose server says that it is not for AI.
+        decoder: decodes what strangers send.
     """
 
     client: httpx2.AsyncClient
     ledger: Ledger
     limits: ImageLimits
     deadline: float
+    min_rate: float
+    heed_robots: bool
+    decoder: DecodingPool
 
     async def fetch(self, entry: Entry) -> None:
         """Fetch one link into its place.
@@ -83,6 +99,12 @@ class Fetcher:
             if response.status_code == 304 and entry.is_stored:
                 return
             _require_content(response)
+            if self.heed_robots and (rule := forbidden_to_ai(response.headers)):
+                raise FetchError(
+                    Reason.NO_AI,
+                    f"the server says {rule} (X-Robots-Tag)",
+                    http_status=response.status_code,
+                )
             if not _is_complete(response, start):
                 kept = self._keep(response, partial, start if validator else 0)
                 await self._receive(entry, response, partial, kept)
@@ -101,11 +123,13 @@ class Fetcher:
         self, entry: Entry, response: httpx2.Response, partial: Path, kept: int
     ) -> None:
         """Write the body behind the first ``kept`` bytes of the partial file."""
-        self._require_size(kept + int(response.headers.get("Content-Length") or 0), partial)
+        self._require_size(kept + _content_length(response), partial)
         if not kept:
             self.ledger.set_partial_validator(entry.url, _strong_validator(response))
         with partial.open("ab", buffering=0) as file:
+            pace = _Pace(self.min_rate)
             async for chunk in _body(response):
+                pace.add(len(chunk))
                 kept += len(chunk)
                 self._require_size(kept, partial)
                 file.write(chunk)
@@ -124,10 +148,10 @@ class Fetcher:
     ) -> None:
         try:
             stored = await anyio.to_thread.run_sync(self._judge, entry, partial, response)
+            self.ledger.store(entry.url, stored)
         except FetchError:
             partial.unlink(missing_ok=True)
             raise
-        self.ledger.store(entry.url, stored)
 
     def _judge(self, entry: Entry, partial: Path, response: httpx2.Response) -> Stored:
         """Say what a whole file is, by its content; what the server says does not count."""
@@ -135,10 +159,12 @@ class Fetcher:
             data = read_file(partial, self.limits)
             if what := known_placeholders().by_content(data):
                 raise FetchError(Reason.PLACEHOLDER, what, http_status=response.status_code)
-            decoded = decode(data, min_size=_JUDGE_SIZE, limits=self.limits)
+            decoded = self.decoder.decode(data, min_size=_JUDGE_SIZE, limits=self.limits)
         except ImageError as error:
-            reason = _reason(error.cause, response)
-            raise FetchError(reason, error.cause, http_status=response.status_code) from error
+            reason, detail = _reason(error.cause, response), error.cause
+            if reason is Reason.NOT_AN_IMAGE and (coding := _compression(response)):
+                reason, detail = Reason.HTTP_ERROR, f"compressed ({coding}) although asked not to"
+            raise FetchError(reason, detail, http_status=response.status_code) from error
         return Stored(
             image=f"{IMAGE_FOLDER}/{entry.name or file_name(entry.url, data)}",
             sha256=hashlib.sha256(data).hexdigest(),
@@ -160,7 +186,8 @@ async def _open(
             raise FetchError(Reason.PLACEHOLDER, what)
         with _network_errors():
             request = client.build_request("GET", url, headers={**_HEADERS, **headers})
-            response = await client.send(request, stream=True)
+            with anyio.fail_after(_HEADER_SECONDS):
+                response = await client.send(request, stream=True)
         try:
             if not response.has_redirect_location:
                 yield response
@@ -175,7 +202,8 @@ def _target(response: httpx2.Response) -> str:
     location = response.headers["Location"]
     try:
         return checked_url(str(response.url.join(location)))
-    except (DataError, httpx2.InvalidURL) as error:
+    # Beside InvalidURL: what names of other scripts that are none raise.
+    except (DataError, httpx2.InvalidURL, ValueError, IndexError) as error:
         raise FetchError(
             Reason.BAD_REDIRECT,
             f"redirected to {location[:200]!r}: {error}",
@@ -202,7 +230,7 @@ class _network_errors:  # noqa: N801 - a context manager, used like a function
                 raise FetchError(Reason.ADDRESS_REFUSED, detail) from error
             case NameNotFoundError():
                 raise FetchError(Reason.NAME_NOT_FOUND, detail) from error
-            case httpcore2.TimeoutException():
+            case httpcore2.TimeoutException() | TimeoutError():
                 raise FetchError(Reason.TIMEOUT, detail or "the server does not answer") from error
             case httpcore2.NetworkError() | httpcore2.ProtocolError():
                 detail = detail or "the connection broke off"
@@ -217,9 +245,7 @@ def _require_content(response: httpx2.Response) -> None:
     """
     status = response.status_code
     if status in {200, 206, 416}:
-        if response.headers.get("Content-Encoding", "identity").lower() == "identity":
-            return
-        raise FetchError(Reason.HTTP_ERROR, "compressed although asked not to", http_status=status)
+        return
     if status in {404, 410}:
         reason = Reason.GONE
     elif status in {401, 402, 403, 451}:
@@ -234,6 +260,67 @@ def _require_content(response: httpx2.Response) -> None:
         http_status=status,
         retry_after=parse_retry_after(response.headers.get("Retry-After")),
     )
+
+
+def _content_length(response: httpx2.Response) -> int:
+    stated = response.headers.get("Content-Length", "")
+    return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else 0
+
+
+def _compression(response: httpx2.Response) -> str | None:
+    """Return the coding that a header claims, such as ``gzip``; what is none does not count.
+
+    Object stores keep whatever an uploader wrote there: nothing, ``none``, ``UTF-8``,
+    ``aws-chunked``.
+    """
+    stated = response.headers.get("Content-Encoding", "").lower().replace(",", " ").split()
+    return next((coding for coding in stated if coding in _COMPRESSIONS), None)
+
+
+def forbidden_to_ai(headers: httpx2.Headers) -> str | None:
+    """Return the rule of X-Robots-Tag by which a picture is not for AI; ``None`` without one.
+
+    The rules are ``noai`` and ``noimageai``, of all robots or of Evoca by name.
+
+    >>> forbidden_to_ai(httpx2.Headers([("X-Robots-Tag", "nofollow, noai")]))
+    'noai'
+    >>> forbidden_to_ai(httpx2.Headers([("X-Robots-Tag", "otherbot: noai, noimageai")]))
+    """
+    for header in headers.get_list("X-Robots-Tag"):
+        robot = ""
+        for part in header.lower().split(","):
+            name, colon, rule = part.rpartition(":")
+            if colon and name.split(":")[0].strip() not in _RULES_WITH_VALUES:
+                robot = name.strip()
+            if robot in {"", "evoca"} and rule.strip() in _NOT_FOR_AI:
+                return rule.strip()
+    return None
+
+
+class _Pace:
+    """How fast bytes come, window by window."""
+
+    def __init__(self, min_rate: float) -> None:
+        self._min_rate = min_rate
+        self._start, self._bytes = anyio.current_time(), 0
+
+    def add(self, count: int) -> None:
+        """Count bytes.
+
+        Raises:
+            FetchError: fewer came in the last window than must.
+        """
+        self._bytes += count
+        passed = anyio.current_time() - self._start
+        if passed < RATE_WINDOW:
+            return
+        if self._bytes < self._min_rate * passed:
+            rate = self._bytes / passed
+            raise FetchError(
+                Reason.TIMEOUT,
+                f"{rate:.0f} bytes a second; the least is {self._min_rate:.0f}",
+            )
+        self._start, self._bytes = anyio.current_time(), 0
 
 
 def _range_headers(start: int, validator: str | None) -> dict[str, str]:
@@ -279,13 +366,11 @@ def _strong_validator(response: httpx2.Response) -> str | None:
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
         return str(etag)
-    try:
-        modified = parsedate_to_datetime(response.headers["Last-Modified"])
-        answered = parsedate_to_datetime(response.headers["Date"])
-        strong = (answered - modified).total_seconds() >= 1
-    except (KeyError, ValueError, TypeError):
+    modified = parse_date(response.headers.get("Last-Modified", ""))
+    answered = parse_date(response.headers.get("Date", ""))
+    if modified is None or answered is None or (answered - modified).total_seconds() < 1:
         return None
-    return str(response.headers["Last-Modified"]) if strong else None
+    return str(response.headers["Last-Modified"])
 
 
 def _reason(cause: str, response: httpx2.Response) -> Reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from evoca.data.download.state import Ledger
 from evoca.data.download.transport import GuardedTransport
 from evoca.errors import DataError
 from evoca.images import ImageLimits, printable_name
+from evoca.images.isolated import DecodingPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +44,9 @@ class DownloadSettings:
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for the next bytes.
         deadline: seconds an attempt may take in all.
+        min_rate: bytes a second that a server must send.
+        heed_robots: leave pictures whose server says by the header X-Robots-Tag that they
+            are not for AI (``noai``, ``noimageai``).
         limits: the largest file (32 MiB) and picture to accept.
         addresses: which addresses may be reached; public ones only by default.
         give_up_host: after this many failures of a host in a row, its other links are
@@ -57,6 +62,8 @@ class DownloadSettings:
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
     deadline: float = 300.0
+    min_rate: float = 500.0
+    heed_robots: bool = True
     limits: ImageLimits = field(default_factory=lambda: ImageLimits(max_bytes=32 * 1024 * 1024))
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     give_up_host: int = 20
@@ -88,8 +95,7 @@ def download(
         What became of each link, in order, each once.
 
     Raises:
-        DataError: the folder cannot be used or written to, another download is using it,
-            or two links want the same file name.
+        DataError: the folder cannot be used or written to, or another download is using it.
     """
     settings = settings or DownloadSettings()
     urls = [link.url for link in links]
@@ -128,7 +134,8 @@ def _run(
     todo: list[Entry], ledger: Ledger, settings: DownloadSettings, report: Callable[[int], None]
 ) -> None:
     try:
-        anyio.run(partial(_fetch_all, todo, ledger, settings, report))
+        with DecodingPool(os.cpu_count() or 1) as decoder:
+            anyio.run(partial(_fetch_all, todo, ledger, settings, decoder, report))
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
@@ -140,12 +147,24 @@ def _run(
 
 
 async def _fetch_all(
-    todo: list[Entry], ledger: Ledger, settings: DownloadSettings, report: Callable[[int], None]
+    todo: list[Entry],
+    ledger: Ledger,
+    settings: DownloadSettings,
+    decoder: DecodingPool,
+    report: Callable[[int], None],
 ) -> None:
     timeout = httpx2.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None)
     transport = GuardedTransport(settings.addresses, settings.concurrency)
     async with httpx2.AsyncClient(transport=transport, timeout=timeout) as client:
-        fetcher = Fetcher(client, ledger, settings.limits, settings.deadline)
+        fetcher = Fetcher(
+            client,
+            ledger,
+            settings.limits,
+            settings.deadline,
+            settings.min_rate,
+            settings.heed_robots,
+            decoder,
+        )
         workers = _Workers(fetcher, Schedule(todo, settings.per_host), settings, report)
         async with anyio.create_task_group() as tasks:
             for _ in range(min(settings.concurrency, len(todo))):
@@ -177,6 +196,11 @@ class _Workers:
                 await self._fetcher.fetch(entry)
             except FetchError as error:
                 self._failed(entry, error)
+            except OSError:  # the folder: no other link could be stored either
+                raise
+            except Exception as error:  # whatever one server sends costs its link alone
+                detail = f"what was received cannot be understood: {type(error).__name__}: {error}"
+                self._failed(entry, FetchError(Reason.BAD_ANSWER, " ".join(detail.split())[:300]))
             else:
                 self._strikes[host_of(entry)] = 0
                 self._settle(entry)

@@ -35,6 +35,8 @@ __all__ = [
 IMAGE_FOLDER = "images"
 """Where images go, below the download folder."""
 _MAX_URL = 4096
+# What file systems take, less what temporary files add to it.
+_MAX_PART, _MAX_NAME = 240, 1_000
 # How a file of each kind begins: which suffix tells the truth about it.
 _SIGNATURES: tuple[tuple[str, str], ...] = (
     (r"\xff\xd8\xff", ".jpg"),
@@ -121,11 +123,13 @@ def checked_url(text: str) -> str:
         raise DataError(f"an address of {len(text):,} characters; the limit is {_MAX_URL:,}")
     try:
         url = httpx2.URL(text).copy_with(fragment=None)
-    except httpx2.InvalidURL as error:
+        host = url.host
+    # Beside InvalidURL: what decoding a name of other scripts raises, on asking for the host.
+    except (httpx2.InvalidURL, ValueError, IndexError) as error:
         raise DataError(f"not an address: {error}") from error
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not host:
         raise DataError("not an address that begins with http:// or https://")
-    if "%" in url.host or (url.port is not None and not 0 < url.port < 65536):
+    if "%" in host or (url.port is not None and not 0 < url.port < 65536):
         raise DataError("not an address: its host or port is not valid")
     if url.userinfo:
         raise DataError("an address with a user name or password in it")
@@ -189,18 +193,40 @@ def links_of(
         numbers: of the rows; from 2 on, as below a header, if omitted.
     """
     result = LinkList(columns=list(columns), source=source)
-    taken: dict[str, str] = {}
+    names = _Names()
     for number, row in zip(count(2) if numbers is None else numbers, rows, strict=False):
         try:
             link = Link(row["url"], row.get("image", ""))
-            if link.name and taken.setdefault(link.name, link.url) != link.url:
-                raise DataError(f"the file name {link.name} is another link's already")
+            names.take(link)
         except DataError as error:
             result.rejects.append(Rejected(number, row["url"].strip(), str(error)))
             continue
         result.rows.append({**row, "url": link.url})
         result.links.append(link)
     return result
+
+
+class _Names:
+    """The files and folders that links ask for."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._folders: set[str] = set()
+
+    def take(self, link: Link) -> None:
+        """Give a link the name it wants.
+
+        Raises:
+            DataError: it is another link's, or one of the two would be a folder.
+        """
+        if not link.name:
+            return
+        folders = {str(folder) for folder in PurePosixPath(link.name).parents} - {"."}
+        if link.name in self._folders or folders & self._files.keys():
+            raise DataError(f"the file name {link.name} is a folder's of another link's file")
+        if self._files.setdefault(link.name, link.url) != link.url:
+            raise DataError(f"the file name {link.name} is another link's already")
+        self._folders |= folders
 
 
 def _read_lines(path: Path, source: str) -> LinkList:
@@ -259,6 +285,15 @@ def _checked_name(name: str) -> str:
     hidden = any(part.startswith(".") for part in parts)
     if name.startswith("/") or hidden or re.search(r'[\x00-\x1f\\:*?"<>|]', name):
         raise DataError(f"the file name {printable_name(name)!r} would leave the folder or hide")
+    if not parts:
+        raise DataError(f"the file name {printable_name(name)!r} names no file")
+    if len(name.encode(errors="surrogateescape")) > _MAX_NAME or any(
+        len(part.encode(errors="surrogateescape")) > _MAX_PART for part in parts
+    ):
+        raise DataError(
+            f"a file name of {len(name):,} characters; the limit is {_MAX_PART} bytes a part and "
+            f"{_MAX_NAME:,} in all"
+        )
     if parts[0] == IMAGE_FOLDER and len(parts) > 1:
         parts = parts[1:]
     return "/".join(parts)

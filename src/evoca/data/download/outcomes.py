@@ -32,6 +32,9 @@ class Reason(StrEnum):
     NOT_AN_IMAGE = "not an image"
     DAMAGED = "damaged"
     TOO_LARGE = "too large"
+    NO_AI = "not for AI"
+    BAD_NAME = "bad file name"
+    BAD_ANSWER = "bad answer"
     BAD_REDIRECT = "bad redirect"
     ADDRESS_REFUSED = "address refused"
     NAME_NOT_FOUND = "name not found"
@@ -43,7 +46,7 @@ class Reason(StrEnum):
     @property
     def status(self) -> Status:
         """``failed`` where a later run may do better, else ``dead``."""
-        return Status.FAILED if self in _PASSING | {Reason.ADDRESS_REFUSED} else Status.DEAD
+        return Status.FAILED if self in _PASSING | _OURS else Status.DEAD
 
     @property
     def worth_retrying(self) -> bool:
@@ -65,6 +68,10 @@ _PASSING = frozenset(
         Reason.HOST_DOWN,
     }
 )
+
+
+# What another setting, or another list, of ours may mend.
+_OURS = frozenset({Reason.ADDRESS_REFUSED, Reason.NO_AI, Reason.BAD_NAME})
 
 
 class FetchError(Exception):

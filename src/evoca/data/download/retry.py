@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-__all__ = ["Backoff", "parse_retry_after"]
+__all__ = ["Backoff", "parse_date", "parse_retry_after"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,24 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    then = parse_date(text)
+    if then is None:
+        return None
+    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+
+
+def parse_date(text: str) -> datetime | None:
+    """Read a date of a header (RFC 9110, 5.6.7), in UTC where it names no zone.
+
+    Returns:
+        ``None`` where it is unreadable, or no clock has such a time or zone.
+
+    >>> parse_date("Sun, 06 Nov 1994 08:49:37 GMT").isoformat()
+    '1994-11-06T08:49:37+00:00'
+    >>> parse_date("Sun, 06 Nov 1994 08:49:37 +999999")
+    """
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+        return then.replace(tzinfo=UTC) if then.tzinfo is None else then.astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    wait = then - (now or datetime.now(UTC))
-    return max(0.0, wait.total_seconds())

@@ -7,6 +7,7 @@ whichever point the process dies, the next one can tell which of these has happe
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -48,6 +49,17 @@ CREATE TABLE IF NOT EXISTS link (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS one_link_a_name ON link (name) WHERE name != '';
 """
+
+
+_ADD = """
+INSERT INTO link (url, name) VALUES (?, ?)
+ON CONFLICT (url) DO UPDATE SET name = excluded.name, status = 'waiting'
+WHERE reason = 'bad file name' AND name != excluded.name
+"""
+# What is wrong with one name; anything else is wrong with the folder.
+_OF_THE_NAME = frozenset(
+    {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL}
+)
 
 
 @dataclass(frozen=True)
@@ -155,21 +167,20 @@ class Ledger:
     def add(self, links: Iterable[Link]) -> None:
         """Take links in; those known already keep their state.
 
-        Raises:
-            DataError: a file name belongs to another link.
+        A link whose file name belongs to another one, from an earlier list, fails: the
+        others go on.
         """
         with self._transaction():
             for link in links:
                 try:
-                    self._db.execute(
-                        "INSERT INTO link (url, name) VALUES (?, ?) ON CONFLICT (url) DO NOTHING",
-                        (link.url, link.name),
+                    self._db.execute(_ADD, (link.url, link.name))
+                except sqlite3.IntegrityError:
+                    self._db.execute(_ADD, (link.url, ""))
+                    detail = (
+                        f"the file name {link.name} is another link's already in {self._name}: "
+                        "name it differently"
                     )
-                except sqlite3.IntegrityError as error:
-                    raise DataError(
-                        f"{link.url}: the file name {link.name} is another link's already "
-                        f"in {self._name}; name it differently"
-                    ) from error
+                    self.fail(link.url, FetchError(Reason.BAD_NAME, detail))
 
     def to_fetch(
         self, urls: Iterable[str], *, retry_dead: bool = False, refresh: bool = False
@@ -187,16 +198,19 @@ class Ledger:
         entries = []
         for url in dict.fromkeys(urls):
             row = self._db.execute(
-                "SELECT status, name, image, size, etag, last_modified FROM link WHERE url = ?",
+                "SELECT status, name, image, size, etag, last_modified, reason"
+                " FROM link WHERE url = ?",
                 (url,),
             ).fetchone()
-            status, name, image, size, etag, last_modified = row
+            status, name, image, size, etag, last_modified, reason = row
             if status == Status.DONE:
                 if not self._is_there(image, size):
                     self._wait_again(url)
                     entries.append(Entry(url, name))
                 elif refresh:
                     entries.append(Entry(url, name, etag, last_modified))
+            elif reason == Reason.BAD_NAME and not name:
+                continue
             elif status != Status.DEAD or retry_dead:
                 entries.append(Entry(url, name))
         return entries
@@ -213,7 +227,12 @@ class Ledger:
         self._db.execute("UPDATE link SET partial_validator = ? WHERE url = ?", (validator, url))
 
     def store(self, url: str, stored: Stored) -> None:
-        """Put a judged partial file in its place."""
+        """Put a judged partial file in its place.
+
+        Raises:
+            FetchError: no file of that name can be there.
+            OSError: the folder cannot be written to.
+        """
         self._db.execute(
             "UPDATE link SET status = ?, image = ?, sha256 = ?, width = ?, height = ?, size = ?,"
             " etag = ?, last_modified = ?, partial_validator = NULL, reason = NULL, detail = '',"
@@ -279,14 +298,26 @@ class Ledger:
             if _digest(self.folder / image) == sha256:
                 self._db.execute("UPDATE link SET status = 'done' WHERE url = ?", (url,))
             elif _digest(self.partial(url)) == sha256:
-                self._rename(url, image)
+                try:
+                    self._rename(url, image)
+                except FetchError as error:
+                    self._wait_again(url)
+                    self.fail(url, error)
             else:
                 self._wait_again(url)
 
     def _rename(self, url: str, image: str) -> None:
         target = self.folder / image
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(self.partial(url), target)  # noqa: PTH105 - atomic, also over an old file
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.partial(url), target)  # noqa: PTH105 - atomic, also over an old file
+        except OSError as error:
+            if error.errno not in _OF_THE_NAME:  # such as a full disk
+                raise
+            self._wait_again(url)
+            raise FetchError(
+                Reason.BAD_NAME, f"{printable_name(image)}: {error.strerror}: name it differently"
+            ) from error
         self._db.execute("UPDATE link SET status = 'done' WHERE url = ?", (url,))
 
     def _wait_again(self, url: str) -> None:

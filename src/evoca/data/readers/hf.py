@@ -168,5 +168,20 @@ def _saved_rows(source: Path, options: ReadOptions) -> Iterator[Row]:
             raise DataError(f"{printable_name(source)}: no column {image!r}; it has {have}")
         names = getattr(part.features[label], "names", None) if label else None
         where = printable_name(source / name) if name else printable_name(source)
-        plain = part.cast_column(image, datasets.Image(decode=False))
+        plain = _plain_part(part, image, label)
         yield from dataset_rows(plain, options, where=where, split=_split_of(name), names=names)
+
+
+def _plain_part(part: Any, image: str, label: str | None) -> Any:
+    """Return the image undecoded, the label, and columns of plain values.
+
+    Other columns of images, sounds and films would be opened on the way, over the network
+    where they are links.
+    """
+    import datasets
+
+    plain = (datasets.Value, datasets.ClassLabel)
+    columns = [name for name, kind in part.features.items() if isinstance(kind, plain)]
+    wanted = dict.fromkeys([image, *([label] if label else []), *columns])
+    chosen = part.select_columns(list(wanted))
+    return chosen.cast_column(image, datasets.Image(decode=False))
