@@ -278,3 +278,17 @@ def test_bad_input_is_one_clear_line(change, message):
 def test_labels_outside_the_taxonomy_name_their_rows():
     with pytest.raises(DataError, match=r"rows 1 \(b\), 3 \(d\): labelled joy, surprise"):
         encode_labels(["awe", "joy", None, "surprise"], LABELS, ["a", "b", "c", "d"])
+
+
+def test_every_kind_of_truth_is_counted():
+    votes = [[1.0, 0.0], [0.5, 0.5], [0.2, 0.8], [np.nan, np.nan]]
+    report = evaluate_predictions(
+        [0, -1, 1, 1], [[0.7, 0.3]] * 4, ["awe", "fear"], distributions=votes, draws=10
+    )
+    content = report.to_dict()
+    counts = {key: content[key] for key in ("n", "n_labelled", "n_distributions", "n_rated")}
+    assert counts == {"n": 4, "n_labelled": 3, "n_distributions": 3, "n_rated": 0}
+    assert Report.from_dict(content).labelled == 3
+    for key in ("n_labelled", "n_distributions", "n_rated"):
+        del content[key]  # a run from before they were counted
+    assert Report.from_dict(content).labelled == 3

@@ -131,7 +131,9 @@ def test_a_checkpoint_of_another_training_is_refused(data, whole, tmp_path):
     file = whole / "checkpoints" / "resume.pt"
     with pytest.raises(EvocaError, match="another training: its recipe differs"):
         load_state(file, Identity("other", "data"))
-    with pytest.raises(EvocaError, match="another training: its images differ"):
+    with pytest.raises(
+        EvocaError, match="another training: its images, or their splits or groups, differ"
+    ):
         load_state(file, Identity("recipe", "other"))
     with pytest.raises(EvocaError, match=r"written by Evoca .* in format .*, this is 0\.0"):
         load_state(file, Identity("recipe", "data", version="0.0"))

@@ -151,7 +151,7 @@ def test_an_interrupted_training_goes_on_only_as_the_same(data, tmp_path, option
     changed, fewer = tiny_recipe("steps.1.rate=0.5"), data.take(np.arange(1, len(data)))
     with pytest.raises(EvocaError, match="its recipe differs"):
         train_steps(changed, build_tiny, data, out, options, resume=True)
-    with pytest.raises(EvocaError, match="its images differ"):
+    with pytest.raises(EvocaError, match="its images, or their splits or groups, differ"):
         train_steps(tiny_recipe(), build_tiny, fewer, out, options, resume=True)
     resumed = train_steps(tiny_recipe(), build_tiny, data, out, options, resume=True)
     whole = train_steps(tiny_recipe(), build_tiny, data, tmp_path / "whole", options)

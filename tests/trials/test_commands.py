@@ -102,3 +102,12 @@ def test_wrong_use(arguments, status, message):
     assert done.exit_code == status
     assert message in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_the_table_says_how_many_images_each_figure_is_of(manifest):
+    voted = [{"votes_awe": 3, "votes_fear": 1} for _ in range(6)]
+    table = manifest({"emotion": ""} | voted[0], *voted[1:])
+    done = evoca("evaluate", "default", "--data", table, "--allow-missing")
+    assert done.exit_code == 0, done.stderr
+    first = done.stdout.splitlines()[1].strip()
+    assert first.startswith("5 images have a label (accuracy to Brier score), 6 a distribution")

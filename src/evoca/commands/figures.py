@@ -21,6 +21,11 @@ _VERDICTS = {
     "above": "more than that: the probabilities are not quite true",
     "below": "less than that",
 }
+_COUNTED = {
+    "labelled": "images have a label (accuracy to Brier score)",
+    "distributions": "a distribution (kl to random_rater)",
+    "rated": "ratings (ccc, pearson, mae)",
+}
 _METHODS = {
     "model": "as the model is",
     "none": "uncalibrated",
@@ -31,7 +36,13 @@ _METHODS = {
 
 
 def print_figures(figures: Mapping[str, Any], console: Console) -> None:
-    """Print a line for each figure, with its 95% interval."""
+    """Print a line for each figure, with its 95% interval, and what they are of."""
+    counts = {text: figures.get(f"n_{name}") for name, text in _COUNTED.items()}
+    if any(count not in (0, None, figures["n"]) for count in counts.values()):
+        console.print(
+            "  " + ", ".join(f"{count:,} {text}" for text, count in counts.items() if count),
+            soft_wrap=True,
+        )
     for key, figure in figures.items():
         if not isinstance(figure, Mapping) or "ci95" not in figure:
             continue

@@ -6,8 +6,9 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.table import Table
 
@@ -23,6 +24,8 @@ from evoca.trials import Options, model_system, open_system
 from evoca.trials.matrix import Cell, Matrix, Row, fill_matrix
 
 __all__ = ["matrix"]
+
+_MARKS = {"cross-validated": "*", "tested": "+"}
 
 
 def matrix(
@@ -76,7 +79,7 @@ def _named_apart(rows: Sequence[Row]) -> list[Row]:
         counts[row.name] = counts.get(row.name, 0) + 1
         number = counts[row.name]
         name = row.name if number == 1 else f"{row.name} ({number})"
-        named.append(Row(name, row.system, row.learnt_from, row.measured))
+        named.append(replace(row, name=name))
     return named
 
 
@@ -100,6 +103,7 @@ def _trained(
     """Train a recipe on each data set, unless a training is there already."""
     with needs_extra("train"):
         from evoca.lab.export import export_bundle
+        from evoca.lab.finished import TRAINING, difference
         from evoca.lab.recipe import load_recipe
         from evoca.lab.train import train
     chosen = load_recipe(recipe, settings)
@@ -112,27 +116,16 @@ def _trained(
         if not (bundle / "model.json").is_file():
             export_bundle(run, bundle)
         done = read_run(run)
-        known = {
-            "recipe": chosen.model_dump(mode="json"),
-            "code": dict(code_version()),
-            "data": {"fingerprint": learnt_from.with_truth().fingerprint()},
-        }
-        if not _agrees(done.description, known):
+        other = difference(done.description, chosen, data, TRAINING)
+        if other or done.description.get("code") != dict(code_version()):
             raise DataError(
                 f"{printable_name(place)}: trained on other data, with other settings or by "
                 "another version of Evoca; remove it or name another --out"
             )
         system = model_system(load(bundle))
-        yield Row(f"{chosen.name} from {name}", system, learnt_from, {name: done.metrics})
-
-
-def _agrees(description: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Say whether a run's description holds all that is known."""
-    return all(
-        description.get(entry, {}).get(key) == value
-        for entry, content in known.items()
-        for key, value in content.items()
-    )
+        protocol = "cross-validated" if "folds" in done.description["split"] else "tested"
+        own = {name: done.metrics}
+        yield Row(f"{chosen.name} from {name}", system, learnt_from, own, protocol)
 
 
 def _print(found: Matrix, metric: str) -> None:
@@ -149,6 +142,9 @@ def _print(found: Matrix, metric: str) -> None:
     console.print(table)
     if any(cell.protocol == "cross-validated" for cell in found.cells):
         console.print("* cross-validated on the data it is trained on", style="dim")
+    if any(cell.protocol == "tested" for cell in found.cells):
+        where = "on the test images of the data it is trained on, which it has not learnt from"
+        console.print(f"+ {where}", style="dim")
     for cell in found.cells:
         where = f"{cell.row} on {cell.column}"
         if cell.seen:
@@ -164,6 +160,6 @@ def _cell(cell: Cell, metric: str) -> str:
     figure = cell.figure(metric)
     if figure is None:
         return "-"
-    mark = "*" if cell.protocol == "cross-validated" else "!" if cell.seen else ""
+    mark = _MARKS.get(cell.protocol, "!" if cell.seen else "")
     low, high = figure.ci95
     return f"{figure.value:.3f}{mark} [{low:.2f}, {high:.2f}]"

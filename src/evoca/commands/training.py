@@ -61,7 +61,7 @@ def train(
         from evoca.lab.recipe import load_recipe
     chosen = load_recipe(recipe, settings, profile)
     if resume and (out / "run.json").is_file():
-        _print_finished(chosen, load_labelled(data), out)
+        _print_finished(chosen, load_labelled(data), out, "training")
         return
     with display(machine) as options:
         found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
@@ -91,7 +91,7 @@ def crossval(
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings], profile)
     if resume and out is not None and (out / "run.json").is_file():
-        _print_finished(chosen, load_labelled(data), out, output)
+        _print_finished(chosen, load_labelled(data), out, "cross-validation", output)
         return
     with display(machine) as options:
         found = cross_validated(chosen, load_labelled(data), out, options, resume=resume)
@@ -263,32 +263,29 @@ def _told(say: Callable[[str], None]) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def require_same(recipe: Recipe, data: LabelledImages, out: Path) -> None:
+def require_same(
+    recipe: Recipe, data: LabelledImages, out: Path, kind: str = "cross-validation"
+) -> None:
     """Refuse a finished run of something else than what is asked for now.
 
     Raises:
-        EvocaError: it is of another recipe, other settings or other images.
+        EvocaError: it is of another kind, recipe or settings, or of other images, splits or
+            groups.
     """
-    from evoca.lab.usable import usable
+    from evoca.lab.finished import difference
     from evoca.runs import read_json
 
-    about = read_json(out / "run.json")
-    if about.get("recipe") != recipe.model_dump(mode="json"):
-        raise EvocaError(
-            f"{out}: a finished run of another recipe, or of other settings; name another folder"
-        )
-    # A training that measures on test images has used them, a cross-validation has not.
-    used = (usable(data, recipe), usable(data.take(data.split != "test"), recipe))
-    known = about.get("data", {}).get("fingerprint")
-    if known not in {images.fingerprint() for images in used}:
-        raise EvocaError(f"{out}: a finished run of other images; name another folder")
+    if other := difference(read_json(out / "run.json"), recipe, data, kind):
+        raise EvocaError(f"{out}: a finished run of {other}; name another folder")
 
 
-def _print_finished(recipe: Recipe, data: LabelledImages, out: Path, output: str = "table") -> None:
+def _print_finished(
+    recipe: Recipe, data: LabelledImages, out: Path, kind: str, output: str = "table"
+) -> None:
     """Print the figures of a run that a resumed command finds complete."""
     from evoca.runs import read_json
 
-    require_same(recipe, data, out)
+    require_same(recipe, data, out, kind)
     console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
     _print(recipe, read_json(out / "metrics.json"), output)
 

@@ -68,6 +68,7 @@ def check(
         MissingExtraError: imagehash is not installed.
     """
     found: list[Finding | None] = [_bad_rows(manifest)]
+    manifest = manifest.labelled()
     clusters = None
     if files:
         manifest, seen, clusters = look_at_files(manifest, verify=verify, advance=advance)
@@ -79,7 +80,12 @@ def check(
         ("group", "group"),
     ):
         found += _clashes(manifest, column, kind)
-    found += [_unlabelled(manifest), *_absent_labels(manifest), _ungrouped(manifest)]
+    found += [
+        _unlabelled(manifest),
+        _only_rated(manifest),
+        *_absent_labels(manifest),
+        _ungrouped(manifest),
+    ]
     present = [finding for finding in found if finding is not None]
     present.sort(key=lambda finding: not finding.problem)
     return CheckReport(manifest.source, len(manifest), tuple(present), clusters)
@@ -156,10 +162,18 @@ def _images(manifest: Manifest, column: str, values: list[str]) -> dict[str, str
 
 
 def _unlabelled(manifest: Manifest) -> Finding | None:
-    count = int((manifest.label_codes() < 0).sum())
+    count = int(((manifest.label_codes() < 0) & ~manifest.rated()).sum())
     if not count:
         return None
     return Finding("unlabelled", False, count, "images have no single label (tied votes, or none)")
+
+
+def _only_rated(manifest: Manifest) -> Finding | None:
+    count = int(((manifest.label_codes() < 0) & manifest.rated()).sum())
+    if not count:
+        return None
+    message = "images have ratings of valence and arousal alone"
+    return Finding("only-rated", False, count, message)
 
 
 def _absent_labels(manifest: Manifest) -> list[Finding]:

@@ -123,9 +123,11 @@ def build(
             reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
         )
         print(f"{out}: {len(built.manifest):,} images")
-        unlabelled = int((built.manifest.label_codes() < 0).sum())
-        if unlabelled:
-            print(f"{unlabelled:,} of them have no single label")
+        rated, unlabelled = built.manifest.rated(), built.manifest.label_codes() < 0
+        if n := int((unlabelled & ~rated).sum()):
+            print(f"{n:,} of them have no single label")
+        if n := int((unlabelled & rated).sum()):
+            print(f"{n:,} of them are rated in valence and arousal alone")
         if built.manifest.counts(DISAGREE) is not None:
             say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
         for name, n in built.dropped.items():
@@ -282,7 +284,7 @@ def split(
             say("evoca: the split that is there is kept; --replace makes a new one")
         divided.manifest.write(out)
         found = measure(divided.manifest)
-        print_counts(found.by_split)
+        print_counts(found)
         return 0
 
     finish(call)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.manifest import Manifest
+from evoca.data.near import as_they_appear
 from evoca.data.splits import assign_splits, repeated_folds
+from evoca.images import walk_order
 
 __all__ = ["Divided", "add_folds", "add_splits", "group_codes", "is_divided"]
 
@@ -47,7 +49,10 @@ def add_splits(
     """
     if not replace and is_divided(manifest):
         return Divided(manifest, kept=True)
-    split = assign_splits(manifest.label_codes(), group_codes(manifest), ratio, seed=seed)
+    order = _order(manifest)
+    labels, groups = manifest.label_codes()[order], as_they_appear(group_codes(manifest)[order])
+    split = np.empty(len(manifest), dtype=object)
+    split[order] = assign_splits(labels, groups, ratio, seed=seed)
     return Divided(manifest.with_columns({"split": split}), kept=False)
 
 
@@ -59,16 +64,23 @@ def add_folds(manifest: Manifest, folds: int, repeats: int = 1, *, seed: int = 0
     Raises:
         DataError: more folds than groups.
     """
-    usable = manifest.texts("split") != "test"
-    labels, groups = manifest.label_codes()[usable], group_codes(manifest)[usable]
+    order = _order(manifest)
+    usable = order[manifest.texts("split")[order] != "test"]
+    labels, groups = manifest.label_codes()[usable], as_they_appear(group_codes(manifest)[usable])
     found = repeated_folds(labels, groups, folds, repeats, seed=seed)
     names = ["fold"] if repeats == 1 else [f"fold_{i}" for i in range(1, repeats + 1)]
     values = {}
     for name, numbers in zip(names, found, strict=True):
-        column = np.zeros(len(manifest), dtype=np.int32)
+        column = np.ma.masked_all(len(manifest), dtype=np.int32)
         column[usable] = numbers
-        values[name] = np.ma.masked_array(column, mask=~usable)
+        values[name] = column
     return manifest.with_columns(values)
+
+
+def _order(manifest: Manifest) -> NDArray[np.int64]:
+    """Return the rows by name, int64 (n,): what is drawn must not hang on a table's order."""
+    names = [str(name) for name in manifest.texts("image")]
+    return np.array(sorted(range(len(names)), key=lambda row: walk_order(names[row])))
 
 
 def group_codes(manifest: Manifest) -> NDArray[np.int64]:

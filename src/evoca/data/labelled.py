@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from evoca.data.columns import (
 )
 from evoca.data.folders import scan_class_folders
 from evoca.data.hashing import sha256_files
+from evoca.data.near import as_they_appear
 from evoca.data.schema import (
     DISAGREE,
     DISTRIBUTION_TOLERANCE,
@@ -30,7 +31,7 @@ from evoca.data.schema import (
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, TAXONOMIES, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError
-from evoca.images import printable_name
+from evoca.images import printable_name, walk_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,6 +99,22 @@ class LabelledImages:
             else:
                 changed[field.name] = value
         return LabelledImages(**changed)
+
+    def in_order(self) -> LabelledImages:
+        """Return the images ordered by name, their groups numbered as they appear.
+
+        Folds, validation cuts, shuffles and draws go by the places of images. In this order
+        they follow from the names alone, whatever the order of a table's rows. It is the
+        order in which a folder of images is read.
+        """
+        hashes, splits = self.recorded_hashes, self.split.tolist()
+        # The rest decides between rows that share a name.
+        order = sorted(
+            range(len(self)),
+            key=lambda i: (walk_order(self.names[i]), hashes[i], int(self.truth[i]), splits[i]),
+        )
+        found = self.take(order)
+        return replace(found, groups=as_they_appear(found.groups))
 
     def group_names(self) -> tuple[str, ...]:
         """Return the number of each image's group as text, as result files hold it."""

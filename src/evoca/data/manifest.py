@@ -21,9 +21,10 @@ from evoca.data.duck import Database, connect, duck_errors, sql_name, sql_string
 from evoca.data.folders import ClassFile, scan_any_folder, scan_class_folders
 from evoca.data.locate import NOT_UTF8
 from evoca.data.outputs import check_table_name
-from evoca.data.schema import column_order, emotion_columns
+from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, column_order, emotion_columns
 from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.data.votes import distribution, most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -145,14 +146,42 @@ class Manifest:
         return result
 
     def label_codes(self) -> NDArray[np.int64]:
-        """Return ``emotion`` as int64 (n,), index into :attr:`labels`; -1 where empty."""
+        """Return ``emotion`` as int64 (n,), index into :attr:`labels`; -1 where empty.
+
+        A table without that column has the labels that training gives it: the unique
+        maximum of its distributions, which for votes is the rule ``plurality``.
+        """
         if "emotion" not in self:
-            return np.full(len(self), -1, dtype=np.int64)
+            shares = self._shares()
+            return np.full(len(self), -1) if shares is None else most_likely(shares)
         listed = ", ".join(sql_string(label) for label in self.labels)
         found = self.arrays(
             f"SELECT coalesce(list_position([{listed}], emotion), 0) - 1 AS v FROM {{manifest}}"
         )
         return np.asarray(found["v"], dtype=np.int64)
+
+    def labelled(self) -> Manifest:
+        """Return a manifest with the column ``emotion``, made of :meth:`label_codes`."""
+        if "emotion" in self:
+            return self
+        names = np.array([*self.labels, ""], dtype=object)
+        return self.with_columns({"emotion": names[self.label_codes()]})
+
+    def rated(self) -> NDArray[np.bool_]:
+        """Return which images have a rating of valence or arousal, bool (n,)."""
+        ratings = [self.numbers(name) for name in ("valence", "arousal")]
+        return np.asarray(np.isfinite(ratings).any(axis=0))
+
+    def _shares(self) -> NDArray[np.float64] | None:
+        """Return each image's distribution, (n, K), as stated or by its votes on all emotions."""
+        names = emotion_columns(PROBABILITY, self.labels)
+        if any(name in self for name in names):
+            return np.stack([self.numbers(name) for name in names], axis=1)
+        votes = self.counts(VOTES)
+        # Agreement with one proposed emotion is not a distribution.
+        if votes is None or self.counts(DISAGREE) is not None:
+            return None
+        return distribution(votes)
 
     def counts(self, prefix: str) -> NDArray[np.int64] | None:
         """Return the counts under a prefix (``votes_``, ``disagree_``), int64 (n, K).

@@ -31,13 +31,19 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print(table, crop=False)
 
 
-def print_counts(by_split: Mapping[str, Mapping[str, int]]) -> None:
-    """Print images by emotion and split."""
+def print_counts(found: Stats) -> None:
+    """Print images by split: of each emotion, where any has one, and those that are rated."""
+    by_split, rated = found.by_split, found.rated_by_split
     splits = list(by_split)
-    labels = dict.fromkeys(label for counts in by_split.values() for label in counts)
-    rows = [[label, *(f"{by_split[s][label]:,}" for s in splits)] for label in labels]
-    rows.append(["all labelled", *(f"{sum(by_split[s].values()):,}" for s in splits)])
-    _table(["emotion", *(split or "no split" for split in splits)], rows)
+    rows, heading = [], "rated in valence and arousal"
+    if any(found.counts.values()) or not found.rated:
+        heading = "emotion"
+        labels = dict.fromkeys(label for counts in by_split.values() for label in counts)
+        rows = [[label, *(f"{by_split[s][label]:,}" for s in splits)] for label in labels]
+        rows.append(["all labelled", *(f"{sum(by_split[s].values()):,}" for s in splits)])
+    if found.rated:
+        rows.append(["rated" if rows else "images", *(f"{rated[s]:,}" for s in splits)])
+    _table([heading, *(split or "no split" for split in splits)], rows)
 
 
 def print_rules(table: Mapping[str, RuleCounts]) -> None:
@@ -75,14 +81,17 @@ def print_stats(found: Stats) -> None:
         rows = [[label, f"{n:,}", f"{n / total:.1%}"] for label, n in found.counts.items()]
         _table(["emotion", "images", "share"], rows)
     if set(found.by_split) - {""}:
-        print_counts(found.by_split)
+        print_counts(found)
     for line in _lines(found):
         print(line)
 
 
 def _lines(found: Stats) -> Iterable[str]:
-    if found.unlabelled:
-        yield f"without a single label: {found.unlabelled:,}"
+    if unlabelled := found.unlabelled - found.only_rated:
+        yield f"without a single label: {unlabelled:,}"
+    if found.rated:
+        alone = "" if found.only_rated == found.rated else f" ({found.only_rated:,} of them alone)"
+        yield f"rated in valence and arousal: {found.rated:,}{alone}"
     if found.tied is not None:
         yield f"tied votes: {found.tied:,}"
     if found.imbalance is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,10 @@ class Stats:
         taxonomy: name of the taxonomy.
         counts: label to images; labels without images included.
         unlabelled: images without a single label.
+        rated: images with a rating of valence or arousal.
+        only_rated: those of them without a single label.
         by_split: split to label to images; rows without a split under "".
+        rated_by_split: split to images with a rating, likewise.
         imbalance: the most frequent label's images over the least frequent's, of the
             labels that have any; ``None`` without labels.
         tied: images whose most voted emotions tie; ``None`` without votes.
@@ -93,6 +96,9 @@ class Stats:
     valence: Spread | None
     arousal: Spread | None
     groups: int | None
+    rated: int = 0
+    only_rated: int = 0
+    rated_by_split: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as ``evoca data stats --format json`` prints it."""
@@ -105,7 +111,7 @@ def stats(manifest: Manifest) -> Stats:
     Raises:
         DataError: rows of several taxonomies.
     """
-    codes = manifest.label_codes()
+    codes, rated = manifest.label_codes(), manifest.rated()
     counts = _counts(codes, manifest.labels)
     present = [n for n in counts.values() if n]
     votes = manifest.counts(VOTES)
@@ -133,6 +139,9 @@ def stats(manifest: Manifest) -> Stats:
         valence=_spread(manifest.numbers("valence")),
         arousal=_spread(manifest.numbers("arousal")),
         groups=_groups(manifest),
+        rated=int(rated.sum()),
+        only_rated=int((rated & (codes < 0)).sum()),
+        rated_by_split={name: int(rated[rows].sum()) for name, rows in _splits(manifest).items()},
     )
 
 
@@ -167,13 +176,16 @@ def _counts(codes: NDArray[np.int64], labels: tuple[str, ...]) -> dict[str, int]
 
 
 def _by_split(manifest: Manifest, codes: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+    return {name: _counts(codes[rows], manifest.labels) for name, rows in _splits(manifest).items()}
+
+
+def _splits(manifest: Manifest) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows are of each split that has some; none where the table has no splits."""
     if "split" not in manifest:
         return {}
     split = manifest.texts("split")
     chosen = {name: split == name for name in (*SPLITS, "")}
-    return {
-        name: _counts(codes[rows], manifest.labels) for name, rows in chosen.items() if rows.any()
-    }
+    return {name: rows for name, rows in chosen.items() if rows.any()}
 
 
 def _entropy(manifest: Manifest, votes: NDArray[np.int64] | None) -> NDArray[np.float64]:

@@ -120,6 +120,9 @@ def evaluate_predictions(
         repeats=runs,
         draws=draws,
         seed=seed,
+        labelled=int((known.codes != NO_LABEL).sum()),
+        distributions=int((~np.isnan(known.votes[:, 0])).sum()),
+        rated=int((~np.isnan(known.rated)).any(axis=1).sum()),
     )
 
 

@@ -11,7 +11,15 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray
 
-__all__ = ["HEADLINE", "LOWER_IS_BETTER", "SCHEMA_VERSION", "EmotionFigures", "Figure", "Report"]
+__all__ = [
+    "COUNTS",
+    "HEADLINE",
+    "LOWER_IS_BETTER",
+    "SCHEMA_VERSION",
+    "EmotionFigures",
+    "Figure",
+    "Report",
+]
 
 SCHEMA_VERSION = 1
 """Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
@@ -35,6 +43,10 @@ HEADLINE = (
     "brier",
 )
 """The figures of a classifier that every report names."""
+
+
+COUNTS = ("labelled", "distributions", "rated")
+"""Kinds of truth: how many rows have each stands beside ``n``, the rows that have any."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,9 @@ class Report:
         repeats: runs of the whole protocol that the figures are averaged over.
         draws: of the bootstrap.
         seed: of the bootstrap.
+        labelled: rows with a label: figures of accuracy and calibration are of these.
+        distributions: rows with the viewers' distribution: ``kl`` to ``random_rater``.
+        rated: rows with a rating and its prediction: ``ccc``, ``pearson``, ``mae``.
     """
 
     n: int
@@ -132,6 +147,9 @@ class Report:
     repeats: int
     draws: int
     seed: int
+    labelled: int
+    distributions: int
+    rated: int
 
     def __getitem__(self, name: str) -> Figure:
         return self.figures[name]
@@ -145,6 +163,7 @@ class Report:
         return {
             "schema_version": SCHEMA_VERSION,
             "n": self.n,
+            **{f"n_{name}": getattr(self, name) for name in COUNTS},
             "labels": list(self.labels),
             **dict.fromkeys(HEADLINE),
             **{name: figure.to_dict() for name, figure in self.figures.items()},
@@ -162,6 +181,8 @@ class Report:
     def from_dict(cls, content: Mapping[str, Any]) -> Report:
         """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
         confusion = content["confusion"]
+        # Of runs from before the counts were kept only the labelled rows are known.
+        support = sum(entry["support"] for entry in content["per_emotion"].values())
         return cls(
             n=content["n"],
             labels=tuple(content["labels"]),
@@ -176,6 +197,9 @@ class Report:
             },
             confusion=None if confusion is None else np.array(confusion, dtype=np.float64),
             **content["bootstrap"],
+            labelled=content.get("n_labelled", support),
+            distributions=content.get("n_distributions", 0),
+            rated=content.get("n_rated", 0),
         )
 
 

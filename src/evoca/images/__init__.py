@@ -8,7 +8,7 @@ from evoca.images.decode import DecodedImage, decode
 from evoca.images.limits import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import ImageInput, LoadedImage, load_image
-from evoca.images.walk import IMAGE_SUFFIXES, find_images, printable_name
+from evoca.images.walk import IMAGE_SUFFIXES, find_images, printable_name, walk_order
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -21,4 +21,5 @@ __all__ = [
     "find_images",
     "load_image",
     "printable_name",
+    "walk_order",
 ]

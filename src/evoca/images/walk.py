@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EXPLAINED_SUFFIX", "IMAGE_SUFFIXES", "find_images", "printable_name"]
+__all__ = ["EXPLAINED_SUFFIX", "IMAGE_SUFFIXES", "find_images", "printable_name", "walk_order"]
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
@@ -62,6 +62,18 @@ def find_images(
                 yield path
             elif on_explained is not None:
                 on_explained(path)
+
+
+def walk_order(name: str) -> tuple[tuple[bool, str], ...]:
+    """Return a key that sorts names of files as :func:`find_images` finds them.
+
+    That is by folder, the files of a folder before what lies in folders below it.
+
+    >>> sorted(["awe/old/1.png", "awe/2.png", "anger/3.png"], key=walk_order)
+    ['anger/3.png', 'awe/2.png', 'awe/old/1.png']
+    """
+    *folders, file = name.split("/")
+    return (*((True, folder) for folder in folders), (False, file))
 
 
 def printable_name(path: str | os.PathLike[str]) -> str:

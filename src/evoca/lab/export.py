@@ -122,7 +122,8 @@ def _card(
     recipe, data = run.recipe, run.data
     return ModelCard(
         format_version=FORMAT_VERSION,
-        name=f"evoca-{recipe.name}-{__version__}",
+        # Models of one recipe differ by what they learnt from.
+        name=f"evoca-{recipe.name}-{__version__}-{data.fingerprint[:8]}",
         summary=recipe.summary,
         labels=run.labels,
         taxonomy=run.taxonomy,
@@ -183,7 +184,11 @@ def _protocol_in_words(split: Split) -> str:
             f"{split.repeats} x {split.folds}-fold nested cross-validation, stratified, "
             f"grouped by duplicates; {intervals}"
         )
-    sizes = f"{split.train} images to train, {split.validation} to choose"
+    sizes = f"{split.train} images to train"
+    if split.validation:
+        sizes += f", {split.validation} to choose"
+    elif split.inner_folds is not None:
+        sizes += f", whose {split.inner_folds} inner folds choose"
     if split.test:
         sizes += f", {split.test} to test"
     return f"trained once: {sizes}; measured on {split.kind}; {intervals}"

@@ -114,6 +114,11 @@ def _require_all(run: Path, folds: Sequence[tuple[int, FoldVectors]]) -> None:
             raise EvocaError(
                 f"{printable_name(run)}: its folds are of different images: cross-validate again"
             )
+        if not all(np.array_equal(fold.groups, own[0].groups) for fold in own):
+            raise EvocaError(
+                f"{printable_name(run)}: its folds are of different groups of copies: "
+                "cross-validate again"
+            )
         if (np.sum([fold.held_out for fold in own], axis=0) != own[0].known).any():
             raise EvocaError(
                 f"{printable_name(run)}: not every fold has its vectors: the cross-validation is "

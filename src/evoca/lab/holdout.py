@@ -15,10 +15,12 @@ from evoca.lab.usable import strata, usable
 __all__ = [
     "Holdout",
     "cut_validation",
+    "has_test",
     "hold_out",
     "require_classes",
     "require_folds",
     "require_measurable",
+    "require_parts",
 ]
 
 
@@ -61,18 +63,46 @@ def hold_out(
         DataError: no image to learn from, or a class with too few.
     """
     known = usable(data, recipe)
-    learning = known.take((known.split == "train") | (known.split == ""))
+    learning = _learning(known)
     chosen, test = known.in_split("val"), known.in_split("test")
-    if len(known) and not len(learning):
-        raise DataError(
-            f"{data.source}: all {len(known)} labelled images are of the splits val and test: none "
-            "is left to learn from"
-        )
-    require_classes(learning)
     if len(chosen):
         return Holdout(learning, chosen, test if len(test) else None, cut=False)
     train, validation = cut_validation(learning, share, seed)
     return Holdout(train, validation, test if len(test) else None, cut=True)
+
+
+def _learning(known: LabelledImages) -> LabelledImages:
+    learning = known.take((known.split == "train") | (known.split == ""))
+    if len(known) and not len(learning):
+        raise DataError(
+            f"{known.source}: all {len(known)} labelled images are of the splits val and test: "
+            "none is left to learn from"
+        )
+    require_classes(learning)
+    return learning
+
+
+def require_parts(known: LabelledImages, share: float) -> None:
+    """Refuse images that cannot be held out, whatever copies there are among them.
+
+    Looking for copies takes long; this does not wait for it.
+
+    Args:
+        known: usable images.
+        share: of the training images to cut off, where they name no ``val``.
+
+    Raises:
+        DataError: as :func:`hold_out` does.
+    """
+    learning = _learning(known)
+    if not (known.split == "val").any():
+        _require_enough(learning, share)
+
+
+def has_test(data: LabelledImages, recipe: Recipe | None = None) -> bool:
+    """Say whether the data name test images that can be measured."""
+    test = data.in_split("test")
+    return bool(len(test)) and bool(len(usable(test, recipe)))
 
 
 def cut_validation(
@@ -87,20 +117,40 @@ def cut_validation(
         DataError: too few images for such a cut, or one that takes all of a class.
     """
     truth, groups = strata(data), data.groups
-    parts = max(2, round(1 / share))
-    # A class with fewer images than parts is still divided as evenly as can be.
-    if np.bincount(truth).max() < parts:
-        raise DataError(
-            f"the largest class has {np.bincount(truth).max()} images, too few to set one in "
-            f"{parts} aside for validation: give more, name a split val, or set a larger share "
-            "aside (protocol.validation)"
-        )
+    parts = _require_enough(data, share)
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
     _, chosen = next(splitter.split(truth[:, None], truth, groups))
     inside = np.zeros(len(truth), dtype=np.bool_)
     inside[chosen] = True
-    require_classes(data.take(~inside))
-    return data.take(~inside), data.take(inside)
+    train, validation = data.take(~inside), data.take(inside)
+    _require_kept(data, train)
+    return train, validation
+
+
+def _require_enough(data: LabelledImages, share: float) -> int:
+    """Return how many parts one of which is set aside; a class needs an image for each."""
+    largest, parts = int(np.bincount(strata(data)).max()), max(2, round(1 / share))
+    # A class with fewer images than parts is still divided as evenly as can be.
+    if largest < parts:
+        raise DataError(
+            f"the largest class has {largest} images, too few to set one in {parts} aside for "
+            "validation: give more, name a split val, or set a larger share aside "
+            "(protocol.validation)"
+        )
+    return parts
+
+
+def _require_kept(data: LabelledImages, train: LabelledImages) -> None:
+    """Refuse a cut that leaves nothing to learn of a class."""
+    for code, label in enumerate(data.labels):
+        own = data.truth == code
+        if own.any() and not (train.truth == code).any():
+            groups = len(np.unique(data.groups[own]))
+            raise DataError(
+                f"{label} has {int(own.sum())} images in {groups} group{'s' * (groups > 1)} of "
+                "copies, all of which are set aside for validation, and none is left to learn "
+                "from: give more images that are not copies, or name a split val"
+            )
 
 
 def require_classes(data: LabelledImages) -> None:
@@ -139,8 +189,9 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
     """
     if not (data.truth >= 0).any():
         return
-    counts = np.bincount(strata(data), minlength=len(data.labels))[: len(data.labels)]
-    label, count = data.labels[int(counts.argmin())], int(counts.min())
+    counts = np.bincount(strata(data), minlength=len(data.labels))
+    names = (*data.labels, "the stratum of images that are only rated")
+    label, count = names[int(counts.argmin())], int(counts.min())
     if count < folds:
         raise DataError(
             f"{label} has {count} images, fewer than the {folds} folds: give more images or fewer "

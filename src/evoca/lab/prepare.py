@@ -1,7 +1,8 @@
-"""Which labelled images a system learns from and is cross-validated on."""
+"""Which labelled images a system learns from, is cross-validated on, and tested on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from evoca.data.copies import in_words
@@ -11,38 +12,56 @@ from evoca.errors import MissingExtraError
 from evoca.lab.holdout import require_classes
 from evoca.lab.recipe import Recipe
 from evoca.lab.usable import usable
+from evoca.runs.provenance import describe_division
 
 __all__ = ["Prepared", "prepare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
-    """Images to learn from.
+    """Images to learn from, and to measure.
 
     Attributes:
         images: all but the test images, each with something to learn, in groups of copies.
+        test: to measure; ``None`` where they are kept out, or the data name none.
+        used: both.
         basis: where the groups come from, in words.
+        division: what the data say of splits and groups, see
+            :func:`evoca.runs.provenance.describe_division`.
         notes: what was left out, and what copies were found.
     """
 
     images: LabelledImages
+    test: LabelledImages | None
+    used: LabelledImages
     basis: str
+    division: Mapping[str, str]
     notes: tuple[str, ...]
 
 
-def prepare(data: LabelledImages, recipe: Recipe | None = None) -> Prepared:
-    """Keep test images out, leave out images that teach nothing, group copies.
+def prepare(
+    data: LabelledImages,
+    recipe: Recipe | None = None,
+    *,
+    with_test: bool = False,
+    require: Callable[[LabelledImages, bool], None] = lambda _images, _grouped: None,
+) -> Prepared:
+    """Keep test images apart, leave out images that teach nothing, group copies.
 
     Args:
         data: labelled images.
         recipe: says what is to be learnt; a single label an image if omitted.
+        with_test: return the test images too, rather than leave them unseen.
+        require: refuses images to learn from that cannot be divided; called before copies
+            are looked for, which takes long, and again, with true, once they are in groups.
 
     Raises:
         DataError: nothing to learn from, or a label without an image.
         MissingExtraError: imagehash is not installed, so that copies could cross folds.
     """
     notes = []
-    seen = data.take(data.split != "test")
+    data = data.in_order()
+    seen = data if with_test else data.take(data.split != "test")
     if len(seen) < len(data):
         notes.append(f"{len(data) - len(seen):,} test images are kept out")
     images = usable(seen, recipe)
@@ -50,10 +69,22 @@ def prepare(data: LabelledImages, recipe: Recipe | None = None) -> Prepared:
         labels = recipe is None or not any(step.affect_weight for step in recipe.steps)
         lacking = "a single label" if labels else "anything to learn"
         notes.append(f"{len(seen) - len(images):,} images without {lacking} are left out")
-    require_classes(images)
+    learning = images.take(images.split != "test")
+    require_classes(learning)
+    require(learning, False)
     grouped = with_groups(images)
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
     if not images.has_groups:
         notes.append(in_words(grouped.images.groups))
-    return Prepared(grouped.images, grouped.basis, tuple(notes))
+    learning = grouped.images.take(images.split != "test")
+    require(learning, True)
+    test = grouped.images.in_split("test")
+    return Prepared(
+        learning,
+        test if len(test) else None,
+        grouped.images,
+        grouped.basis,
+        describe_division(images, splits=bool(len(test))),
+        tuple(notes),
+    )

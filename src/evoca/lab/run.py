@@ -17,7 +17,19 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.svm import SvmMachine
 from evoca.runs.provenance import describe_data, describe_run
 
-__all__ = ["read_head", "run_description", "write_head"]
+__all__ = [
+    "CROSS_VALIDATION",
+    "TEST_SPLIT",
+    "VALIDATION",
+    "read_head",
+    "run_description",
+    "write_head",
+]
+
+CROSS_VALIDATION = "nested cross-validation, stratified and grouped"
+TEST_SPLIT = "the test split"
+VALIDATION = "validation images, which chose: the figures flatter"
+"""What the figures of a run are of: ``split.kind`` of ``run.json``."""
 
 
 def run_description(
@@ -31,27 +43,43 @@ def run_description(
         prepared: the images it was measured on.
         data_name: what to call the data; the folder's or file's own name if omitted.
     """
-    protocol = recipe.protocol
-    split = {
-        "kind": "nested cross-validation, stratified and grouped",
-        "groups": prepared.basis,
-        "folds": protocol.folds,
-        "inner_folds": protocol.inner_folds,
-        "repeats": protocol.repeats,
-    }
+    protocol, tested = recipe.protocol, prepared.test is not None
+    repeats = 1 if tested else protocol.repeats
     return describe_run(
         kind,
-        data=describe_data(prepared.images, data_name),
-        split=split,
+        data=describe_data(prepared.used, data_name),
+        split=_split(recipe, prepared),
         system={"recipe": recipe.model_dump(mode="json")},
-        seeds=[protocol.seed + r for r in range(protocol.repeats)],
+        seeds=[protocol.seed + r for r in range(repeats)],
         labels=prepared.images.labels,
-        protocol=(
-            f"{protocol.repeats} x {protocol.folds}-fold nested cross-validation, stratified, "
-            f"no group ({prepared.basis}) in two folds; what is chosen is chosen by "
-            f"{protocol.inner_folds} inner folds; figures of the pooled held-out predictions, "
-            "averaged over repeats; intervals from 1,000 bootstrap draws over groups"
-        ),
+        protocol=_protocol_in_words(recipe, prepared),
+    )
+
+
+def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
+    protocol = recipe.protocol
+    shared = {"groups": prepared.basis, "inner_folds": protocol.inner_folds, **prepared.division}
+    if prepared.test is None:
+        folds = {"folds": protocol.folds, "repeats": protocol.repeats}
+        return {"kind": CROSS_VALIDATION, **folds, **shared}
+    parts = {"train": len(prepared.images), "validation": 0, "test": len(prepared.test)}
+    return {"kind": TEST_SPLIT, **parts, **shared}
+
+
+def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
+    protocol = recipe.protocol
+    intervals = "intervals from 1,000 bootstrap draws over groups"
+    if prepared.test is not None:
+        return (
+            f"fitted once on {len(prepared.images)} images, whose {protocol.inner_folds} inner "
+            f"folds choose what is chosen; figures of {TEST_SPLIT}; {intervals} "
+            f"({prepared.basis})"
+        )
+    return (
+        f"{protocol.repeats} x {protocol.folds}-fold nested cross-validation, stratified, "
+        f"no group ({prepared.basis}) in two folds; what is chosen is chosen by "
+        f"{protocol.inner_folds} inner folds; figures of the pooled held-out predictions, "
+        f"averaged over repeats; {intervals}"
     )
 
 

@@ -28,6 +28,7 @@ from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, 
 from evoca.lab.steps import Step
 from evoca.lab.stepwise import Build, identity_of
 from evoca.lab.usable import usable
+from evoca.runs.provenance import describe_division
 
 __all__ = ["Found", "Searcher", "Trial", "in_words"]
 
@@ -107,13 +108,14 @@ class Searcher:
             )
         for settings in _examples(self.space):  # what does not fit leaves no folder
             self.variant(_overrides(settings))
-        seen = data.take(data.split != "test")
+        seen = data.take(data.split != "test").in_order()
         plain = self.variant([])
         _require_labels(plain, self.space, seen)
+        hold_out(seen, plain.protocol.validation, plain.protocol.seed, plain)
         out.mkdir(parents=True, exist_ok=True)
-        study = open_study(
-            out, self.space, _fingerprint(plain, self.space, seen), plain.protocol.seed
-        )
+        division = describe_division(usable(seen, plain))
+        about = _fingerprint(plain, self.space, seen)
+        study = open_study(out, self.space, about, division, plain.protocol.seed)
         requeue(study)
         wanted = min(self.trials, possible(self.space))
         while (done := len(finished(study))) < wanted:

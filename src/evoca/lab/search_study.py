@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ CAUSE = "cause"
 """Attribute of a trial that cannot be trained."""
 
 
-def open_study(out: Path, space: Search, fingerprint: str, seed: int) -> optuna.Study:
+def open_study(
+    out: Path, space: Search, fingerprint: str, division: Mapping[str, str], seed: int
+) -> optuna.Study:
     """Begin the study of a folder, or go on with it.
 
     Args:
         out: the folder.
         space: what is tried.
         fingerprint: of all that decides the trials; must be that of earlier runs.
+        division: of the images by splits and groups; likewise, where earlier runs have it.
         seed: of the sampler.
 
     Raises:
@@ -46,7 +50,14 @@ def open_study(out: Path, space: Search, fingerprint: str, seed: int) -> optuna.
             f"{out}: the search of another recipe, other settings or other images: go on "
             "with the same, or start anew elsewhere"
         )
+    divided = study.user_attrs.get("division")
+    if divided not in {None, json.dumps(division, sort_keys=True)}:
+        raise EvocaError(
+            f"{out}: the search of the same images under another column split or group: its trials "
+            "chose by other images; start anew elsewhere"
+        )
     study.set_user_attr("fingerprint", fingerprint)
+    study.set_user_attr("division", json.dumps(division, sort_keys=True))
     # A sampler starts its draws anew; the same seed would draw the same settings again.
     seed += len(study.trials)
     study.sampler = TPESampler(seed=seed) if space.sampler == "tpe" else RandomSampler(seed=seed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +15,17 @@ from evoca.data.labelled import LabelledImages
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
 from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
-from evoca.lab.fitters import Fitter
+from evoca.lab.fitters import FittedHead, Fitter
 from evoca.lab.fixed import extractor_of, fitter_of
+from evoca.lab.foldable import require_nested
 from evoca.lab.heads import LinearHead
-from evoca.lab.holdout import require_folds
-from evoca.lab.outcome import Outcome, outcome_of
+from evoca.lab.holdout import Holdout, has_test, require_measurable
+from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
+from evoca.softmax import softmax
 
 __all__ = ["Measured", "Step", "measure", "train"]
 
@@ -41,34 +45,73 @@ def _unsaid(line: str) -> None:
     del line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
-    """A cross-validated recipe.
+    """A measured recipe.
 
     Attributes:
         prepared: the images.
         trunk: what computed the features.
         fitter: of the head.
-        features: float32 (n, D), frozen.
-        validation: held-out predictions, and the heads that made them.
-        outcome: their figures.
+        features: float32 (n, D), frozen, of the images that were learnt from.
+        validation: held-out predictions, and the heads that made them; ``None`` where test
+            images were measured.
+        fitted: what the inner folds of all that was learnt from chose, and its head;
+            ``None`` until it is fitted.
+        outcome: the figures.
     """
 
     prepared: Prepared
     trunk: Extractor
     fitter: Fitter
     features: NDArray[np.float32]
-    validation: CrossValidation
+    validation: CrossValidation | None
+    fitted: tuple[Calibrated, FittedHead] | None
     outcome: Outcome
 
+    @property
+    def images(self) -> LabelledImages:
+        """The images that figures are of: test images, where there are any."""
+        return self.prepared.images if self.prepared.test is None else self.prepared.test
+
     def model_of(self, index: int) -> ExplainedProbe:
-        """Return the first repeat's model that was fitted without an image."""
-        fold = int(self.validation.fold[0, index])
-        temperature = self.validation.choices[fold].temperature
-        head = self.validation.heads[fold]
+        """Return a model that was fitted without an image: of the first repeat, if several."""
+        if self.validation is not None:
+            fold = int(self.validation.fold[0, index])
+            chosen, head = self.validation.choices[fold], self.validation.heads[fold]
+        else:
+            assert self.fitted is not None  # it was measured
+            chosen, head = self.fitted
         if not isinstance(head, LinearHead):
             raise TypeError(f"a {type(head).__name__} has no map to test")
-        return ExplainedProbe(self.trunk, head, temperature)
+        return ExplainedProbe(self.trunk, head, chosen.temperature)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A recipe at work: its trunk, its fitter, and how to say what is done."""
+
+    recipe: Recipe
+    trunk: Extractor
+    fitter: Fitter
+    step: Step
+    cache: Path | None
+
+    def features(self, images: LabelledImages) -> NDArray[np.float32]:
+        """Compute the features, or read those that are kept."""
+        pixels = self.recipe.preprocessing
+        if self.cache is not None:
+            return kept_features(self.trunk, images, pixels, self.cache, self.step)
+        batches = load_pixels(images.paths, pixels)
+        return pooled_features(self.trunk, batches, self.step("features", len(images)))
+
+    def fit(
+        self, features: NDArray[np.float32], images: LabelledImages
+    ) -> tuple[Calibrated, FittedHead]:
+        """Choose by the inner folds of all images, and fit the head on all."""
+        known, protocol = (features, images.truth), self.recipe.protocol
+        chosen = calibrate(*known, images.groups, self.fitter, protocol, protocol.seed)
+        return chosen, fit_head(*known, self.fitter, chosen.c)
 
 
 def measure(
@@ -92,30 +135,54 @@ def measure(
         DataError: a class has no image, or too few.
         ImageError: an image cannot be read.
     """
-    prepared = prepare(data)
-    for note in prepared.notes:
-        say(f"evoca: {note}")
-    images = prepared.images
-    require_folds(images, recipe.protocol.folds, recipe.protocol.inner_folds)
-    trunk, fitter = extractor_of(recipe), fitter_of(recipe, images.labels)
-    if cache is None:
-        batches = load_pixels(images.paths, recipe.preprocessing)
-        features = pooled_features(trunk, batches, step("features", len(images)))
-    else:
-        features = kept_features(trunk, images, recipe.preprocessing, cache, step)
+    require = partial(require_nested, protocol=recipe.protocol)
+    return _cross_validated(recipe, prepare(data, require=require), step, say, cache)
+
+
+def _cross_validated(
+    recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None
+) -> Measured:
+    work, images = _begin(recipe, prepared, step, say, cache), prepared.images
+    features = work.features(images)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features,
         images.truth,
         images.groups,
-        fitter,
+        work.fitter,
         recipe.protocol,
         step("cross-validation", rounds),
     )
     outcome = outcome_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
-    return Measured(prepared, trunk, fitter, features, validation, outcome)
+    return Measured(prepared, work.trunk, work.fitter, features, validation, None, outcome)
+
+
+def _tested(
+    recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None
+) -> Measured:
+    """Fit on all images but the test ones, choosing inside them, and measure the test ones."""
+    work, images, test = _begin(recipe, prepared, step, say, cache), prepared.images, prepared.test
+    assert test is not None  # it is what is measured
+    require_measurable(Holdout(images, images.take([]), test, cut=False))
+    features = work.features(images)
+    chosen, head = work.fit(features, images)
+    answers = HeldOut.once(
+        softmax(head.logits(work.features(test)), chosen.temperature),
+        threshold=chosen.threshold,
+        temperature=chosen.temperature,
+    )
+    outcome = outcome_of(test, answers, recipe.protocol.coverage, notes=prepared.notes)
+    fitted = chosen, head
+    return Measured(prepared, work.trunk, work.fitter, features, None, fitted, outcome)
+
+
+def _begin(recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None) -> _Work:
+    for note in prepared.notes:
+        say(f"evoca: {note}")
+    fitter = fitter_of(recipe, prepared.images.labels)
+    return _Work(recipe, extractor_of(recipe), fitter, step, cache)
 
 
 def train(
@@ -128,7 +195,11 @@ def train(
     data_name: str | None = None,
     cache: Path | None = None,
 ) -> Measured:
-    """Measure a recipe, fit it on all images but the test ones, and write the run directory.
+    """Fit a recipe on all images but the test ones, measure it, and write the run directory.
+
+    Figures are of the test images where the data name some, else of a cross-validation on
+    what is learnt from. Whatever is chosen is chosen by inner folds of the images learnt
+    from, those of the split ``val`` among them.
 
     Args:
         recipe: what to train.
@@ -144,13 +215,16 @@ def train(
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = measure(recipe, data, step, say=say, cache=cache)
-        images, protocol = measured.prepared.images, recipe.protocol
+        outer = not has_test(data)
+        require = partial(require_nested, protocol=recipe.protocol, outer=outer, whole=True)
+        prepared = prepare(data, with_test=True, require=require)
+        measured = (_cross_validated if outer else _tested)(recipe, prepared, step, say, cache)
         if recipe.additive_probe:
             _test_by_deletion(folder, measured, recipe, step)
-        known = measured.features, images.truth
-        chosen = calibrate(*known, images.groups, measured.fitter, protocol, protocol.seed)
-        head = fit_head(*known, measured.fitter, chosen.c)
+        if measured.fitted is None:
+            work = _Work(recipe, measured.trunk, measured.fitter, step, cache)
+            measured = replace(measured, fitted=work.fit(measured.features, prepared.images))
+        chosen, head = cast("tuple[Calibrated, FittedHead]", measured.fitted)
         write_run(folder, recipe, measured, chosen, data_name)
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
@@ -158,7 +232,7 @@ def train(
 
 
 def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, step: Step) -> None:
-    images = measured.prepared.images
+    images = measured.images
     deletion = deletion_test(
         measured.model_of,
         images.paths,

@@ -52,6 +52,7 @@ class Split(_Part):
         kind: in words.
         folds: outer folds; ``None`` where the recipe was trained once.
         repeats: how often with other folds.
+        inner_folds: of the images learnt from, where they chose.
         train: images learnt from, where trained once.
         validation: images that chose.
         test: images that only measured; 0 where validation images did.
@@ -60,6 +61,7 @@ class Split(_Part):
     kind: str
     folds: int | None = None
     repeats: int = 1
+    inner_folds: int | None = None
     train: int = 0
     validation: int = 0
     test: int = 0

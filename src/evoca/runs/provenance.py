@@ -16,7 +16,13 @@ from evoca.runs.directory import RUN_VERSION
 if TYPE_CHECKING:
     from evoca.data.labelled import LabelledImages
 
-__all__ = ["code_version", "describe_data", "describe_run", "run_fingerprint"]
+__all__ = [
+    "code_version",
+    "describe_data",
+    "describe_division",
+    "describe_run",
+    "run_fingerprint",
+]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SOURCES = (".py", ".yaml")
@@ -56,6 +62,35 @@ def describe_data(images: LabelledImages, name: str | None = None) -> dict[str, 
         "location": printable_name(Path(images.source).absolute()),
         "taxonomy": images.taxonomy,
     }
+
+
+def describe_division(images: LabelledImages, *, splits: bool = True) -> dict[str, str]:
+    """Return how a table divides its images, for the entry ``split`` of ``run.json``.
+
+    The fingerprint of the data leaves both out: the same images with the same labels are
+    the same data, however they are divided. A run is compared by all three.
+
+    Args:
+        images: those that are used, as they were read: before copies are looked for.
+        splits: whether splits decide more than which images are used.
+
+    Returns:
+        ``split_sha256`` of the split of each image (none counts as ``train``), if asked
+        for, and ``group_sha256`` of which images are of one group; empty where each is
+        alone, as where the table has no groups.
+    """
+    images = images.in_order()
+    alone = len(set(images.groups.tolist())) == len(images)
+    found = {"group_sha256": "" if alone else _digest(images.names, images.group_names())}
+    if splits:
+        own = [name or "train" for name in images.split.tolist()]
+        found["split_sha256"] = _digest(images.names, own)
+    return found
+
+
+def _digest(names: Sequence[str], values: Sequence[str]) -> str:
+    rows = (f"{name}\0{value}" for name, value in zip(names, values, strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def run_fingerprint(

@@ -11,7 +11,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import EvocaError
 from evoca.evaluation import Report
 from evoca.runs.ledger import PastUses, record_use
-from evoca.runs.provenance import describe_data, describe_run
+from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
 from evoca.trials.select import ALL, Selected
@@ -30,6 +30,8 @@ def describe_trial(
         "name": selected.split,
         "groups": grouped.basis,
         "restricted": options.restrict,
+        # The split's own images are in the fingerprint of the data.
+        **describe_division(selected.images, splits=False),
     }
     return describe_run(
         "evaluation",

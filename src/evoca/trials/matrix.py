@@ -17,7 +17,7 @@ from evoca.errors import DataError, EvocaError
 from evoca.evaluation import Figure
 from evoca.images import printable_name
 from evoca.runs import new_run, read_run, write_json
-from evoca.runs.provenance import code_version
+from evoca.runs.provenance import code_version, describe_division
 from evoca.trials.options import Options
 from evoca.trials.systems import Progress, System
 from evoca.trials.trial import run_trial, write_trial
@@ -35,14 +35,16 @@ class Row:
         name: unique among the rows.
         system: what is evaluated.
         learnt_from: the images it was trained on; their copies elsewhere are left out.
-        measured: column to the figures already known there, such as cross-validated ones
-            on the data it was trained on.
+        measured: column to the figures already known there: those of the data it was
+            trained on.
+        protocol: of these: ``cross-validated``, or ``tested`` on images that were kept out.
     """
 
     name: str
     system: System
     learnt_from: LabelledImages | None = None
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocol: str = "cross-validated"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Cell:
     Attributes:
         row: name of the system.
         column: name of the data set.
-        protocol: ``evaluated`` or ``cross-validated``.
+        protocol: ``evaluated``, ``cross-validated`` or ``tested``.
         figures: as ``evaluate --format json`` prints them.
         copies: images left out since the system learnt from a copy.
     """
@@ -117,7 +119,7 @@ def fill_matrix(
     for row in rows:
         for name, data in columns.items():
             if name in row.measured:
-                cells.append(Cell(row.name, name, "cross-validated", row.measured[name]))
+                cells.append(Cell(row.name, name, row.protocol, row.measured[name]))
                 continue
             images, copies = without_copies(data, row.learnt_from)
             progress = step(f"{row.name} on {name}", len(images))
@@ -191,6 +193,7 @@ def _key(system: System, images: LabelledImages, options: Options) -> str:
         "code": code_version()["sha256"],
         "labels": images.labels,
         "images": sorted(rows),
+        **describe_division(images, splits=False),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

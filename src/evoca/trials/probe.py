@@ -60,6 +60,7 @@ def run_probe(
     Raises:
         DataError: no picture can be read.
     """
+    images = images.in_order()
     looked = _look_at_all(predictor, images, perturbations, find_faces, progress)
     if not looked.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {looked.errors[0]}")

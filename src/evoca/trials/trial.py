@@ -88,7 +88,7 @@ def run_trial(
             image, or predictions that do not match the images.
     """
     options = options or Options()
-    selected = select_split(data, options.split)
+    selected = select_split(data.in_order(), options.split)
     candidates = selected.images
     matched = match_labels(system.labels, system.taxonomy, candidates, restrict=options.restrict)
     known = _known(candidates, matched, system.feels)

@@ -135,7 +135,7 @@ def load_state(file: Path, identity: Identity) -> TrainingState:
         )
     for what, ours, theirs in (
         ("recipe", identity.recipe, found.recipe),
-        ("images", identity.data, found.data),
+        ("images, or their splits or groups,", identity.data, found.data),
     ):
         if ours != theirs:
             raise CheckpointError(

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from evoca.lab.answers import affect_in
 from evoca.lab.crossval import folds_of
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.options import Announce
-from evoca.lab.holdout import require_folds
+from evoca.lab.foldable import require_cuts
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.prepare import prepare
 from evoca.lab.recipe import Recipe
@@ -55,12 +56,12 @@ def crossval_steps(
         EvocaError: the data, the recipe or the folder cannot be used.
         KeyboardInterrupt: stopped on request, after saving.
     """
-    prepared = prepare(data, recipe)
+    require = partial(require_cuts, recipe=recipe, searched=tune is not None)
+    prepared = prepare(data, recipe, require=require)
     for note in prepared.notes:
         options.say(f"evoca: {note}")
     seen = prepared.images
     protocol = recipe.protocol
-    require_folds(seen, protocol.folds)
     shape = (protocol.repeats, len(seen))
     probabilities = np.empty((*shape, len(seen.labels)))
     thresholds, temperatures = np.empty(shape), np.empty(shape)
@@ -81,6 +82,7 @@ def crossval_steps(
                     held_out,
                     protocol.seed + repeat,
                     folder / "folds" / f"r{repeat}f{number}",
+                    division=prepared.division["group_sha256"],
                     options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
                     tune=tune,
                 )

@@ -50,6 +50,7 @@ class Fold:
     held_out: NDArray[np.bool_]
     seed: int
     folder: Path
+    division: str
     options: RunOptions
     tune: Tune | None
 
@@ -76,7 +77,7 @@ class Fold:
         inside = self.data.take(~self.held_out)
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
-        identity = identity_of(recipe, train, validation)
+        identity = identity_of(recipe, train, validation, division=self.division)
         done = self.folder / "fold.npz"
         if done.is_file():
             return _read_fold(done, identity)
@@ -115,7 +116,7 @@ def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Cho
         ) from error
     if found != identity:
         raise CheckpointError(
-            f"{file}: the fold of another recipe, other images or another version of Evoca: "
-            "go on with the same, or start anew elsewhere"
+            f"{file}: the fold of another recipe, of other images, splits or groups, or of another "
+            "version of Evoca: go on with the same, or start anew elsewhere"
         )
     return logits, chosen

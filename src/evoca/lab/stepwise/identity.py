@@ -15,13 +15,20 @@ __all__ = ["identity_of"]
 _NAMES = {"name", "summary", "search", "profile"}
 
 
-def identity_of(recipe: Recipe, *images: LabelledImages) -> Identity:
-    """Fingerprint what decides the weights: the recipe, and the images in their order."""
+def identity_of(recipe: Recipe, *images: LabelledImages, division: str = "") -> Identity:
+    """Fingerprint what decides the weights: the recipe, and the images in their order.
+
+    Args:
+        recipe: says how they are trained on.
+        images: by what they are for.
+        division: what else must be the same, such as the groups that folds keep together.
+    """
     content = recipe.model_dump(mode="json")
     deciding = {key: content[key] for key in sorted(content) if key not in _NAMES}
     digest = hashlib.sha256()
     for part in images:
         digest.update(part.fingerprint().encode())
         digest.update("\0".join(part.names).encode())
+    digest.update(division.encode())
     recipe_digest = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
     return Identity(recipe_digest, digest.hexdigest())

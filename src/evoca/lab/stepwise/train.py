@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,16 +17,16 @@ from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
 from evoca.lab.freezing import System
-from evoca.lab.holdout import Holdout, hold_out, require_measurable
+from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import write_head
+from evoca.lab.run import TEST_SPLIT, VALIDATION, write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
 from evoca.lab.usable import usable
-from evoca.runs.provenance import describe_data, describe_run
+from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
 
@@ -65,7 +66,9 @@ def train_steps(
         KeyboardInterrupt: stopped on request, after saving.
     """
     seed = recipe.protocol.seed
-    grouped = with_groups(usable(data, recipe))
+    known = usable(data.in_order(), recipe)
+    require_parts(known, recipe.protocol.validation)
+    grouped = with_groups(known)
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
@@ -87,7 +90,8 @@ def train_steps(
     else:
         system, measured = fitted.system, parts.measured
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
-    description = _description(recipe, grouped, parts, chosen, data_name)
+    division = describe_division(known)
+    description = _description(recipe, grouped, division, parts, chosen, data_name)
     write_outcome(out, description, outcome, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
     return outcome
@@ -134,15 +138,16 @@ def _deletion_test(
 
 
 def _description(
-    recipe: Recipe, grouped: Grouped, parts: Holdout, chosen: Chosen, data_name: str | None
+    recipe: Recipe,
+    grouped: Grouped,
+    division: Mapping[str, str],
+    parts: Holdout,
+    chosen: Chosen,
+    data_name: str | None,
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
-    kind = (
-        "validation images, which chose: the figures flatter"
-        if parts.test is None
-        else "the test split"
-    )
+    kind = VALIDATION if parts.test is None else TEST_SPLIT
     split = {
         "kind": kind,
         "groups": grouped.basis,
@@ -150,6 +155,7 @@ def _description(
         "validation": len(parts.validation),
         "test": 0 if parts.test is None else len(parts.test),
         "validation_cut_from_train": parts.cut,
+        **division,
     }
     shared = describe_run(
         "training",

@@ -1,0 +1,64 @@
+"""Is a finished run the run that is asked for? Compared by recipe, images, splits and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evoca.data.labelled import LabelledImages
+from evoca.lab.holdout import has_test
+from evoca.lab.recipe import Recipe
+from evoca.lab.usable import usable
+from evoca.runs.provenance import describe_division
+
+__all__ = ["CROSS_VALIDATION", "TRAINING", "difference"]
+
+CROSS_VALIDATION, TRAINING = "cross-validation", "training"
+"""Kinds of run, as ``run.json`` has them."""
+
+
+def difference(
+    description: Mapping[str, Any], recipe: Recipe, data: LabelledImages, kind: str
+) -> str:
+    """Return what a finished run is of that is not asked for, in words; empty if nothing.
+
+    Runs that were made before splits and groups were recorded are compared by the rest.
+
+    Args:
+        description: the run's ``run.json``.
+        recipe: asked for.
+        data: all that is given now.
+        kind: :data:`TRAINING` or :data:`CROSS_VALIDATION`.
+    """
+    if (found := description.get("kind", kind)) != kind:
+        return f"a {found}, not a {kind}"
+    if description.get("recipe") != recipe.model_dump(mode="json"):
+        return "another recipe, or of other settings"
+    own = recipe if recipe.steps else None
+    known, split = description.get("data", {}).get("fingerprint"), description.get("split", {})
+    kept_out = usable(data.take(data.split != "test"), own)
+    if kind == CROSS_VALIDATION:
+        if known != kept_out.fingerprint():
+            return f"other images{_or_of_other_test(data)}"
+        return _moved(split, describe_division(kept_out, splits=False))
+    parted = bool(recipe.steps) or has_test(data)
+    if parted and "folds" in split:
+        return "figures by cross-validation, where the data name test images to measure"
+    if not parted and "folds" not in split:
+        return "figures of test images, where the data name none now"
+    used = usable(data, own) if parted else kept_out
+    if known != used.fingerprint():
+        return f"other images{_or_of_other_test(data)}"
+    return _moved(split, describe_division(used, splits=parted))
+
+
+def _or_of_other_test(data: LabelledImages) -> str:
+    return ", or with others kept out as test images" if (data.split == "test").any() else ""
+
+
+def _moved(recorded: Mapping[str, Any], now: Mapping[str, str]) -> str:
+    """Return which of the recorded divisions is another now; those not recorded pass."""
+    for key, column in (("split_sha256", "split"), ("group_sha256", "group")):
+        if key in recorded and recorded[key] != now.get(key, recorded[key]):
+            return f"the same images under another column {column}"
+    return ""

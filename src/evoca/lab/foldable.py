@@ -1,0 +1,153 @@
+"""Can these images be divided into folds? Said by name, before anything is computed.
+
+A class may have images enough and yet lie in one or two groups of copies. Whole groups go
+into a fold, so that some fold would be left to learn from none of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+from evoca.lab.crossval import folds_of
+from evoca.lab.holdout import cut_validation, hold_out, require_folds
+from evoca.lab.recipe import Protocol, Recipe
+from evoca.lab.usable import strata
+
+__all__ = ["require_cuts", "require_nested"]
+
+_PLENTY = 4
+"""With so many groups of every class for each fold, none of them ends in one fold alone; the
+folds of many thousand images take seconds to draw, and need not be drawn twice."""
+
+
+def require_nested(
+    data: LabelledImages,
+    grouped: bool,
+    protocol: Protocol,
+    *,
+    outer: bool = True,
+    whole: bool = False,
+) -> None:
+    """Refuse images with a class that some of the nested folds would not learn from.
+
+    Args:
+        data: labelled images.
+        grouped: whether copies are in groups by now; folds are drawn only then, and before
+            that no more is refused than what no groups could mend.
+        protocol: gives folds, inner folds, repeats and seed.
+        outer: whether they are cross-validated, with inner folds in each training part.
+        whole: whether inner folds of all images choose.
+
+    Raises:
+        DataError: names the class.
+    """
+    inner = protocol.inner_folds
+    require_folds(data, protocol.folds if outer else inner, inner if outer else 0)
+    least = 3 if outer else 2
+    _require_groups(data, least, "folds inside folds" if outer else "folds")
+    if not grouped or _plenty(data, max(protocol.folds, inner)):
+        return
+    truth = strata(data)
+    for repeat in range(protocol.repeats if outer else 0):
+        seed = protocol.seed + repeat
+        fold = folds_of(truth, data.groups, protocol.folds, seed)
+        for number in range(protocol.folds):
+            inside = data.take(fold != number)
+            where = f"fold {number + 1} of {protocol.folds}"
+            _require_every(data, inside, where)
+            _require_inner(data, inside, inner, seed, f"the inner folds of {where}")
+    if whole:
+        _require_inner(data, data, inner, protocol.seed, "the inner folds")
+
+
+def require_cuts(
+    data: LabelledImages, grouped: bool, recipe: Recipe, *, searched: bool = False
+) -> None:
+    """Refuse images with a class that a fold, or what validation leaves of it, would lack.
+
+    Args:
+        data: labelled images.
+        grouped: whether copies are in groups by now; folds are drawn only then, and before
+            that no more is refused than what no groups could mend.
+        recipe: with steps; gives folds, the share of validation images, and seed.
+        searched: whether settings are searched inside each fold.
+
+    Raises:
+        DataError: names the class.
+    """
+    protocol = recipe.protocol
+    require_folds(data, protocol.folds)
+    _require_groups(data, 2, "folds")
+    if not grouped or _plenty(data, max(protocol.folds, round(1 / protocol.validation))):
+        return
+    truth = strata(data)
+    for repeat in range(protocol.repeats):
+        seed = protocol.seed + repeat
+        fold = folds_of(truth, data.groups, protocol.folds, seed)
+        for number in range(protocol.folds):
+            inside = data.take(fold != number)
+            where = f"fold {number + 1} of {protocol.folds}"
+            _require_every(data, inside, where)
+            try:
+                if searched:
+                    hold_out(inside, protocol.validation, protocol.seed, recipe)
+                cut_validation(inside, protocol.validation, seed)
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from error
+
+
+def _group_counts(data: LabelledImages) -> dict[str, tuple[int, int]]:
+    """Count the images and the groups of each label that has some."""
+    found = {}
+    for code, label in enumerate(data.labels):
+        own = data.groups[data.truth == code]
+        if len(own):
+            found[label] = len(own), len(np.unique(own))
+    return found
+
+
+def _in_words(data: LabelledImages, label: str) -> str:
+    images, groups = _group_counts(data)[label]
+    return f"{label} has {images} images in {groups} group{'s' if groups > 1 else ''} of copies"
+
+
+def _require_groups(data: LabelledImages, least: int, what: str) -> None:
+    """Refuse a class in so few groups that no way to divide them would do."""
+    for label, (_, groups) in _group_counts(data).items():
+        if groups < least:
+            raise DataError(
+                f"{_in_words(data, label)}: {what} need {least}, so that each part learns from "
+                "some; a group stays together: give more images that are not copies"
+            )
+
+
+def _plenty(data: LabelledImages, folds: int) -> bool:
+    counts = [groups for _, groups in _group_counts(data).values()]
+    return min(counts, default=0) >= _PLENTY * folds
+
+
+def _require_every(data: LabelledImages, part: LabelledImages, where: str) -> None:
+    for code, label in enumerate(data.labels):
+        if (data.truth == code).any() and not (part.truth == code).any():
+            raise DataError(
+                f"{_in_words(data, label)}: {where} would learn from none of them; give more "
+                "images that are not copies, or more folds"
+            )
+
+
+def _require_inner(
+    data: LabelledImages, inside: LabelledImages, folds: int, seed: int, where: str
+) -> None:
+    """Refuse a training part whose own folds lack a class."""
+    for code, label in enumerate(data.labels):
+        count = int((inside.truth == code).sum())
+        if 0 < count < folds:
+            raise DataError(
+                f"{_in_words(data, label)}, of which {where} have {count}: give more images that "
+                "are not copies, or fewer folds (protocol.inner_folds)"
+            )
+    fold = folds_of(inside.truth, inside.groups, folds, seed)
+    for number in range(folds):
+        _require_every(data, inside.take(fold != number), where)
