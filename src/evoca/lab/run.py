@@ -15,6 +15,7 @@ from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
 from evoca.lab.svm import SvmMachine
+from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 
 __all__ = ["read_head", "run_description", "write_head"]
@@ -33,7 +34,7 @@ def run_description(
     """
     protocol = recipe.protocol
     split = {
-        "kind": "nested cross-validation, stratified and grouped",
+        "kind": MeasuredOn.FOLDS,
         "groups": prepared.basis,
         "folds": protocol.folds,
         "inner_folds": protocol.inner_folds,

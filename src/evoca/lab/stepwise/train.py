@@ -25,6 +25,7 @@ from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
 from evoca.lab.usable import usable
+from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
@@ -138,11 +139,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
-    kind = (
-        "validation images, which chose: the figures flatter"
-        if parts.test is None
-        else "the test split"
-    )
+    kind = MeasuredOn.VALIDATION if parts.test is None else MeasuredOn.TEST
     split = {
         "kind": kind,
         "groups": grouped.basis,
