@@ -11,6 +11,7 @@ from evoca.papers import load_paper, load_papers
 from evoca.papers.present import comparison_document
 from evoca.papers.reproduce import reproduce
 from evoca.runs import read_run
+from evoca.runs.measured_on import MeasuredOn
 from run_samples import write_run
 
 NAJID = "najid2018-resnet101-fc"
@@ -19,6 +20,7 @@ FULL = {
     "model": {"backbone": "resnet101.tv_in1k"},
     "steps": [{"epochs": 20}, {"epochs": 30}],
 }
+TESTED = {"kind": MeasuredOn.TEST}
 STAND_IN = {
     "name": NAJID,
     "model": {"backbone": "efficientnet_lite0"},
@@ -90,7 +92,7 @@ def test_a_stand_in_on_a_sample_is_told_apart_in_every_respect(tmp_path):
 
 @pytest.mark.parametrize("images", [3400, 3450, 3496])  # 15% of about 23,000
 def test_a_faithful_run_is_like_with_like(tmp_path, images):
-    run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
+    run = write_run(tmp_path / "one", FULL, images=images, split=TESTED)
     (attempt,) = row_of(NAJID, run).attempts
     assert attempt.differs == ()
     low, high = read_run(run).report["accuracy"].ci95
@@ -117,7 +119,7 @@ def test_a_swept_setting_picks_its_figure(tmp_path, head, published):
 
 @pytest.mark.parametrize("images", [600, 23000])
 def test_a_test_part_of_another_size_is_other_data(tmp_path, images):
-    run = write_run(tmp_path / "one", FULL, images=images, split={"kind": "test"})
+    run = write_run(tmp_path / "one", FULL, images=images, split=TESTED)
     (attempt,) = row_of(NAJID, run).attempts
     assert [(d.what, d.there[:13]) for d in attempt.differs] == [("data", "3,450 images,")]
 
@@ -134,6 +136,55 @@ def test_a_run_without_its_recipe_says_so(tmp_path):
     run = write_run(tmp_path / "one", None, model=NAJID)
     (attempt,) = row_of(NAJID, run).attempts
     assert "recipe: not recorded in the run" in " ".join(map(str, attempt.differs))
+
+
+@pytest.mark.parametrize("kind", ["test", "held-out images", "the test split"])
+def test_a_test_part_is_known_by_the_words_of_every_version(tmp_path, kind):
+    run = write_run(tmp_path / "one", FULL, images=3450, split={"kind": kind})
+    (attempt,) = row_of(NAJID, run).attempts
+    assert attempt.like_with_like
+
+
+@pytest.mark.parametrize(
+    ("split", "more", "said"),
+    [
+        ({"kind": MeasuredOn.VALIDATION, "train": 3, "validation": 1, "test": 0}, {}, "chose"),
+        ({"kind": MeasuredOn.VAL}, {}, "the split val"),
+        ({"kind": MeasuredOn.TRAIN}, {}, "the split train"),
+        ({"kind": MeasuredOn.ALL}, {}, "all images"),
+        ({"kind": MeasuredOn.ALL}, {"training_images": 7}, "all images"),
+        ({"kind": "something of a later version"}, {}, "something of a later"),
+        ({}, {}, "not recorded"),
+    ],
+)
+def test_what_is_no_test_part_is_not_taken_for_one(tmp_path, split, more, said):
+    run = write_run(tmp_path / "one", FULL, images=3450, split=split or {"x": 1}, **more)
+    (attempt,) = row_of(NAJID, run).attempts
+    (protocol,) = (d.here for d in attempt.differs if d.what == "protocol")
+    assert said in protocol
+
+
+def test_all_images_of_data_that_nothing_was_learnt_from_are_a_test(tmp_path):
+    split = {"kind": MeasuredOn.ALL}
+    run = write_run(tmp_path / "one", FULL, images=3450, split=split, training_images=0)
+    assert row_of(NAJID, run).attempts[0].like_with_like
+
+
+def test_a_rate_is_no_backbone(tmp_path):
+    recipe = {**FULL, "steps": [{"epochs": 50, "rates": {"backbone": 1e-4}}]}
+    run = write_run(tmp_path / "one", recipe, images=3450, split=TESTED)
+    (attempt,) = row_of(NAJID, run).attempts
+    assert attempt.facts.backbones == ("resnet101.tv_in1k",)
+    assert attempt.like_with_like
+
+
+def test_runs_that_do_not_say_what_their_minutes_count_are_noted(tmp_path):
+    run = write_run(tmp_path / "one", FULL)
+    (run / "history.csv").write_text("epoch,minutes\n1,0.5\n")
+    (attempt,) = row_of(NAJID, run).attempts
+    (note,) = attempt.notes
+    assert "is not recorded" in note
+    assert note in markdown(NAJID, run)
 
 
 def test_training_accuracy_is_never_compared():

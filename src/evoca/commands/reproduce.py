@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from evoca.documents import Paragraph, print_document, to_markdown
 from evoca.errors import EvocaError
 from evoca.papers import load_paper, load_papers, paper_of_system
-from evoca.papers.facts import recipe_of
+from evoca.papers.facts import training_images
 from evoca.papers.glance import glance
 from evoca.papers.present import comparison_document
+from evoca.papers.recipes import published_by, recipe_name
 from evoca.papers.reproduce import reproduce as put_beside
 from evoca.runs import Run, find_runs, read_run
 from evoca.terminal import console_for
@@ -49,19 +50,29 @@ def reproduce(
     """
     papers = list(load_papers().values()) if paper is None else [load_paper(paper)]
     runs, failed = _read(places or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
-    rows = put_beside(runs, papers)
-    others = [run for run in runs if paper_of_system(recipe_of(run)) is None]
+    from evoca.lab.recorded import PackagedRecipes
+
+    packaged = PackagedRecipes()
+    rows = put_beside(runs, papers, packaged)
+    others = [run for run in runs if paper_of_system(published_by(run, packaged)) is None]
     if output == "json":
         content = {
             "systems": [row.to_dict() for row in rows],
-            "other_runs": [{"run": run.name, "recipe": recipe_of(run)} for run in others],
+            "other_runs": [
+                {
+                    "run": run.name,
+                    "recipe": recipe_name(run),
+                    "training_images": training_images(run),
+                }
+                for run in others
+            ],
         }
         print(json.dumps(content, allow_nan=False))
         return failed
-    blocks = glance(runs, papers)
+    blocks = glance(runs, papers, packaged)
     blocks += comparison_document(rows, emotions=emotions, details=paper is not None)
     if others:
-        names = ", ".join(f"{run.name} ({recipe_of(run) or 'no recipe'})" for run in others)
+        names = ", ".join(f"{run.name} ({recipe_name(run) or 'no recipe'})" for run in others)
         blocks.append(Paragraph(f"Runs of recipes that no paper describes: {names}."))
     if output == "markdown":
         print(to_markdown(blocks), end="")

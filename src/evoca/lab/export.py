@@ -22,6 +22,7 @@ from evoca.lab.heads import LinearHead
 from evoca.lab.model_options import MultiTask, Network, Pretrained
 from evoca.lab.onnx_export import export_system, parity
 from evoca.lab.recipe import Recipe
+from evoca.lab.recorded import shareable
 from evoca.lab.run import read_head
 from evoca.lab.svm import SvmMachine
 from evoca.lab.systems import StagedSystem, build_system
@@ -144,6 +145,7 @@ def _card(
             fingerprint=data.fingerprint,
             protocol=_protocol_in_words(run.split),
             evoca_version=run.evoca_version,
+            settings=shareable(recipe),
         ),
         metrics=figures.headline,
         per_emotion={label: own.model_dump() for label, own in figures.per_emotion.items()},

@@ -15,22 +15,10 @@ from evoca.lab.heads import LinearHead
 from evoca.lab.prepare import Prepared
 from evoca.lab.recipe import Recipe
 from evoca.lab.svm import SvmMachine
+from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 
-__all__ = [
-    "CROSS_VALIDATION",
-    "TEST_SPLIT",
-    "VALIDATION",
-    "read_head",
-    "run_description",
-    "write_head",
-]
-
-CROSS_VALIDATION = "nested cross-validation, stratified and grouped"
-TEST_SPLIT = "the test split"
-VALIDATION = "validation images, which chose: the figures flatter"
-"""What the figures of a run are of: ``split.kind`` of ``run.json``."""
-
+__all__ = ["read_head", "run_description", "write_head"]
 
 def run_description(
     kind: str, recipe: Recipe, prepared: Prepared, data_name: str | None = None
@@ -61,9 +49,9 @@ def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     shared = {"groups": prepared.basis, "inner_folds": protocol.inner_folds, **prepared.division}
     if prepared.test is None:
         folds = {"folds": protocol.folds, "repeats": protocol.repeats}
-        return {"kind": CROSS_VALIDATION, **folds, **shared}
+        return {"kind": MeasuredOn.FOLDS, **folds, **shared}
     parts = {"train": len(prepared.images), "validation": 0, "test": len(prepared.test)}
-    return {"kind": TEST_SPLIT, **parts, **shared}
+    return {"kind": MeasuredOn.TEST, **parts, **shared}
 
 
 def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
@@ -72,7 +60,7 @@ def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
     if prepared.test is not None:
         return (
             f"fitted once on {len(prepared.images)} images, whose {protocol.inner_folds} inner "
-            f"folds choose what is chosen; figures of {TEST_SPLIT}; {intervals} "
+            f"folds choose what is chosen; figures of {MeasuredOn.TEST}; {intervals} "
             f"({prepared.basis})"
         )
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from evoca.papers.facts import RunFacts
 from evoca.papers.schema import Data, PublishedSystem
@@ -21,17 +22,20 @@ class Difference:
     """One thing that is not the same.
 
     Attributes:
-        what: ``data``, ``protocol``, ``backbone``, ``input size``, ``epochs`` or ``recipe``.
+        what: ``data``, ``protocol``, ``training images``, ``backbone``, ``input size``,
+            ``epochs`` or ``recipe``; or a setting of the recipe, in words.
         here: how it is in the run.
-        there: how it is in the paper.
+        there: how it is in the paper, or in the recipe of the package.
+        against: which of the two.
     """
 
     what: str
     here: str
     there: str
+    against: Literal["paper", "recipe"] = "paper"
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.here}; paper: {self.there}"
+        return f"{self.what}: {self.here}; {self.against}: {self.there}"
 
 
 def differences(
@@ -42,7 +46,7 @@ def differences(
     What the paper does not say cannot differ, with one exception: its data. Figures on
     images that are not described are never comparable.
     """
-    found = [_data(facts, data), _protocol(facts, data)]
+    found = [_data(facts, data), _learnt(facts, data), _protocol(facts, data), _seen(facts)]
     if facts.recorded:
         found += [_backbone(facts, system), _input(facts, system), _epochs(facts, system)]
     else:
@@ -62,6 +66,26 @@ def _data(facts: RunFacts, data: Data | None) -> Difference | None:
     else:
         there = f"{published:,} images, {data.name}" if published is not None else data.name
     return Difference("data", here, there)
+
+
+def _learnt(facts: RunFacts, data: Data | None) -> Difference | None:
+    """Compare how many images there were to learn from, where figures are of a test part."""
+    if not facts.one_split or data is None or data.use == "testing alone":
+        return None
+    if facts.total is None or data.images is None or _data(facts, data) is not None:
+        return None
+    # A run may count its test images among them, or not.
+    counted = (facts.total, facts.total + (facts.images or 0))
+    if any(_same_size(images, data.images) for images in counted):
+        return None
+    return Difference("data", f"{facts.total:,} images in all", f"{data.images:,} images in all")
+
+
+def _seen(facts: RunFacts) -> Difference | None:
+    learnt_from = facts.learnt_from
+    if learnt_from is None:
+        return None
+    return Difference("training images", learnt_from, "figures of images not learnt from")
 
 
 def _images(data: Data, *, tested: bool) -> int | None:

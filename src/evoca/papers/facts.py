@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evoca.papers.recipes import backbones_of, is_whole, mapping, recorded_recipe
 from evoca.runs import Run
+from evoca.runs.measured_on import MeasuredOn, measured_on
 
-__all__ = ["RunFacts", "facts_of", "minutes_per_epoch", "recipe_of"]
+__all__ = ["Minutes", "RunFacts", "facts_of", "minutes_of", "training_images"]
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,12 @@ class RunFacts:
 
     Attributes:
         images: how many the run used; those it was tested on where ``one_split``.
+        total: all that the recipe was run on, to learn, to choose and to test.
+        training_images: how many of those measured were learnt from; ``None`` if not known.
         data: what the run calls them.
         fingerprint: SHA-256 of names, labels and files.
         protocol: how they were divided, in words.
-        one_split: whether the figures are of one test part that took no part in training.
+        one_split: whether the figures are of images that took no part in training.
         recorded: whether the run has its recipe; without it the rest is unknown.
         backbones: the pretrained networks.
         input_size: width and height in pixels.
@@ -30,6 +34,8 @@ class RunFacts:
     """
 
     images: int | None
+    total: int | None
+    training_images: int | None
     data: str | None
     fingerprint: str | None
     protocol: str
@@ -41,10 +47,19 @@ class RunFacts:
     settings: Mapping[str, float]
     profile: str | None = None
 
+    @property
+    def learnt_from(self) -> str | None:
+        """Say that images were learnt from that figures are of; ``None`` where none was."""
+        if not self.training_images:
+            return None
+        of = "" if self.images is None else f" of the {self.images:,}"
+        return f"{self.training_images:,}{of} images measured are training images of the system"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
             "images": self.images,
+            "training_images": self.training_images,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "protocol": self.protocol,
@@ -55,57 +70,133 @@ class RunFacts:
         }
 
 
-def recipe_of(run: Run) -> str:
-    """Return the published system a run is of: its recipe's, or the evaluated bundle's.
-
-    A variant may stand beside the figures of the system that it varies.
-    """
-    model = _mapping(run.description.get("system"))
-    recipe = _mapping(run.description.get("recipe"))
-    return str(recipe.get("published") or model.get("recipe") or run.recipe)
-
-
 def facts_of(run: Run) -> RunFacts:
     """Read the facts; what the run does not say, or says in another shape, is unknown."""
-    data = _mapping(run.description.get("data"))
-    recipe = _mapping(run.description.get("recipe"))
-    items = list(_items(recipe))
-    images = data.get("images")
-    protocol, one_split = _protocol(run.description.get("split"))
-    size = _mapping(recipe.get("preprocessing"))
+    data, recipe = mapping(run.description.get("data")), recorded_recipe(run)
+    learnt = training_images(run)
+    protocol, one_split = _protocol(run, learnt)
+    size = mapping(recipe.get("preprocessing"))
     width, height = size.get("width"), size.get("height")
     return RunFacts(
-        images=images if isinstance(images, int) else None,
+        images=_measured_images(run),
+        total=_total_images(run),
+        training_images=learnt,
         data=str(data["name"]) if data.get("name") else None,
         fingerprint=str(data["fingerprint"]) if data.get("fingerprint") else None,
         protocol=protocol,
         one_split=one_split,
-        recorded=bool(recipe),
-        backbones=tuple(sorted({str(v) for k, v in items if k == "backbone" and v})),
+        recorded=is_whole(recipe),
+        backbones=backbones_of(recipe),
         input_size=(width, height) if isinstance(width, int) and isinstance(height, int) else None,
-        epochs=sum(v for k, v in items if k == "epochs" and isinstance(v, int)),
-        settings={k: float(v) for k, v in items if _is_number(v)},
+        epochs=_epochs(recipe),
+        settings={k: float(v) for k, v in _items(recipe) if _is_number(v)},
         profile=str(recipe["profile"]) if recipe.get("profile") else None,
     )
 
 
-def minutes_per_epoch(run: Run) -> float | None:
-    """Return the mean over all epochs of a run; ``None`` where it has no epochs."""
-    times = [float(row["minutes"]) for row in run.history if row.get("minutes")]
-    return sum(times) / len(times) if times else None
+def training_images(run: Run) -> int | None:
+    """Return how many of the images that figures are of were learnt from; ``None`` if unknown."""
+    origin = mapping(run.description.get("origin"))
+    for said in (run.metrics, run.description, origin):
+        if isinstance(count := said.get("training_images"), int):
+            return count
+    return None
 
 
-def _protocol(split: object) -> tuple[str, bool]:
-    said = _mapping(split)
+@dataclass(frozen=True)
+class Minutes:
+    """The minutes that an epoch took.
+
+    Attributes:
+        mean: over the epochs.
+        epochs: how many there were.
+        kept: of how many the frozen layers' features had been computed before: the minutes
+            leave that out. ``None`` where the run does not say.
+    """
+
+    mean: float
+    epochs: int
+    kept: int | None
+
+    @property
+    def whole(self) -> bool:
+        """Whether they are of the whole network, as far as is known."""
+        return not self.kept
+
+    def in_words(self) -> str | None:
+        """Say what the minutes leave out; ``None`` where nothing is known to be."""
+        if self.kept is None:
+            return (
+                "minutes an epoch: whether the frozen layers were computed in every epoch, or once "
+                "and kept, is not recorded"
+            )
+        if not self.kept:
+            return None
+        return (
+            f"minutes an epoch: in {self.kept} of {self.epochs} epochs the frozen layers' features "
+            f"were kept, and the {self.mean:.2f} minutes are of the layers after them alone; train "
+            "with --no-cache for minutes of the whole network"
+        )
+
+
+def minutes_of(run: Run) -> Minutes | None:
+    """Return the minutes of a run's epochs; ``None`` where it has no epochs."""
+    rows = [row for row in run.history if row.get("minutes")]
+    if not rows:
+        return None
+    said = [row.get("kept_features") for row in rows]
+    kept = None if not all(said) else sum(one != "0" for one in said)
+    return Minutes(sum(float(row["minutes"]) for row in rows) / len(rows), len(rows), kept)
+
+
+def _split(run: Run) -> object:
+    """Return how the predictions came about: those read from a run, as that run made them."""
+    made = mapping(run.description.get("origin")).get("split")
+    return run.description.get("split") if made is None else made
+
+
+def _protocol(run: Run, learnt: int | None) -> tuple[str, bool]:
+    split = _split(run)
+    kind, said = measured_on(split), mapping(split)
     folds = said.get("folds")
-    if isinstance(folds, int):
+    if kind is MeasuredOn.FOLDS and isinstance(folds, int):
         return f"{said.get('repeats', 1)} x {folds}-fold cross-validation", False
-    kind = said.get("kind") if said else split
-    return str(kind or "not recorded"), "test" in (kind, said.get("name"))
+    if kind is MeasuredOn.ALL and learnt == 0:
+        return "all images, none of them for training", True
+    told = kind or (said.get("kind") if said else split)
+    return str(told or "not recorded"), kind is MeasuredOn.TEST
 
 
-def _mapping(content: object) -> Mapping[str, Any]:
-    return content if isinstance(content, Mapping) else {}
+def _measured_images(run: Run) -> int | None:
+    """Return how many images figures are of; all images of a run that does not say."""
+    split = mapping(run.description.get("split"))
+    tested = split.get("test")
+    if measured_on(split) is MeasuredOn.TEST and isinstance(tested, int) and tested:
+        return tested
+    return _count(run.description.get("data"))
+
+
+def _total_images(run: Run) -> int | None:
+    origin = run.description.get("origin")
+    if isinstance(origin, Mapping):
+        return _count(origin.get("data"))
+    split = mapping(run.description.get("split"))
+    parts = [split.get(part) for part in ("train", "validation", "test")]
+    if any(isinstance(part, int) for part in parts):
+        return sum(part for part in parts if isinstance(part, int))
+    # What says neither its parts nor its folds speaks of the images it was tested on.
+    return _count(run.description.get("data")) if "folds" in split else None
+
+
+def _count(data: object) -> int | None:
+    images = mapping(data).get("images")
+    return images if isinstance(images, int) else None
+
+
+def _epochs(recipe: Mapping[str, Any]) -> int:
+    steps = recipe.get("steps")
+    each = [mapping(step).get("epochs") for step in steps] if isinstance(steps, list) else []
+    return sum(epochs for epochs in each if isinstance(epochs, int))
 
 
 def _is_number(value: object) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from evoca.documents.blocks import Block, Heading, Paragraph, Table
 from evoca.evaluation.result import Figure
-from evoca.papers.facts import facts_of, minutes_per_epoch, recipe_of
+from evoca.papers.facts import facts_of, minutes_of, training_images
+from evoca.papers.recipes import Packaged, published_by, recipe_name
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.papers.targets import targets_of
 from evoca.runs import Run
@@ -17,45 +18,60 @@ __all__ = ["glance"]
 _COLUMNS = ("run", "accuracy", "balanced", "NLL", "min/epoch", "paper")
 
 
-def glance(runs: Sequence[Run], papers: Iterable[Paper]) -> list[Block]:
+_LEARNT = "*"
+"""Marks scores on images that the system learnt from."""
+_KEPT = "kept"
+"""Stands for minutes that leave out what frozen layers computed once."""
+
+
+def glance(
+    runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None = None
+) -> list[Block]:
     """Return a table of the runs, and what they have in common.
 
     Args:
         runs: run directories.
         papers: where published figures are looked for.
+        packaged: knows which system a variant varies, where a run does not say.
     """
     if not runs:
         return []
     systems = {system.name: (paper, system) for paper in papers for system in paper.systems}
-    rows = tuple(_row(run, systems.get(recipe_of(run))) for run in runs)
+    rows = tuple(_row(run, systems.get(published_by(run, packaged))) for run in runs)
     blocks: list[Block] = [Heading("At a glance"), Table(_COLUMNS, rows, numeric=5)]
     return [*blocks, Paragraph(" ".join(_about(runs)))]
 
 
 def _row(run: Run, published: tuple[Paper, PublishedSystem] | None) -> tuple[str, ...]:
-    figures = run.report.figures
-    minutes = minutes_per_epoch(run)
+    figures, mark = run.report.figures, _LEARNT if training_images(run) else ""
     return (
         run.name,
-        _percent(figures.get("accuracy")),
-        _percent(figures.get("balanced_accuracy")),
-        f"{figures['nll'].value:.3f}" if "nll" in figures else "",
-        "" if minutes is None else f"{minutes:.2f}",
+        _percent(figures.get("accuracy"), mark),
+        _percent(figures.get("balanced_accuracy"), mark),
+        f"{figures['nll'].value:.3f}{mark}" if "nll" in figures else "",
+        _minutes(run),
         "" if published is None else _published(run, *published),
     )
 
 
-def _percent(figure: Figure | None) -> str:
+def _minutes(run: Run) -> str:
+    minutes = minutes_of(run)
+    if minutes is None:
+        return ""
+    return f"{minutes.mean:.2f}" if minutes.whole else _KEPT
+
+
+def _percent(figure: Figure | None, mark: str) -> str:
     if figure is None:
         return ""
     low, high = (100 * end for end in figure.ci95)
     if not math.isfinite(low):
-        return f"{100 * figure.value:.1f}"
-    return f"{100 * figure.value:.1f} [{low:.1f}, {high:.1f}]"
+        return f"{100 * figure.value:.1f}{mark}"
+    return f"{100 * figure.value:.1f}{mark} [{low:.1f}, {high:.1f}]"
 
 
 def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
-    """Return the published accuracies that are of this run's settings."""
+    """Return the published accuracies of this run's settings, and whose, of a variant."""
     own = facts_of(run).settings
     values = {
         f"{100 * target.value:.1f}"
@@ -64,7 +80,9 @@ def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
         and target.emotion is None
         and all(own.get(key, value) == value for key, value in target.setting)
     }
-    return ", ".join(sorted(values, reverse=True))
+    shown = ", ".join(sorted(values, reverse=True))
+    variant = recipe_name(run) != system.name
+    return f"{shown} of {system.name}" if shown and variant else shown
 
 
 def _about(runs: Sequence[Run]) -> list[str]:
@@ -78,5 +96,11 @@ def _about(runs: Sequence[Run]) -> list[str]:
         f"Data: {', '.join(images)}." if images else "",
         f"Protocol: {'; '.join(sorted({f.protocol for f in facts}))}.",
         f"Profile: {', '.join(profiles)}." if profiles else "",
+        f"{_LEARNT} measured on images that the system learnt from: how well it remembers them."
+        if any(f.training_images for f in facts)
+        else "",
+        f"{_KEPT}: the frozen layers' features were kept, and the minutes leave them out."
+        if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)
+        else "",
     ]
     return [sentence for sentence in said if sentence]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
 import yaml
@@ -31,9 +32,8 @@ def load_papers() -> Mapping[str, Paper]:
     Raises:
         PaperError: a file is damaged, or two papers have a system of one name.
     """
-    files = (resources.files("evoca") / "papers").iterdir()
     found: dict[str, Paper] = {}
-    for file in files:
+    for file in _folder().iterdir():
         if file.name.endswith(".yaml"):
             paper = _parse(file.name, file.read_text(encoding="utf-8"))
             found[paper.key] = paper
@@ -41,6 +41,10 @@ def load_papers() -> Mapping[str, Paper]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise PaperError(f"systems described twice: {', '.join(twice)}")
     return MappingProxyType({key: found[key] for key in sorted(found, key=_rank)})
+
+
+def _folder() -> Traversable:
+    return resources.files("evoca") / "papers"
 
 
 def _rank(key: str) -> tuple[int, str]:

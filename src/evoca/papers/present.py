@@ -11,15 +11,21 @@ from evoca.papers.document import table_block
 from evoca.papers.reproduce import Attempt, Pair, SystemRow
 from evoca.papers.targets import Target
 
-__all__ = ["UNLIKE", "comparison_document", "measured_text"]
+__all__ = ["LEARNT_FROM", "UNLIKE", "comparison_document", "measured_text"]
 
 UNLIKE = "unlike"
 """Stands between two figures that were not measured alike."""
+LEARNT_FROM = "learnt from"
+"""Stands between a published figure and one of images that the system has learnt from."""
 
 _LEGEND = (
     f"{UNLIKE}: not measured alike, read what differs before comparing. inside, outside: "
     "measured alike as far as is known, and the published figure lies inside or outside our "
     "interval."
+)
+_LEARNT = (
+    f" {LEARNT_FROM}: measured on images that the system learnt from, which says how well it "
+    "remembers them: no figure to hold beside a published one."
 )
 
 
@@ -45,7 +51,8 @@ def comparison_document(
         if details:
             blocks += _details(systems)
     if any(row.attempts for row in rows):
-        blocks.append(Paragraph(_LEGEND))
+        learnt = any(a.facts.training_images for row in rows for a in row.attempts)
+        blocks.append(Paragraph(_LEGEND + (_LEARNT if learnt else "")))
     return blocks
 
 
@@ -53,6 +60,11 @@ def _attempt(row: SystemRow, attempt: Attempt, emotions: bool) -> Iterator[Block
     yield Heading(f"{row.system.name} (run {attempt.run})", level=3)
     pairs = [pair for pair in attempt.pairs if emotions or pair.target.emotion is None]
     mark = "" if attempt.like_with_like else UNLIKE
+    if attempt.variant_of is not None:
+        yield Paragraph(
+            f"A run of {attempt.recipe}, a variant: the published figures are those of "
+            f"{attempt.variant_of}."
+        )
     if pairs:
         lines = tuple(_pair(pair, mark) for pair in pairs)
         yield Table(("figure", "paper", "", "ours [95% interval]"), lines, numeric=3)
@@ -60,6 +72,7 @@ def _attempt(row: SystemRow, attempt: Attempt, emotions: bool) -> Iterator[Block
         yield Paragraph("No figure was published to compare with.")
     notes = [f"note: {n}" for n in dict.fromkeys(_note(pair.target) for pair in pairs) if n]
     differs = [str(difference) for difference in attempt.differs]
+    notes += [f"note: {note}" for note in attempt.notes]
     if differs or notes:
         yield Bullets((*differs, *notes))
 
@@ -67,12 +80,12 @@ def _attempt(row: SystemRow, attempt: Attempt, emotions: bool) -> Iterator[Block
 def _pair(pair: Pair, mark: str) -> tuple[str, str, str, str]:
     target = pair.target
     if pair.measured is None:
-        return target.name, target.show(target.value), "", "not measured"
+        return target.name, target.show(target.value), "", pair.missing
     alike = {True: "inside", False: "outside", None: UNLIKE}[pair.inside]
     return (
         target.name,
         target.show(target.value),
-        mark or alike,
+        LEARNT_FROM if pair.learnt_from else mark or alike,
         measured_text(target, pair.measured),
     )
 

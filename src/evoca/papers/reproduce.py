@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from evoca.evaluation.result import Figure
+from evoca.papers.changes import changes_of
 from evoca.papers.differences import Difference, differences
-from evoca.papers.facts import RunFacts, facts_of, minutes_per_epoch, recipe_of
+from evoca.papers.facts import RunFacts, facts_of, minutes_of
+from evoca.papers.recipes import Packaged, is_whole, published_by, recipe_name, recorded_recipe
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.papers.targets import Target, targets_of
 from evoca.runs import Run
@@ -24,15 +26,20 @@ class Pair:
     Attributes:
         target: what was published.
         measured: ours, with its interval; ``None`` where the run does not have it.
+        learnt_from: whether it is of images that the system learnt from: it says how well
+            they are remembered, and no published figure is held against that.
+        missing: why ``measured`` is ``None``, in words.
     """
 
     target: Target
     measured: Figure | None
+    learnt_from: bool = False
+    missing: str = "not measured"
 
     @property
     def inside(self) -> bool | None:
         """Whether the published figure lies in our 95% interval; ``None`` without one."""
-        if self.measured is None or not math.isfinite(self.measured.ci95[0]):
+        if self.measured is None or self.learnt_from or not math.isfinite(self.measured.ci95[0]):
             return None
         low, high = self.measured.ci95
         return low <= self.target.value <= high
@@ -44,15 +51,22 @@ class Attempt:
 
     Attributes:
         run: name of the run directory.
+        recipe: name of its recipe.
+        variant_of: the system whose published figures it stands beside, where that is
+            another than its recipe's own; ``None`` otherwise.
         facts: how it was made.
-        differs: what is not as in the paper.
+        differs: what is not as in the paper, or not as in the packaged recipe.
         pairs: its figures beside the published ones.
+        notes: what else a reader must know of the run.
     """
 
     run: str
+    recipe: str
+    variant_of: str | None
     facts: RunFacts
     differs: tuple[Difference, ...]
     pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def like_with_like(self) -> bool:
@@ -94,49 +108,100 @@ class SystemRow:
         }
 
 
-def reproduce(runs: Sequence[Run], papers: Iterable[Paper]) -> tuple[SystemRow, ...]:
+def reproduce(
+    runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None = None
+) -> tuple[SystemRow, ...]:
     """Put every run beside the published figures of its recipe.
 
     Args:
         runs: run directories; one whose recipe no paper describes is left out.
         papers: the papers to list, every system of each.
+        packaged: the recipes to compare the runs' own with; not compared if omitted.
 
     Raises:
         EvocaError: the figures of a run cannot be read.
     """
+    of: dict[str, list[Run]] = {}
+    for run in runs:
+        of.setdefault(published_by(run, packaged), []).append(run)
     return tuple(
-        _row(paper, system, [run for run in runs if recipe_of(run) == system.name])
+        _row(paper, system, of.get(system.name, ()), packaged)
         for paper in papers
         for system in paper.systems
     )
 
 
-def _row(paper: Paper, system: PublishedSystem, runs: Iterable[Run]) -> SystemRow:
+def _row(
+    paper: Paper, system: PublishedSystem, runs: Iterable[Run], packaged: Packaged | None
+) -> SystemRow:
     targets = targets_of(paper, system)
-    return SystemRow(
-        paper, system, targets, tuple(_attempt(run, paper, system, targets) for run in runs)
-    )
+    attempts = tuple(_attempt(run, paper, system, targets, packaged) for run in runs)
+    return SystemRow(paper, system, targets, attempts)
 
 
 def _attempt(
-    run: Run, paper: Paper, system: PublishedSystem, targets: tuple[Target, ...]
+    run: Run,
+    paper: Paper,
+    system: PublishedSystem,
+    targets: tuple[Target, ...],
+    packaged: Packaged | None,
 ) -> Attempt:
     facts = facts_of(run)
     own = facts.settings
     meant = [t for t in targets if all(own.get(key, value) == value for key, value in t.setting)]
-    main = next((target for target in meant if target.metric != "minutes_per_epoch"), None)
+    main = next((target for target in meant if target.is_score), None)
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
+    name = recipe_name(run)
+    changed, unknown = _changes(run, system, {key for t in meant for key, _ in t.setting}, packaged)
+    against_paper = differences(facts, system, data)
+    said = {(difference.what, difference.here) for difference in against_paper}
+    timed = any(not target.is_score for target in meant)
     return Attempt(
         run=run.name,
+        recipe=name,
+        variant_of=None if name == system.name else system.name,
         facts=facts,
-        differs=differences(facts, system, data),
-        pairs=tuple(Pair(target, _measured(run, target)) for target in meant),
+        differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in said)),
+        pairs=tuple(_beside(run, target, facts) for target in meant),
+        notes=tuple(note for note in (unknown, _of_minutes(run) if timed else None) if note),
     )
 
 
+def _changes(
+    run: Run, system: PublishedSystem, swept: set[str], packaged: Packaged | None
+) -> tuple[tuple[Difference, ...], str | None]:
+    """Compare a run's recipe with the one in the package that carries the system's name.
+
+    Returns:
+        What differs, and a note where they cannot be compared.
+    """
+    recorded = recorded_recipe(run)
+    if packaged is None or not is_whole(recorded):
+        return (), None
+    known = packaged.recipe(system.name)
+    if known is None:
+        return (), f"no recipe called {system.name} is in the package to compare its settings with"
+    whole = packaged.completed(recorded)
+    return changes_of(whole or recorded, known, partly=whole is None, swept=swept), None
+
+
+def _of_minutes(run: Run) -> str | None:
+    minutes = minutes_of(run)
+    return None if minutes is None else minutes.in_words()
+
+
+def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
+    if target.is_score:
+        return Pair(target, _measured(run, target), bool(facts.training_images))
+    minutes = minutes_of(run)
+    if minutes is None:
+        return Pair(target, None)
+    if not minutes.whole:  # none of an epoch's, but of what followed the frozen layers
+        return Pair(target, None, missing="not of the whole network")
+    return Pair(target, Figure(minutes.mean, (math.nan, math.nan)))  # one machine's
+
+
 def _measured(run: Run, target: Target) -> Figure | None:
-    if target.metric == "minutes_per_epoch":
-        return _minutes(run)
     report = run.report
     if target.emotion is None:
         return report.figures.get(target.metric)
@@ -144,12 +209,6 @@ def _measured(run: Run, target: Target) -> Figure | None:
     if found is None:
         return None
     return {"precision": found.precision, "recall": found.recall, "f1": found.f1}[target.metric]
-
-
-def _minutes(run: Run) -> Figure | None:
-    """Return the mean over the epochs; one machine's times have no interval."""
-    minutes = minutes_per_epoch(run)
-    return None if minutes is None else Figure(minutes, (math.nan, math.nan))
 
 
 def _target_dict(target: Target) -> dict[str, Any]:
@@ -168,9 +227,15 @@ def _target_dict(target: Target) -> dict[str, Any]:
 def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
     return {
         "run": attempt.run,
+        "recipe": attempt.recipe,
+        "variant_of": attempt.variant_of,
         **attempt.facts.to_dict(),
         "like_with_like": attempt.like_with_like,
-        "differs": [{"what": d.what, "here": d.here, "there": d.there} for d in attempt.differs],
+        "differs": [
+            {"what": d.what, "here": d.here, "there": d.there, "against": d.against}
+            for d in attempt.differs
+        ],
+        "notes": list(attempt.notes),
         "figures": [
             {
                 "metric": pair.target.metric,
@@ -179,6 +244,8 @@ def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
                 "published": pair.target.value,
                 "measured": None if pair.measured is None else pair.measured.to_dict(),
                 "published_inside_interval": pair.inside,
+                "learnt_from": pair.learnt_from,
+                "missing": None if pair.measured is not None else pair.missing,
             }
             for pair in attempt.pairs
         ],

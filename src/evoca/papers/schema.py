@@ -169,7 +169,8 @@ class PublishedSystem(_Strict):
             its figure is shown and nothing else.
         summary: what it is, in a sentence.
         training: how it was trained.
-        backbones: the networks it builds on, as timm or torchvision spell them.
+        backbones: the networks it builds on, as timm or torchvision spell them, or our record
+            where neither has them.
         pretrained: whether they start from ImageNet.
         input_size: side of the square input in pixels.
         epochs: that the paper trained for; ``None`` where it does not say.

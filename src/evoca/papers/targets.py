@@ -54,6 +54,11 @@ class Target:
         at = ", ".join(f"{key} {value:.10g}" for key, value in self.setting)
         return f"{words} at {at}" if at else words
 
+    @property
+    def is_score(self) -> bool:
+        """Whether it says how well images are classified; minutes do not."""
+        return self.metric != "minutes_per_epoch"
+
     def show(self, value: float) -> str:
         """Return a value of this metric as people read it: percent, or minutes."""
         if self.metric == "minutes_per_epoch":

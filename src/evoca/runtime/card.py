@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,8 @@ class Provenance(Strict):
         fingerprint: SHA-256 of their names, labels and contents; none before version 2.
         protocol: how the metrics were measured.
         evoca_version: the version of Evoca that exported it.
+        settings: the whole recipe as it was trained, profile and settings of the command
+            line included, its files by name alone; none in bundles of earlier versions.
     """
 
     recipe: str
@@ -57,6 +59,7 @@ class Provenance(Strict):
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     protocol: str
     evoca_version: str
+    settings: dict[str, Any] | None = None
 
 
 class DeletionTest(Strict):

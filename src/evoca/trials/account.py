@@ -11,6 +11,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import EvocaError
 from evoca.evaluation import Report
 from evoca.runs.ledger import PastUses, record_use
+from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
@@ -26,14 +27,14 @@ def describe_trial(
     """Return the content of ``run.json`` that every kind of run shares."""
     what = "all images" if selected.split == ALL else f"the split {selected.split}"
     split = {
-        "kind": "held-out images" if selected.split == "test" else what,
+        "kind": MeasuredOn.of_split(selected.split),
         "name": selected.split,
         "groups": grouped.basis,
         "restricted": options.restrict,
         # The split's own images are in the fingerprint of the data.
         **describe_division(selected.images, splits=False),
     }
-    return describe_run(
+    shared = describe_run(
         "evaluation",
         data=describe_data(grouped.images),
         split=split,
@@ -46,6 +47,7 @@ def describe_trial(
             f"{options.draws:,} bootstrap draws over groups"
         ),
     )
+    return shared if system.origin is None else shared | {"origin": dict(system.origin)}
 
 
 def note_use(

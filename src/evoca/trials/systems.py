@@ -18,6 +18,7 @@ from evoca.evaluation.checks import rows_where
 from evoca.images import printable_name
 from evoca.runs import Predictions, read_predictions, read_run
 from evoca.runtime.predictor import Predictor, load
+from evoca.trials.origin import learnt_by, origin_of_model, origin_of_run
 
 __all__ = ["Answers", "Progress", "System", "model_system", "open_system", "table_system"]
 
@@ -70,6 +71,8 @@ class System:
         affect_range: lowest and highest rating of the scale it predicts them on.
         trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
             ``None`` where nobody recorded them, as for predictions made elsewhere.
+        origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
+            its predictions were made; ``None`` where nobody recorded it.
     """
 
     name: str
@@ -82,6 +85,7 @@ class System:
     feels: bool = False
     affect_range: tuple[float, float] | None = None
     trained_on: frozenset[str] | None = None
+    origin: Mapping[str, Any] | None = None
 
 
 def model_system(predictor: Predictor) -> System:
@@ -105,6 +109,7 @@ def model_system(predictor: Predictor) -> System:
         feels=card.affect_range is not None,
         affect_range=card.affect_range,
         trained_on=frozenset(card.training_images) or None,
+        origin=origin_of_model(card.provenance),
     )
 
 
@@ -221,5 +226,6 @@ def open_system(text: str) -> System:
     if (path / "run.json").is_file():
         run = read_run(path)
         known = run.description.get("fingerprint", run.name)
-        return table_system(run.name, run.predictions, {"name": run.name, "run": known})
+        system = table_system(run.name, run.predictions, {"name": run.name, "run": known})
+        return replace(system, origin=origin_of_run(run), trained_on=learnt_by(run))
     return model_system(load(text))

@@ -24,11 +24,14 @@ COLUMNS = (
     "val_loss",
     "val_accuracy",
     "val_balanced_accuracy",
+    "kept_features",
     "minutes",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
-minutes are those of training alone, as in najid2018's table V; the norm of the gradients is
-the mean over the epoch's batches, before clipping."""
+minutes are those of training alone, without validation; where ``kept_features`` is 1, what
+frozen layers give was computed before and read again, and the minutes are of the layers
+after them alone; the norm of the gradients is the mean over the epoch's batches, before
+clipping."""
 
 
 def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:
@@ -59,4 +62,4 @@ def epoch_line(row: HistoryRow, epochs: int) -> str:
         line += f"; validation loss {row['val_loss']:.3f}"
     if "val_accuracy" in row:
         line += f", accuracy {row['val_accuracy']:.3f}, balanced {row['val_balanced_accuracy']:.3f}"
-    return f"{line}; {row['minutes']:.2f} min"
+    return f"{line}; {row['minutes']:.2f} min{' on kept features' if row['kept_features'] else ''}"

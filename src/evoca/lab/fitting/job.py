@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -75,6 +76,11 @@ class Job:
     options: RunOptions
     interrupts: Interrupts
     advance: Callable[[int], None]
+
+    @property
+    def on_kept_features(self) -> bool:
+        """Whether what frozen layers give is read, and the layers after them alone are run."""
+        return self.network is not cast("nn.Module", self.system)
 
     @property
     def checkpoint(self) -> Path:

@@ -238,6 +238,7 @@ class StepModule(pl.LightningModule):
             "train_loss": float(self.train_loss.compute()),
             "train_accuracy": float(self.train_accuracy.compute()),
             "train_gradient_norm": float(self.gradient_norm.compute()),
+            "kept_features": int(self.job.on_kept_features),
             "minutes": self.state.seconds / 60,
         }
 

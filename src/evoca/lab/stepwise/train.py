@@ -20,12 +20,13 @@ from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import TEST_SPLIT, VALIDATION, write_head
+from evoca.lab.run import write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
 from evoca.lab.usable import usable
+from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
@@ -147,7 +148,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
-    kind = VALIDATION if parts.test is None else TEST_SPLIT
+    kind = MeasuredOn.VALIDATION if parts.test is None else MeasuredOn.TEST
     split = {
         "kind": kind,
         "groups": grouped.basis,

@@ -1,0 +1,90 @@
+"""The recipe that a run keeps, whatever kind of run it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from evoca.runs import Run
+
+__all__ = [
+    "Packaged",
+    "backbones_of",
+    "mapping",
+    "parts_of",
+    "published_by",
+    "recipe_name",
+    "recorded_recipe",
+]
+
+_LABELS = {"name", "summary", "paper", "published", "left_open", "profile"}
+"""What says which recipe it is, and nothing of what is in it."""
+
+
+class Packaged(Protocol):
+    """The recipes of the package: :class:`evoca.lab.recorded.PackagedRecipes`."""
+
+    def recipe(self, name: str) -> Mapping[str, Any] | None:
+        """Return the content of one, with every default; ``None`` where there is none."""
+
+    def completed(self, recorded: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return what a run kept, with every default; ``None`` where it is not understood."""
+
+
+def mapping(content: object) -> Mapping[str, Any]:
+    """Return a mapping as it is, and anything else as an empty one."""
+    return content if isinstance(content, Mapping) else {}
+
+
+def recorded_recipe(run: Run) -> Mapping[str, Any]:
+    """Return the recipe of a run, or of the system that it evaluated; empty if not recorded."""
+    own = mapping(run.description.get("recipe"))
+    return own or mapping(mapping(run.description.get("origin")).get("recipe"))
+
+
+def is_whole(recipe: Mapping[str, Any]) -> bool:
+    """Whether a recorded recipe holds more than its name."""
+    return bool(set(recipe) - _LABELS)
+
+
+def recipe_name(run: Run) -> str:
+    """Return the name of the recipe; of a model that was evaluated without one, the model's."""
+    evaluated = mapping(run.description.get("system"))
+    return str(recorded_recipe(run).get("name") or evaluated.get("recipe") or run.recipe)
+
+
+def published_by(run: Run, packaged: Packaged | None = None) -> str:
+    """Return the published system that a run is held against: its recipe's.
+
+    A variant stands beside the figures of the system that it varies.
+
+    Args:
+        run: of any kind.
+        packaged: knows which system a variant varies, where the run does not say.
+    """
+    name, recorded = recipe_name(run), recorded_recipe(run)
+    known = packaged.recipe(name) if packaged is not None and not is_whole(recorded) else None
+    return str(recorded.get("published") or mapping(known).get("published") or name)
+
+
+def parts_of(model: object) -> Iterator[Mapping[str, Any]]:
+    """Give every pretrained network that the section ``model`` of a recipe declares.
+
+    The section itself is the first; further ones, such as ``second``, are entries of it.
+    """
+    options = mapping(model)
+    for part in (options, *options.values()):
+        if isinstance(mapping(part).get("backbone"), str):
+            yield part
+
+
+def backbones_of(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the backbones that a recipe declares, sorted, each once.
+
+    >>> backbones_of({
+    ...     "model": {"backbone": "resnet101", "second": {"backbone": "densenet201"}},
+    ...     "steps": [{"rates": {"backbone": 1e-4}}],
+    ... })
+    ('densenet201', 'resnet101')
+    """
+    return tuple(sorted({str(part["backbone"]) for part in parts_of(recipe.get("model"))}))

@@ -1,0 +1,78 @@
+"""Which images the figures of a run are of: one vocabulary for what writes and what reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+__all__ = ["MeasuredOn", "measured_on"]
+
+
+class MeasuredOn(StrEnum):
+    """The entry ``kind`` of ``split`` in ``run.json``.
+
+    Attributes:
+        FOLDS: every image, each predicted by a model that learnt from the other folds.
+        TEST: the split test, which took no part in training.
+        VALIDATION: images that stopped a training or chose its settings.
+        VAL: the split val, in an evaluation.
+        TRAIN: the split train, in an evaluation.
+        ALL: every row, whatever its split.
+    """
+
+    FOLDS = "nested cross-validation, stratified and grouped"
+    TEST = "the test split"
+    VALIDATION = "validation images, which chose: the figures flatter"
+    VAL = "the split val"
+    TRAIN = "the split train"
+    ALL = "all images"
+
+    @classmethod
+    def of_split(cls, name: str) -> MeasuredOn:
+        """Return the kind of an evaluation on a split: ``train``, ``val``, ``test`` or ``all``.
+
+        >>> MeasuredOn.of_split("test").value
+        'the test split'
+        """
+        return _OF_SPLIT[name]
+
+
+_OF_SPLIT = {
+    "train": MeasuredOn.TRAIN,
+    "val": MeasuredOn.VAL,
+    "test": MeasuredOn.TEST,
+    "all": MeasuredOn.ALL,
+}
+_EARLIER = {
+    "cross-validation": MeasuredOn.FOLDS,
+    "held-out images": MeasuredOn.TEST,
+    "test": MeasuredOn.TEST,
+}
+"""What runs of earlier versions say."""
+
+
+def measured_on(split: object) -> MeasuredOn | None:
+    """Read the entry ``split`` of a ``run.json``, also of an earlier version.
+
+    Args:
+        split: a mapping with ``kind`` or ``folds``; or the kind alone.
+
+    Returns:
+        ``None`` where it does not say, or says something unknown.
+
+    >>> measured_on({"kind": "the test split", "train": 90, "test": 20}).name
+    'TEST'
+    >>> measured_on({"kind": "held-out images", "name": "test"}).name
+    'TEST'
+    >>> measured_on({"folds": 5}).name
+    'FOLDS'
+    >>> measured_on({}) is None
+    True
+    """
+    said = split if isinstance(split, Mapping) else {"kind": split}
+    kind = str(said.get("kind"))
+    if kind in set(MeasuredOn):
+        return MeasuredOn(kind)
+    if kind in _EARLIER:
+        return _EARLIER[kind]
+    return MeasuredOn.FOLDS if isinstance(said.get("folds"), int) else None
