@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from evoca.lab.holdout import require_folds
 from evoca.lab.outcome import Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import run_description, write_head
+from evoca.lab.run import choice, choice_in_fold, run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
 
 __all__ = ["Measured", "Step", "measure", "train"]
@@ -115,6 +115,9 @@ def measure(
     outcome = outcome_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
+    folds = recipe.protocol.folds
+    choices = [choice_in_fold(*divmod(i, folds), own) for i, own in enumerate(validation.choices)]
+    outcome = replace(outcome, chosen_in_folds=tuple(choices))
     return Measured(prepared, trunk, fitter, features, validation, outcome)
 
 
@@ -180,14 +183,12 @@ def write_run(
     data = measured.prepared.images
     kind = "cross-validation" if chosen is None else "training"
     description = run_description(kind, recipe, measured.prepared, data_name)
+    description["chosen_in_folds"] = list(measured.outcome.chosen_in_folds)
     if chosen is not None:
-        description["chosen"] = {
-            "c": chosen.c,
-            "temperature": chosen.temperature,
-            "set_threshold": chosen.threshold,
-        }
+        description["chosen"] = choice(chosen)
         hashes = data.file_hashes()
         description["training_images"] = sorted({digest[:16] for digest in hashes})
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.outcome.figures())
+    outcome = replace(measured.outcome, chosen=description.get("chosen"))
+    write_json(folder / "metrics.json", outcome.figures())
     write_predictions(folder / "predictions.csv", measured.outcome.predictions)

@@ -9,7 +9,7 @@ from evoca.documents.blocks import Block, Heading, Paragraph, Table
 from evoca.evaluation.result import Figure
 from evoca.papers.facts import facts_of, minutes_per_epoch, recipe_of
 from evoca.papers.schema import Paper, PublishedSystem
-from evoca.papers.targets import targets_of
+from evoca.papers.targets import fitting, targets_of
 from evoca.runs import Run
 
 __all__ = ["glance"]
@@ -56,15 +56,13 @@ def _percent(figure: Figure | None) -> str:
 
 def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
     """Return the published accuracies that are of this run's settings."""
-    own = facts_of(run).settings
-    values = {
-        f"{100 * target.value:.1f}"
-        for target in targets_of(paper, system)
-        if target.metric == "accuracy"
-        and target.emotion is None
-        and all(own.get(key, value) == value for key, value in target.setting)
-    }
-    return ", ".join(sorted(values, reverse=True))
+    meant = fitting(targets_of(paper, system), run.recipe, facts_of(run).settings)
+    found = [t for t in meant if t.metric == "accuracy" and t.emotion is None]
+    # The accuracy of the run is of held-out images: those of validation images say so.
+    tested = [target for target in found if target.part != "val"]
+    values = {f"{100 * target.value:.1f}" for target in tested or found}
+    shown = ", ".join(sorted(values, reverse=True))
+    return shown if tested or not found else f"{shown} (validation)"
 
 
 def _about(runs: Sequence[Run]) -> list[str]:

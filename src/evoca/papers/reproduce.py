@@ -11,7 +11,7 @@ from evoca.evaluation.result import Figure
 from evoca.papers.differences import Difference, differences
 from evoca.papers.facts import RunFacts, facts_of, minutes_per_epoch, recipe_of
 from evoca.papers.schema import Paper, PublishedSystem
-from evoca.papers.targets import Target, targets_of
+from evoca.papers.targets import Target, fitting, targets_of
 from evoca.runs import Run
 
 __all__ = ["Attempt", "Pair", "SystemRow", "reproduce"]
@@ -24,10 +24,12 @@ class Pair:
     Attributes:
         target: what was published.
         measured: ours, with its interval; ``None`` where the run does not have it.
+        chosen_c: each C that was chosen for our machine, where the figure is at one C.
     """
 
     target: Target
     measured: Figure | None
+    chosen_c: tuple[float, ...] = ()
 
     @property
     def inside(self) -> bool | None:
@@ -122,21 +124,27 @@ def _attempt(
     run: Run, paper: Paper, system: PublishedSystem, targets: tuple[Target, ...]
 ) -> Attempt:
     facts = facts_of(run)
-    own = facts.settings
-    meant = [t for t in targets if all(own.get(key, value) == value for key, value in t.setting)]
+    meant = fitting(targets, run.recipe, facts.settings)
     main = next((target for target in meant if target.metric != "minutes_per_epoch"), None)
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
     return Attempt(
         run=run.name,
         facts=facts,
         differs=differences(facts, system, data),
-        pairs=tuple(Pair(target, _measured(run, target)) for target in meant),
+        pairs=tuple(_pair(run, target) for target in meant),
     )
+
+
+def _pair(run: Run, target: Target) -> Pair:
+    at_c = any(key == "c" for key, _ in target.setting)
+    return Pair(target, _measured(run, target), run.chosen_c if at_c else ())
 
 
 def _measured(run: Run, target: Target) -> Figure | None:
     if target.metric == "minutes_per_epoch":
         return _minutes(run)
+    if target.part == "val":
+        return run.validation.get(target.metric)
     report = run.report
     if target.emotion is None:
         return report.figures.get(target.metric)
@@ -162,6 +170,9 @@ def _target_dict(target: Target) -> dict[str, Any]:
         "where": target.where,
         "printed_by": target.printed_by,
         "note": target.note,
+        "part": target.part,
+        "recipes": list(target.recipes),
+        "reading": target.reading,
     }
 
 
@@ -176,6 +187,9 @@ def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
                 "metric": pair.target.metric,
                 "emotion": pair.target.emotion,
                 "setting": dict(pair.target.setting),
+                "part": pair.target.part,
+                "reading": pair.target.reading,
+                "chosen_c": list(pair.chosen_c),
                 "published": pair.target.value,
                 "measured": None if pair.measured is None else pair.measured.to_dict(),
                 "published_inside_interval": pair.inside,
