@@ -19,6 +19,7 @@ from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.hub import asking_hub  # noqa: E402
 from evoca.lab.layered import RecipeError  # noqa: E402
+from evoca.lab.recipe import load_recipe  # noqa: E402
 
 SIZE = (64, 64)
 # Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
@@ -27,7 +28,7 @@ BACKBONES = [
     name
     for name in backbone_names()
     if find_backbone(name).library != "transformers"
-    and not name.endswith("_slim")
+    and not name.endswith(("_slim", "_unit"))
     and not name.startswith(LARGE)
 ]
 SMALL = "squeezenet1_1"
@@ -134,6 +135,20 @@ def test_pixels_are_seen_as_the_weights_learnt_them():
     np.testing.assert_allclose(rgb, expected, rtol=1e-5)
     bgr = Pixels(find_backbone("squeezenet1_1_caffe"))(image).flatten()
     np.testing.assert_allclose(bgr, [51 - 104, 0 - 117, 255 - 123], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet101", "densenet201"])
+def test_pixels_can_be_divided_by_255_and_nothing_else(name):
+    image = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    for network in (name, f"{name}_unit"):
+        assert load_recipe("rapolu2023-resnet101", [f"model.backbone={network}"])
+    own, unit = find_backbone(name), find_backbone(f"{name}_unit")
+    torch.testing.assert_close(Pixels(unit)(image).flatten(), torch.tensor([0, 0.2, 1]))
+    assert (unit.architecture, unit.weights, unit.stages) == (
+        own.architecture,
+        own.weights,
+        own.stages,
+    )
 
 
 def test_a_file_of_half_precision_gives_float_weights(tmp_path):

@@ -173,7 +173,11 @@ def test_a_machine_after_steps_learns_and_becomes_a_bundle(name, drawn, tmp_path
     train_steps(recipe, build, drawn, tmp_path / "run", QUIET)
     machine = read_head(tmp_path / "run" / "checkpoints" / "last")
     assert machine.c == 1.5
+    for file in ("run.json", "metrics.json"):
+        assert json.loads((tmp_path / "run" / file).read_text())["chosen"]["c"] == 1.5
     bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
+    assert bundle.card.c == 1.5
+    assert "C of the fitted head: 1.5" in (tmp_path / "bundle" / "README.md").read_text()
     assert bundle.card.evidence_kind is None
     assert len(bundle.card.provenance.backbones) == 3
     model = evoca.load(bundle.path)
@@ -195,10 +199,16 @@ def test_a_machine_on_features_as_they_are_is_that_of_scikit_learn():
     )
 
 
-def test_cross_validation_keeps_vectors_that_leak_nothing(drawn, tmp_path):
+@pytest.fixture(scope="module")
+def swept(drawn, tmp_path_factory):
     recipe = load_recipe("rapolu2023-differential", [*QUICK, "protocol.folds=2"])
-    crossval_steps(recipe, build, drawn, tmp_path / "run", QUIET)
-    folds = read_vectors(tmp_path / "run")
+    run = tmp_path_factory.mktemp("swept") / "run"
+    crossval_steps(recipe, build, drawn, run, QUIET)
+    return run
+
+
+def test_cross_validation_keeps_vectors_that_leak_nothing(drawn, swept):
+    folds = read_vectors(swept)
     assert [repeat for repeat, _ in folds] == [0, 0]
     for _, fold in folds:
         assert [part.shape for part in fold.vectors] == [(48, 512), (48, 512), (48, 1000)]
@@ -207,19 +217,66 @@ def test_cross_validation_keeps_vectors_that_leak_nothing(drawn, tmp_path):
     held_out = sum(fold.held_out.astype(int) for _, fold in folds)
     assert set(held_out) == {1}
     result = CliRunner().invoke(
-        app, ["sweep", str(tmp_path / "run"), "--alpha", "0,1", "--c", "1.5", "--format", "json"]
+        app, ["sweep", str(swept), "--alpha", "0,1", "--c", "1.5", "--format", "json"]
     )
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert [(cell["alpha"], cell["c"]) for cell in found["cells"]] == [
-        (0, None),
-        (0, 1.5),
-        (1, None),
-        (1, 1.5),
+    assert [(cell["alpha"], cell["c"], cell["published"]) for cell in found["cells"]] == [
+        (0, None, 0.6485),
+        (0, 1.5, None),
+        (1, None, 0.6628),
+        (1, 1.5, None),
     ]
-    with (tmp_path / "run" / "sweep.csv").open() as stream:
+    assert found["cells"][0]["head"] == "logistic regression"
+    with (swept / "sweep.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["accuracy"]) for row in rows] == [c["accuracy"] for c in found["cells"]]
+    assert [row["published"] for row in rows] == ["0.6485", "", "0.6628", ""]
+
+
+# What is swept, and the figures of tables 2 and 3 that must stand beside what was measured.
+PRINTED = [
+    ((), ["64.85", "65.76", "66.62", "66.80", "66.28", "67.75"]),
+    (("--beta", "0,0.25,0.5,0.75"), ["66.71", "65.27", "66.65", "65.76", "67.41"]),
+]
+
+
+@pytest.mark.parametrize(("options", "printed"), PRINTED)
+def test_a_sweep_shows_what_the_paper_has_and_what_its_layer_is(
+    swept, options, printed, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(app, ["sweep", str(swept), *options, "--c", "1.5"])
+    assert result.exit_code == 0, result.output
+    for figure in printed:
+        assert figure in result.stdout
+    told = " ".join(result.stdout.split())
+    assert "a logistic regression whose penalty the validation images choose, not the layer" in told
+    assert "rapolu2023 prints" in told
+
+
+def test_a_sweep_of_another_system_has_no_column_of_the_paper(tmp_path):
+    result = CliRunner().invoke(app, ["sweep", str(planted(tmp_path)), "--c", "none"])
+    assert result.exit_code == 0, result.output
+    assert "paper" not in result.stdout
+
+
+def test_each_fold_keeps_the_c_it_chose_and_rows_are_labelled_by_it(drawn, tmp_path, monkeypatch):
+    settings = [*QUICK, "protocol.folds=2", "head.c_grid=[2.5]"]
+    recipe = load_recipe("rapolu2023-differential-svm", settings)
+    run = tmp_path / "runs" / "one"
+    crossval_steps(recipe, build, drawn, run, QUIET)
+    for file in ("run.json", "metrics.json"):
+        folds = json.loads((run / file).read_text())["chosen_in_folds"]
+        assert [(one["repeat"], one["fold"], one["c"]) for one in folds] == [
+            (0, 0, 2.5),
+            (0, 1, 2.5),
+        ]
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(app, ["reproduce", str(tmp_path / "runs"), "--paper", "rapolu2023"])
+    assert result.exit_code == 0, result.output
+    (row,) = [line for line in result.stdout.splitlines() if "67.75%" in line]
+    assert row.rstrip().endswith("at C 2.5")
 
 
 def planted(folder, objects=True):

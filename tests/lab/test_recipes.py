@@ -1,5 +1,7 @@
 """One format for recipes: files that extend one another, settings, clear refusals, words."""
 
+import re
+
 import pytest
 import yaml
 
@@ -26,6 +28,55 @@ def test_a_recipe_of_a_paper_refers_to_what_was_published(name):
     sections = dict(in_words(recipe))
     assert len(sections["Left open"]) == len(recipe.left_open)
     assert sections["Published"]
+
+
+def notes_of(recipe):
+    return " ".join([recipe.summary, *recipe.left_open.values()])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_an_option_that_a_note_names_can_be_set(name):
+    for setting in re.findall(
+        r"\b(?:model|preprocessing|steps)\.[\w.*]+=[\w-]+", notes_of(load_recipe(name))
+    ):
+        assert load_recipe(name, [setting])
+
+
+SAID = re.compile(r"\brates? (?:of )?\d|\d(?:e-\d)? for the")
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_note_that_gives_a_rate_gives_every_rate(name):
+    recipe = load_recipe(name)
+    notes = re.sub(r"weight decay [\de.-]+", "", notes_of(recipe))
+    if not SAID.search(notes):
+        return
+    rates = {rate for step in recipe.steps for rate in (step.rate, *step.rates.values())}
+    assert [rate for rate in rates if not {f"{rate:g}", short(rate)} & set(words_of(notes))] == []
+
+
+def words_of(text):
+    return re.findall(r"\d[\d.]*(?:e-\d+)?", text.replace(". ", " "))
+
+
+def short(rate):
+    digits, exponent = f"{rate:.2e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("yang2017-resnet", "1e-3 for the layer and 1e-4 for the network"),
+        ("you2016-imagenet-cnn", "rate 1e-3"),
+        ("jacobson2019-caption-embedding", "no convolutional network"),
+        ("jacobson2019-resnet64", "is about the caption embedding"),
+        ("rao2016-mldrnet", "fully connected layers in the plural"),
+        ("rapolu2023-resnet101", "resnet101_unit and densenet201_unit"),
+    ],
+)
+def test_notes_say_what_the_texts_and_the_recipe_have(name, said):
+    assert said in notes_of(load_recipe(name))
 
 
 def test_words_say_what_is_trained_when():

@@ -72,10 +72,12 @@ def test_every_emotion_is_counted_and_the_counts_add_up(key):
 @pytest.mark.parametrize(
     ("name", "published"),
     [
-        ("sreenivas2018-vgg19", {0.601}),
+        ("sreenivas2018-vgg19", {0.601, 0.775, 0.598}),
         ("agarwal2019-attention-alexnet", {0.54}),
         ("najid2018-resnet101-ensemble", {0.6774, 0.6242, 8.60}),
         ("najid2018-resnet101-fc-shuffle", {0.6204, 0.5104}),
+        ("rapolu2023-resnet101", {0.6414, 0.6506}),
+        ("rapolu2023-densenet201", {0.6414, 0.6506}),
         ("rapolu2023-differential", {0.6485, 0.6576, 0.6662, 0.6680, 0.6628}),
         ("rapolu2023-supplementary-svm", {0.6741}),
         ("jacobson2019-fractalnet", {0.13}),

@@ -7,7 +7,9 @@ import pytest
 from evoca.commands.reproduce import reproduce as command
 from evoca.documents import to_markdown
 from evoca.errors import EvocaError
-from evoca.papers import load_paper, load_papers
+from evoca.lab.recipe import load_recipe, recipe_names
+from evoca.papers import load_paper, load_papers, published_system
+from evoca.papers.glance import glance
 from evoca.papers.present import comparison_document
 from evoca.papers.reproduce import reproduce
 from evoca.runs import read_run
@@ -188,7 +190,59 @@ def test_runs_that_do_not_say_what_their_minutes_count_are_noted(tmp_path):
 
 
 def test_training_accuracy_is_never_compared():
-    assert [t.value for t in row_of("jacobson2019-caption-embedding").targets] == [0.18]
+    targets = row_of("jacobson2019-caption-embedding").targets
+    assert [(t.value, t.part) for t in targets] == [(0.18, "test"), (0.20, "val")]
+
+
+@pytest.mark.parametrize("name", ["rapolu2023-resnet101", "rapolu2023-densenet201"])
+def test_a_network_with_two_readings_is_held_against_both(tmp_path, name):
+    run = write_run(tmp_path / "one", name)
+    (attempt,) = row_of(name, run).attempts
+    found = {pair.target.name: pair.target.value for pair in attempt.pairs}
+    assert set(found) == {"accuracy (first reading)", "accuracy (second reading)"}
+    assert set(found.values()) == {0.6414, 0.6506}
+    assert all(pair.measured is not None for pair in attempt.pairs)
+    rows = to_markdown(glance([read_run(run)], load_papers().values()))
+    assert "65.1, 64.1" in rows
+
+
+# Recipe to the dev figures of its own row, or rows.
+SEARCH = {
+    "sreenivas2018-search": [0.556, 0.548],
+    "sreenivas2018-search-fc-8-8": [0.277],
+    "sreenivas2018-search-fc-16-8": [0.230],
+    "sreenivas2018-search-rate-1e-4": [0.235],
+    "sreenivas2018-search-rate-1e-6": [0.549],
+    "sreenivas2018-search-dropout-40": [0.579],
+    "sreenivas2018-search-dropout-60": [0.591],
+}
+
+
+@pytest.mark.parametrize("recipe", SEARCH)
+def test_a_row_of_the_search_is_held_against_its_own_figure(tmp_path, recipe):
+    content = {"name": recipe, "published": "sreenivas2018-search"}
+    run = write_run(tmp_path / "one", content)
+    (attempt,) = row_of("sreenivas2018-search", run).attempts
+    assert [pair.target.value for pair in attempt.pairs] == SEARCH[recipe]
+    assert {pair.target.part for pair in attempt.pairs} == {"val"}
+    # An older run kept no figures of its validation images; those of others do not stand in.
+    assert [pair.measured for pair in attempt.pairs] == [None] * len(attempt.pairs)
+    assert "(validation)" in to_markdown(glance([read_run(run)], load_papers().values()))
+
+
+def test_a_variant_of_ones_own_is_shown_every_row_of_the_search(tmp_path):
+    content = {"name": "mine", "published": "sreenivas2018-search"}
+    (attempt,) = row_of("sreenivas2018-search", write_run(tmp_path / "one", content)).attempts
+    assert len(attempt.pairs) == 9
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+def test_every_recipe_has_a_row_of_its_own_where_rows_name_recipes(recipe):
+    loaded = load_recipe(recipe)
+    system = published_system(loaded.published or "")
+    named = {name for f in (system.figures if system else ()) for name in f.recipes}
+    assert not named or recipe in named
+    assert named <= set(recipe_names())
 
 
 def markdown(name, *runs):

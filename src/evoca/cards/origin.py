@@ -43,10 +43,16 @@ def technical(card: ModelCard) -> Iterator[Block]:
             f"decoded at no less than {size.jpeg_min_scale:g} times that size",
             f"Temperature {card.temperature:.4f}; prediction sets: p >= {card.set_threshold:.4f} "
             f"for {card.set_coverage:.0%} coverage",
+            *_head(card),
             f"Labels: {', '.join(card.labels)} ({card.taxonomy})",
             f"Made by Evoca {origin.evoca_version}, bundle format {card.format_version}",
         )
     )
+
+
+def _head(card: ModelCard) -> Iterator[str]:
+    if card.c is not None:
+        yield f"C of the fitted head: {card.c:g}, chosen by images it was not fitted on"
 
 
 def terms(card: ModelCard) -> Iterator[Block]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from evoca.commands.training import Machine, display
 from evoca.documents import print_document
 from evoca.documents.blocks import Paragraph, Table
 from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
+from evoca.papers import load_paper
+from evoca.runs import read_json
 from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
@@ -23,7 +26,17 @@ __all__ = ["sweep"]
 
 _ALPHAS = "0,0.25,0.5,0.75,1"
 _MOST_C = 1e6  # beyond it, nothing more is forbidden, and fitting may take for ever
-_COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high")
+_COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high", "published")
+_LAYER = "logistic regression"
+_PAPER = "rapolu2023"
+_LEGEND = (
+    "paper: the figure of that alpha, beta and C that rapolu2023 prints (tables 2 and 3; under "
+    "logistic, of the layer it trains), on its test part of FI and with its own networks: other "
+    "images, unless the run says so."
+)
+
+Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], float]
+"""Alpha, beta and C to the printed accuracy, 0..1."""
 
 
 def sweep(
@@ -58,14 +71,17 @@ def sweep(
     if out is not None:
         _require_place(out)
     file = run / "sweep.csv" if out is None else out
+    published = _published(run)
     grid = Grid(alphas, betas, form, costs)
     with display(Machine(accelerator="cpu")) as options:
         found = run_sweep(run, grid, options.announce)
-    _write(file, found)
+    _write(file, found, published)
     if output == "json":
-        print(json.dumps(_as_json(found), indent=2))
+        print(json.dumps(_as_json(found, published), indent=2))
     else:
-        print_document([_table(found, costs), Paragraph(_told(found))], console_for())
+        told = [Paragraph(_told(found))]
+        told += [Paragraph(_LEGEND)] if published else []
+        print_document([_table(found, costs, published), *told], console_for())
     say(f"wrote {file}")
 
 
@@ -95,18 +111,45 @@ def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _table(found: Sweep, costs: tuple[float, ...]) -> Table:
+def _published(run: Path) -> Published:
+    """Return the paper's figures, where the run's recipe follows the paper that swept.
+
+    Raises:
+        EvocaError: ``run.json`` is there and cannot be read.
+    """
+    file = run / "run.json"
+    recipe = read_json(file).get("recipe") if file.is_file() else None
+    if not isinstance(recipe, Mapping) or recipe.get("paper") != _PAPER:
+        return {}
+    found = {}
+    for system in load_paper(_PAPER).systems:
+        for figure in system.figures:
+            if figure.setting and figure.part == "test":
+                at = (figure.setting.get(name) for name in ("alpha", "beta", "c"))
+                alpha, beta, c = (None if value is None else float(value) for value in at)
+                found[alpha, beta, c] = figure.value
+    return found
+
+
+def _at(cell: Cell) -> tuple[float | None, float | None, float | None]:
+    return cell.alpha, cell.beta, cell.c
+
+
+def _table(found: Sweep, costs: tuple[float, ...], published: Published) -> Table:
     settings = dict.fromkeys((cell.alpha, cell.beta) for cell in found.cells)
-    of = {(cell.alpha, cell.beta, cell.c): own for cell, own in found.cells.items()}
-    rows = tuple(
-        (
-            *map(_short, setting),
-            *(f"{100 * of[(*setting, cost)].value:.1f}" for cost in (None, *costs)),
-        )
-        for setting in settings
-    )
-    columns = ("alpha", "beta", "layer", *(f"C={cost:g}" for cost in costs))
-    return Table(columns, rows, numeric=len(columns))
+    of = {_at(cell): own for cell, own in found.cells.items()}
+    columns = ["alpha", "beta"]
+    rows = [[_short(alpha), _short(beta)] for alpha, beta in settings]
+    for cost in (None, *costs):
+        places = [(*setting, cost) for setting in settings]
+        columns.append("logistic" if cost is None else f"C={cost:g}")
+        for row, at in zip(rows, places, strict=True):
+            row.append(f"{100 * of[at].value:.1f}")
+        if any(at in published for at in places):
+            columns.append("paper")
+            for row, at in zip(rows, places, strict=True):
+                row.append(f"{100 * published[at]:.2f}" if at in published else "")
+    return Table(tuple(columns), tuple(map(tuple, rows)), numeric=len(columns))
 
 
 def _short(value: float | None) -> str:
@@ -119,21 +162,22 @@ def _told(found: Sweep) -> str:
     return (
         f"Accuracy of held-out images in percent, pooled over {len(found.choices)} folds. The "
         f"largest of {len(found.cells)} cells flatters. Chosen by each fold's validation images: "
-        f"{_percent(found.chosen)} ({chosen})."
+        f"{_percent(found.chosen)} ({chosen}). What stands under logistic is a logistic regression "
+        "whose penalty the validation images choose, not the layer that the recipe trains."
     )
 
 
 def _named(cell: Cell) -> str:
     named = {"alpha": cell.alpha, "beta": cell.beta, "C": cell.c}
     given = [f"{name} {value:g}" for name, value in named.items() if value is not None]
-    return " ".join([*given, *([] if cell.c is not None else ["layer"])])
+    return " ".join([*given, *([] if cell.c is not None else [_LAYER])])
 
 
 def _percent(own: Accuracy) -> str:
     return f"{100 * own.value:.1f} [{100 * own.low:.1f}, {100 * own.high:.1f}]"
 
 
-def _write(file: Path, found: Sweep) -> None:
+def _write(file: Path, found: Sweep, published: Published) -> None:
     draft = file.with_name(f".{file.name}")
     try:
         with draft.open("w", encoding="utf-8", newline="") as stream:
@@ -141,19 +185,27 @@ def _write(file: Path, found: Sweep) -> None:
             writer.writerow(_COLUMNS)
             for cell, own in found.cells.items():
                 setting = ["" if v is None else v for v in (cell.alpha, cell.beta, cell.c)]
-                writer.writerow([*setting, own.value, own.low, own.high])
+                paper = published.get(_at(cell), "")
+                writer.writerow([*setting, own.value, own.low, own.high, paper])
         draft.replace(file)
     except OSError as error:
         raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
 
 
-def _as_json(found: Sweep) -> dict[str, Any]:
+def _as_json(found: Sweep, published: Published) -> dict[str, Any]:
     def told(own: Accuracy) -> dict[str, Any]:
         return {"accuracy": own.value, "ci95": [own.low, own.high]}
 
     return {
         "cells": [
-            {"alpha": cell.alpha, "beta": cell.beta, "c": cell.c, **told(own)}
+            {
+                "alpha": cell.alpha,
+                "beta": cell.beta,
+                "c": cell.c,
+                "head": _LAYER if cell.c is None else "support vector machine",
+                **told(own),
+                "published": published.get(_at(cell)),
+            }
             for cell, own in found.cells.items()
         ],
         "chosen_on_validation": told(found.chosen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -304,5 +305,16 @@ def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
     )
     print_sets(sets, conditional, console)
     print_per_emotion(Report.from_dict(figures), {} if sets is None else sets.by_emotion, console)
+    if chosen := _chosen_c(figures):
+        console.print(chosen, soft_wrap=True)
     if "calibration" in figures:
         print_calibration(CalibrationCheck.from_dict(figures["calibration"]), console)
+
+
+def _chosen_c(figures: Mapping[str, Any]) -> str:
+    """Say which C was chosen for the head, and by how many folds; empty where none was."""
+    own = figures.get("chosen", {}).get("c")
+    counts = Counter(fold["c"] for fold in figures.get("chosen_in_folds", ()) if "c" in fold)
+    parts = [] if own is None else [f"{own:g} for the model that was kept"]
+    parts += [f"{c:g} in {n} of {counts.total()} folds" for c, n in counts.most_common()]
+    return f"C of the head, chosen: {', '.join(parts)}" if parts else ""

@@ -35,10 +35,12 @@ class Chosen:
     Attributes:
         temperature: for softmax(logits / temperature).
         threshold: of the prediction set.
+        c: of a support vector machine on the trained network's vectors; ``None`` without.
     """
 
     temperature: float
     threshold: float
+    c: float | None = None
 
 
 def predict_logits(

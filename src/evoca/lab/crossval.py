@@ -49,7 +49,7 @@ class CrossValidation:
         threshold: (R, folds), of the prediction sets.
         temperature: (R, folds), that the probabilities were made with.
         heads: of the first repeat, one a fold.
-        choices: of the first repeat, one a fold.
+        choices: one a fold, those of the first repeat first.
     """  # noqa: D205
 
     probabilities: NDArray[np.float64]
@@ -169,7 +169,7 @@ def cross_validate(
             temperatures[repeat, number] = chosen.temperature
             if repeat == 0:
                 heads.append(head)
-                choices.append(chosen)
+            choices.append(chosen)
             if progress is not None:
                 progress(1)
     return CrossValidation(

@@ -132,6 +132,7 @@ def _card(
         temperature=run.chosen.temperature,
         set_threshold=run.chosen.set_threshold,
         set_coverage=recipe.protocol.coverage,
+        c=None if recipe.head is None else run.chosen.c,
         evidence_kind=kind,
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,10 @@ class Outcome:
         calibration: against chance, and beside calibrators fitted on the other folds;
             ``None`` where the images have chosen.
         notes: what a reader must know.
+        validation: accuracy on the images that chose; ``None`` where no step had some.
+        chosen: C, temperature and set threshold of the trained model; ``None`` where a
+            cross-validation keeps none.
+        chosen_in_folds: those of every fold.
     """
 
     predictions: Predictions
@@ -86,6 +91,9 @@ class Outcome:
     conditional: SetFigures | None
     calibration: CalibrationCheck | None
     notes: tuple[str, ...]
+    validation: Mapping[str, Any] | None = None
+    chosen: Mapping[str, Any] | None = None
+    chosen_in_folds: tuple[Mapping[str, Any], ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return all figures as plain data, the content of ``metrics.json``."""
@@ -99,6 +107,12 @@ class Outcome:
             }
         if self.calibration is not None:
             found["calibration"] = self.calibration.to_dict()
+        if self.validation is not None:
+            found["validation"] = dict(self.validation)
+        if self.chosen is not None:
+            found["chosen"] = dict(self.chosen)
+        if self.chosen_in_folds:
+            found["chosen_in_folds"] = [dict(one) for one in self.chosen_in_folds]
         return found
 
 

@@ -11,6 +11,7 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.search_space import Choice, Search, short
 from evoca.lab.steps import Augmentation, Schedule, Step
 from evoca.papers import PaperError, load_paper, published_system
+from evoca.papers.targets import shown_setting
 
 __all__ = ["Section", "in_words"]
 
@@ -60,7 +61,7 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     if recipe.search is not None:
         yield "Search", list(_searched(recipe.search))
     if recipe.published is not None:
-        yield "Published", _published(recipe.published)
+        yield "Published", _published(recipe)
     if recipe.left_open:
         yield "Left open", [f"{topic}: {text}" for topic, text in recipe.left_open.items()]
 
@@ -90,18 +91,19 @@ def _paper(recipe: Recipe) -> list[str]:
         return [f"Follows {recipe.paper}."]
 
 
-def _published(name: str) -> list[str]:
-    system = published_system(name)
+def _published(recipe: Recipe) -> list[str]:
+    system = published_system(recipe.published or "")
     if system is None:
-        return [f"{name}: not among the papers that ship with Evoca."]
+        return [f"{recipe.published}: not among the papers that ship with Evoca."]
     lines = []
-    for figure in system.figures:
+    own = [figure for figure in system.figures if recipe.name in figure.recipes]
+    for figure in own or system.figures:
         minutes = figure.metric == "minutes_per_epoch"
         value = f"{figure.value:.2f}" if minutes else f"{figure.value:.2%}"
-        note = f"; {figure.note}" if figure.note else ""
+        note = "".join(f"; {text}" for text in (figure.reading, figure.note) if text)
         part = "" if figure.part in {None, "test"} else f" of the {figure.part} part"
-        setting = "".join(f", {name} {own:g}" for name, own in figure.setting.items())
-        where = f"{figure.where}{setting}{note}"
+        setting = shown_setting([*figure.setting.items()])
+        where = f"{figure.where}{setting and ', '}{setting}{note}"
         lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({where})")
     lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
     return lines or ["No figure was published."]

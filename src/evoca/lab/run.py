@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,35 @@ from evoca.lab.svm import SvmMachine
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 
-__all__ = ["read_head", "run_description", "write_head"]
+__all__ = ["Choice", "choice", "choice_in_fold", "read_head", "run_description", "write_head"]
+
+
+class Choice(Protocol):
+    """What validation images or inner folds chose."""
+
+    @property
+    def c(self) -> float | None:
+        """Of the head; ``None`` where there is none to choose for."""
+
+    @property
+    def temperature(self) -> float:
+        """For softmax(logits / temperature)."""
+
+    @property
+    def threshold(self) -> float:
+        """Of the prediction set."""
+
+
+def choice(chosen: Choice) -> dict[str, Any]:
+    """Return a choice as ``run.json`` and ``metrics.json`` keep it; C where there is one."""
+    own = {"temperature": chosen.temperature, "set_threshold": chosen.threshold}
+    return own if chosen.c is None else {"c": chosen.c, **own}
+
+
+def choice_in_fold(repeat: int, fold: int, chosen: Choice) -> dict[str, Any]:
+    """Return the choice of one fold, numbered from 0, of a cross-validation."""
+    return {"repeat": repeat, "fold": fold, **choice(chosen)}
+
 
 def run_description(
     kind: str, recipe: Recipe, prepared: Prepared, data_name: str | None = None

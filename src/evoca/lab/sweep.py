@@ -1,7 +1,8 @@
 """Every alpha, beta and C of rapolu2023 on the vectors that a cross-validation has kept.
 
-The networks of each fold stay as they are; only what follows them is fitted anew: a layer
-of one unit a label (logistic regression), and support vector machines. The accuracy of each
+The networks of each fold stay as they are; only what follows them is fitted anew: a logistic
+regression, which is not the layer that the recipe trains by gradient descent, and support
+vector machines. The accuracy of each
 cell is of held-out images. The best of many cells flatters; what choosing gives is therefore
 told as well: in each fold the cell with the likeliest validation images.
 """
@@ -41,8 +42,8 @@ class Cell:
     Attributes:
         alpha: see :class:`evoca.lab.model_options.Differential`.
         beta: likewise.
-        c: of a support vector machine; ``None`` for the layer, whose penalty the
-            validation images choose.
+        c: of a support vector machine; ``None`` for the logistic regression, whose penalty
+            the validation images choose.
     """
 
     alpha: float | None
@@ -149,7 +150,7 @@ class _Judged:
 def _judged(
     fold: FoldVectors, factors: Sequence[float], costs: Sequence[float]
 ) -> Iterator[tuple[float | None, _Judged]]:
-    """Yield the layer, then each machine, on the joined vectors of a fold."""
+    """Yield the logistic regression, then each machine, on the joined vectors of a fold."""
     scaled = [np.float32(factor) * own for factor, own in zip(factors, fold.vectors, strict=False)]
     joined = np.concatenate(scaled, axis=1)
     features, truth = joined[fold.train], fold.truth[fold.train]

@@ -23,7 +23,7 @@ from evoca.lab.holdout import Holdout, has_test, require_measurable
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import run_description, write_head
+from evoca.lab.run import choice, choice_in_fold, run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
 from evoca.softmax import softmax
 
@@ -156,6 +156,9 @@ def _cross_validated(
     outcome = outcome_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
+    folds = recipe.protocol.folds
+    choices = [choice_in_fold(*divmod(i, folds), own) for i, own in enumerate(validation.choices)]
+    outcome = replace(outcome, chosen_in_folds=tuple(choices))
     return Measured(prepared, work.trunk, work.fitter, features, validation, None, outcome)
 
 
@@ -254,14 +257,12 @@ def write_run(
     data = measured.prepared.images
     kind = "cross-validation" if chosen is None else "training"
     description = run_description(kind, recipe, measured.prepared, data_name)
+    description["chosen_in_folds"] = list(measured.outcome.chosen_in_folds)
     if chosen is not None:
-        description["chosen"] = {
-            "c": chosen.c,
-            "temperature": chosen.temperature,
-            "set_threshold": chosen.threshold,
-        }
+        description["chosen"] = choice(chosen)
         hashes = data.file_hashes()
         description["training_images"] = sorted({digest[:16] for digest in hashes})
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.outcome.figures())
+    outcome = replace(measured.outcome, chosen=description.get("chosen"))
+    write_json(folder / "metrics.json", outcome.figures())
     write_predictions(folder / "predictions.csv", measured.outcome.predictions)

@@ -35,6 +35,7 @@ class Chosen(_Part):
 
     temperature: float
     set_threshold: float
+    c: float | None = None
 
 
 class Data(_Part):

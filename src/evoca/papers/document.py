@@ -115,7 +115,12 @@ def _facts(system: PublishedSystem) -> str:
 
 def _figure(paper: Paper, figure: Published) -> tuple[str, ...]:
     target = Target(
-        figure.metric, figure.value, figure.data, figure.where, setting=(*figure.setting.items(),)
+        figure.metric,
+        figure.value,
+        figure.data,
+        figure.where,
+        setting=(*figure.setting.items(),),
+        reading=figure.reading,
     )
     data = paper.data_of(figure.data)
     on = ", ".join(part for part in (data.name if data else None, figure.part) if part)

@@ -10,7 +10,7 @@ from evoca.evaluation.result import Figure
 from evoca.papers.facts import facts_of, minutes_of, training_images
 from evoca.papers.recipes import Packaged, published_by, recipe_name
 from evoca.papers.schema import Paper, PublishedSystem
-from evoca.papers.targets import targets_of
+from evoca.papers.targets import fitting, targets_of
 from evoca.runs import Run
 
 __all__ = ["glance"]
@@ -72,16 +72,15 @@ def _percent(figure: Figure | None, mark: str) -> str:
 
 def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
     """Return the published accuracies of this run's settings, and whose, of a variant."""
-    own = facts_of(run).settings
-    values = {
-        f"{100 * target.value:.1f}"
-        for target in targets_of(paper, system)
-        if target.metric == "accuracy"
-        and target.emotion is None
-        and all(own.get(key, value) == value for key, value in target.setting)
-    }
+    meant = fitting(targets_of(paper, system), recipe_name(run), facts_of(run).settings)
+    found = [t for t in meant if t.metric == "accuracy" and t.emotion is None]
+    # The accuracy of the run is of held-out images: those of validation images say so.
+    tested = [target for target in found if target.part != "val"]
+    values = {f"{100 * target.value:.1f}" for target in tested or found}
     shown = ", ".join(sorted(values, reverse=True))
-    variant = recipe_name(run) != system.name
+    if found and not tested:
+        shown = f"{shown} (validation)"
+    variant = recipe_name(run) != system.name and not any(t.recipes for t in found)
     return f"{shown} of {system.name}" if shown and variant else shown
 
 

@@ -86,8 +86,12 @@ def _pair(pair: Pair, mark: str) -> tuple[str, str, str, str]:
         target.name,
         target.show(target.value),
         LEARNT_FROM if pair.learnt_from else mark or alike,
-        measured_text(target, pair.measured),
+        measured_text(target, pair.measured) + _chosen(pair.chosen_c),
     )
+
+
+def _chosen(costs: Sequence[float]) -> str:
+    return f" at C {' or '.join(f'{c:g}' for c in costs)}" if costs else ""
 
 
 def measured_text(target: Target, figure: Figure) -> str:

@@ -13,7 +13,7 @@ from evoca.papers.differences import Difference, differences
 from evoca.papers.facts import RunFacts, facts_of, minutes_of
 from evoca.papers.recipes import Packaged, is_whole, published_by, recipe_name, recorded_recipe
 from evoca.papers.schema import Paper, PublishedSystem
-from evoca.papers.targets import Target, targets_of
+from evoca.papers.targets import Target, fitting, targets_of
 from evoca.runs import Run
 
 __all__ = ["Attempt", "Pair", "SystemRow", "reproduce"]
@@ -29,12 +29,14 @@ class Pair:
         learnt_from: whether it is of images that the system learnt from: it says how well
             they are remembered, and no published figure is held against that.
         missing: why ``measured`` is ``None``, in words.
+        chosen_c: each C that was chosen for our machine, where the figure is at one C.
     """
 
     target: Target
     measured: Figure | None
     learnt_from: bool = False
     missing: str = "not measured"
+    chosen_c: tuple[float, ...] = ()
 
     @property
     def inside(self) -> bool | None:
@@ -147,11 +149,10 @@ def _attempt(
     packaged: Packaged | None,
 ) -> Attempt:
     facts = facts_of(run)
-    own = facts.settings
-    meant = [t for t in targets if all(own.get(key, value) == value for key, value in t.setting)]
+    name = recipe_name(run)
+    meant = fitting(targets, name, facts.settings)
     main = next((target for target in meant if target.is_score), None)
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
-    name = recipe_name(run)
     changed, unknown = _changes(run, system, {key for t in meant for key, _ in t.setting}, packaged)
     against_paper = differences(facts, system, data)
     said = {(difference.what, difference.here) for difference in against_paper}
@@ -192,7 +193,9 @@ def _of_minutes(run: Run) -> str | None:
 
 def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
     if target.is_score:
-        return Pair(target, _measured(run, target), bool(facts.training_images))
+        at_c = any(key == "c" for key, _ in target.setting)
+        chosen = run.chosen_c if at_c else ()
+        return Pair(target, _measured(run, target), bool(facts.training_images), chosen_c=chosen)
     minutes = minutes_of(run)
     if minutes is None:
         return Pair(target, None)
@@ -202,6 +205,8 @@ def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
 
 
 def _measured(run: Run, target: Target) -> Figure | None:
+    if target.part == "val":
+        return run.validation.get(target.metric)
     report = run.report
     if target.emotion is None:
         return report.figures.get(target.metric)
@@ -221,6 +226,9 @@ def _target_dict(target: Target) -> dict[str, Any]:
         "where": target.where,
         "printed_by": target.printed_by,
         "note": target.note,
+        "part": target.part,
+        "recipes": list(target.recipes),
+        "reading": target.reading,
     }
 
 
@@ -241,6 +249,9 @@ def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
                 "metric": pair.target.metric,
                 "emotion": pair.target.emotion,
                 "setting": dict(pair.target.setting),
+                "part": pair.target.part,
+                "reading": pair.target.reading,
+                "chosen_c": list(pair.chosen_c),
                 "published": pair.target.value,
                 "measured": None if pair.measured is None else pair.measured.to_dict(),
                 "published_inside_interval": pair.inside,

@@ -83,7 +83,10 @@ class Published(_Strict):
         data: key of the paper's own data; ``None`` where the text does not say.
         part: of the data.
         where: the place in the paper.
-        setting: the swept settings it was measured at, such as ``{alpha: 0.75}``.
+        setting: what it was measured at, such as ``{alpha: 0.75}``. A number that a recipe
+            has under the same name must be the run's own; words say it to people alone.
+        recipes: the recipes whose figure it is, where a system has one for each setting.
+        reading: which of several, where the text gives one system different figures.
         printed_by: key of the paper that prints it, where that is another one.
         note: what a reader must know before comparing.
     """
@@ -93,7 +96,9 @@ class Published(_Strict):
     data: Key | None = None
     part: Part | None = None
     where: Text
-    setting: dict[str, float] = {}
+    setting: dict[str, float | str] = {}
+    recipes: tuple[Key, ...] = ()
+    reading: Text | None = None
     printed_by: Key | None = None
     note: Text | None = None
 

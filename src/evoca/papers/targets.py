@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from evoca.papers.schema import Paper, Published, PublishedSystem
 
-__all__ = ["Target", "targets_of"]
+__all__ = ["Target", "fitting", "shown_setting", "targets_of"]
 
 _WORDS = {
     "accuracy": "accuracy",
@@ -31,6 +31,9 @@ class Target:
         setting: the swept settings it was measured at.
         printed_by: key of the paper that prints it, where that is another one.
         note: what a reader must know before comparing.
+        part: of the paper's data; ``val`` is compared with a run's validation images.
+        recipes: the recipes whose figure it is; all that follow the system if empty.
+        reading: which of several, where the text gives different figures.
     """
 
     metric: str
@@ -39,9 +42,12 @@ class Target:
     where: str
     on: str | None = None
     emotion: str | None = None
-    setting: tuple[tuple[str, float], ...] = ()
+    setting: tuple[tuple[str, float | str], ...] = ()
     printed_by: str | None = None
     note: str | None = None
+    part: str | None = None
+    recipes: tuple[str, ...] = ()
+    reading: str | None = None
 
     @property
     def name(self) -> str:
@@ -49,10 +55,17 @@ class Target:
         words = _WORDS.get(self.metric, self.metric)
         if self.emotion is not None:
             words = f"{words} of {self.emotion}"
+        if self.part == "val":
+            words = f"{words} on validation images"
         if self.on is not None:
-            words = f"{words} on {self.on}"
-        at = ", ".join(f"{key} {value:.10g}" for key, value in self.setting)
-        return f"{words} at {at}" if at else words
+            words = f"{words}{' of' if self.part == 'val' else ' on'} {self.on}"
+        at = shown_setting(self.setting)
+        words = f"{words} at {at}" if at else words
+        return f"{words} ({self.reading})" if self.reading else words
+
+    def fits(self, settings: Mapping[str, float]) -> bool:
+        """Whether no number of its setting is another one in a recipe's settings."""
+        return all(settings.get(key, value) == value for key, value in self.setting)
 
     @property
     def is_score(self) -> bool:
@@ -66,23 +79,56 @@ class Target:
         return f"{100 * value:.2f}".rstrip("0").rstrip(".") + "%"
 
 
+def shown_setting(setting: Sequence[tuple[str, float | str]]) -> str:
+    """Return what a figure was measured at, in words.
+
+    >>> shown_setting([("layers", "16-8"), ("dropout", 0.5)])
+    'layers 16-8, dropout 0.5'
+    """
+    return ", ".join(
+        f"{key} {value}" if isinstance(value, str) else f"{key} {value:.10g}"
+        for key, value in setting
+    )
+
+
+def fitting(
+    targets: Sequence[Target], recipe: str, settings: Mapping[str, float]
+) -> tuple[Target, ...]:
+    """Return the figures that are of a run's own settings.
+
+    Args:
+        targets: of the published system that the run follows.
+        recipe: name of the run's recipe. Where figures name recipes, those that name this
+            one; all of them where none does, as for a variant of one's own.
+        settings: the numbers of the recipe, by key.
+    """
+    named = any(recipe in target.recipes for target in targets)
+
+    def fits(target: Target) -> bool:
+        if target.recipes:
+            return recipe in target.recipes or not named
+        return target.fits(settings)
+
+    return tuple(target for target in targets if fits(target))
+
+
 def targets_of(paper: Paper, system: PublishedSystem) -> tuple[Target, ...]:
     """Return what can be compared: figures on held-out images, then single emotions.
 
-    Accuracy on training images is left out; accuracy on a development part counts only
-    where nothing was published on a test part.
+    Accuracy on training images is left out. Figures of a development part come after those
+    of a test part; they are held against a run's validation images.
     """
-    tested = {figure.metric for figure in system.figures if figure.part == "test"}
-    kept = [
-        figure
-        for figure in system.figures
-        if figure.part != "train" and (figure.part != "val" or figure.metric not in tested)
-    ]
+    kept = [figure for figure in system.figures if figure.part != "train"]
     # The first one decides which data a run is compared with.
-    kept.sort(key=lambda figure: figure.data is None and figure.metric != "minutes_per_epoch")
+    kept.sort(key=_rank)
     used = {figure.data for system in paper.systems for figure in system.figures} - {None}
     names = {data.key: data.name for data in paper.data} if len(used) > 1 else {}
     return (*(_target(figure, names) for figure in kept), *_by_emotion(system))
+
+
+def _rank(figure: Published) -> tuple[bool, bool]:
+    unsaid = figure.data is None and figure.metric != "minutes_per_epoch"
+    return figure.part == "val", unsaid
 
 
 def _target(figure: Published, names: Mapping[str, str]) -> Target:
@@ -95,6 +141,9 @@ def _target(figure: Published, names: Mapping[str, str]) -> Target:
         setting=tuple(figure.setting.items()),
         printed_by=figure.printed_by,
         note=figure.note,
+        part=figure.part,
+        recipes=figure.recipes,
+        reading=figure.reading,
     )
 
 

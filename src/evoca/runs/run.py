@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evoca.errors import DataError
-from evoca.evaluation.result import Report
+from evoca.evaluation.result import Figure, Report
 from evoca.images import printable_name
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
@@ -81,6 +81,39 @@ class Run:
             raise DataError(
                 f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
             ) from error
+
+    @cached_property
+    def validation(self) -> Mapping[str, Figure]:
+        """Figures of the images that stopped the training and chose; empty where not kept.
+
+        Raises:
+            EvocaError: ``metrics.json`` is missing or damaged.
+        """
+        split = self.description.get("split")
+        if isinstance(split, Mapping) and split.get("name") == "val":
+            return self.report.figures  # evaluated on them
+        found = self.metrics.get("validation")
+        try:
+            return {
+                name: Figure.from_dict(entry)
+                for name, entry in (found.items() if isinstance(found, Mapping) else ())
+                if isinstance(entry, Mapping) and "ci95" in entry
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{printable_name(self.path / 'metrics.json')}: validation: not figures ({error})"
+            ) from error
+
+    @property
+    def chosen_c(self) -> tuple[float, ...]:
+        """Each C that was chosen, smallest first; empty where no head has one."""
+        chosen = self.description.get("chosen")
+        folds = self.description.get("chosen_in_folds")
+        # The figures of a cross-validation are of its folds' heads, also where a last one
+        # is fitted on everything.
+        choices = folds if isinstance(folds, list) and folds else [chosen]
+        found = {c.get("c") for c in choices if isinstance(c, Mapping)}
+        return tuple(sorted(float(c) for c in found if isinstance(c, int | float)))
 
     @cached_property
     def probe(self) -> Probe | None:

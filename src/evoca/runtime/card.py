@@ -101,6 +101,8 @@ class ModelCard(Strict):
         set_threshold: the prediction set holds every label with a probability at or
             above it, and always the top label.
         set_coverage: the share of images whose true label the set is built to hold.
+        c: of the fitted head: the cost of a support vector machine, the inverse penalty of a
+            linear layer; ``None`` where no head was fitted, or the bundle does not say.
         evidence_kind: ``additive`` where the spatial mean of the map plus
             ``evidence_bias`` equals the logit; ``relevance``; ``attention``; or none.
         evidence_bias: K numbers, for ``additive``.
@@ -126,6 +128,7 @@ class ModelCard(Strict):
     temperature: float = Field(gt=0.0, le=1000.0)
     set_threshold: _Fraction
     set_coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    c: Annotated[float, Field(gt=0.0)] | None = None
     evidence_kind: Literal["additive", "relevance", "attention"] | None
     evidence_bias: tuple[float, ...] | None = None
     deletion_test: DeletionTest | None = None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,10 @@ from evoca.lab.foldable import require_cuts
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.prepare import prepare
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import run_description
+from evoca.lab.run import choice_in_fold, run_description
 from evoca.lab.stepwise.fold import Build, Fold, Tune
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.stepwise.validation import Seen, validation_figures
 from evoca.lab.usable import strata
 from evoca.softmax import softmax
 
@@ -67,6 +69,8 @@ def crossval_steps(
     thresholds, temperatures = np.empty(shape), np.empty(shape)
     folds, felt = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
     labels = len(seen.labels)
+    choices: list[dict[str, Any]] = []
+    on_validation: list[Seen] = []
     with _folder(out, resume=resume) as folder:
         for repeat in range(protocol.repeats):
             folds[repeat] = folds_of(
@@ -86,7 +90,10 @@ def crossval_steps(
                     options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
                     tune=tune,
                 )
-                found, chosen = fold.run()
+                trained = fold.run()
+                found, chosen = trained.answers, trained.chosen
+                choices.append(choice_in_fold(repeat, number, chosen))
+                on_validation.append(trained.seen)
                 probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
                 if (own := affect_in(found, labels)) is not None:
                     felt[repeat, held_out] = own
@@ -99,8 +106,13 @@ def crossval_steps(
             temperatures,
             None if np.isnan(felt).any() else felt,
         )
-        outcome = outcome_of(seen, answers, protocol.coverage, notes=prepared.notes)
+        outcome = replace(
+            outcome_of(seen, answers, protocol.coverage, notes=prepared.notes),
+            chosen_in_folds=tuple(choices),
+            validation=validation_figures(on_validation, seen.labels),
+        )
         description = run_description("cross-validation", recipe, prepared)
+        description["chosen_in_folds"] = choices
         write_outcome(folder, description, outcome)
         _gather_histories(folder)
         shutil.rmtree(folder / "folds")

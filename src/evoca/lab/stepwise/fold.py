@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,15 +29,31 @@ from evoca.lab.holdout import cut_validation
 from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import judge_of
+from evoca.lab.stepwise.validation import Seen
 from evoca.lab.systems.differential import DifferentialNetworks
 
-__all__ = ["Build", "Fold", "Tune"]
+__all__ = ["Build", "Fold", "Found", "Tune"]
 
 Build: TypeAlias = Callable[[Recipe, Sequence[str], int], System]
 """Builds a recipe's system for some labels, its new layers drawn with a seed."""
 
 Tune: TypeAlias = Callable[[LabelledImages, Path], Recipe]
 """Chooses a recipe on training images; works, and resumes, in a folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a fold found.
+
+    Attributes:
+        answers: float32 (n, K), or (n, K + 2), to its held-out images.
+        chosen: on its validation images.
+        seen: what it predicts of these.
+    """
+
+    answers: NDArray[np.float32]
+    chosen: Chosen
+    seen: Seen
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Fold:
         part = np.array([place.get(name, HELD_OUT) for name in data.names], dtype=np.int64)
         return FoldVectors(tuple(found), data.truth, data.groups, part)
 
-    def run(self) -> tuple[NDArray[np.float32], Chosen]:
+    def run(self) -> Found:
         """Return the answers to the held-out images, and what the fold chose."""
         inside = self.data.take(~self.held_out)
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
@@ -89,26 +105,34 @@ class Fold:
             write_vectors(self.vectors, self._vectors(system, recipe, train, validation))
         judge = judge_of(recipe, system, train, validation, self.options)
         step, coverage = recipe.steps[-1], recipe.protocol.coverage
-        chosen = choose(judge.logits(validation), validation, step, coverage)
+        own = judge.logits(validation)
+        chosen = replace(choose(own, validation, step, coverage), c=judge.c)
         answers = judge.logits(self.data.take(self.held_out))
-        _write_fold(done, answers, chosen, identity)
+        found = Found(answers, chosen, Seen.of(own, validation))
+        _write_fold(done, found, identity)
         shutil.rmtree(self.folder / "checkpoints")
-        return answers, chosen
+        return found
 
 
-def _write_fold(
-    file: Path, logits: NDArray[np.float32], chosen: Chosen, identity: Identity
-) -> None:
+def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
     draft = file.with_name(".fold.npz")
-    about = json.dumps({"identity": asdict(identity), "chosen": asdict(chosen)})
-    np.savez(draft, logits=logits, about=np.frombuffer(about.encode(), dtype=np.uint8))
+    about = json.dumps({"identity": asdict(identity), "chosen": asdict(fold.chosen)})
+    np.savez(
+        draft,
+        logits=fold.answers,
+        about=np.frombuffer(about.encode(), dtype=np.uint8),
+        seen_logits=fold.seen.logits,
+        seen_truth=fold.seen.truth,
+        seen_groups=fold.seen.groups,
+    )
     draft.replace(file)
 
 
-def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Chosen]:
+def _read_fold(file: Path, identity: Identity) -> Found:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
+            seen = Seen(arrays["seen_logits"], arrays["seen_truth"], arrays["seen_groups"])
         found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
@@ -119,4 +143,4 @@ def _read_fold(file: Path, identity: Identity) -> tuple[NDArray[np.float32], Cho
             f"{file}: the fold of another recipe, of other images, splits or groups, or of another "
             "version of Evoca: go on with the same, or start anew elsewhere"
         )
-    return logits, chosen
+    return Found(logits, chosen, seen)

@@ -25,6 +25,10 @@ __all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
 class Judge(Protocol):
     """Answers for images."""
 
+    @property
+    def c(self) -> float | None:
+        """The C that validation images chose; ``None`` where there is no machine."""
+
     def logits(self, images: LabelledImages) -> NDArray[np.float32]:
         """Return (n, K), or (n, K + 2) with valence and arousal."""
 
@@ -36,6 +40,7 @@ class NetworkJudge:
     recipe: Recipe
     system: System
     options: RunOptions
+    c: None = None
 
     def logits(self, images: LabelledImages) -> NDArray[np.float32]:
         """See :func:`evoca.lab.answers.predict_logits`."""
@@ -51,6 +56,11 @@ class MachineJudge:
     system: System
     options: RunOptions
     machine: SvmMachine
+
+    @property
+    def c(self) -> float:
+        """The machine's own."""
+        return self.machine.c
 
     def logits(self, images: LabelledImages) -> NDArray[np.float32]:
         """Return the machine's decision values (n, K)."""

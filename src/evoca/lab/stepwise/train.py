@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +21,12 @@ from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
 from evoca.lab.outcome import HeldOut, Outcome, outcome_of
 from evoca.lab.recipe import Recipe
-from evoca.lab.run import write_head
+from evoca.lab.run import choice, write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.stepwise.validation import Seen, validation_figures
 from evoca.lab.usable import usable
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
@@ -102,7 +104,8 @@ def _measure(recipe: Recipe, judge: Judge, parts: Holdout) -> tuple[Chosen, Outc
     """Let validation images choose, then judge the images that are to be measured."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
-    chosen = choose(judge.logits(parts.validation), parts.validation, step, coverage)
+    own = judge.logits(parts.validation)
+    chosen = replace(choose(own, parts.validation, step, coverage), c=judge.c)
     found = judge.logits(parts.measured)
     answers = HeldOut.once(
         softmax(found[:, :labels], chosen.temperature),
@@ -111,7 +114,10 @@ def _measure(recipe: Recipe, judge: Judge, parts: Holdout) -> tuple[Chosen, Outc
         felt=affect_in(found, labels),
     )
     notes = ("the figures are of validation images, which chose: they flatter",) if chose else ()
-    return chosen, outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)
+    outcome = outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)
+    seen = Seen.of(own, parts.validation)
+    on_validation = validation_figures([seen], parts.validation.labels)
+    return chosen, replace(outcome, chosen=choice(chosen), validation=on_validation)
 
 
 def _deletion_test(
@@ -172,6 +178,6 @@ def _description(
         ),
     )
     return shared | {
-        "chosen": {"temperature": chosen.temperature, "set_threshold": chosen.threshold},
+        "chosen": choice(chosen),
         "training_images": sorted({digest[:16] for digest in parts.train.file_hashes()}),
     }
