@@ -291,7 +291,7 @@ def evaluate(
     restrict: Annotated[
         bool,
         typer.Option(
-            "--restrict", help="Across taxonomies, let the model choose shared labels alone."
+            "--restrict", help="Let the model choose among shared labels with an image alone."
         ),
     ] = False,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
@@ -371,7 +371,7 @@ def matrix(
     restrict: Annotated[
         bool,
         typer.Option(
-            "--restrict", help="Across taxonomies, let the model choose shared labels alone."
+            "--restrict", help="Let the model choose among shared labels with an image alone."
         ),
     ] = False,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,

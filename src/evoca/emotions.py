@@ -20,6 +20,7 @@ __all__ = [
     "MIKELS8",
     "MIKELS_WHEEL",
     "POSITIVE",
+    "SUM_TOLERANCE",
     "TAXONOMIES",
     "Emotion",
     "EmotionStyle",
@@ -68,6 +69,9 @@ POSITIVE: frozenset[Emotion] = frozenset(
     {Emotion.AMUSEMENT, Emotion.AWE, Emotion.CONTENTMENT, Emotion.EXCITEMENT}
 )
 """The positive half of the eight (Mikels et al. 2005)."""
+
+SUM_TOLERANCE = 0.01
+"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
 
 DEFAULT_TAXONOMY = "mikels8"
 """Name of the taxonomy where none is given."""
@@ -184,7 +188,8 @@ def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | Non
     if not set(probabilities) <= {str(e) for e in MIKELS8}:
         return None
     positive = float(sum(p for label, p in probabilities.items() if Emotion(label) in POSITIVE))
-    return (Polarity.POSITIVE if positive >= 0.5 else Polarity.NEGATIVE), positive
+    # Half is half in whichever order it was added up.
+    return (Polarity.POSITIVE if positive >= 0.5 - 1e-9 else Polarity.NEGATIVE), positive
 
 
 def wheel_steps(first: str, second: str) -> int:

@@ -24,12 +24,14 @@ def test_what_stays_moves_nothing_exactly():
     assert same.accuracy == accuracy
     for figure, value in (
         (same.accuracy_change, 0.0),
-        (same.same_emotion, 1.0),
-        (same.flipped, 0.0),
         (same.distance, 0.0),
         (same.drop, 0.0),
     ):
         assert (figure.value, figure.ci95) == (value, (value, value))
+    # That none of 40 flips does not say that none ever would: Clopper and Pearson.
+    assert (same.same_emotion.value, same.flipped.value) == (1.0, 0.0)
+    assert same.same_emotion.ci95 == pytest.approx((0.025 ** (1 / 40), 1.0))
+    assert same.flipped.ci95 == pytest.approx((0.0, 1 - 0.025 ** (1 / 40)))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ def test_a_page_without_images(run, tmp_path):
     assert done.stdout.startswith(f"{out}: ")
     assert done.stdout.endswith("MB, no images\n")
     assert list(out.parent.iterdir()) == [out]
+    page = out.read_text()
+    assert "Not looked for: the page was made without the images (--no-images)" in page
+    assert "not at hand" not in page
+    assert "by chance" in page  # the calibration error stands beside the band of chance
 
 
 def test_a_page_with_images_and_named_evidence(run, pictures, tmp_path):
@@ -37,6 +41,7 @@ def test_where_the_images_are_is_asked_for(run, tmp_path):
     done = report(run.path, "--out", tmp_path / "page.html")
     assert done.returncode == 0
     assert "name the manifest or folder with --data" in done.stderr
+    assert "Not looked for: the images are not at hand" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,18 @@ def test_an_unreadable_image_is_named_and_the_status_tells(classes):
     assert "broken.jpg: the file is empty" in done.stderr
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_run_records_whether_it_was_restricted_in_deed(classes, tmp_path, masked):
+    for emotion in ("awe", "fear") if masked else ():
+        shutil.rmtree(classes / emotion)
+    out = tmp_path / "run"
+    arguments = ("--data", classes, "--draws", 20, "--restrict", "--format", "json", "--out", out)
+    found = json.loads(evoca("evaluate", "default", *arguments).stdout)
+    recorded = json.loads((out / "run.json").read_text())
+    assert (len(found["labels"]), found["restricted"]) == ((6, True) if masked else (8, False))
+    assert (recorded["restricted"], recorded["split"]["restricted"]) == (masked, masked)
+
+
 def test_the_table_fits_eighty_columns(classes, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     done = evoca("evaluate", "default", "--data", classes, "--draws", 20)

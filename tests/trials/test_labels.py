@@ -57,6 +57,33 @@ def test_a_restricted_model_that_gives_the_labels_nothing_is_unsure(tmp_path):
     assert inside.tolist() == [[[True, False, False, False]]]
 
 
+@pytest.mark.parametrize("votes", [False, True])
+def test_within_one_taxonomy_the_labels_without_an_image_are_masked(tmp_path, votes):
+    if votes:
+        shares = {"p_awe": [0.5, 1], "p_fear": [0.5, 0]}
+        images = data(tmp_path, "mikels8", "", "", **shares)
+    else:
+        images = data(tmp_path, "mikels8", "awe", "fear", "awe")
+    free = match_labels(EIGHT, "mikels8", images)
+    assert (free.labels, free.restricted) == (EIGHT, False)
+    found = match_labels(EIGHT, "mikels8", images, restrict=True)
+    assert (found.labels, found.restricted, found.complete) == (("awe", "fear"), True, True)
+    given = np.array([[[0.3, 0.1, 0.2, 0, 0.1, 0, 0.2, 0.1]]])
+    np.testing.assert_allclose(found.probabilities(given), [[[0.5, 0.5]]])
+    assert "restricted to awe, fear" in found.note
+
+
+def test_nothing_to_mask_is_no_restriction(tmp_path):
+    found = match_labels(EIGHT, "mikels8", data(tmp_path, "mikels8", *EIGHT), restrict=True)
+    assert (found.labels, found.restricted) == (EIGHT, False)
+    assert "leaves nothing out" in found.note
+
+
+def test_a_single_label_is_nothing_to_choose_from(tmp_path):
+    with pytest.raises(DataError, match="1 of the model's labels have an image here"):
+        match_labels(EIGHT, "mikels8", data(tmp_path, "mikels8", "awe", "awe"), restrict=True)
+
+
 def test_emotions_add_up_to_polarity(tmp_path):
     found = match_labels(EIGHT, "mikels8", data(tmp_path, "polarity", "positive", "negative"))
     given = np.array([[[0.3, 0.1, 0.2, 0, 0.1, 0, 0.2, 0.1]]])

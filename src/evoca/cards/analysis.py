@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.evaluation.agreement import STRONGLY_DIVIDED, agreement_band
-from evoca.evaluation.calibration import perfect_calibration_band
+from evoca.evaluation.calibration import copies_of, perfect_calibration_band
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.result import Figure
+from evoca.evaluation.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runtime.card_analysis import AgreementErrors, Analysis, PerfectCalibration
 from evoca.runtime.card_parts import Metric
@@ -42,7 +43,15 @@ def analysis_of(run: Run) -> Analysis:
 
 def _perfect(predictions: Predictions) -> PerfectCalibration:
     """Mean over the repeats, as the measured error is."""
-    bands = [perfect_calibration_band(p.max(axis=1)) for p in predictions.probabilities]
+    known = predictions.truth >= 0
+    if not known.any():
+        known = np.ones(len(predictions), dtype=np.bool_)
+    groups = [group for group, one in zip(predictions.groups, known, strict=True) if one]
+    copies = copies_of(groups, predictions.truth[known])
+    bands = [
+        perfect_calibration_band(p[known].max(axis=1), copies=copies)
+        for p in predictions.probabilities
+    ]
     mean, low, high = np.mean([(band.mean, band.low, band.high) for band in bands], axis=0)
     return PerfectCalibration(mean=float(mean), ci95=(float(low), float(high)))
 
@@ -62,7 +71,9 @@ def _coverage(predictions: Predictions) -> dict[str, Metric]:
 
 def _agreement(predictions: Predictions) -> Iterator[AgreementErrors]:
     bands = agreement_band(predictions.agreement, len(predictions))
-    right = (predictions.probabilities.argmax(axis=2) == predictions.truth).mean(axis=0)
+    right = (top_labels(predictions.probabilities, predictions.labels) == predictions.truth).mean(
+        axis=0
+    )
     for band, name in _BANDS.items():
         rows = (predictions.truth >= 0) & (bands == band)
         if rows.any():
@@ -77,7 +88,7 @@ def _mean(values: NDArray[np.float64], rows: NDArray[np.bool_], predictions: Pre
     at = np.flatnonzero(rows)
     # An image without a group is one of its own.
     groups = [predictions.groups[i] or f"image {i}" for i in at]
-    return _metric(mean_figure(values[at], groups))
+    return _metric(mean_figure(values[at], groups, share=True))
 
 
 def _metric(figure: Figure) -> Metric:

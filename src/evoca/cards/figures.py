@@ -32,12 +32,27 @@ def figures(card: ModelCard) -> Iterator[Block]:
     yield Paragraph(f"Protocol: {card.provenance.protocol}.")
     yield Paragraph(f"Chance is {1 / len(card.labels):.3f} where emotions are equally many.")
     rows = tuple(
-        (key, figure(metric), _EXPLAINED.get(key, "")) for key, metric in card.metrics.items()
+        (key, _value(card, key, metric), _EXPLAINED.get(key, ""))
+        for key, metric in card.metrics.items()
     )
     if rows:
         yield Table(("figure", "value [95% interval]", "meaning"), rows)
     if card.per_emotion:
         yield _per_emotion(card)
+
+
+def _value(card: ModelCard, key: str, metric: Metric) -> str:
+    """Return a figure with its interval; a calibration error with the band of chance.
+
+    The draws of a calibration error say where that of other images would lie, not where the
+    true one does: what it can be held against is what chance alone gives.
+    """
+    band = card.analysis.perfect_calibration if card.analysis is not None else None
+    if key != "ece":
+        return figure(metric)
+    if band is None:  # a card of format 1
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} (by chance {band.ci95[0]:.3f} to {band.ci95[1]:.3f})"
 
 
 def _per_emotion(card: ModelCard) -> Table:

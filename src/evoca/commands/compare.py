@@ -46,14 +46,16 @@ def _print(found: Comparison) -> None:
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("run", overflow="fold")
-    for name in (found.metric, "difference", "p (Holm)", "McNemar"):
+    exact = "McNemar" if found.exact_test == "McNemar" else "sign test"
+    for name in (found.metric, "difference", "p (Holm)", exact):
         table.add_column(name, justify="right", no_wrap=True)
     for run in found.runs:
         table.add_row(clean(run.name), *_cells(run))
     console.print(table)
     console.print(
-        "p: paired permutation test over groups; McNemar: exact, first repeat, images taken as "
-        "independent. Both Holm-corrected for all comparisons in the table.",
+        f"p: paired permutation test over groups; {exact}: exact, first repeat, "
+        f"{'one image' if exact == 'McNemar' else 'copies together'} a group. Both "
+        "Holm-corrected for all comparisons in the table.",
         style="dim",
     )
 

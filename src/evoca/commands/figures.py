@@ -36,7 +36,7 @@ _METHODS = {
 
 
 def print_figures(figures: Mapping[str, Any], console: Console) -> None:
-    """Print a line for each figure, with its 95% interval, and what they are of."""
+    """Print a line for each figure, with its interval or band of chance, and what they are of."""
     counts = {text: figures.get(f"n_{name}") for name, text in _COUNTED.items()}
     if any(count not in (0, None, figures["n"]) for count in counts.values()):
         console.print(
@@ -48,11 +48,14 @@ def print_figures(figures: Mapping[str, Any], console: Console) -> None:
             continue
         console.print(f"  {key:<20}{_line(Figure.from_dict(figure))}")
         for part, content in figure.items():
-            if part not in ("value", "ci95"):
+            if isinstance(content, Mapping):
                 console.print(f"    {part:<18}{_line(Figure.from_dict(content))}")
 
 
 def _line(figure: Figure) -> str:
+    if figure.chance_band is not None:
+        low, high = figure.chance_band
+        return f"{figure.value:.4f}  chance {low:.4f} to {high:.4f}"
     low, high = figure.ci95
     return f"{figure.value:.4f}  [{low:.4f}, {high:.4f}]"
 

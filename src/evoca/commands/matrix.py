@@ -147,9 +147,12 @@ def _print(found: Matrix, metric: str) -> None:
         console.print(f"+ {where}", style="dim")
     for cell in found.cells:
         where = f"{cell.row} on {cell.column}"
-        if cell.seen:
+        notes = [str(note) for note in cell.figures.get("notes") or ()]
+        if cell.seen and not any("training images of" in note for note in notes):
             of = cell.figures["n"]
             say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
+        for note in notes:
+            say(f"evoca: {where}: {note}")
         if unread := cell.figures.get("unreadable"):
             say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
         if cell.copies:

@@ -66,6 +66,7 @@ def report(
             look_for=look_for,
             most_images=max_images,
             probe=probed,
+            left_out=not images,
         )
     for note in built.notes:
         print(f"evoca: {clean(note)}", file=sys.stderr)

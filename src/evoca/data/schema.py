@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ AFFECT_COLUMNS: tuple[str, ...] = (
 TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".parquet"})
 """File name endings, in lower case, that a manifest may have."""
 
-DISTRIBUTION_TOLERANCE = 0.01
-"""How far a stated distribution may sum from 1: room for cells rounded to 3 digits."""
+DISTRIBUTION_TOLERANCE = SUM_TOLERANCE
+"""How far a stated distribution may sum from 1, as everywhere."""
 
 SPLIT_ALIASES: Mapping[str, str] = MappingProxyType(
     {

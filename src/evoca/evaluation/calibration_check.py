@@ -20,6 +20,7 @@ from evoca.evaluation.calibration import (
     Band,
     Calibrator,
     Temperature,
+    copies_of,
     cross_calibrate,
     fit_isotonic,
     fit_temperature,
@@ -29,6 +30,7 @@ from evoca.evaluation.calibration import (
 from evoca.evaluation.means import Groups, mean_figures
 from evoca.evaluation.metrics import brier, ece, nll
 from evoca.evaluation.result import Figure
+from evoca.evaluation.ties import top_labels
 
 __all__ = ["ENOUGH_ROWS", "CalibrationCheck", "Method", "check_calibration", "group_folds"]
 
@@ -111,6 +113,7 @@ class CalibrationCheck:
         return {
             "ece": self.ece,
             "perfect": {"mean": self.band.mean, "ci95": [self.band.low, self.band.high]},
+            "chance_band": [self.band.low, self.band.high],
             "verdict": self.verdict,
             "methods": {name: method.to_dict() for name, method in self.methods.items()},
         }
@@ -145,7 +148,11 @@ def check_calibration(
         draws: of the bootstrap and of the simulation.
         seed: of both.
     """
-    bands = [perfect_calibration_band(p.max(axis=1), draws=draws, seed=seed) for p in probabilities]
+    copies = copies_of(groups, truth)
+    bands = [
+        perfect_calibration_band(p.max(axis=1), draws=draws, seed=seed, copies=copies)
+        for p in probabilities
+    ]
     ends = np.mean([(one.mean, one.low, one.high) for one in bands], axis=0)
     band = Band(*map(float, ends))
     own_ece = _mean_ece(probabilities, truth)
@@ -209,7 +216,7 @@ def _methods(
 
 
 def _mean_ece(runs: FloatArray, truth: IntArray) -> float:
-    return float(np.mean([ece(p.max(axis=1), p.argmax(axis=1) == truth) for p in runs]))
+    return float(np.mean([ece(p.max(axis=1), top_labels(p) == truth) for p in runs]))
 
 
 def group_folds(groups: IntArray, folds: int = _FOLDS, seed: int = 0) -> IntArray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
 from evoca.evaluation.arrays import FloatArray, IntArray
 
@@ -21,13 +22,15 @@ __all__ = [
     "check_support",
     "encode_labels",
     "group_index",
+    "rescaled",
     "rows_where",
 ]
 
 NO_LABEL = -1
 """Stands for the truth of a row that has no single true label."""
 
-_SUM_TOLERANCE = 1e-3
+# Files keep eight digits: a sum this near to 1 is 1, and stays as it is.
+_ROUNDED = 1e-6
 _SHOWN_ROWS = 5
 
 
@@ -123,7 +126,7 @@ def as_probabilities(
     names: Sequence[str] | None = None,
     numbers: NDArray[np.int64] | None = None,
 ) -> FloatArray:
-    """Check distributions over labels and return them as float64.
+    """Check distributions over labels and return them as float64, each summing to 1.
 
     Args:
         values: (..., n, K).
@@ -132,23 +135,41 @@ def as_probabilities(
         names: n image names, for errors.
         numbers: int (n,), what errors call the rows.
 
+    Returns:
+        float (..., n, K); what :func:`rescaled` selects is divided by its sum.
+
     Raises:
         DataError: not K numbers a row; not finite, outside 0..1, or a sum that is off 1
-            by more than 0.001 (rows named).
+            by more than :data:`evoca.emotions.SUM_TOLERANCE` (rows named, with the sum).
     """
     found = np.asarray(values, dtype=np.float64)
     if found.ndim < 2 or found.shape[-1] != classes:
         raise DataError(f"{what}: shape {found.shape}, but there are {classes} labels")
+    sums = found.sum(axis=-1)
+    off = np.abs(sums - 1) > SUM_TOLERANCE
     problems = (
         ("not a finite number", ~np.isfinite(found).all(axis=-1)),
-        ("outside 0..1", ((found < -1e-9) | (found > 1 + _SUM_TOLERANCE)).any(axis=-1)),
-        ("does not sum to 1", np.abs(found.sum(axis=-1) - 1) > _SUM_TOLERANCE),
+        ("outside 0..1", ((found < -1e-9) | (found > 1 + SUM_TOLERANCE)).any(axis=-1)),
+        (f"does not sum to 1 within {SUM_TOLERANCE:g}, {_sum_in_words(sums, off)}", off),
     )
     for problem, bad in problems:
         if bad.any():
             anywhere = np.asarray(bad.reshape(-1, bad.shape[-1]).any(axis=0))
             raise DataError(f"{rows_where(anywhere, names, numbers)}: {what}: {problem}")
-    return found
+    uneven = rescaled(found)
+    return np.where(uneven[..., None], found / sums[..., None], found) if uneven.any() else found
+
+
+def rescaled(values: FloatArray) -> NDArray[np.bool_]:
+    """Say which distributions (..., K) are scaled to sum to 1: those off by over 1e-6."""
+    return np.asarray(np.abs(values.sum(axis=-1) - 1) > _ROUNDED)
+
+
+def _sum_in_words(sums: FloatArray, off: NDArray[np.bool_]) -> str:
+    """Say what the first row that is off sums to."""
+    by_row = np.moveaxis(np.where(off, sums, np.nan), -1, 0).ravel()
+    known = by_row[~np.isnan(by_row)]
+    return f"but to {known[0]:.4g}" if len(known) == 1 else f"the first to {known[:1].sum():.4g}"
 
 
 def check_support(truth: IntArray, labels: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from evoca.errors import DataError
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.checks import NO_LABEL, as_probabilities, as_truth
+from evoca.evaluation.ties import top_labels
 
 __all__ = [
     "SetQuality",
@@ -81,7 +82,7 @@ def prediction_sets(probabilities: FloatArray, threshold: float | FloatArray) ->
     """
     probabilities = np.asarray(probabilities)
     sets = probabilities >= threshold
-    sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+    sets[np.arange(len(sets)), top_labels(probabilities)] = True
     return sets
 
 

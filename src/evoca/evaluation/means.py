@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.evaluation.arrays import FloatArray, divide
-from evoca.evaluation.bootstrap import Figures, interval, resample, sum_by_group
+from evoca.evaluation.bootstrap import Figures, exact_interval, interval, resample, sum_by_group
 from evoca.evaluation.checks import group_index
 from evoca.evaluation.result import Figure
 
@@ -20,24 +20,37 @@ Groups = Sequence[Hashable] | NDArray[Any] | None
 
 
 def mean_figure(
-    values: FloatArray, groups: Groups = None, *, draws: int = 1000, seed: int = 0
+    values: FloatArray,
+    groups: Groups = None,
+    *,
+    share: bool = False,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Figure:
     """Return the mean with its 95% bootstrap interval, clustered by group.
 
     Args:
         values: float (n,), one a row.
         groups: n group names; each row is its own group if omitted.
+        share: whether the mean is a share of the rows, whose interval is exact where all
+            of them are 0, or all 1.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
     >>> mean_figure(np.array([1.0, 1.0, 1.0])).value
     1.0
     """
-    return mean_figures({"mean": values}, groups, draws=draws, seed=seed)["mean"]
+    shares = {"mean"} if share else ()
+    return mean_figures({"mean": values}, groups, shares=shares, draws=draws, seed=seed)["mean"]
 
 
 def mean_figures(
-    columns: Mapping[str, FloatArray], groups: Groups = None, *, draws: int = 1000, seed: int = 0
+    columns: Mapping[str, FloatArray],
+    groups: Groups = None,
+    *,
+    shares: Collection[str] = (),
+    draws: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Figure]:
     """Return several means, each over the rows where its column has a number.
 
@@ -46,6 +59,8 @@ def mean_figures(
     Args:
         columns: name to float (n,); NaN where a row does not count.
         groups: n group names; each row is its own group if omitted.
+        shares: columns of 0 and 1. Where all rows of one agree the bootstrap has nothing to
+            vary, and its interval is the exact one over the groups.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
@@ -68,7 +83,10 @@ def mean_figures(
 
     point, drawn = resample(means, count, draws, seed)
     low, high = interval(drawn["means"])
-    return {
-        name: Figure(float(point["means"][i]), (float(low[i]), float(high[i])))
-        for i, name in enumerate(columns)
-    }
+    found = {}
+    for i, name in enumerate(columns):
+        value, ends = float(point["means"][i]), (float(low[i]), float(high[i]))
+        if name in shares and value in (0.0, 1.0):
+            ends = exact_interval(value, int((bottoms[:, i] > 0).sum()))
+        found[name] = Figure(value, ends)
+    return found

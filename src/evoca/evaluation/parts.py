@@ -18,6 +18,7 @@ from evoca.evaluation.arrays import FloatArray, IntArray, divide
 from evoca.evaluation.bootstrap import Figures, sum_by_group
 from evoca.evaluation.metrics.affect import ccc_of, moments, pearson_of
 from evoca.evaluation.metrics.calibration_error import EqualMassBins, equal_width_bin
+from evoca.evaluation.ties import top_labels
 
 __all__ = ["AffectPart", "DistributionPart", "LabelPart", "Part"]
 
@@ -31,7 +32,9 @@ class LabelPart:
     Args:
         truth: int (n,), 0..K-1.
         probabilities: float (n, K).
-        labels: K names; polarity and wheel figures only where all are of the eight.
+        labels: K names in the order that settles ties
+            (:func:`evoca.evaluation.ties.order_labels`); polarity and wheel figures only
+            where all are of the eight.
         group: int (n,), 0..groups-1.
         groups: G.
     """
@@ -46,7 +49,7 @@ class LabelPart:
     ) -> None:
         self._labels = labels
         self._on_wheel = {str(label) for label in labels} <= {str(e) for e in MIKELS8}
-        predicted = probabilities.argmax(axis=1)
+        predicted = top_labels(probabilities)
         confidence = probabilities.max(axis=1)
         means = {
             "nll": metrics.nll(truth, probabilities),

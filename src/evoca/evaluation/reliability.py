@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.evaluation.arrays import FloatArray, IntArray, divide
+from evoca.evaluation.calibration import copies_of, simulated_hits
 from evoca.evaluation.metrics.calibration_error import EqualMassBins
+from evoca.evaluation.ties import top_labels
 
 __all__ = ["Reliability", "reliability"]
 
@@ -37,14 +42,16 @@ def reliability(
     bins: int = 10,
     draws: int = 1000,
     seed: int = 0,
+    groups: Sequence[Hashable] | NDArray[Any] | None = None,
 ) -> Reliability:
     """Compute a reliability diagram with the band of perfect calibration.
 
     The bins hold the same number of rows, as those of :func:`~evoca.evaluation.metrics.ece`,
     so the mean gap between the two curves is that error. For the band each row's top label is
     drawn right with its own confidence (Bröcker and Smith 2007, "Increasing the
-    Reliability of Reliability Diagrams"); rows count as independent. It is a band for each
-    bin by itself: of ten bins of a perfect model, one is outside in four diagrams of ten.
+    Reliability of Reliability Diagrams"); copies, rows of one group with one label, are
+    drawn as one. It is a band for each bin by itself: of ten bins of a perfect model, one
+    is outside in four diagrams of ten.
 
     Args:
         probabilities: float (n, K), or (R, n, K) from R repeats, whose points and bands
@@ -53,6 +60,7 @@ def reliability(
         bins: how many; no more than there are rows.
         draws: simulations.
         seed: of the simulations.
+        groups: n group names; each row is its own if omitted.
 
     >>> p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
     >>> curve = reliability(p, np.array([0, 1, 1, 0]), bins=2)
@@ -60,12 +68,18 @@ def reliability(
     ([0.55, 0.85], [0.5, 1.0])
     """
     runs = probabilities if probabilities.ndim == 3 else probabilities[None]
-    found = [_one(run, truth, min(bins, len(truth)), draws, seed) for run in runs]
+    copies = copies_of(groups, truth)
+    found = [_one(run, truth, min(bins, len(truth)), draws, seed, copies) for run in runs]
     return Reliability(*np.mean(found, axis=0))
 
 
 def _one(
-    probabilities: FloatArray, truth: IntArray, bins: int, draws: int, seed: int
+    probabilities: FloatArray,
+    truth: IntArray,
+    bins: int,
+    draws: int,
+    seed: int,
+    copies: IntArray,
 ) -> FloatArray:
     """Return the five arrays of one run, (5, bins)."""
     confidence = probabilities.max(axis=1)
@@ -73,12 +87,9 @@ def _one(
     order = sorted_bins.order
     ones = np.ones(len(order))
     rows = sorted_bins.sums(ones, ones)
-    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
-    random = np.random.default_rng(seed)
-    drawn = [
-        sorted_bins.sums(ones, (random.random(len(order)) < confidence[order]).astype(np.float64))
-        for _ in range(draws)
-    ]
+    right = (top_labels(probabilities) == truth).astype(np.float64)
+    hits = simulated_hits(confidence[order], copies[order], np.random.default_rng(seed))
+    drawn = [sorted_bins.sums(ones, next(hits)) for _ in range(draws)]
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     sums = sorted_bins.sums(ones, confidence[order]), sorted_bins.sums(ones, right[order])
     return np.stack([*(divide(values, rows) for values in (*sums, low, high)), rows])

@@ -57,13 +57,21 @@ class Figure:
         value: the figure; NaN where it is not defined.
         ci95: low and high end of its 95% interval.
         parts: figures it is the mean of, such as valence and arousal.
+        chance_band: of a calibration error, what 95% of perfectly calibrated models with
+            these confidences show; shown in place of ``ci95``, which is where the error of
+            other images would lie, and no interval of the true calibration error.
     """
 
     value: float
     ci95: tuple[float, float]
     parts: Mapping[str, Figure] = field(default_factory=dict)
+    chance_band: tuple[float, float] | None = None
 
     def __str__(self) -> str:
+        if self.chance_band is not None:
+            return (
+                f"{self.value:.3f} (chance {self.chance_band[0]:.3f} to {self.chance_band[1]:.3f})"
+            )
         return f"{self.value:.3f} [{self.ci95[0]:.3f}, {self.ci95[1]:.3f}]"
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,6 +79,7 @@ class Figure:
         return {
             "value": _plain(self.value),
             "ci95": [_plain(end) for end in self.ci95],
+            **({} if self.chance_band is None else {"chance_band": list(self.chance_band)}),
             **{name: part.to_dict() for name, part in self.parts.items()},
         }
 
@@ -78,8 +87,14 @@ class Figure:
     def from_dict(cls, content: Mapping[str, Any]) -> Figure:
         """Read back what :meth:`to_dict` gives."""
         low, high = content["ci95"]
-        parts = {k: cls.from_dict(v) for k, v in content.items() if k not in ("value", "ci95")}
-        return cls(_number(content["value"]), (_number(low), _number(high)), parts)
+        parts = {k: cls.from_dict(v) for k, v in content.items() if isinstance(v, Mapping)}
+        band = content.get("chance_band")
+        return cls(
+            _number(content["value"]),
+            (_number(low), _number(high)),
+            parts,
+            None if band is None else (float(band[0]), float(band[1])),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +151,12 @@ class Report:
         labelled: rows with a label: figures of accuracy and calibration are of these.
         distributions: rows with the viewers' distribution: ``kl`` to ``random_rater``.
         rated: rows with a rating and its prediction: ``ccc``, ``pearson``, ``mae``.
+        ties: labelled rows without a single likeliest label, in any repeat.
+        polarity_ties: labelled rows whose positive emotions hold just half.
+        exact: figures, and figures of labels such as ``awe recall``, that are the same in
+            every bootstrap draw and have the exact interval over groups.
+        unvaried: figures that are the same in every draw and have no exact interval: that
+            theirs has no width says nothing.
     """
 
     n: int
@@ -150,6 +171,10 @@ class Report:
     labelled: int
     distributions: int
     rated: int
+    ties: int = 0
+    polarity_ties: int = 0
+    exact: tuple[str, ...] = ()
+    unvaried: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Figure:
         return self.figures[name]
@@ -175,7 +200,37 @@ class Report:
                 "repeats": self.repeats,
                 "seed": self.seed,
             },
+            "ties": self.ties,
+            "polarity_ties": self.polarity_ties,
+            "exact_intervals": list(self.exact),
+            "unvaried": list(self.unvaried),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the figures must know about ties and intervals."""
+        found = []
+        if self.ties:
+            found.append(
+                f"{self.ties:,} of {self.n:,} images have no single likeliest label: of equal "
+                f"ones the first counts, in the order {', '.join(self.labels)}"
+            )
+        if self.polarity_ties:
+            found.append(
+                f"the positive emotions hold just half the probability of {self.polarity_ties:,} "
+                "images: they count as positive"
+            )
+        overall = [name for name in self.exact if name in self.figures]
+        if overall:
+            found.append(
+                f"{', '.join(overall)}: all images agree, so the bootstrap has nothing to vary; "
+                "the interval is the exact one (Clopper and Pearson) over groups of images"
+            )
+        if self.unvaried:
+            found.append(
+                f"{', '.join(self.unvaried)}: every bootstrap draw gives the same; that the "
+                "interval has no width does not mean that the figure is sure"
+            )
+        return tuple(found)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Report:
@@ -200,6 +255,10 @@ class Report:
             labelled=content.get("n_labelled", support),
             distributions=content.get("n_distributions", 0),
             rated=content.get("n_rated", 0),
+            ties=content.get("ties", 0),
+            polarity_ties=content.get("polarity_ties", 0),
+            exact=tuple(content.get("exact_intervals", ())),
+            unvaried=tuple(content.get("unvaried", ())),
         )
 
 

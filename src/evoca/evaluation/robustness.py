@@ -19,10 +19,12 @@ from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.checks import NO_LABEL, as_probabilities, as_truth
 from evoca.evaluation.means import Groups, mean_figures
 from evoca.evaluation.result import Figure
+from evoca.evaluation.ties import top_labels
 
 __all__ = ["Masking", "Movement", "masking", "movements"]
 
 _BEFORE = "as they are"
+_SHARES = frozenset({"accuracy", "same_emotion"})
 
 
 @dataclass(frozen=True)
@@ -230,13 +232,13 @@ def _checked(
 
 def _columns(before: FloatArray, after: FloatArray, truth: IntArray) -> dict[str, FloatArray]:
     """Return each figure of one change as a column (n,) whose mean it is."""
-    top = before.argmax(axis=1)
+    top = top_labels(before)
     rows = np.arange(len(before))
     hits = _hits(after, truth)
     return {
         "accuracy": hits,
         "accuracy_change": hits - _hits(before, truth),
-        "same_emotion": (after.argmax(axis=1) == top).astype(np.float64),
+        "same_emotion": (top_labels(after) == top).astype(np.float64),
         "distance": np.abs(after - before).sum(axis=1) / 2,
         "drop": before[rows, top] - after[rows, top],
     }
@@ -244,7 +246,7 @@ def _columns(before: FloatArray, after: FloatArray, truth: IntArray) -> dict[str
 
 def _hits(probabilities: FloatArray, truth: IntArray) -> FloatArray:
     """Return 1 where the top label is the true one, 0 where not, NaN where none is known."""
-    right = (probabilities.argmax(axis=1) == truth).astype(np.float64)
+    right = (top_labels(probabilities) == truth).astype(np.float64)
     return np.where(truth == NO_LABEL, np.nan, right)
 
 
@@ -254,7 +256,8 @@ def _means(
     # Rows without a label have no accuracy: mean_figures leaves NaN out.
     names = list(columns)
     by_number = {str(i): columns[name] for i, name in enumerate(names)}
-    figures = mean_figures(by_number, groups, draws=draws, seed=seed)
+    shares = {str(i) for i, (_, figure) in enumerate(names) if figure in _SHARES}
+    figures = mean_figures(by_number, groups, shares=shares, draws=draws, seed=seed)
     return {name: figures[str(i)] for i, name in enumerate(names)}
 
 

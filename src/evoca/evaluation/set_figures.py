@@ -72,6 +72,7 @@ def set_figures(
     found = mean_figures(
         columns | {f"of {label}": values for label, values in own.items()},
         groups,
+        shares={"coverage", *(f"of {label}" for label in labels)},
         draws=draws,
         seed=seed,
     )

@@ -24,6 +24,7 @@ from evoca.evaluation.checks import (
     group_index,
 )
 from evoca.evaluation.parts import LabelPart
+from evoca.evaluation.ties import label_order, order_labels
 from evoca.evaluation.truth import as_runs
 
 __all__ = [
@@ -129,6 +130,9 @@ def compare_predictions(
         DataError: as for ``evaluate_predictions``, or shapes that differ.
     """
     codes, runs = _checked(truth, first, second, labels)
+    order = label_order(labels)  # which settles ties
+    codes = np.argsort(order)[codes]
+    labels, runs = order_labels(labels), (runs[0][..., order], runs[1][..., order])
     if not allow_missing:
         check_support(codes, labels)
     group = group_index(groups, len(codes))
@@ -183,16 +187,22 @@ def paired_differences(
     }
 
 
-def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
+def mcnemar(
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: Sequence[Hashable] | NDArray[Any] | None = None,
+) -> float:
     """Test exactly whether two systems are equally often right (McNemar 1947).
 
     Only rows that one system has right and the other wrong count; each is as likely to
-    favour either (binomial). Rows count as independent: where images come in groups,
-    use :func:`permutation_test`.
+    favour either (binomial). Copies are not independent rows: with groups, each group in
+    which one system has more right counts once, for that system (the exact sign test over
+    groups; with one row a group it is McNemar's test).
 
     Args:
         first: bool (n,), whether the top label is the true one.
         second: bool (n,), of the other system.
+        groups: n group names; a row without one is its own.
 
     Returns:
         Two-sided p-value.
@@ -208,7 +218,9 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
         raise DataError(
             f"verdicts have shapes {right.shape} and {other.shape}: both need one a row"
         )
-    only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
+    group = group_index(groups, len(right))
+    ahead = np.bincount(group, right.astype(np.float64) - other)
+    only_first, only_second = int((ahead > 0).sum()), int((ahead < 0).sum())
     n = only_first + only_second
     ways = term = 1
     for k in range(min(only_first, only_second)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,6 +74,15 @@ class Truth:
         return cls(
             rows, codes[rows], votes[rows], rated[rows], renumbered.astype(np.int64), len(kept)
         )
+
+    def in_order(self, order: IntArray) -> Truth:
+        """Return the truth with the labels in another order.
+
+        Args:
+            order: int (K,), the position of each label in this one.
+        """
+        place = np.append(np.argsort(order), NO_LABEL)
+        return replace(self, codes=place[self.codes], votes=self.votes[:, order])
 
     def compare(
         self, probabilities: FloatArray, felt: FloatArray, labels: Sequence[str]

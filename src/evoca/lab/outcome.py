@@ -150,6 +150,7 @@ def outcome_of(
         agreement=images.agreement,
         rated=None if held_out.felt is None else images.affect,
         felt=held_out.felt,
+        hashes=images.file_hashes(),
     )
     report = evaluate_predictions(
         images.truth,
@@ -161,6 +162,7 @@ def outcome_of(
         names=images.names,
         allow_missing=True,
     )
+    notes = (*notes, *report.notes())
     # Sets and calibration are judged on the images that have a label.
     rows, labels = images.truth >= 0, images.labels
     truth, groups, p = images.truth[rows], images.groups[rows], held_out.probabilities[:, rows]

@@ -142,7 +142,11 @@ def read_training(path: Path) -> Training:
             f"{printable_name(path)}: a cross-validation, not a training: nothing to export"
         )
     description = _validated(Description, run.description, path / "run.json")
-    defined = {name: run.metrics[name] for name in _CARRIED if run.metrics.get(name) is not None}
+    defined = {
+        name: {key: found.get(key) for key in ("value", "ci95")}
+        for name in _CARRIED
+        if isinstance(found := run.metrics.get(name), Mapping)
+    }
     figures = {**run.metrics, "headline": defined}
     return Training(
         description,

@@ -34,6 +34,8 @@ __all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]
 MOST_IMAGES = 5_000
 """Images that a page holds unless told otherwise: below 50 MB."""
 
+_LEFT_OUT = "the page was made without the images (--no-images)"
+
 Step = Callable[[str, int], Callable[[int], None]]
 """Announces a step by name and size; gives what to call as it advances."""
 
@@ -64,6 +66,7 @@ def build_report(
     look_for: LookFor = "faces",
     most_images: int = MOST_IMAGES,
     probe: Probe | None = None,
+    left_out: bool = False,
 ) -> Built:
     """Write the report of some runs as one HTML file.
 
@@ -77,6 +80,7 @@ def build_report(
         look_for: what to tell pictures by.
         most_images: how many images the page may hold.
         probe: of the first run's model, in place of the one in the run's folder.
+        left_out: whether the page has no images by wish, and not for want of them.
 
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
@@ -99,12 +103,13 @@ def build_report(
             f"{len(chosen):,} of {len(library.paths):,} images are shown: errors first, the most "
             "confident ahead. The figures are of all."
         )
+    without = "the images are not at hand" if images or not left_out else _LEFT_OUT
     content = {
         "title": ", ".join(run.name for run in runs) + " – Evoca report",
         "notes": notes,
         "has_pictures": any(picture.data for picture in pictures.values()),
         "runs": [
-            run_content(number, run, rows, own, _of_rows(traits, rows))
+            run_content(number, run, rows, own, _of_rows(traits, rows), without_images=without)
             for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
         ],
         "payload": as_script_text(payload(judged, library, pictures, maps, told)),

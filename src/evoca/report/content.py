@@ -23,7 +23,13 @@ __all__ = ["run_content"]
 
 
 def run_content(
-    number: int, judged: Judged, images: IntArray, maps: Maps | None, traits: Traits
+    number: int,
+    judged: Judged,
+    images: IntArray,
+    maps: Maps | None,
+    traits: Traits,
+    *,
+    without_images: str = "the images are not at hand",
 ) -> dict[str, Any]:
     """Compute every section of a run.
 
@@ -33,6 +39,7 @@ def run_content(
         images: int (n,), the number of the image in each of its rows.
         maps: its evidence maps, ``None`` without.
         traits: name to float (n,), 1, 0 or NaN, or why it was not looked for.
+        without_images: why the page has no images, where it has none.
     """
     first, others = headline(judged)
     compared = trait_rows(judged, traits)
@@ -44,7 +51,7 @@ def run_content(
         "repeats": judged.predictions.repeats,
         "labelled": int(judged.labelled.sum()),
         "lead": lead(judged),
-        "notes": [str(note) for note in judged.run.description.get("notes") or ()],
+        "notes": list(judged.run.notes),
         "first": first,
         "others": others,
         "done": what_was_done(judged),
@@ -57,6 +64,7 @@ def run_content(
         "sets": set_rows(judged),
         "agreement": agreement_rows(judged),
         "traits": compared,
+        "without_images": without_images,
         "by_chance": f"{1 - 0.95 ** sum(row.having is not None for row in compared):.0%}",
         "trait_names": [name for name, found in traits.items() if not isinstance(found, str)],
         "robustness": robustness(judged.probe),

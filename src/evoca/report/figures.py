@@ -37,8 +37,10 @@ class Named:
         return f"{value:.1%}" if self.share else f"{value:.3f}"
 
     def interval(self, figure: Figure) -> str:
-        """Return an interval as the page prints it."""
-        return f"{self.text(figure.ci95[0])} to {self.text(figure.ci95[1])}"
+        """Return an interval as the page prints it; of a calibration error the band of chance."""
+        low, high = figure.chance_band or figure.ci95
+        said = f"{self.text(low)} to {self.text(high)}"
+        return f"by chance {said}" if figure.chance_band else said
 
 
 FIGURES: Mapping[str, Named] = {

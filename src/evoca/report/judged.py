@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runs.probe_result import Probe
 
@@ -64,14 +65,20 @@ class Judged:
         return self.predictions.truth >= 0
 
     @cached_property
+    def labelled_groups(self) -> list[str]:
+        """The groups of those images, as the table names them."""
+        pairs = zip(self.predictions.groups, self.labelled, strict=True)
+        return [group for group, known in pairs if known]
+
+    @cached_property
     def predicted(self) -> IntArray:
         """The top label in each repeat, (R, n)."""
-        return np.asarray(self.predictions.probabilities.argmax(axis=2), dtype=np.int64)
+        return top_labels(self.predictions.probabilities, self.labels)
 
     @cached_property
     def answer(self) -> IntArray:
         """The top label of the distribution averaged over the repeats, (n,)."""
-        return np.asarray(self.predictions.mean.argmax(axis=1), dtype=np.int64)
+        return top_labels(self.predictions.mean, self.labels)
 
     @cached_property
     def confidence(self) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evoca.data.near import join_groups
 from evoca.errors import DataError
 from evoca.evaluation.checks import rows_where
+from evoca.evaluation.ties import order_labels
 from evoca.evaluation.truth import Affect
 from evoca.runs.predictions import AFFECT
 from evoca.runs.run import Run
@@ -35,6 +36,7 @@ class Common:
         notes: what was left out.
         affect: for each run, ratings of valence and arousal with its predictions (R, n, D),
             on the scales that some image is rated on; ``None`` where any run has none.
+        rows: for each run, int64 (n,), the row of each image in its predictions.
     """
 
     images: tuple[str, ...]
@@ -45,10 +47,14 @@ class Common:
     probabilities: tuple[NDArray[np.float64], ...]
     notes: tuple[str, ...]
     affect: tuple[Affect, ...] | None = None
+    rows: tuple[NDArray[np.int64], ...] = ()
 
 
 def common_images(runs: Sequence[Run]) -> Common:
-    """Bring runs together by the names of their images.
+    """Bring runs together by the files and the names of their images.
+
+    Images are the same where their files are (SHA-256, as far as the runs record it); names
+    match only images whose files are not known to differ.
 
     Raises:
         DataError: other labels, no shared image, or an image whose truth differs between
@@ -61,19 +67,30 @@ def common_images(runs: Sequence[Run]) -> Common:
                 f"{run.name} predicts {', '.join(run.predictions.labels)}, but {runs[0].name} "
                 f"{', '.join(first.labels)}: runs are compared on the same labels"
             )
-    shared = set(first.images).intersection(*(run.predictions.images for run in runs[1:]))
-    if not shared:
+    matches = [_match(runs[0], run) for run in runs[1:]]
+    kept = np.all([match.rows >= 0 for match in matches], axis=0)
+    if not kept.any():
+        other = sum(match.other_files for match in matches)
         raise DataError(
-            f"{', '.join(run.name for run in runs)} share no image: a comparison needs the same "
-            "test images (names as in the manifest)"
+            f"{', '.join(run.name for run in runs)} share no image: "
+            + (
+                f"{other:,} names agree, but the files under them differ (SHA-256): the runs are "
+                "of other data"
+                if other
+                else "a comparison needs the same test images (files, or names as in the manifest)"
+            )
         )
-    images = tuple(name for name in first.images if name in shared)
-    rows = [_rows(run, images) for run in runs]
-    orders = [[run.predictions.labels.index(label) for label in first.labels] for run in runs]
-    truth = first.truth[rows[0]]
-    for run, own, order in zip(runs[1:], rows[1:], orders[1:], strict=True):
-        _same_truth(runs[0], run, truth, _renumbered(run, own, order), images)
-    notes = [
+    rows = (np.flatnonzero(kept), *(match.rows[kept] for match in matches))
+    images = tuple(first.images[row] for row in rows[0])
+    labels = order_labels(first.labels)
+    orders = [[run.predictions.labels.index(label) for label in labels] for run in runs]
+    truths = [
+        _renumbered(run, own, order) for run, own, order in zip(runs, rows, orders, strict=True)
+    ]
+    for run, truth in zip(runs[1:], truths[1:], strict=True):
+        _same_truth(runs[0], run, (truths[0], truth), labels, images)
+    notes = [note for match in matches for note in match.notes]
+    notes += [
         f"{run.name}: {len(run.predictions) - len(images):,} of its {len(run.predictions):,} "
         "images are not in every run, and are left out"
         for run in runs
@@ -82,9 +99,9 @@ def common_images(runs: Sequence[Run]) -> Common:
     votes = first.distribution
     return Common(
         images=images,
-        labels=first.labels,
-        truth=truth,
-        distribution=None if votes is None else votes[rows[0]],
+        labels=labels,
+        truth=truths[0],
+        distribution=None if votes is None else votes[rows[0]][:, orders[0]],
         groups=_joined(
             [np.array(run.predictions.groups)[own] for run, own in zip(runs, rows, strict=True)]
         ),
@@ -94,7 +111,77 @@ def common_images(runs: Sequence[Run]) -> Common:
         ),
         notes=tuple(notes),
         affect=_affect(runs, rows, images),
+        rows=rows,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Match:
+    """Which image of another run each image of the first is.
+
+    Attributes:
+        rows: int64 (n,), its row in the other run; -1 where it is not there.
+        other_files: images of one name whose files differ.
+        notes: what a reader must know.
+    """
+
+    rows: NDArray[np.int64]
+    other_files: int
+    notes: tuple[str, ...]
+
+
+def _match(first: Run, other: Run) -> _Match:
+    """Match images by name where the files do not differ, then by the files themselves."""
+    one, two = first.predictions, other.predictions
+    digests = [p.hashes or ("",) * len(p) for p in (one, two)]
+    place = {name: row for row, name in enumerate(two.images)}
+    rows = np.array([place.get(name, -1) for name in one.images], dtype=np.int64)
+    known = np.array(
+        [
+            bool(row >= 0 and mine and digests[1][row])
+            for mine, row in zip(digests[0], rows, strict=True)
+        ]
+    )
+    differ = known & np.array(
+        [mine != digests[1][row] for mine, row in zip(digests[0], rows, strict=True)]
+    )
+    by_name_alone = int(((rows >= 0) & ~known).sum())
+    rows[differ] = -1
+    taken = set(rows.tolist())
+    by_file: dict[str, list[int]] = {}
+    for row, digest in enumerate(digests[1]):
+        if digest and row not in taken:
+            by_file.setdefault(digest, []).append(row)
+    renamed = 0
+    for i in np.flatnonzero(rows < 0).tolist():
+        if found := by_file.get(digests[0][i]):
+            rows[i] = found.pop(0)
+            renamed += 1
+    pair = f"{first.name} and {other.name}"
+    notes = []
+    if by_name_alone and _other_data(first, other):
+        notes.append(
+            f"WARNING: {pair}: {by_name_alone:,} images are matched by name alone, and the "
+            "fingerprints of the data differ: they may be other files, or one run used more "
+            "images; evaluate again with this version, which records each file's SHA-256"
+        )
+    if differ.any():
+        notes.append(
+            f"WARNING: {pair}: {int(differ.sum()):,} images share a name, but the files differ "
+            "(SHA-256): they are not compared by name"
+        )
+    if renamed:
+        notes.append(f"{pair}: {renamed:,} images are the same files under other names")
+    return _Match(rows, int(differ.sum()), tuple(notes))
+
+
+def _other_data(first: Run, other: Run) -> bool:
+    """Say whether both runs record a fingerprint of their data, and not the same."""
+    found = []
+    for run in (first, other):
+        data = run.description.get("data")
+        found.append(data.get("fingerprint") if isinstance(data, Mapping) else None)
+    return None not in found and found[0] != found[1]
 
 
 def _affect(
@@ -127,28 +214,28 @@ def _affect(
     return tuple(Affect(ratings[:, kept], felt[..., kept], scales) for _, felt in found)
 
 
-def _rows(run: Run, images: Sequence[str]) -> NDArray[np.int64]:
-    row = {name: i for i, name in enumerate(run.predictions.images)}
-    return np.array([row[name] for name in images], dtype=np.int64)
-
-
 def _renumbered(run: Run, rows: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int64]:
-    """Return a run's truth as positions in the first run's labels."""
+    """Return a run's truth as positions in the common labels."""
     table = np.append(np.argsort(order), -1)
     return np.asarray(table[run.predictions.truth[rows]], dtype=np.int64)
 
 
 def _same_truth(
-    first: Run, run: Run, truth: NDArray[np.int64], other: NDArray[np.int64], images: Sequence[str]
+    first: Run,
+    run: Run,
+    truths: tuple[NDArray[np.int64], NDArray[np.int64]],
+    labels: Sequence[str],
+    images: Sequence[str],
 ) -> None:
+    truth, other = truths
     differs = truth != other
     if differs.any():
-        labels = (*first.predictions.labels, "no label")
+        names = (*labels, "no label")
         at = int(differs.argmax())
         raise DataError(
             f"{first.name} and {run.name} disagree about the truth of {int(differs.sum()):,} "
-            f"images: {rows_where(differs, images)}; the first is {labels[truth[at]]} in one and "
-            f"{labels[other[at]]} in the other: they were evaluated on other labels"
+            f"images: {rows_where(differs, images)}; the first is {names[truth[at]]} in one and "
+            f"{names[other[at]]} in the other: they were evaluated on other labels"
         )
 
 

@@ -26,10 +26,11 @@ class Compared:
         figure: on the shared images.
         difference: from the reference; ``None`` for the reference itself.
         p_holm: p-value of the difference, for all comparisons made.
-        mcnemar: exact p-value of the top labels of the first repeat, rows independent;
-            ``None`` without labels.
+        mcnemar: exact p-value of the top labels of the first repeat, by groups
+            (:func:`evoca.evaluation.significance.mcnemar`); ``None`` without labels.
         mcnemar_holm: for all comparisons made.
         fingerprint: of the run; empty where it has none.
+        notes: what its own figures came with.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Compared:
     mcnemar: float | None = None
     mcnemar_holm: float | None = None
     fingerprint: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -60,6 +62,7 @@ class Compared:
                 "mcnemar_p_holm": _plain(self.mcnemar_holm),
             },
             "fingerprint": self.fingerprint,
+            "notes": list(self.notes),
         }
 
 
@@ -74,6 +77,8 @@ class Comparison:
         reference: name of the run that differences are from.
         runs: the best first.
         notes: what a reader must know.
+        exact_test: ``McNemar``, or ``sign test over groups`` where a group holds several
+            images: what the runs' ``mcnemar`` is.
     """
 
     metric: str
@@ -82,6 +87,7 @@ class Comparison:
     reference: str
     runs: tuple[Compared, ...]
     notes: tuple[str, ...]
+    exact_test: str = "McNemar"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``compare --format json`` prints."""
@@ -92,6 +98,7 @@ class Comparison:
             "n": self.n,
             "groups": self.groups,
             "reference": self.reference,
+            "exact_test": self.exact_test,
             "runs": [run.to_dict() for run in self.runs],
             "notes": list(self.notes),
         }

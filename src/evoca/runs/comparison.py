@@ -23,8 +23,10 @@ from evoca.evaluation.significance import (
     mcnemar,
     permutation_test,
 )
+from evoca.evaluation.ties import tied, top_labels
 from evoca.runs.common import Common, common_images
 from evoca.runs.compared import Compared, Comparison
+from evoca.runs.predictions import rescaled_note
 from evoca.runs.run import Run
 
 __all__ = ["cautions", "compare_runs", "equal_repeats"]
@@ -85,6 +87,7 @@ def compare_runs(
             len(p),
             figure,
             fingerprint=str(run.description.get("fingerprint", "")),
+            notes=run.notes,
         )
         for run, p, figure in zip(runs, common.probabilities, figures, strict=True)
     ]
@@ -98,8 +101,30 @@ def compare_runs(
         groups=len(np.unique(common.groups)),
         reference=runs[reference].name,
         runs=tuple(compared[i] for i in order),
-        notes=(*common.notes, *cautions(runs)),
+        notes=_gravest_first([*common.notes, *_tie_notes(runs, common), *cautions(runs)]),
+        exact_test="sign test over groups" if _copies(common) else "McNemar",
     )
+
+
+def _copies(common: Common) -> bool:
+    """Say whether some labelled images form a group, and are no independent rows."""
+    groups = common.groups[common.truth >= 0]
+    return len(np.unique(groups)) < len(groups)
+
+
+def _tie_notes(runs: Sequence[Run], common: Common) -> list[str]:
+    rows = common.truth >= 0
+    counts = [int(tied(p[:, rows]).any(axis=0).sum()) for p in common.probabilities]
+    return [
+        f"{run.name}: {count:,} images have no single likeliest label: of equal ones the first "
+        f"counts, in the order {', '.join(common.labels)}"
+        for run, count in zip(runs, counts, strict=True)
+        if count
+    ]
+
+
+def _gravest_first(notes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(notes), key=lambda note: "WARNING" not in note))
 
 
 def _figure(common: Common, run: int, metric: str, draws: int, seed: int) -> Figure:
@@ -148,8 +173,9 @@ def _tested(
         draws=draws,
         seed=seed,
     )
-    verdicts = (first[0].argmax(axis=1) == truth, second[0].argmax(axis=1) == truth)
-    return replace(entry, difference=gaps[metric], mcnemar=mcnemar(*verdicts))
+    verdicts = (top_labels(first[0]) == truth, top_labels(second[0]) == truth)
+    exact = mcnemar(*verdicts, common.groups[rows])
+    return replace(entry, difference=gaps[metric], mcnemar=exact)
 
 
 def equal_repeats(
@@ -209,14 +235,25 @@ _NAMED = 3
 
 
 def cautions(runs: Sequence[Run]) -> list[str]:
-    """Say what makes the figures of some runs less comparable than they look."""
+    """Say what makes the figures of some runs less comparable than they look.
+
+    What a run's own figures came with, such as that validation images chose, is among it.
+    """
     notes = []
     for run in runs:
         seen = run.description.get("training_images")
-        if isinstance(seen, int) and seen:  # a training lists the hashes of its images here
+        said = any("training images of" in note for note in run.notes)
+        # A training lists the hashes of its images here.
+        if isinstance(seen, int) and seen and not said:
             notes.append(
                 f"WARNING: {run.name} was evaluated on {seen:,} of the images it learnt from"
             )
+    notes += [note for run in runs if (note := rescaled_note(run.name, run.predictions))]
+    own = dict.fromkeys(note for run in runs for note in run.notes)
+    for note in own:
+        whose = [run.name for run in runs if note in run.notes]
+        which = "all runs" if len(whose) == len(runs) else ", ".join(whose)
+        notes.append(f"{which}: {note}")
     if once := [run.name for run in runs if run.predictions.repeats == 1]:
         several = len(once) == len(runs) > _NAMED
         which = "all runs:" if several else f"{', '.join(once)}:"

@@ -14,16 +14,25 @@ from numpy.typing import NDArray
 
 from evoca.data.columns import Columns, numbers, read_columns, texts
 from evoca.data.schema import PROBABILITY, emotion_columns
+from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
-from evoca.evaluation.checks import as_probabilities, encode_labels
+from evoca.evaluation.checks import as_probabilities, encode_labels, rescaled
+from evoca.evaluation.ties import order_labels
 from evoca.images import printable_name
 
-__all__ = ["AFFECT", "Predictions", "read_predictions", "write_predictions"]
+__all__ = [
+    "AFFECT",
+    "Predictions",
+    "read_predictions",
+    "rescaled_note",
+    "write_predictions",
+]
 
 TRUTH = "truth_"
 """Prefix of the columns that hold the viewers' own distribution, 0..1."""
 AFFECT = ("valence", "arousal")
 """The scales that images are rated on."""
+_HASH = "sha256"
 _FELT = tuple(f"predicted_{scale}" for scale in AFFECT)
 
 
@@ -45,6 +54,8 @@ class Predictions:
             unknown; ``None`` where no image has one.
         rated: float64 (n, 2), valence and arousal, NaN where unknown; ``None`` without.
         felt: float64 (R, n, 2), their predictions; ``None`` without.
+        hashes: n SHA-256 digests of the files, empty where unknown; ``None`` where none is.
+        rescaled: rows whose stated probabilities did not sum to 1, and do now.
     """
 
     images: tuple[str, ...]
@@ -58,6 +69,8 @@ class Predictions:
     agreement: NDArray[np.float64] | None = None
     rated: NDArray[np.float64] | None = None
     felt: NDArray[np.float64] | None = None
+    hashes: tuple[str, ...] | None = None
+    rescaled: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,6 +100,8 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
         header += AFFECT
     if predictions.felt is not None:
         header += _FELT
+    if predictions.hashes is not None:
+        header.append(_HASH)
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
@@ -114,6 +129,8 @@ def _rows(predictions: Predictions, repeat: int) -> Iterator[list[Any]]:
             row += _cells(predictions.rated[i])
         if predictions.felt is not None:
             row += _cells(predictions.felt[repeat, i])
+        if predictions.hashes is not None:
+            row.append(predictions.hashes[i])
         yield row
 
 
@@ -127,7 +144,8 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
     Args:
         file: needs the columns ``image`` and ``p_<label>``; ``truth``, ``group``, ``fold``,
             ``repeat`` and the others of the run directory are optional.
-        labels: the K labels in their order; those of the ``p_`` columns if omitted.
+        labels: the K labels in their order; if omitted those of the ``p_`` columns, in the
+            order of their taxonomy, not of the columns.
 
     Raises:
         DataError: a missing column, an image twice in a repeat or missing from one, a
@@ -159,6 +177,8 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         truth=truth[first],
         labels=labels,
         probabilities=scores[order],
+        rescaled=int(rescaled(raw).sum()),
+        hashes=_hashes(columns, where, first),
         fold=np.where(np.isnan(fold), -1, fold).astype(np.int64)[order],
         in_set=_sets(columns, labels, where, order),
         distribution=_optional(columns, emotion_columns(TRUTH, labels), where, first),
@@ -171,8 +191,8 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
 
 
 def _labels_of(columns: Columns, where: str) -> tuple[str, ...]:
-    found = tuple(
-        name.removeprefix(PROBABILITY) for name in columns.values if name.startswith(PROBABILITY)
+    found = order_labels(
+        [name.removeprefix(PROBABILITY) for name in columns.values if name.startswith(PROBABILITY)]
     )
     if len(found) < 2:
         raise DataError(f"{where}: no columns p_<emotion>: this is not a table of predictions")
@@ -226,6 +246,22 @@ def _optional(
     if not any(name in columns for name in names):
         return None
     return _matrix(columns, names, where)[rows]
+
+
+def rescaled_note(name: str, predictions: Predictions) -> str:
+    """Say how many rows were scaled to sum to 1; empty where none was."""
+    if not predictions.rescaled:
+        return ""
+    return (
+        f"{name}: the probabilities of {predictions.rescaled:,} rows do not quite sum to 1 (within "
+        f"{SUM_TOLERANCE:g}), and are scaled to"
+    )
+
+
+def _hashes(columns: Columns, where: str, rows: NDArray[np.int64]) -> tuple[str, ...] | None:
+    digests = texts(columns, _HASH, where)[rows]
+    found = tuple(str(digest).lower() for digest in digests)
+    return found if any(found) else None
 
 
 def _flat(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

@@ -69,6 +69,18 @@ class Run:
         return read_json(self.path / "metrics.json")
 
     @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its figures must know; travels wherever they are shown.
+
+        Raises:
+            EvocaError: ``metrics.json`` is damaged.
+        """
+        there = (self.path / "metrics.json").is_file()
+        kept = self.metrics.get("notes") if there else None
+        said = kept if isinstance(kept, list) else self.description.get("notes")
+        return tuple(map(str, said)) if isinstance(said, list) else ()
+
+    @cached_property
     def report(self) -> Report:
         """The figures.
 

@@ -22,7 +22,13 @@ __all__ = ["describe_trial", "note_use", "notes_of"]
 
 
 def describe_trial(
-    system: System, selected: Selected, grouped: Grouped, options: Options, report: Report
+    system: System,
+    selected: Selected,
+    grouped: Grouped,
+    options: Options,
+    report: Report,
+    *,
+    restricted: bool,
 ) -> dict[str, Any]:
     """Return the content of ``run.json`` that every kind of run shares."""
     what = "all images" if selected.split == ALL else f"the split {selected.split}"
@@ -30,7 +36,7 @@ def describe_trial(
         "kind": MeasuredOn.of_split(selected.split),
         "name": selected.split,
         "groups": grouped.basis,
-        "restricted": options.restrict,
+        "restricted": restricted,
         # The split's own images are in the fingerprint of the data.
         **describe_division(selected.images, splits=False),
     }
@@ -76,6 +82,7 @@ def notes_of(
     overlap: int | None,
     left_out: int,
     uses: PastUses | None,
+    report: Report,
 ) -> list[str]:
     """Say what a reader of the figures must know, the gravest first.
 
@@ -87,6 +94,7 @@ def notes_of(
         overlap: how many images the system has learnt from; ``None`` where not known.
         left_out: how many have no truth.
         uses: of these images, before now.
+        report: the figures.
     """
     n, notes = len(grouped.images), []
     if overlap:
@@ -95,7 +103,8 @@ def notes_of(
             f"{system.name}: these figures say how well it remembers, not how well it will do "
             "on new images"
         )
-    notes += [note for note in (selected.note, matched.note) if note]
+    notes += [note for note in (selected.note, matched.note, *system.notes) if note]
+    notes += report.notes()
     if left_out:
         notes.append(f"{left_out:,} images have nothing to compare with and are left out")
     if uses is not None and (uses.by_this or uses.by_others):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evoca.data.labelled import LabelledImages
 from evoca.data.taxonomies import mapping
 from evoca.errors import DataError
+from evoca.evaluation.ties import order_labels, top_labels
 
 __all__ = ["Matched", "match_labels"]
 
@@ -29,6 +30,7 @@ class Matched:
             before they are scaled to sum to 1.
         complete: whether model and data have the same labels, so that each must occur.
         note: what was done, in words; empty where nothing was.
+        restricted: whether the model was left fewer labels than it has.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +39,7 @@ class Matched:
     weights: Floats
     complete: bool
     note: str = ""
+    restricted: bool = False
 
     @property
     def keeps_logits(self) -> bool:
@@ -53,7 +56,7 @@ class Matched:
     def in_set(self, of_model: NDArray[np.bool_], judged: Floats) -> NDArray[np.bool_]:
         """Turn sets (..., M) into (..., K), which hold the top label of ``judged`` always."""
         inside = np.asarray((of_model @ self.weights) > 0)
-        np.put_along_axis(inside, judged.argmax(axis=-1)[..., None], True, axis=-1)
+        np.put_along_axis(inside, top_labels(judged)[..., None], True, axis=-1)
         return inside
 
 
@@ -66,42 +69,88 @@ def match_labels(
     model may still answer any of its labels, unless restricted. A data set of polarities
     shares no name with emotions; the model's probabilities are then added up.
 
+    The judged labels are in the order that settles ties
+    (:func:`evoca.evaluation.ties.order_labels`).
+
     Args:
         labels: the M labels of the model, in order.
         taxonomy: of the model; empty if unknown.
         data: labelled images.
-        restrict: leave the model only the shared labels, their probabilities scaled to
-            sum to 1.
+        restrict: leave the model only the shared labels, and where all are shared those
+            that have an image, their probabilities scaled to sum to 1.
 
     Raises:
-        DataError: fewer than two labels are shared and no mapping exists.
+        DataError: fewer than two labels are shared and no mapping exists, or fewer than two
+            are left after ``restrict``.
     """
-    shared = tuple(label for label in labels if label in data.labels)
+    shared = tuple(label for label in order_labels(labels) if label in data.labels)
     if len(shared) == len(labels) == len(data.labels):
-        weights = np.eye(len(labels))
+        if restrict:
+            return _masked(labels, shared, data)
+        weights = _picked(labels, shared)
         return Matched(shared, _codes(data, shared), _votes(data, shared), weights, complete=True)
     if len(shared) < 2:
-        return _mapped(labels, taxonomy, data)
-    judged = shared if restrict else tuple(labels)
+        return _mapped(labels, taxonomy, data, restrict=restrict)
+    judged = shared if restrict else order_labels(labels)
+    restricted = len(judged) < len(labels)
     others = sorted(set(data.labels) - set(shared))
     note = (
         f"the data have the taxonomy {data.taxonomy}: evaluated on the shared labels "
         f"{', '.join(shared)}"
         + (f"; images labelled {', '.join(others)} are left out" if others else "")
-        + ("; the model may choose only those" if restrict else "; the model may choose any of its")
+        + (
+            "; the model may choose only those"
+            if restricted
+            else "; the model may choose any of its"
+        )
     )
     return Matched(
         judged,
         _codes(data, judged),
         # Votes for labels that the model lacks have no place in a distribution over its own.
         _votes(data, judged) if restrict else None,
-        np.array([[float(one == other) for other in judged] for one in labels]),
+        _picked(labels, judged),
         complete=False,
         note=note,
+        restricted=restricted,
     )
 
 
-def _mapped(labels: Sequence[str], taxonomy: str, data: LabelledImages) -> Matched:
+def _picked(labels: Sequence[str], judged: Sequence[str]) -> Floats:
+    """Return weights (M, K) that take each judged label's own probability."""
+    return np.array([[float(one == other) for other in judged] for one in labels])
+
+
+def _masked(labels: Sequence[str], shared: Sequence[str], data: LabelledImages) -> Matched:
+    """Leave the model the labels that some image has or, without labels, some viewer named."""
+    codes, votes = _codes(data, shared), _votes(data, shared)
+    if (codes >= 0).any() or votes is None:
+        have = np.bincount(codes[codes >= 0], minlength=len(shared)) > 0
+    else:
+        have = np.nansum(votes, axis=0) > 0
+    judged = tuple(label for label, one in zip(shared, have, strict=True) if one)
+    if len(judged) < 2:
+        raise DataError(
+            f"{data.source}: {len(judged)} of the model's labels have an image here: nothing is "
+            "left to choose from; leave --restrict out"
+        )
+    restricted = len(judged) < len(labels)
+    return Matched(
+        judged,
+        _codes(data, judged),
+        _votes(data, judged),
+        _picked(labels, judged),
+        complete=True,
+        note=f"restricted to {', '.join(judged)}: the model's other labels have no image here"
+        if restricted
+        else "--restrict leaves nothing out: every label of the model has an image here",
+        restricted=restricted,
+    )
+
+
+def _mapped(
+    labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
+) -> Matched:
     """Add the model's probabilities up by a known table, such as emotions to polarity."""
     try:
         table = mapping(taxonomy, data.taxonomy).table
@@ -122,7 +171,8 @@ def _mapped(labels: Sequence[str], taxonomy: str, data: LabelledImages) -> Match
         data.distribution,
         weights,
         complete=True,
-        note=f"the model's probabilities are added up to {', '.join(data.labels)}",
+        note=f"the model's probabilities are added up to {', '.join(data.labels)}"
+        + ("; --restrict has nothing to leave out" if restrict else ""),
     )
 
 

@@ -13,7 +13,8 @@ class Options:
 
     Attributes:
         split: which rows; all where none has a split.
-        restrict: across taxonomies, leave the model only the shared labels.
+        restrict: leave the model only the labels that it shares with the data and, where
+            those are all, that have an image there.
         allow_missing: evaluate although no image has some label.
         draws: of the bootstrap.
         seed: of the bootstrap.

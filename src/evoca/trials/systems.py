@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,19 @@ from evoca.errors import DataError, ImageError
 from evoca.evaluation.checks import rows_where
 from evoca.images import printable_name
 from evoca.runs import Predictions, read_predictions, read_run
+from evoca.runs.predictions import rescaled_note
 from evoca.runtime.predictor import Predictor, load
 from evoca.trials.origin import learnt_by, origin_of_model, origin_of_run
 
-__all__ = ["Answers", "Progress", "System", "model_system", "open_system", "table_system"]
+__all__ = [
+    "Answers",
+    "Progress",
+    "System",
+    "known_hashes",
+    "model_system",
+    "open_system",
+    "table_system",
+]
 
 _TABLES = {".csv", ".parquet"}
 ABSENT = "absent:"
@@ -73,6 +82,8 @@ class System:
             ``None`` where nobody recorded them, as for predictions made elsewhere.
         origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
             its predictions were made; ``None`` where nobody recorded it.
+        notes: what a reader of its figures must know, such as what was said of the run whose
+            predictions these are.
     """
 
     name: str
@@ -86,6 +97,7 @@ class System:
     affect_range: tuple[float, float] | None = None
     trained_on: frozenset[str] | None = None
     origin: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def model_system(predictor: Predictor) -> System:
@@ -140,14 +152,20 @@ def _look(predictor: Predictor, images: LabelledImages, progress: Progress) -> A
     )
 
 
-def table_system(name: str, predictions: Predictions, identity: Mapping[str, Any]) -> System:
-    """Make a system of predictions that were made elsewhere."""
+def table_system(
+    name: str,
+    predictions: Predictions,
+    identity: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> System:
+    """Make a system of predictions that were made elsewhere, with what was said of them."""
     return System(
         name=name,
         identity=identity,
         labels=predictions.labels,
         answer=partial(_look_up, name, predictions),
         feels=predictions.felt is not None,
+        notes=tuple(note for note in (rescaled_note(name, predictions), *notes) if note),
     )
 
 
@@ -177,6 +195,11 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Pr
         hashes=_content(images),
         fold=table.fold[:, rows],
     )
+
+
+def known_hashes(hashes: Sequence[str]) -> tuple[str, ...]:
+    """Return digests of files alone, empty text in the place of stand-ins for absent ones."""
+    return tuple("" if digest.startswith(ABSENT) else digest for digest in hashes)
 
 
 def _content(images: LabelledImages) -> tuple[str, ...]:
@@ -226,6 +249,8 @@ def open_system(text: str) -> System:
     if (path / "run.json").is_file():
         run = read_run(path)
         known = run.description.get("fingerprint", run.name)
-        system = table_system(run.name, run.predictions, {"name": run.name, "run": known})
+        identity = {"name": run.name, "run": known}
+        notes = [f"{run.name}: {note}" for note in run.notes]
+        system = table_system(run.name, run.predictions, identity, notes)
         return replace(system, origin=origin_of_run(run), trained_on=learnt_by(run))
     return model_system(load(text))

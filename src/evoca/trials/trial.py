@@ -22,7 +22,7 @@ from evoca.trials.account import describe_trial, note_use, notes_of
 from evoca.trials.labels import Matched, match_labels
 from evoca.trials.options import Options
 from evoca.trials.select import Selected, select_split
-from evoca.trials.systems import Answers, Progress, System
+from evoca.trials.systems import Answers, Progress, System, known_hashes
 
 __all__ = ["Trial", "run_trial", "write_trial"]
 
@@ -58,7 +58,7 @@ class Trial:
             found["set_coverage"] = self.sets.coverage.to_dict()
             found["set_size"] = self.sets.size.to_dict()
         found["unreadable"] = len(self.unreadable)
-        for key in ("training_images", "left_out", "test_uses", "fingerprint"):
+        for key in ("restricted", "training_images", "left_out", "test_uses", "fingerprint"):
             found[key] = self.description[key]
         found["prediction_sets"] = {
             name: None if one is None else one.to_dict()
@@ -154,17 +154,19 @@ def _judge(
     fold = _folds(answers, images, options.seed)
     judged = _sections(system, matched, probabilities, sets, fold, images, options)
     overlap = _overlap(system, answers.hashes)
-    description = describe_trial(system, selected, grouped, options, report)
+    description = describe_trial(
+        system, selected, grouped, options, report, restricted=matched.restricted
+    )
     uses, lost = note_use(system, description, selected.split) if options.record else (None, "")
     left_out = len(selected.images) - asked
     description |= {
-        "restricted": options.restrict,
+        "restricted": matched.restricted,
         "unreadable": [error.source for error in answers.errors],
         "left_out": left_out,
         "training_images": overlap,
         "test_uses": None if uses is None else uses.to_dict(),
     }
-    notes = notes_of(system, selected, grouped, matched, overlap, left_out, uses)
+    notes = notes_of(system, selected, grouped, matched, overlap, left_out, uses, report)
     notes += [lost] if lost else []
     return Trial(
         report,
@@ -181,6 +183,7 @@ def _judge(
             agreement=images.agreement,
             rated=images.affect if answers.felt is not None else None,
             felt=answers.felt,
+            hashes=known_hashes(images.file_hashes()),
         ),
         description | {"notes": notes},
         answers.errors,

@@ -13,6 +13,7 @@ import numpy as np
 
 from evoca.evaluation.arrays import FloatArray, divide
 from evoca.evaluation.metrics.scores import SMALLEST
+from evoca.evaluation.ties import top_labels
 
 __all__ = ["canberra", "chebyshev", "clark", "cosine", "intersection", "kl", "random_rater"]
 
@@ -64,7 +65,7 @@ def random_rater(truth: FloatArray, predicted: FloatArray) -> FloatArray:
         truth: float (n, K), shares of the viewers' votes, rows sum to 1.
         predicted: float (n, K), rows sum to 1.
     """
-    top = predicted.argmax(axis=1)[:, None]
+    top = top_labels(predicted)[:, None]
     return np.asarray(np.take_along_axis(truth, top, axis=1)[:, 0], dtype=np.float64)
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.emotions import Emotion, Polarity
 from evoca.evaluation.arrays import FloatArray, IntArray
+from evoca.evaluation.ties import TIED
 
-__all__ = ["brier", "nll", "polarity_hits", "top_k_hits"]
+__all__ = ["brier", "nll", "polarity_hits", "positive_share", "top_k_hits"]
 
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities are raised to this before a logarithm, so that one 0 is not infinite."""
@@ -47,7 +49,7 @@ def brier(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 def top_k_hits(truth: IntArray, probabilities: FloatArray, k: int) -> FloatArray:
     """1 where the true label is among the k most likely, else 0: (n,).
 
-    Of equal probabilities the label that comes first ranks higher, as argmax has it.
+    Of equal probabilities the label that comes first ranks higher.
 
     Args:
         truth: int (n,), 0..K-1.
@@ -57,8 +59,18 @@ def top_k_hits(truth: IntArray, probabilities: FloatArray, k: int) -> FloatArray
     index = np.asarray(truth)[:, None]
     own = np.take_along_axis(probabilities, index, axis=1)
     before = np.arange(probabilities.shape[1]) < index
-    ahead = (probabilities > own) | ((probabilities == own) & before)
+    equal = np.abs(probabilities - own) <= TIED
+    ahead = ((probabilities > own) & ~equal) | (equal & before)
     return np.asarray(ahead.sum(axis=1) < k, dtype=np.float64)
+
+
+def positive_share(probabilities: FloatArray, labels: Sequence[str]) -> FloatArray:
+    """Return the summed probability of the positive emotions: (...), of (..., K).
+
+    Raises:
+        ValueError: a label is not one of the eight.
+    """
+    return np.asarray(probabilities[..., _positive(labels)].sum(axis=-1), dtype=np.float64)
 
 
 def polarity_hits(truth: IntArray, probabilities: FloatArray, labels: Sequence[str]) -> FloatArray:
@@ -75,6 +87,9 @@ def polarity_hits(truth: IntArray, probabilities: FloatArray, labels: Sequence[s
     Raises:
         ValueError: a label is not one of the eight.
     """
-    positive = np.array([Emotion(label).polarity is Polarity.POSITIVE for label in labels])
-    predicted = probabilities[:, positive].sum(axis=1) >= 0.5
-    return np.asarray(predicted == positive[np.asarray(truth)], dtype=np.float64)
+    predicted = positive_share(probabilities, labels) >= 0.5 - TIED
+    return np.asarray(predicted == _positive(labels)[np.asarray(truth)], dtype=np.float64)
+
+
+def _positive(labels: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([Emotion(label).polarity is Polarity.POSITIVE for label in labels])

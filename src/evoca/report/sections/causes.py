@@ -128,7 +128,7 @@ def _trait(judged: Judged, name: str, found: FloatArray) -> TraitRow:
 
 def _rate(judged: Judged, kept: NDArray[np.bool_], request: str) -> Rate:
     groups = np.array(judged.predictions.groups, dtype=object)[kept]
-    figure = mean_figure(judged.wrong[kept], groups)
+    figure = mean_figure(judged.wrong[kept], groups, share=True)
     shown = shown_figure("accuracy", figure)
     strip = interval_strip(figure.value, figure.ci95)
     return Rate(int(kept.sum()), shown.value, shown.interval, strip, request)

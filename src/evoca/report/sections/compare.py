@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from markupsafe import Markup
 
 from evoca.errors import DataError
 from evoca.evaluation.significance import Difference, compare_predictions, holm
+from evoca.evaluation.ties import top_labels
 from evoca.report.figures import Named, figure_name
 from evoca.report.judged import Judged
 from evoca.report.opening import opens
@@ -91,7 +91,7 @@ def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
             drafts.append((Comparison(0, [], [], str(error)), {}))
             continue
         kept = {name: found[name] for name in COMPARED if name in found}
-        outcomes = _outcomes(common, other)
+        outcomes = _outcomes(common)
         note = ". ".join(common.notes)
         drafts.append((Comparison(len(common.truth), [], outcomes, note), kept))
     adjusted = iter(holm([one.p for _, found in drafts for one in found.values()]).tolist())
@@ -126,6 +126,7 @@ def _labelled(common: Common) -> Common:
         truth=common.truth[kept],
         groups=common.groups[kept],
         probabilities=tuple(p[:, kept] for p in common.probabilities),
+        rows=tuple(rows[kept] for rows in common.rows),
     )
 
 
@@ -145,10 +146,9 @@ def _row(name: str, difference: Difference, p: float, reach: float) -> Differenc
     return DifferenceRow(named, said, between, strip, f"{p:.3f}", verdict)
 
 
-def _outcomes(common: Common, other: Judged) -> list[tuple[str, int, str]]:
-    first, second = (p.mean(axis=0).argmax(axis=1) == common.truth for p in common.probabilities)
-    place = {image: row for row, image in enumerate(other.predictions.images)}
-    rows = np.array([place[image] for image in common.images], dtype=np.int64)
+def _outcomes(common: Common) -> list[tuple[str, int, str]]:
+    first, second = (top_labels(p.mean(axis=0)) == common.truth for p in common.probabilities)
+    rows = common.rows[1]
     return [
         (name, int(chosen.sum()), opens(rows=rows[chosen]))
         for name, chosen in (

@@ -12,6 +12,7 @@ from evoca.evaluation import Figure
 from evoca.evaluation.arrays import FloatArray
 from evoca.evaluation.reliability import Reliability, reliability
 from evoca.evaluation.set_figures import set_figures
+from evoca.evaluation.ties import label_order
 from evoca.report.judged import Judged
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
@@ -54,7 +55,9 @@ def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
     kept = judged.labelled
     if not kept.any():
         return None
-    curve = reliability(judged.predictions.probabilities[:, kept], judged.predictions.truth[kept])
+    p = judged.predictions.probabilities[:, kept][..., label_order(judged.labels)]
+    truth = np.argsort(label_order(judged.labels))[judged.predictions.truth[kept]]
+    curve = reliability(p, truth, groups=judged.labelled_groups)
     inside = (curve.accuracy >= curve.low) & (curve.accuracy <= curve.high)
     rows = [
         (f"{c:.1%}", f"{a:.1%}", f"{low:.1%} to {high:.1%}", bool(ok))
@@ -124,8 +127,7 @@ def set_rows(judged: Judged) -> list[SetRow]:
     if inside is None or not kept.any():
         return []
     truth, inside = judged.predictions.truth[kept], inside[:, kept]
-    groups = [group for group, one in zip(judged.predictions.groups, kept, strict=True) if one]
-    found = set_figures(inside, truth, judged.labels, groups)
+    found = set_figures(inside, truth, judged.labels, judged.labelled_groups)
     sizes = inside.sum(axis=2).mean(axis=0)
     rows = [_set_row(judged, "", found.coverage, sizes)]
     for position, label in enumerate(judged.labels):

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from evoca.evaluation import Figure
-from evoca.evaluation.calibration import perfect_calibration_band
+from evoca.evaluation.calibration import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
 from evoca.report.judged import Judged
 from evoca.report.svg import interval_strip
@@ -26,7 +26,7 @@ class Shown:
     Attributes:
         named: its title and meaning.
         value: in words.
-        interval: its 95% interval in words.
+        interval: its 95% interval in words; of a calibration error what chance gives.
         strip: both drawn on a scale from 0 to 1; empty for figures that are no share.
         reference: what to compare with, in words; empty where there is nothing.
     """
@@ -63,7 +63,9 @@ def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None 
     strip = Markup()
     if named.share:
         strip = interval_strip(
-            figure.value, figure.ci95, reference=reference[0] if reference else None
+            figure.value,
+            figure.chance_band or figure.ci95,
+            reference=reference[0] if reference else None,
         )
     said = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
     return Shown(named, named.text(figure.value), named.interval(figure), strip, said)
@@ -90,6 +92,7 @@ def _references(judged: Judged) -> dict[str, tuple[float, str]]:
     )
     references["balanced_accuracy"] = (1.0 / int((counts > 0).sum()), "guessing")
     confidence = judged.predictions.probabilities[:, judged.labelled].max(axis=2)
-    bands = [perfect_calibration_band(one).mean for one in confidence]
+    copies = copies_of(judged.labelled_groups, truth)
+    bands = [perfect_calibration_band(one, copies=copies).mean for one in confidence]
     references["ece"] = (float(np.mean(bands)), "a perfect model with as many images")
     return references
