@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoca.emotions import MIKELS8
+from evoca.emotions import MIKELS8, label_polarity
 from evoca.evaluation import metrics
 from evoca.evaluation.arrays import FloatArray, IntArray, divide
 from evoca.evaluation.bootstrap import Figures, sum_by_group
@@ -31,7 +31,8 @@ class LabelPart:
     Args:
         truth: int (n,), 0..K-1.
         probabilities: float (n, K).
-        labels: K names; polarity and wheel figures only where all are of the eight.
+        labels: K names; wheel figures only where all are of the eight, polarity where each
+            has one, as two of one polarity that are one class.
         group: int (n,), 0..groups-1.
         groups: G.
     """
@@ -46,6 +47,7 @@ class LabelPart:
     ) -> None:
         self._labels = labels
         self._on_wheel = {str(label) for label in labels} <= {str(e) for e in MIKELS8}
+        polar = all(label_polarity(str(label)) is not None for label in labels)
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1)
         means = {
@@ -57,7 +59,7 @@ class LabelPart:
                 if k < len(labels)
             },
         }
-        if self._on_wheel:
+        if polar:
             means["polarity_accuracy"] = metrics.polarity_hits(truth, probabilities, labels)
         self._means = tuple(means)
         gap = (predicted == truth) - confidence

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoca.emotions import Emotion, Polarity
+from evoca.emotions import Polarity, label_polarity
 from evoca.evaluation.arrays import FloatArray, IntArray
 
 __all__ = ["brier", "nll", "polarity_hits", "top_k_hits"]
@@ -70,11 +70,14 @@ def polarity_hits(truth: IntArray, probabilities: FloatArray, labels: Sequence[s
     Args:
         truth: int (n,), 0..K-1.
         probabilities: float (n, K), rows sum to 1.
-        labels: K of the eight emotions.
+        labels: K of the eight emotions, or of several of one polarity joined by a plus.
 
     Raises:
-        ValueError: a label is not one of the eight.
+        ValueError: a label has no polarity.
     """
-    positive = np.array([Emotion(label).polarity is Polarity.POSITIVE for label in labels])
+    polarities = [label_polarity(label) for label in labels]
+    if None in polarities:
+        raise ValueError(f"{labels[polarities.index(None)]} has no polarity")
+    positive = np.array([polarity is Polarity.POSITIVE for polarity in polarities])
     predicted = probabilities[:, positive].sum(axis=1) >= 0.5
     return np.asarray(predicted == positive[np.asarray(truth)], dtype=np.float64)

@@ -12,13 +12,15 @@ from evoca.lab.recipe import Recipe
 __all__ = ["identity_of"]
 
 # What may differ between two trainings that are the same.
-_NAMES = {"name", "summary", "search", "profile"}
+_NAMES = {"name", "summary", "search", "profile", "stand_ins"}
 
 
 def identity_of(recipe: Recipe, *images: LabelledImages) -> Identity:
     """Fingerprint what decides the weights: the recipe, and the images in their order."""
     content = recipe.model_dump(mode="json")
     deciding = {key: content[key] for key in sorted(content) if key not in _NAMES}
+    if not recipe.merge:  # as before it could be said
+        del deciding["merge"]
     digest = hashlib.sha256()
     for part in images:
         digest.update(part.fingerprint().encode())
