@@ -78,6 +78,7 @@ def measure(
     *,
     say: Say = _unsaid,
     cache: Path | None = None,
+    workers: int | None = None,
 ) -> Measured:
     """Compute features once and cross-validate the head on all images but the test ones.
 
@@ -87,22 +88,23 @@ def measure(
         step: announces progress.
         say: shows a line.
         cache: where features are kept for other runs; computed anew if omitted.
+        workers: threads that decode; two if omitted.
 
     Raises:
         DataError: a class has no image, or too few.
         ImageError: an image cannot be read.
     """
-    prepared = prepare(data)
+    prepared = prepare(data, recipe)
     for note in prepared.notes:
         say(f"evoca: {note}")
     images = prepared.images
     require_folds(images, recipe.protocol.folds, recipe.protocol.inner_folds)
     trunk, fitter = extractor_of(recipe), fitter_of(recipe, images.labels)
     if cache is None:
-        batches = load_pixels(images.paths, recipe.preprocessing)
+        batches = load_pixels(images.paths, recipe.preprocessing, workers=workers)
         features = pooled_features(trunk, batches, step("features", len(images)))
     else:
-        features = kept_features(trunk, images, recipe.preprocessing, cache, step)
+        features = kept_features(trunk, images, recipe.preprocessing, cache, step, workers)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features,
@@ -127,6 +129,7 @@ def train(
     say: Say = _unsaid,
     data_name: str | None = None,
     cache: Path | None = None,
+    workers: int | None = None,
 ) -> Measured:
     """Measure a recipe, fit it on all images but the test ones, and write the run directory.
 
@@ -139,12 +142,13 @@ def train(
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
         cache: where features are kept for other runs; computed anew if omitted.
+        workers: threads that decode; two if omitted.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = measure(recipe, data, step, say=say, cache=cache)
+        measured = measure(recipe, data, step, say=say, cache=cache, workers=workers)
         images, protocol = measured.prepared.images, recipe.protocol
         if recipe.additive_probe:
             _test_by_deletion(folder, measured, recipe, step)
