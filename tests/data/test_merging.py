@@ -30,7 +30,6 @@ def test_labels_become_the_class_that_holds_them_whatever_their_order(tmp_path):
     assert merge_labels(found, [["anger", "fear"]]) is found
     assert merged_like(images, MERGED).labels == MERGED
     assert merged_like(images, images.labels) is images
-    assert found.fingerprint != images.fingerprint
 
 
 def test_votes_are_added_up_and_decide_anew(tmp_path):

@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVOCA_CACHE", str(tmp_path / "cache"))
     draw_pictures(tmp_path / "data", 6)
-    draw_pictures(tmp_path / "new", 3, seed=1)
+    draw_pictures(tmp_path / "new", 3, "test", seed=1)
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_merged_emotions_are_trained_exported_and_evaluated(recipe, options, pla
     assert "anger+fear" in evoca("models", "show", "bundle").stdout
 
     (answer,) = json.loads(
-        evoca("predict", "new/train/anger/0.png", "--model", "bundle", "--format", "json").stdout
+        evoca("predict", "new/test/anger/0.png", "--model", "bundle", "--format", "json").stdout
     )
     assert list(answer["probabilities"]) == MERGED
     assert answer["polarity"]["label"] in {"positive", "negative"}
