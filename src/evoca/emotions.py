@@ -10,7 +10,7 @@ subject is what an image evokes in viewers, not the expression of anyone in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -25,6 +25,9 @@ __all__ = [
     "Emotion",
     "EmotionStyle",
     "Polarity",
+    "label_polarity",
+    "merged_label",
+    "parts_of",
     "polarity_of",
     "style_of",
     "wheel_steps",
@@ -157,7 +160,8 @@ _OTHER = EmotionStyle("#BBBBBB", "○", "-")
 def style_of(label: str) -> EmotionStyle:
     """Return the fixed colour and glyph of a label.
 
-    Labels outside the eight emotions share one neutral style.
+    Labels outside the eight emotions share one neutral style; of emotions that are one
+    class, it is the first one's.
 
     >>> style_of("awe").glyph
     '★'
@@ -165,9 +169,45 @@ def style_of(label: str) -> EmotionStyle:
     '#BBBBBB'
     """
     try:
-        return _STYLES[Emotion(label)]
+        return _STYLES[Emotion(parts_of(label)[0])]
     except ValueError:
         return _OTHER
+
+
+_MERGED = "+"
+
+
+def merged_label(labels: Sequence[str]) -> str:
+    """Return the name of labels that are one class.
+
+    >>> merged_label(["anger", "fear"])
+    'anger+fear'
+    """
+    return _MERGED.join(labels)
+
+
+def parts_of(label: str) -> tuple[str, ...]:
+    """Return the labels that a class consists of.
+
+    >>> parts_of("anger+fear"), parts_of("awe")
+    (('anger', 'fear'), ('awe',))
+    """
+    return tuple(label.split(_MERGED))
+
+
+def label_polarity(label: str) -> Polarity | None:
+    """Return the polarity that all of a label's emotions have.
+
+    ``None`` where they differ, or are not all of the eight.
+
+    >>> label_polarity("anger+fear"), label_polarity("awe+fear")
+    (<Polarity.NEGATIVE: 'negative'>, None)
+    """
+    try:
+        found = {Emotion(part).polarity for part in parts_of(label)}
+    except ValueError:
+        return None
+    return found.pop() if len(found) == 1 else None
 
 
 def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | None:
@@ -178,16 +218,19 @@ def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | Non
 
     Returns:
         The polarity that holds at least half of the probability, and the summed
-        probability of the positive emotions (0..1); ``None`` where a label is not
-        one of the eight, since its polarity is then unknown. The label follows the
+        probability of the positive emotions (0..1); ``None`` where a label has no
+        polarity, see :func:`label_polarity`. The label follows the
         sum, so it can differ from the polarity of the single most likely emotion.
 
     >>> polarity_of({"awe": 0.4, "fear": 0.35, "sadness": 0.25})
     (<Polarity.NEGATIVE: 'negative'>, 0.4)
     """
-    if not set(probabilities) <= {str(e) for e in MIKELS8}:
+    polarity = {label: label_polarity(label) for label in probabilities}
+    if None in polarity.values():
         return None
-    positive = float(sum(p for label, p in probabilities.items() if Emotion(label) in POSITIVE))
+    positive = float(
+        sum(p for label, p in probabilities.items() if polarity[label] is Polarity.POSITIVE)
+    )
     # Half is half in whichever order it was added up.
     return (Polarity.POSITIVE if positive >= 0.5 - 1e-9 else Polarity.NEGATIVE), positive
 

@@ -366,3 +366,111 @@ def test_a_search_does_not_judge_a_machine_by_the_steps_before_it(drawn, tmp_pat
     assert result.exit_code == 1
     assert "search judges its steps, not the machine" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+THREE = (*TINY, f"model.more=[{SQUEEZE}]")
+SCENES = "{backbone: resnet50_places365, weights: random}"
+
+
+def test_three_networks_are_joined_by_their_shares():
+    recipe = load_recipe("rapolu2023-differential-three", [*THREE, "model.shares=[0.5, 0.3, 0.2]"])
+    system = build_system(recipe, MIKELS8, seed=0).eval()
+    with torch.inference_mode():
+        vectors = system.networks()(PIXELS)
+        output = system(PIXELS)
+    assert [len(part.T) for part in vectors] == [1280, 512, 512, 1000]
+    scaled = [f * part for f, part in zip((0.5, 0.3, 0.2, 1), vectors, strict=True)]
+    torch.testing.assert_close(output.embedding, torch.cat(scaled, dim=1))
+    total = output.evidence.mean(dim=(2, 3)) + system.evidence_bias
+    torch.testing.assert_close(total, output.logits, atol=1e-4, rtol=1e-4)
+    # Each is trained as if it stood alone: nothing else is reached.
+    for step, which in zip(recipe.steps, ("trunk", "second", "more.0"), strict=False):
+        trained = trainable_parameters(system, step)
+        freeze(system, trained)
+        system.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(system(PIXELS).logits, torch.zeros(3).long()).backward()
+        assert {n for n, p in system.named_parameters() if p.grad is not None} == trained
+        assert any(name.startswith(f"{which}.") for name in trained)
+
+
+def test_the_scenes_stand_beside_the_objects():
+    recipe = load_recipe(
+        "rapolu2023-differential-background",
+        [*TINY, f"model.background={SCENES}", "model.gamma=2", "model.alpha=0.75"],
+    )
+    system = build_system(recipe, MIKELS8, seed=0).eval()
+    with torch.inference_mode():
+        *_, objects, scenes = vectors = system.networks()(PIXELS)
+        output = system(PIXELS)
+    assert (objects.shape[1], scenes.shape[1]) == (1000, 365)
+    torch.testing.assert_close(scenes.sum(dim=1), torch.ones(3))
+    scaled = [f * part for f, part in zip((0.75, 0.25, 1, 2), vectors, strict=True)]
+    torch.testing.assert_close(output.embedding, torch.cat(scaled, dim=1))
+    total = output.evidence.mean(dim=(2, 3)) + system.evidence_bias
+    torch.testing.assert_close(total, output.logits, atol=1e-4, rtol=1e-4)
+    every = {name for name, _ in system.named_parameters()}
+    trained = trainable_parameters(system, load_recipe("yang2017-resnet").steps[0])  # all
+    assert every - trained == {n for n in every if n.startswith(("objects.", "scenes."))}
+
+
+def test_the_weights_of_scenes_are_read_from_a_file(tmp_path):
+    from safetensors.torch import save_file
+
+    from evoca.lab.backbone_record import find_backbone
+    from evoca.lab.backbones.weights import build_network
+
+    record, file = find_backbone("resnet50_places365"), tmp_path / "places.safetensors"
+    network = build_network(record, "random", whole=True)
+    save_file(network.state_dict(), file)
+    settings = [*TINY, f"model.background.weights={file}"]
+    recipe = load_recipe("rapolu2023-differential-background", settings)
+    system = build_system(recipe, MIKELS8, seed=0)
+    torch.testing.assert_close(system.scenes.network.fc.weight, network.fc.weight)
+    with pytest.raises(evoca.EvocaError, match="resnet50_places365 are on no hub"):
+        build_system(load_recipe("rapolu2023-differential-background", TINY), MIKELS8, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "vectors"),
+    [
+        ("rapolu2023-differential-three", f"model.more=[{SQUEEZE}]", (512, 512, 512, 1000)),
+        (
+            "rapolu2023-differential-background",
+            "model.background={backbone: squeezenet1_1, weights: random}",
+            (512, 512, 1000, 1000),
+        ),
+    ],
+)
+def test_more_networks_are_trained_exported_and_swept(name, setting, vectors, drawn, tmp_path):
+    recipe = load_recipe(name, [*QUICK, setting, "protocol.folds=2"])
+    train_steps(recipe, build, drawn, tmp_path / "run", QUIET)
+    # The export itself refuses a bundle whose outputs are not PyTorch's.
+    bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
+    assert bundle.card.evidence_kind == "additive"
+    assert len(bundle.card.provenance.backbones) == 4
+    (answer,) = evoca.load(bundle.path).predict([drawn.paths[0]])
+    assert answer.embedding.shape == (sum(vectors),)
+    crossval_steps(recipe, build, drawn, tmp_path / "cv", QUIET)
+    (_, fold), *_ = read_vectors(tmp_path / "cv")
+    assert tuple(part.shape[1] for part in fold.vectors) == vectors
+    command = ["sweep", str(tmp_path / "cv"), "--c", "none", "--beta", "0.5", "--format", "json"]
+    result = CliRunner().invoke(app, [*command, "--alpha", "none"])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(app, [*command, "--alpha", "0.5"])
+    assert (result.exit_code == 0) == (name == "rapolu2023-differential-background")
+    if result.exit_code:
+        assert "--alpha is the share of the first of two networks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model.alpha=0.5", "alpha is the share of the first of two; for 3, give shares"),
+        ("model.shares=[0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
+        ("model.shares=[0.5, 0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
+        ("model.gamma=2", "name a background"),
+    ],
+)
+def test_what_does_not_fit_three_networks_is_one_line(setting, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("rapolu2023-differential-three", [setting])

@@ -23,11 +23,14 @@ def test_a_recipe_survives_being_written_down(name, tmp_path):
 def test_a_recipe_of_a_paper_refers_to_what_was_published(name):
     recipe = load_recipe(name)
     paper = load_paper(recipe.paper)
-    assert recipe.published in {system.name for system in paper.systems}
-    assert recipe.left_open
     sections = dict(in_words(recipe))
+    if recipe.published is None:  # what a paper wishes for and has not measured
+        assert "Published" not in sections
+    else:
+        assert recipe.published in {system.name for system in paper.systems}
+        assert sections["Published"]
+    assert recipe.left_open
     assert len(sections["Left open"]) == len(recipe.left_open)
-    assert sections["Published"]
 
 
 def notes_of(recipe):

@@ -111,3 +111,70 @@ def test_ctrl_c_says_how_to_go_on(place):
     assert process.wait(timeout=60) == 130
     assert rest.splitlines()[-1] == ("evoca: interrupted; the same command with --resume goes on")
     assert Path("run/checkpoints/resume.pt").is_file()
+
+
+FITTED = ("--set", "preprocessing.height=64", "--set", "preprocessing.width=64")
+FITTED += ("--set", "model.backbone=efficientnet_lite0", "--set", "protocol.inner_folds=2")
+FITTED += ("--set", "protocol.folds=2", "--set", "protocol.repeats=1", "--set", "head.c_grid=[0.1]")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--accelerator", "gpu"),
+        ("--accelerator", "nosuch"),
+        ("--precision", "16-mixed"),
+        ("--devices", "2"),
+        ("--nodes", "2"),
+        ("--strategy", "ddp"),
+    ],
+)
+def test_a_recipe_without_steps_refuses_what_it_cannot_use(place, option):
+    done = evoca("train", "default", "--data", "data", "--out", "run", *FITTED, *option)
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert f"{' '.join(option)}: default has no steps to train" in line
+    assert not Path("run").exists()
+    if option[0] in {"--accelerator", "--precision"}:
+        again = evoca("crossval", "default", "--data", "data", *FITTED, *option)
+        assert again.exit_code == 1
+        assert "has no steps to train" in again.stderr
+
+
+def test_a_recipe_without_steps_takes_what_it_keeps(place):
+    train = ("train", "default", "--data", "data", "--out", "run", *FITTED, "--resume")
+    machine = ("--accelerator", "cpu", "--precision", "32-true", "--deterministic")
+    done = evoca(*train, *machine)  # on a fresh folder, --resume simply starts
+    assert done.exit_code == 0, done.stderr
+    again = evoca(*train)
+    assert again.stdout == done.stdout
+    assert "finished already" in again.stderr
+
+
+def test_workers_decode_for_a_recipe_without_steps(place, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from evoca.lab import features
+
+    sizes = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, max_workers):
+            sizes.append(max_workers)
+            super().__init__(max_workers)
+
+    monkeypatch.setattr(features, "ThreadPoolExecutor", Pool)
+    runner, found = CliRunner(), []
+    for workers in ("0", "1", "3"):
+        crossval = ("crossval", "default", "--data", "data", *FITTED, "--format", "json")
+        done = runner.invoke(app, [*crossval, "--no-cache", "--workers", workers])
+        assert done.exit_code == 0, done.stderr
+        found.append(done.stdout)
+    assert sizes == [1, 3]
+    assert len(set(found)) == 1
+
+
+def test_nothing_is_gone_on_with_where_no_run_is_written(place):
+    done = evoca("crossval", "recipe.yaml", "--data", "data", "--folds", "2", "--resume")
+    assert done.exit_code == 1
+    assert "--resume: goes on with a run directory: name it with --out" in done.stderr

@@ -35,10 +35,11 @@ def data(card: ModelCard) -> Iterator[Block]:
 def technical(card: ModelCard) -> Iterator[Block]:
     """Say what is inside and how pictures enter it."""
     size, origin = card.preprocessing, card.provenance
+    profile = f" under the profile {origin.profile}" if origin.profile else ""
     yield Heading("Technical")
     yield Bullets(
         (
-            f"Recipe: {origin.recipe}; backbone: {', '.join(origin.backbones) or 'none'}",
+            f"Recipe: {origin.recipe}{profile}; backbone: {', '.join(origin.backbones) or 'none'}",
             f"Input: {size.width} x {size.height} pixels, {size.resize}, {size.filter}; JPEGs "
             f"decoded at no less than {size.jpeg_min_scale:g} times that size",
             f"Temperature {card.temperature:.4f}; prediction sets: p >= {card.set_threshold:.4f} "

@@ -70,6 +70,8 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
                 say(f"{name} ({number} of {len(names)}): finished already")
                 continue
             say(f"{name} ({number} of {len(names)})")
+            if not recipe.steps and (unused := wanted.machine.not_for_a_fitted_head()):
+                say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
             with display(wanted.machine) as options:
                 cross_validated(recipe, data, out, options, resume=True)
         except EvocaError as error:

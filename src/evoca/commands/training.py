@@ -8,11 +8,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
+from evoca.commands.machine import Machine, require_meant
 from evoca.commands.trials_table import trials_table
 from evoca.documents import print_document
 from evoca.errors import EvocaError, needs_extra
@@ -27,22 +28,9 @@ if TYPE_CHECKING:
     from evoca.lab.freezing import System
     from evoca.lab.outcome import Outcome
     from evoca.lab.recipe import Recipe
+    from evoca.lab.train import Measured
 
 __all__ = ["Machine", "cross_validated", "crossval", "display", "require_same", "search", "train"]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how to run, as the command line has it; see ``RunOptions``."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-    deterministic: bool = False
-    cache: bool = True
 
 
 def train(
@@ -61,6 +49,7 @@ def train(
         from evoca.data.labelled import load_labelled
         from evoca.lab.recipe import load_recipe
     chosen = load_recipe(recipe, settings, profile)
+    require_meant(chosen, machine)
     if resume and (out / "run.json").is_file():
         _print_finished(chosen, load_labelled(data), out, "training")
         return
@@ -91,6 +80,9 @@ def crossval(
         from evoca.lab.recipe import load_recipe
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = load_recipe(recipe, [*own, *settings], profile)
+    require_meant(chosen, machine)
+    if resume and out is None:
+        raise EvocaError("--resume: goes on with a run directory: name it with --out")
     if resume and out is not None and (out / "run.json").is_file():
         _print_finished(chosen, load_labelled(data), out, "cross-validation", output)
         return
@@ -180,6 +172,7 @@ def _trained(
                 say=options.say,
                 data_name=data_name,
                 cache=options.cache,
+                workers=options.workers,
             ).outcome
         from evoca.lab.stepwise import train_steps
     return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
@@ -196,11 +189,21 @@ def cross_validated(
             return crossval_steps(recipe, build, data, out, options, resume=resume)
         from evoca.lab.train import measure, write_run
         from evoca.runs import new_run
+
+    def measured() -> Measured:
+        return measure(
+            recipe,
+            data,
+            options.announce,
+            say=options.say,
+            cache=options.cache,
+            workers=options.workers,
+        )
+
     if out is None:
-        found = measure(recipe, data, options.announce, say=options.say, cache=options.cache)
-        return found.outcome
+        return measured().outcome
     with new_run(out) as folder:
-        found = measure(recipe, data, options.announce, say=options.say, cache=options.cache)
+        found = measured()
         write_run(folder, recipe, found)
     return found.outcome
 

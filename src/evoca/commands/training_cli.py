@@ -36,7 +36,11 @@ _Precision = Annotated[
 ]
 _Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=0, help="Processes that decode; all cores but one if omitted."),
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Processes that decode, all cores but one if omitted; threads without steps, 2.",
+    ),
 ]
 _Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Refuse what varies from run to run on a GPU.")

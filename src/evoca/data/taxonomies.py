@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from evoca.emotions import DEFAULT_TAXONOMY, MIKELS8, POSITIVE, TAXONOMIES
+from evoca.emotions import DEFAULT_TAXONOMY, MIKELS8, POSITIVE, TAXONOMIES, parts_of
 from evoca.errors import DataError
 
 __all__ = [
@@ -207,10 +207,12 @@ def positive_labels(labels: Collection[str]) -> frozenset[str]:
     ['joy']
     """
     found: set[str] = set()
+    emotions = {label: set(parts_of(label)) for label in labels}
     for taxonomy, known in TAXONOMIES.items():
-        if set(labels) <= set(known):
+        if set().union(*emotions.values()) <= set(known):
             table: Mapping[str, str | None] = {"positive": "positive"}
             if taxonomy != "polarity":
                 table = mapping(taxonomy, "polarity").table
-            found |= {label for label in labels if table.get(label) == "positive"}
+            positive = {name for name, polarity in table.items() if polarity == "positive"}
+            found |= {label for label, parts in emotions.items() if parts <= positive}
     return frozenset(found)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoca.emotions import MIKELS8
+from evoca.emotions import MIKELS8, label_polarity
 from evoca.evaluation import metrics
 from evoca.evaluation.arrays import FloatArray, IntArray, divide
 from evoca.evaluation.bootstrap import Figures, sum_by_group
@@ -33,8 +33,8 @@ class LabelPart:
         truth: int (n,), 0..K-1.
         probabilities: float (n, K).
         labels: K names in the order that settles ties
-            (:func:`evoca.evaluation.ties.order_labels`); polarity and wheel figures only
-            where all are of the eight.
+            (:func:`evoca.evaluation.ties.order_labels`); wheel figures only where all are of
+            the eight, polarity where each has one, as two of one polarity that are one class.
         group: int (n,), 0..groups-1.
         groups: G.
     """
@@ -49,6 +49,7 @@ class LabelPart:
     ) -> None:
         self._labels = labels
         self._on_wheel = {str(label) for label in labels} <= {str(e) for e in MIKELS8}
+        polar = all(label_polarity(str(label)) is not None for label in labels)
         predicted = top_labels(probabilities)
         confidence = probabilities.max(axis=1)
         means = {
@@ -60,7 +61,7 @@ class LabelPart:
                 if k < len(labels)
             },
         }
-        if self._on_wheel:
+        if polar:
             means["polarity_accuracy"] = metrics.polarity_hits(truth, probabilities, labels)
         self._means = tuple(means)
         gap = (predicted == truth) - confidence

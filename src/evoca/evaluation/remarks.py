@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evoca.emotions import MIKELS8
+from evoca.emotions import label_polarity
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.bootstrap import exact_interval
 from evoca.evaluation.calibration import copies_of, perfect_calibration_band
@@ -54,7 +54,7 @@ def with_remarks(report: Report, known: Truth, probabilities: FloatArray) -> Rep
 
 
 def _polarity_ties(p: FloatArray, labels: tuple[str, ...]) -> int:
-    if not set(labels) <= {str(emotion) for emotion in MIKELS8}:
+    if any(label_polarity(label) is None for label in labels):
         return 0
     even = np.abs(positive_share(p, labels) - 0.5) <= TIED
     return int(even.any(axis=0).sum())

@@ -71,6 +71,7 @@ class Backbone(Strict):
 
     Attributes:
         name: how recipes call it.
+        title: what texts call it, such as ``ResNet-101``; its name if omitted.
         library: that builds it; ``evoca`` for networks of our own, which have no
             published weights; ``transformers`` for the vision tower of a captioner;
             ``open_clip`` for one that has a text tower beside it.
@@ -96,11 +97,14 @@ class Backbone(Strict):
         channel_dropout: patterns of the modules of the last stage before which dropout of
             whole channels goes: the last convolution of each block. They see maps
             (N, C, h, w) or tokens (N, L, C).
+        classes: of the classifier that the weights were learnt with, where it is not the
+            library's 1000; for systems that keep it, others leave it out.
         licence: of the weights.
         paper: where the architecture comes from.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
+    title: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     library: Literal["timm", "torchvision", "open_clip", "evoca", "transformers"] = "timm"
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -118,6 +122,7 @@ class Backbone(Strict):
     dense: tuple[_Path, ...] = ()
     maps: tuple[_Path, ...] = ()
     channel_dropout: tuple[_Path, ...] = ()
+    classes: Annotated[int, Field(ge=2, le=100_000)] | None = None
     licence: str
     paper: str
 
@@ -133,7 +138,14 @@ class Backbone(Strict):
             raise ValueError("std is above 0")
         if self.options and self.library not in {"evoca", "transformers"}:
             raise ValueError(f"options: {self.library} takes none here")
+        if self.classes is not None and self.library not in {"timm", "torchvision"}:
+            raise ValueError(f"classes: {self.library} takes none here")
         return self
+
+    @property
+    def called(self) -> str:
+        """What texts call it."""
+        return self.title or self.name
 
     @property
     def source(self) -> str:

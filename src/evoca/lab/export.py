@@ -39,6 +39,9 @@ __all__ = ["PARITY", "export_bundle"]
 PARITY = 1e-3
 """The largest difference allowed between PyTorch and ONNX Runtime, in any output."""
 
+_LONGEST = 80
+"""Characters of a bundle's name before the version: a card takes 100 in all."""
+
 _LEARNT_TERMS = (
     "The head was learnt from research photographs that were shared for research; use the "
     "weights for research and evaluation, and check the terms of the photographs before any "
@@ -123,8 +126,7 @@ def _card(
     recipe, data = run.recipe, run.data
     return ModelCard(
         format_version=FORMAT_VERSION,
-        # Models of one recipe differ by what they learnt from.
-        name=f"evoca-{recipe.name}-{__version__}-{data.fingerprint[:8]}",
+        name=_name(recipe, data.fingerprint),
         summary=recipe.summary,
         labels=run.labels,
         taxonomy=run.taxonomy,
@@ -139,6 +141,7 @@ def _card(
         affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
         provenance=Provenance(
             recipe=recipe.name,
+            profile=recipe.profile,
             paper=recipe.paper,
             backbones=_backbones_in_words(recipe),
             data=f"{data.images} labelled photographs: {data.name}",
@@ -157,24 +160,38 @@ def _card(
     )
 
 
+def _name(recipe: Recipe, fingerprint: str) -> str:
+    """Name a bundle by its recipe, what changed its networks, and what it learnt from."""
+    networks = _networks(recipe)
+    others = dict.fromkeys(networks[key].backbone for key in recipe.stand_ins if key in networks)
+    changed = [recipe.profile] if recipe.profile is not None else [*others]
+    return (
+        "-".join(["evoca", recipe.name, *changed])[:_LONGEST] + f"-{__version__}-{fingerprint[:8]}"
+    )
+
+
 def _backbones_in_words(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(_in_words(network, recipe.record_of(network)) for network in _networks(recipe))
+    return tuple(
+        _in_words(network, recipe.record_of(network), recipe.stand_ins.get(key))
+        for key, network in _networks(recipe).items()
+    )
 
 
-def _networks(recipe: Recipe) -> list[Pretrained]:
-    return recipe.model.networks() if isinstance(recipe.model, Network) else []
+def _networks(recipe: Recipe) -> dict[str, Pretrained]:
+    return recipe.model.slots() if isinstance(recipe.model, Network) else {}
 
 
-def _in_words(network: Pretrained, record: Backbone) -> str:
+def _in_words(network: Pretrained, record: Backbone, meant: str | None) -> str:
+    stand_in = f", a stand-in for {meant}" if meant else ""
     if network.weights == "random":
-        return f"{record.architecture} (no pretrained weights)"
+        return f"{record.architecture} (no pretrained weights){stand_in}"
     recorded = network.weights == "recorded"
     source = str(record.weights) if recorded else Path(network.weights).name
-    return f"{record.architecture} ({record.licence}, {source})"
+    return f"{record.architecture} ({record.licence}, {source}){stand_in}"
 
 
 def _weights_terms(recipe: Recipe) -> str:
-    licences = {recipe.record_of(network).licence: None for network in _networks(recipe)}
+    licences = {recipe.record_of(own).licence: None for own in _networks(recipe).values()}
     if not licences:
         return _LEARNT_TERMS
     return f"{_LEARNT_TERMS} The backbone is {', '.join(licences)}."

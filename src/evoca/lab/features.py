@@ -22,6 +22,8 @@ from evoca.lab.onnx_export import export_onnx
 
 __all__ = ["Extractor", "FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
 
+_THREADS = 2
+
 Progress = Callable[[int], None]
 
 
@@ -67,9 +69,19 @@ class FrozenTrunk:
 
 
 def load_pixels(
-    paths: Sequence[Path], preprocessing: Preprocessing, *, batch_size: int = 16
+    paths: Sequence[Path],
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int = 16,
+    workers: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Decode images in batches.
+
+    Args:
+        paths: of the images.
+        preprocessing: of the recipe.
+        batch_size: images a batch.
+        workers: threads that decode; 0 decodes in the caller's; two if omitted.
 
     Yields:
         uint8 (B, H, W, 3).
@@ -77,11 +89,18 @@ def load_pixels(
     Raises:
         ImageError: an image cannot be read.
     """
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for start in range(0, len(paths), batch_size):
-            part = paths[start : start + batch_size]
-            loaded = pool.map(lambda path: load_image(path, preprocessing).pixels, part)
-            yield np.stack(list(loaded))
+
+    def decoded(path: Path) -> NDArray[np.uint8]:
+        return load_image(path, preprocessing).pixels
+
+    parts = (paths[start : start + batch_size] for start in range(0, len(paths), batch_size))
+    if workers == 0:
+        for part in parts:
+            yield np.stack([decoded(path) for path in part])
+        return
+    with ThreadPoolExecutor(max_workers=_THREADS if workers is None else workers) as pool:
+        for part in parts:
+            yield np.stack(list(pool.map(decoded, part)))
 
 
 def pooled_features(
@@ -111,6 +130,7 @@ def kept_features(
     preprocessing: Preprocessing,
     cache: Path,
     announce: Callable[[str, int], Progress],
+    workers: int | None = None,
 ) -> NDArray[np.float32]:
     """Average a frozen backbone's maps over space, computing only what is not kept yet.
 
@@ -120,6 +140,7 @@ def kept_features(
         preprocessing: of the recipe.
         cache: folder of kept features.
         announce: shows the progress of what is computed.
+        workers: see :func:`load_pixels`.
 
     Returns:
         float32 (n, C).
@@ -131,7 +152,8 @@ def kept_features(
 
     def compute(missing: list[int]) -> Iterator[NDArray[np.float32]]:
         progress = announce("features", len(missing))
-        for pixels in load_pixels([data.paths[i] for i in missing], preprocessing):
+        paths = [data.paths[i] for i in missing]
+        for pixels in load_pixels(paths, preprocessing, workers=workers):
             yield trunk(pixels).mean(axis=(2, 3))
             progress(len(pixels))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from evoca.data.labelled import LabelledImages
 from evoca.lab.holdout import has_test
 from evoca.lab.recipe import Recipe
+from evoca.lab.recipe_summary import same_recipe
 from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_division
 
@@ -32,11 +35,10 @@ def difference(
     """
     if (found := description.get("kind", kind)) != kind:
         return f"a {found}, not a {kind}"
-    if description.get("recipe") != recipe.model_dump(mode="json"):
+    if not _is_of(description.get("recipe"), recipe):
         return "another recipe, or of other settings"
-    own = recipe if recipe.steps else None
     known, split = description.get("data", {}).get("fingerprint"), description.get("split", {})
-    kept_out = usable(data.take(data.split != "test"), own)
+    kept_out = usable(data.take(data.split != "test"), recipe)
     if kind == CROSS_VALIDATION:
         if known != kept_out.fingerprint():
             return f"other images{_or_of_other_test(data)}"
@@ -46,10 +48,17 @@ def difference(
         return "figures by cross-validation, where the data name test images to measure"
     if not parted and "folds" not in split:
         return "figures of test images, where the data name none now"
-    used = usable(data, own) if parted else kept_out
+    used = usable(data, recipe) if parted else kept_out
     if known != used.fingerprint():
         return f"other images{_or_of_other_test(data)}"
     return _moved(split, describe_division(used, splits=parted))
+
+
+def _is_of(recorded: object, recipe: Recipe) -> bool:
+    try:
+        return same_recipe(Recipe.model_validate(recorded), recipe)
+    except ValidationError:
+        return False
 
 
 def _or_of_other_test(data: LabelledImages) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from evoca.emotions import MIKELS8, MIKELS_WHEEL, POSITIVE
+from evoca.emotions import MIKELS8, MIKELS_WHEEL, Polarity, label_polarity
 from evoca.errors import EvocaError
 from evoca.lab import losses
 from evoca.lab.freezing import SystemOutput
@@ -88,7 +88,7 @@ def criterion(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Crite
             around = _around_the_wheel(loss, labels)
             return lambda z, t: losses.wheel_distance(z, t, around.to(z.device))
         case PolarityAware(weight=weight, smoothing=share):
-            positive = _of_mikels(loss, labels, [label in POSITIVE for label in labels])
+            positive = _positive(loss, labels)
             return _sum(share, weight, losses.polarity_cross_entropy, positive)
         case WheelAware(weight=weight, smoothing=share):
             around = _around_the_wheel(loss, labels)
@@ -119,18 +119,23 @@ def _counts(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Tensor:
     return torch.tensor(list(counts))
 
 
+def _positive(loss: Loss, labels: Sequence[str]) -> Tensor:
+    polarities = [label_polarity(label) for label in labels]
+    if set(polarities) != set(Polarity):
+        raise EvocaError(
+            f"the loss {loss.kind} needs emotions of both polarities, each class of one, not "
+            f"{', '.join(labels)}"
+        )
+    return torch.tensor([polarity is Polarity.POSITIVE for polarity in polarities])
+
+
 def _around_the_wheel(loss: Loss, labels: Sequence[str]) -> Tensor:
-    _of_mikels(loss, labels, [])
-    return torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
-
-
-def _of_mikels(loss: Loss, labels: Sequence[str], fact: list[bool]) -> Tensor:
     if set(labels) != {str(emotion) for emotion in MIKELS8}:
         raise EvocaError(
             f"the loss {loss.kind} is defined for Mikels' eight emotions, not for "
             f"{', '.join(labels)}"
         )
-    return torch.tensor(fact)
+    return torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
 
 
 def _answers(output: SystemOutput, target: Tensor, step: Step) -> Tensor:

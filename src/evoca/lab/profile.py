@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from evoca.lab.backbone_record import STAGES, Backbone
 from evoca.lab.layered import RecipeError, Strict, explain, read_layers
+from evoca.lab.model_options.differential import ORDINALS
 from evoca.lab.steps import Step
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def trains_backbone(step: Step, record: Backbone) -> bool:
     paths = [path for stage in STAGES for path in record.stages.of(stage)]
     tops = [f"top{number}" for number in range(1, len(record.tops) + 1)]
     parts = ["backbone", *STAGES, *tops, *map(record.child, paths)]
-    # Of two trunks each has its own.
-    parts += ["all", *(f"{trunk}.{part}" for trunk in ("first", "second") for part in parts)]
+    # Of several trunks each has its own.
+    parts += ["all", *(f"{trunk}.{part}" for trunk in ORDINALS for part in parts)]
     return any(fnmatchcase(part, pattern) for part in parts for pattern in step.trainable)
 
 

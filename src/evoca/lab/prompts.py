@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator
 
+from evoca.emotions import parts_of
 from evoca.lab.layered import RecipeError, Strict, explain, read_layers
 
 __all__ = ["Prompts", "load_prompts"]
@@ -40,8 +41,8 @@ class Prompts(Strict):
         return templates
 
     def sentences(self, label: str) -> list[str]:
-        """Return every template filled with every word of a label."""
-        words = self.words.get(label, (label,))
+        """Return every template filled with every word of a label's emotions."""
+        words = [word for part in parts_of(label) for word in self.words.get(part, (part,))]
         return [t.replace(_WORD, word) for t in self.templates for word in words]
 
 

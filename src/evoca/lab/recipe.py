@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.backbone_record import Backbone, find_backbone
@@ -34,6 +34,7 @@ from evoca.lab.model_options import (
 )
 from evoca.lab.profile import load_profile
 from evoca.lab.prompts import load_prompts
+from evoca.lab.recipe_summary import described
 from evoca.lab.search_space import Search
 from evoca.lab.steps import Step
 
@@ -67,7 +68,8 @@ class Recipe(Strict):
 
     Attributes:
         name: how the command line calls it.
-        summary: one sentence.
+        summary: one sentence; in a file it may name ``{backbone}`` and more, see
+            :mod:`evoca.lab.recipe_summary`.
         paper: key of the paper it follows.
         published: name of the paper's system whose figures it is to be held against.
         left_open: what the paper does not state, and what is done here, by topic.
@@ -77,9 +79,12 @@ class Recipe(Strict):
         head: the classifier on features that are not trained; or the one that takes the
             place of a network's own after its steps.
         steps: how any other network is trained.
+        merge: groups of emotions that are one class each, such as ``[[anger, fear]]``.
         protocol: how it is measured and calibrated.
         search: settings to try, for ``evoca search``.
         profile: name of the profile that changed it; see :mod:`evoca.lab.profile`.
+        stand_ins: key of a network that a profile or a setting replaced, such as
+            ``backbone``, to what texts call the network that it stands in for.
     """
 
     name: str
@@ -92,9 +97,22 @@ class Recipe(Strict):
     preprocessing: Preprocessing
     head: AnyHead | None = None
     steps: tuple[Step, ...] = ()
+    merge: tuple[tuple[str, ...], ...] = ()
     protocol: Protocol = Protocol()
     search: Search | None = None
     profile: str | None = None
+    stand_ins: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("merge", mode="before")
+    @classmethod
+    def _groups_of_labels(cls, merge: Any) -> Any:
+        groups = merge if isinstance(merge, list | tuple) else [merge]
+        if not all(isinstance(group, list | tuple) and len(group) > 1 for group in groups):
+            raise ValueError("groups of at least two emotions, such as [[anger, fear]]")
+        labels = [label for group in groups for label in group]
+        if twice := sorted({str(label) for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"{twice[0]} is there twice")
+        return merge
 
     @model_validator(mode="after")
     def _trained_one_way(self) -> Self:
@@ -118,14 +136,14 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _joins_what_it_trained(self) -> Self:
-        # While one of the two networks alone is trained, it answers: a training that ended
+        # While one of the networks alone is trained, it answers: a training that ended
         # there would be measured by that network, and exported with a layer never trained.
         if isinstance(self.model, Differential) and self.head is None and self.steps:
             last = self.steps[-1]
             if not any(name == "all" or fnmatchcase("head", name) for name in last.trainable):
                 raise ValueError(
                     f"step {last.name}: the last step of a differential system trains head, the "
-                    "layer on both networks; or give the recipe a head of kind svm"
+                    "layer on all networks; or give the recipe a head of kind svm"
                 )
         return self
 
@@ -199,11 +217,12 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
     """
     content = read_layers(name, _folder(), "recipe")
     beside = Path(name).parent if is_file_name(name) else Path()
+    before = _validated(name, content, beside)
     if profile is not None:
-        content = load_profile(profile).changed(_validated(name, content, beside))
+        content = load_profile(profile).changed(before)
     for override in overrides:
         apply_setting(content, override)
-    return _validated(name, content, beside)
+    return described(_validated(name, content, beside), before, overrides)
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
@@ -225,6 +244,7 @@ def _take_in_backbones(content: dict[str, Any], beside: Path) -> None:
     """Copy the records of backbones' files into the recipe, so that runs are complete."""
     model = content.get("model")
     parts = [model, *model.values()] if isinstance(model, dict) else []
+    parts += [own for part in parts if isinstance(part, list) for own in part]
     for part in parts:
         named = part.get("backbone") if isinstance(part, dict) else None
         if not isinstance(part, dict) or not isinstance(named, str) or not is_file_name(named):

@@ -8,6 +8,7 @@ from evoca.lab.backbone_record import Backbone
 from evoca.lab.head_options import SvmHead
 from evoca.lab.model_options import Classifier, Descriptors, MultiTask, Pretrained
 from evoca.lab.recipe import Recipe
+from evoca.lab.recipe_summary import rate_in_words
 from evoca.lab.search_space import Choice, Search, short
 from evoca.lab.steps import Augmentation, Schedule, Step
 from evoca.papers import PaperError, load_paper, published_system
@@ -36,13 +37,16 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     Raises:
         RecipeError: its backbone is unknown.
     """
-    changed = [f"Changed by the profile {recipe.profile}."] if recipe.profile else []
-    yield "What it is", [recipe.summary, *_paper(recipe), *changed]
+    merged = [f"{' and '.join(group)} are one class." for group in recipe.merge]
+    yield "What it is", [recipe.summary, *_paper(recipe), *merged]
     if isinstance(recipe.model, Descriptors):
         yield "Features", [*recipe.model.in_words(), _input(recipe)]
     else:
-        words, networks = recipe.model.in_words(recipe.backbone), recipe.model.networks()
-        backbones = [_backbone(network, recipe.record_of(network)) for network in networks]
+        words, slots = recipe.model.in_words(recipe.backbone), recipe.model.slots()
+        backbones = [
+            _backbone(network, recipe.record_of(network), recipe.stand_ins.get(key))
+            for key, network in slots.items()
+        ]
         yield "Network", [*words, *backbones, _input(recipe)]
     if recipe.steps:
         after = recipe.head
@@ -61,7 +65,8 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     if recipe.search is not None:
         yield "Search", list(_searched(recipe.search))
     if recipe.published is not None:
-        yield "Published", _published(recipe)
+        others = ["Of the paper's networks, not of their stand-ins:"] if recipe.stand_ins else []
+        yield "Published", [*others, *_published(recipe)]
     if recipe.left_open:
         yield "Left open", [f"{topic}: {text}" for topic, text in recipe.left_open.items()]
 
@@ -109,12 +114,14 @@ def _published(recipe: Recipe) -> list[str]:
     return lines or ["No figure was published."]
 
 
-def _backbone(options: Pretrained, record: Backbone) -> str:
+def _backbone(options: Pretrained, record: Backbone, meant: str | None) -> str:
     recorded = str(record.weights)
     if record.library == "transformers":
         recorded += f", revision {record.weights.revision or 'not pinned'}"
     source = {"recorded": recorded, "random": "random"}.get(options.weights, options.weights)
-    return f"Backbone {record.name} ({record.paper}); weights: {source}; {record.licence}."
+    stand_in = f", a stand-in for {meant}" if meant else ""
+    about = f"weights: {source}; {record.licence}{stand_in}"
+    return f"Backbone {record.name} ({record.paper}); {about}."
 
 
 def _input(recipe: Recipe) -> str:
@@ -155,16 +162,8 @@ def _trainable(step: Step) -> str:
 
 
 def _rates(step: Step) -> str:
-    own = "".join(f", {_short(rate)} for {part}" for part, rate in step.rates.items())
-    return f"rate {_short(step.rate)}{own}"
-
-
-def _short(number: float) -> str:
-    """Return 1e-4 for 0.0001, as papers print rates."""
-    if number >= 0.01:
-        return f"{number:g}"
-    digits, exponent = f"{number:.2e}".split("e")
-    return f"{float(digits):g}e{int(exponent)}"
+    own = "".join(f", {rate_in_words(rate)} for {part}" for part, rate in step.rates.items())
+    return f"rate {rate_in_words(step.rate)}{own}"
 
 
 def _how(step: Step, emotions: bool) -> str:
@@ -173,7 +172,7 @@ def _how(step: Step, emotions: bool) -> str:
     if by.momentum:
         name += f" with {'Nesterov ' if by.nesterov else ''}momentum {by.momentum:g}"
     if by.weight_decay:
-        name += f", weight decay {_short(by.weight_decay)}"
+        name += f", weight decay {rate_in_words(by.weight_decay)}"
     drawn = {"shuffle": "shuffled", "weighted": "weighted by inverse class size"}[step.sampling]
     parts = [
         name,

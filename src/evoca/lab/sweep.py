@@ -27,6 +27,7 @@ from evoca.lab.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads import fit_linear_path
 from evoca.lab.model_options.differential import Form, factors_of
 from evoca.lab.svm import SvmFitter
+from evoca.runs import read_json
 from evoca.softmax import softmax
 
 __all__ = ["Accuracy", "Cell", "Grid", "Sweep", "sweep"]
@@ -67,10 +68,33 @@ class Grid:
     form: Form
     costs: tuple[float, ...]
 
-    def factors(self) -> Iterator[tuple[float | None, float | None, tuple[float, float, float]]]:
+    def factors(
+        self, layout: Layout
+    ) -> Iterator[tuple[float | None, float | None, tuple[float, ...]]]:
         """Yield every alpha and beta, and what the vectors are multiplied by."""
         for alpha, beta in product(self.alphas, self.betas):
-            yield alpha, beta, factors_of(alpha, beta, self.form)
+            yield alpha, beta, layout.factors(factors_of(alpha, beta, self.form))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which vectors a fold has, in their order.
+
+    Attributes:
+        networks: that were trained.
+        objects: whether the probabilities of objects come next.
+        gamma: factor of the probabilities of scenes, the last; ``None`` where there are none.
+    """
+
+    networks: int = 2
+    objects: bool = True
+    gamma: float | None = None
+
+    def factors(self, of_two: tuple[float, float, float]) -> tuple[float, ...]:
+        """Return a factor a vector, given those of two networks and the objects."""
+        one, other, named = of_two
+        vectors = (one, *[other] * (self.networks - 1), *[named] * self.objects)
+        return vectors if self.gamma is None else (*vectors, self.gamma)
 
 
 @dataclass(frozen=True)
@@ -113,10 +137,17 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
 
     Raises:
         EvocaError: the run has no vectors, or damaged ones.
-        DataError: a beta, where there is no third network; or a label without image.
+        DataError: an alpha, where there are more than two networks; a beta, where nothing
+            names objects; or a label without image.
     """
     folds = read_vectors(run)
-    if any(beta is not None for beta in grid.betas) and len(folds[0][1].vectors) < 3:
+    layout = _layout_of(run, len(folds[0][1].vectors))
+    if any(alpha is not None for alpha in grid.alphas) and layout.networks > 2:
+        raise DataError(
+            f"--alpha is the share of the first of two networks: this run has {layout.networks}; "
+            "give --alpha none"
+        )
+    if any(beta is not None for beta in grid.betas) and not layout.objects:
         raise DataError("--beta is a factor of the object probabilities: this run has none")
     right: dict[Cell, NDArray[np.float64]] = {}
     repeats, count = 1 + max(repeat for repeat, _ in folds), len(folds[0][1].truth)
@@ -124,7 +155,7 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
     chosen, choices = np.full((repeats, count), np.nan), []
     for repeat, fold in folds:
         losses: dict[Cell, float] = {}
-        for alpha, beta, factors in grid.factors():
+        for alpha, beta, factors in grid.factors(layout):
             for cost, found in _judged(fold, factors, grid.costs):
                 cell = Cell(alpha, beta, cost)
                 losses[cell] = found.loss
@@ -139,6 +170,19 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
     return Sweep(cells, _accuracy(chosen, groups), tuple(choices))
 
 
+def _layout_of(run: Path, vectors: int) -> Layout:
+    """Read which vectors a run's networks give; of vectors alone, two networks' and objects'."""
+    if not (run / "run.json").is_file():
+        return Layout(objects=vectors > 2)
+    options = read_json(run / "run.json").get("recipe", {}).get("model", {})
+    scenes = options.get("background") is not None
+    return Layout(
+        networks=2 + len(options.get("more", ())),
+        objects=options.get("supplement") is not None,
+        gamma=float(options.get("gamma", 1)) if scenes else None,
+    )
+
+
 @dataclass(frozen=True)
 class _Judged:
     """A fitted cell: NLL of the validation images, and which held-out images it gets right."""
@@ -151,7 +195,7 @@ def _judged(
     fold: FoldVectors, factors: Sequence[float], costs: Sequence[float]
 ) -> Iterator[tuple[float | None, _Judged]]:
     """Yield the logistic regression, then each machine, on the joined vectors of a fold."""
-    scaled = [np.float32(factor) * own for factor, own in zip(factors, fold.vectors, strict=False)]
+    scaled = [np.float32(factor) * own for factor, own in zip(factors, fold.vectors, strict=True)]
     joined = np.concatenate(scaled, axis=1)
     features, truth = joined[fold.train], fold.truth[fold.train]
     labels = int(fold.truth.max()) + 1

@@ -89,29 +89,35 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Work:
-    """A recipe at work: its trunk, its fitter, and how to say what is done."""
+    """A recipe at work: how it shows what it does, and where it keeps and decodes."""
 
     recipe: Recipe
-    trunk: Extractor
-    fitter: Fitter
     step: Step
+    say: Say
     cache: Path | None
+    workers: int | None
 
-    def features(self, images: LabelledImages) -> NDArray[np.float32]:
+    def begin(self, prepared: Prepared) -> tuple[Extractor, Fitter]:
+        """Show what was done to the images; build the trunk, and the fitter of the head."""
+        for note in prepared.notes:
+            self.say(f"evoca: {note}")
+        return extractor_of(self.recipe), fitter_of(self.recipe, prepared.images.labels)
+
+    def features(self, trunk: Extractor, images: LabelledImages) -> NDArray[np.float32]:
         """Compute the features, or read those that are kept."""
-        pixels = self.recipe.preprocessing
+        pixels, workers = self.recipe.preprocessing, self.workers
         if self.cache is not None:
-            return kept_features(self.trunk, images, pixels, self.cache, self.step)
-        batches = load_pixels(images.paths, pixels)
-        return pooled_features(self.trunk, batches, self.step("features", len(images)))
+            return kept_features(trunk, images, pixels, self.cache, self.step, workers)
+        batches = load_pixels(images.paths, pixels, workers=workers)
+        return pooled_features(trunk, batches, self.step("features", len(images)))
 
     def fit(
-        self, features: NDArray[np.float32], images: LabelledImages
+        self, fitter: Fitter, features: NDArray[np.float32], images: LabelledImages
     ) -> tuple[Calibrated, FittedHead]:
         """Choose by the inner folds of all images, and fit the head on all."""
         known, protocol = (features, images.truth), self.recipe.protocol
-        chosen = calibrate(*known, images.groups, self.fitter, protocol, protocol.seed)
-        return chosen, fit_head(*known, self.fitter, chosen.c)
+        chosen = calibrate(*known, images.groups, fitter, protocol, protocol.seed)
+        return chosen, fit_head(*known, fitter, chosen.c)
 
 
 def measure(
@@ -121,6 +127,7 @@ def measure(
     *,
     say: Say = _unsaid,
     cache: Path | None = None,
+    workers: int | None = None,
 ) -> Measured:
     """Compute features once and cross-validate the head on all images but the test ones.
 
@@ -130,28 +137,29 @@ def measure(
         step: announces progress.
         say: shows a line.
         cache: where features are kept for other runs; computed anew if omitted.
+        workers: threads that decode; two if omitted.
 
     Raises:
         DataError: a class has no image, or too few.
         ImageError: an image cannot be read.
     """
     require = partial(require_nested, protocol=recipe.protocol)
-    return _cross_validated(recipe, prepare(data, require=require), step, say, cache)
+    work = _Work(recipe, step, say, cache, workers)
+    return _cross_validated(work, prepare(data, recipe, require=require))
 
 
-def _cross_validated(
-    recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None
-) -> Measured:
-    work, images = _begin(recipe, prepared, step, say, cache), prepared.images
-    features = work.features(images)
+def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
+    recipe, images = work.recipe, prepared.images
+    trunk, fitter = work.begin(prepared)
+    features = work.features(trunk, images)
     rounds = recipe.protocol.folds * recipe.protocol.repeats
     validation = cross_validate(
         features,
         images.truth,
         images.groups,
-        work.fitter,
+        fitter,
         recipe.protocol,
-        step("cross-validation", rounds),
+        work.step("cross-validation", rounds),
     )
     outcome = outcome_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
@@ -159,33 +167,24 @@ def _cross_validated(
     folds = recipe.protocol.folds
     choices = [choice_in_fold(*divmod(i, folds), own) for i, own in enumerate(validation.choices)]
     outcome = replace(outcome, chosen_in_folds=tuple(choices))
-    return Measured(prepared, work.trunk, work.fitter, features, validation, None, outcome)
+    return Measured(prepared, trunk, fitter, features, validation, None, outcome)
 
 
-def _tested(
-    recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None
-) -> Measured:
+def _tested(work: _Work, prepared: Prepared) -> Measured:
     """Fit on all images but the test ones, choosing inside them, and measure the test ones."""
-    work, images, test = _begin(recipe, prepared, step, say, cache), prepared.images, prepared.test
+    images, test = prepared.images, prepared.test
     assert test is not None  # it is what is measured
+    trunk, fitter = work.begin(prepared)
     require_measurable(Holdout(images, images.take([]), test, cut=False))
-    features = work.features(images)
-    chosen, head = work.fit(features, images)
+    features = work.features(trunk, images)
+    chosen, head = work.fit(fitter, features, images)
     answers = HeldOut.once(
-        softmax(head.logits(work.features(test)), chosen.temperature),
+        softmax(head.logits(work.features(trunk, test)), chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
     )
-    outcome = outcome_of(test, answers, recipe.protocol.coverage, notes=prepared.notes)
-    fitted = chosen, head
-    return Measured(prepared, work.trunk, work.fitter, features, None, fitted, outcome)
-
-
-def _begin(recipe: Recipe, prepared: Prepared, step: Step, say: Say, cache: Path | None) -> _Work:
-    for note in prepared.notes:
-        say(f"evoca: {note}")
-    fitter = fitter_of(recipe, prepared.images.labels)
-    return _Work(recipe, extractor_of(recipe), fitter, step, cache)
+    outcome = outcome_of(test, answers, work.recipe.protocol.coverage, notes=prepared.notes)
+    return Measured(prepared, trunk, fitter, features, None, (chosen, head), outcome)
 
 
 def train(
@@ -197,6 +196,7 @@ def train(
     say: Say = _unsaid,
     data_name: str | None = None,
     cache: Path | None = None,
+    workers: int | None = None,
 ) -> Measured:
     """Fit a recipe on all images but the test ones, measure it, and write the run directory.
 
@@ -213,6 +213,7 @@ def train(
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
         cache: where features are kept for other runs; computed anew if omitted.
+        workers: threads that decode; two if omitted.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
@@ -220,13 +221,14 @@ def train(
     with new_run(out) as folder:
         outer = not has_test(data)
         require = partial(require_nested, protocol=recipe.protocol, outer=outer, whole=True)
-        prepared = prepare(data, with_test=True, require=require)
-        measured = (_cross_validated if outer else _tested)(recipe, prepared, step, say, cache)
+        prepared = prepare(data, recipe, with_test=True, require=require)
+        work = _Work(recipe, step, say, cache, workers)
+        measured = (_cross_validated if outer else _tested)(work, prepared)
         if recipe.additive_probe:
             _test_by_deletion(folder, measured, recipe, step)
         if measured.fitted is None:
-            work = _Work(recipe, measured.trunk, measured.fitter, step, cache)
-            measured = replace(measured, fitted=work.fit(measured.features, prepared.images))
+            fitted = work.fit(measured.fitter, measured.features, prepared.images)
+            measured = replace(measured, fitted=fitted)
         chosen, head = cast("tuple[Calibrated, FittedHead]", measured.fitted)
         write_run(folder, recipe, measured, chosen, data_name)
         (folder / "checkpoints").mkdir()

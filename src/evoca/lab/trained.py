@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evoca.cards.analysis import analysis_of
-from evoca.emotions import TAXONOMIES
+from evoca.emotions import TAXONOMIES, parts_of
 from evoca.errors import EvocaError, single_line
 from evoca.evaluation.result import HEADLINE
 from evoca.images.walk import printable_name
@@ -82,14 +82,20 @@ class Description(_Part):
     @property
     def taxonomy(self) -> str:
         """The name of the taxonomy that has these labels."""
-        return next(name for name, labels in TAXONOMIES.items() if labels == self.labels)
+        return _taxonomies_of(self.labels)[0]
 
     @field_validator("labels")
     @classmethod
     def _of_a_taxonomy(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        if labels not in TAXONOMIES.values():
+        if not _taxonomies_of(labels):
             raise ValueError(f"not the labels of a taxonomy: {', '.join(labels)}")
         return labels
+
+
+def _taxonomies_of(labels: tuple[str, ...]) -> list[str]:
+    """Name the taxonomies that have just these labels, merged ones taken apart."""
+    parts = sorted(part for label in labels for part in parts_of(label))
+    return [name for name, own in TAXONOMIES.items() if sorted(own) == parts]
 
 
 class EmotionFigures(_Part):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.data.merging import merge_labels
 from evoca.errors import DataError
 from evoca.lab.examples import ratings_of
 from evoca.lab.model_options import MultiTask
@@ -23,14 +24,19 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
     tie, which leaves no label); ratings, where a step learns valence and arousal. A recipe
     without emotions is given none to be judged by.
 
+    Emotions that the recipe merges are one class in what is returned.
+
     Args:
         data: labelled images.
         recipe: none for a head that is fitted on labels.
 
     Raises:
-        DataError: something the recipe predicts is known of no image, or a rating is off
-            its scale: it would be learnt from nothing, or bent to the scale's end.
+        DataError: there is no emotion that is to be merged; something the recipe predicts
+            is known of no image, or a rating is off its scale: it would be learnt from
+            nothing, or bent to the scale's end.
     """
+    if recipe is not None:
+        data = merge_labels(data, recipe.merge)
     rated = np.asarray(np.isfinite(ratings_of(data)).any(axis=1))
     if recipe is not None and isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
         none = np.full(len(data), -1, dtype=np.int64)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from evoca.emotions import TAXONOMIES
+from evoca.emotions import TAXONOMIES, parts_of
 from evoca.images.preprocess import Preprocessing
 from evoca.runtime.card_analysis import Analysis
 from evoca.runtime.card_parts import Metric, Strict
@@ -40,6 +40,7 @@ class Provenance(Strict):
 
     Attributes:
         recipe: name of the recipe that made it.
+        profile: name of the profile that changed the recipe, such as ``lite0``.
         paper: key of the paper that recipe follows, in :mod:`evoca.papers`.
         backbones: the pretrained networks whose features it uses.
         data: the labelled images it learnt from, in words.
@@ -52,6 +53,7 @@ class Provenance(Strict):
     """
 
     recipe: str
+    profile: str | None = None
     paper: str | None = None
     backbones: tuple[str, ...]
     data: str
@@ -93,7 +95,8 @@ class ModelCard(Strict):
         format_version: of the bundle format.
         name: of the model; printed with every prediction.
         summary: one sentence for a listing.
-        labels: the K emotions in the order of the model's outputs.
+        labels: the K emotions in the order of the model's outputs; emotions that are one
+            class are joined by a plus.
         taxonomy: name of the set the labels belong to, one of
             :data:`evoca.emotions.TAXONOMIES`.
         preprocessing: how a decoded picture becomes the model's input.
@@ -143,12 +146,13 @@ class ModelCard(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelCard:
-        if len(set(self.labels)) != len(self.labels):
+        emotions = [part for label in self.labels for part in parts_of(label)]
+        if len(set(emotions)) != len(emotions):
             raise ValueError("labels repeat")
         if self.taxonomy not in TAXONOMIES:
             known = ", ".join(TAXONOMIES)
             raise ValueError(f"unknown taxonomy {self.taxonomy!r}; known: {known}")
-        if strange := set(self.labels) - set(TAXONOMIES[self.taxonomy]):
+        if strange := set(emotions) - set(TAXONOMIES[self.taxonomy]):
             raise ValueError(f"{self.taxonomy} has no label {', '.join(sorted(strange))}")
         if (self.evidence_kind == "additive") != (self.evidence_bias is not None):
             raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")

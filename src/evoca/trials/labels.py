@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
 from evoca.data.taxonomies import mapping
+from evoca.emotions import parts_of
 from evoca.errors import DataError
 from evoca.evaluation.ties import order_labels, top_labels
 
@@ -87,8 +88,15 @@ def match_labels(
     if len(shared) == len(labels) == len(data.labels):
         if restrict:
             return _masked(labels, shared, data)
-        weights = _picked(labels, shared)
-        return Matched(shared, _codes(data, shared), _votes(data, shared), weights, complete=True)
+        merged = [" and ".join(parts_of(label)) for label in shared if len(parts_of(label)) > 1]
+        return Matched(
+            shared,
+            _codes(data, shared),
+            _votes(data, shared),
+            _picked(labels, shared),
+            complete=True,
+            note=f"{', '.join(merged)} count as one class, as the model has them" if merged else "",
+        )
     if len(shared) < 2:
         return _mapped(labels, taxonomy, data, restrict=restrict)
     judged = shared if restrict else order_labels(labels)
@@ -153,11 +161,11 @@ def _mapped(
 ) -> Matched:
     """Add the model's probabilities up by a known table, such as emotions to polarity."""
     try:
-        table = mapping(taxonomy, data.taxonomy).table
+        table: Mapping[str, str | None] = mapping(taxonomy, data.taxonomy).table
     except DataError:
         table = {}
     weights = np.array(
-        [[float(table.get(one) == other) for other in data.labels] for one in labels]
+        [[float(_counterpart(table, one) == other) for other in data.labels] for one in labels]
     )
     if not weights.any(axis=0).all():
         raise DataError(
@@ -174,6 +182,12 @@ def _mapped(
         note=f"the model's probabilities are added up to {', '.join(data.labels)}"
         + ("; --restrict has nothing to leave out" if restrict else ""),
     )
+
+
+def _counterpart(table: Mapping[str, str | None], label: str) -> str | None:
+    """Return what all of a label's emotions become; ``None`` where they differ."""
+    found = {table.get(part) for part in parts_of(label)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _codes(data: LabelledImages, judged: Sequence[str]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from PIL import Image
 from evoca import __version__
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
+from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.robustness import Masking, masking, movements
 from evoca.images.boxes import boxes_elsewhere, hide
@@ -197,6 +198,7 @@ def _faces(
 
 def _truth(images: LabelledImages, labels: Sequence[str]) -> NDArray[np.int64]:
     """Return the true label's position among a model's labels; -1 where it has none there."""
+    images = merged_like(images, labels)
     position = {label: k for k, label in enumerate(labels)}
     # The last entry answers -1, the code of a row without a label.
     table = np.array([*(position.get(label, -1) for label in images.labels), -1], dtype=np.int64)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
+from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
 from evoca.evaluation import Report, evaluate_predictions, paired_affect
 from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
@@ -88,7 +89,8 @@ def run_trial(
             image, or predictions that do not match the images.
     """
     options = options or Options()
-    selected = select_split(data.in_order(), options.split)
+    data = merged_like(data.in_order(), system.labels)
+    selected = select_split(data, options.split)
     candidates = selected.images
     matched = match_labels(system.labels, system.taxonomy, candidates, restrict=options.restrict)
     known = _known(candidates, matched, system.feels)

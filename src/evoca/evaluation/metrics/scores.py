@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.emotions import Emotion, Polarity
+from evoca.emotions import Polarity, label_polarity
 from evoca.evaluation.arrays import FloatArray, IntArray
 from evoca.evaluation.ties import TIED
 
@@ -82,14 +82,17 @@ def polarity_hits(truth: IntArray, probabilities: FloatArray, labels: Sequence[s
     Args:
         truth: int (n,), 0..K-1.
         probabilities: float (n, K), rows sum to 1.
-        labels: K of the eight emotions.
+        labels: K of the eight emotions, or of several of one polarity joined by a plus.
 
     Raises:
-        ValueError: a label is not one of the eight.
+        ValueError: a label has no polarity.
     """
     predicted = positive_share(probabilities, labels) >= 0.5 - TIED
     return np.asarray(predicted == _positive(labels)[np.asarray(truth)], dtype=np.float64)
 
 
 def _positive(labels: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([Emotion(label).polarity is Polarity.POSITIVE for label in labels])
+    polarities = [label_polarity(label) for label in labels]
+    if None in polarities:
+        raise ValueError(f"{labels[polarities.index(None)]} has no polarity")
+    return np.array([polarity is Polarity.POSITIVE for polarity in polarities])

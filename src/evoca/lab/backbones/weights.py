@@ -85,15 +85,16 @@ def build_network(
 
 
 def _create(record: Backbone) -> nn.Module:
+    classes: dict[str, Any] = {} if record.classes is None else {"num_classes": record.classes}
     try:
         if record.library == "evoca":
             return build_architecture(record.architecture, record.options)
         if record.library == "open_clip":
             network: nn.Module = image_tower(create_clip(record, None))
         elif record.library == "torchvision":
-            network = torchvision.models.get_model(record.architecture, weights=None)
+            network = torchvision.models.get_model(record.architecture, weights=None, **classes)
         else:
-            network = timm.create_model(record.architecture, pretrained=False)
+            network = timm.create_model(record.architecture, pretrained=False, **classes)
     except (RuntimeError, ValueError) as error:
         raise EvocaError(
             f"{record.name}: {record.library} has no architecture {record.architecture}"

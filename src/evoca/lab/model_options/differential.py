@@ -1,4 +1,4 @@
-"""Options of two networks trained apart whose vectors are joined."""
+"""Options of networks trained apart whose vectors are joined."""
 
 from __future__ import annotations
 
@@ -9,38 +9,54 @@ from pydantic import Field, model_validator
 from evoca.lab.backbone_record import Backbone
 from evoca.lab.model_options.network import Network, Pretrained
 
-__all__ = ["MOST_BETA", "Differential", "Form", "factors_of"]
+__all__ = ["MOST_BETA", "ORDINALS", "Differential", "Form", "factors_of"]
 
 Form: TypeAlias = Literal["convex", "amplify"]
 MOST_BETA = 100.0
 """Of what the form ``amplify`` takes."""
 
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+"""What steps call the networks, and begin the names of their parts with."""
+
+_NUMBERS = ("", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
+_SUM_TOLERANCE = 1e-3
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Differential(Network):
-    """Two trunks, each with a classifier of its own, and what their vectors become.
+    """Two or more trunks, each with a classifier of its own, and what their vectors become.
 
-    The vector is [g a X1, g (1 - a) X2, b S]: X1 and X2 are the trunks' averaged maps, S
-    the probabilities of a network that still names objects.
+    The vector is [g s1 X1, g s2 X2, ..., b S, c B]: X1, X2 and on are the trunks' averaged
+    maps, S the probabilities of a network that still names objects, B those of one that names
+    scenes.
 
     Attributes:
         system: its name; ``backbone`` and ``weights`` are the first trunk's.
         second: the second trunk.
+        more: the third trunk and on; rapolu2023 has two, and wishes for more.
         supplement: the network that names objects, with the classifier it was pretrained
             with; ``null`` for none.
-        alpha: share of the first vector (rapolu2023, equation 1); ``null`` for both as
-            they are.
-        beta: factor of the probabilities; ``null`` for 1, and both vectors as they are.
+        background: the network that names the scene around them, such as one of Places365,
+            likewise as it is; ``null`` for none.
+        alpha: share of the first of two vectors (rapolu2023, equation 1); ``null`` for all as
+            they are, or as ``shares`` has them.
+        shares: of each trunk's vector, of sum 1: equation 1 for any number; in place of alpha.
+        beta: factor of the objects' probabilities; ``null`` for 1, and the vectors as they are.
+        gamma: factor of the scenes' probabilities.
         form: what beta does to the vectors: ``convex`` multiplies them by 1 - beta;
             ``amplify`` leaves them.
     """
 
     system: Literal["differential"]
     second: Pretrained
+    more: Annotated[tuple[Pretrained, ...], Field(max_length=len(ORDINALS) - 2)] = ()
     supplement: Pretrained | None = None
+    background: Pretrained | None = None
     alpha: Share | None = None
+    shares: tuple[Share, ...] | None = None
     beta: Annotated[float, Field(ge=0, le=MOST_BETA)] | None = None
+    gamma: Annotated[float, Field(ge=0, le=MOST_BETA)] = 1.0
     form: Form = "convex"
 
     @model_validator(mode="after")
@@ -49,40 +65,69 @@ class Differential(Network):
             raise ValueError("beta is a factor of what the supplement says: name a supplement")
         if self.beta is not None and self.beta > 1 and self.form == "convex":
             raise ValueError(f"beta {self.beta:g}: a share is at most 1; form amplify takes more")
+        if self.gamma != 1 and self.background is None:
+            raise ValueError("gamma is a factor of what the background says: name a background")
         return self
 
-    def networks(self) -> list[Pretrained]:
-        """Return both trunks and the supplement."""
-        return [self, self.second, *([] if self.supplement is None else [self.supplement])]
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        count = len(self.trunks())
+        if self.alpha is not None and count > 2:
+            raise ValueError(f"alpha is the share of the first of two; for {count}, give shares")
+        if self.shares is None:
+            return self
+        if self.alpha is not None:
+            raise ValueError("alpha and shares say the same: give one of them")
+        if len(self.shares) != count or abs(sum(self.shares) - 1) > _SUM_TOLERANCE:
+            raise ValueError(f"shares: {count} numbers, one a network, of sum 1")
+        return self
+
+    def trunks(self) -> tuple[Pretrained, ...]:
+        """Return the networks that are trained, the first first."""
+        return (self, self.second, *self.more)
 
     @property
-    def factors(self) -> tuple[float, float, float]:
-        """What the first vector, the second and the probabilities are multiplied by."""
-        return factors_of(self.alpha, self.beta, self.form)
+    def factors(self) -> tuple[float, ...]:
+        """What each vector is multiplied by, then the probabilities that there are."""
+        shares: tuple[float, ...] = self.shares or (1.0,) * len(self.trunks())
+        if self.alpha is not None:
+            shares = (self.alpha, 1 - self.alpha)
+        rest = 1 - self.beta if self.beta is not None and self.form == "convex" else 1.0
+        named = [] if self.supplement is None else [1.0 if self.beta is None else self.beta]
+        scenes = [] if self.background is None else [self.gamma]
+        return (*(rest * share for share in shares), *named, *scenes)
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say what is trained apart, and what is joined."""
         del backbone
-        one, other, named = self.factors
-        joined = f"{one:g} times the first's vector, {other:g} times the second's"
+        trunks = self.trunks()
+        names = [self.backbone, *map(_told, trunks[1:])]
         lines = [
-            f"Two networks on the same picture, {self.backbone} and {_told(self.second)}. The "
-            "last map of each, averaged over space, into a layer of its own with one unit a "
-            "label; while one of the two is trained, it answers alone."
+            f"{_NUMBERS[len(trunks)]} networks on the same picture, {_listed(names)}. The last map "
+            "of each, averaged over space, into a layer of its own with one unit a label; while "
+            "one of them is trained, it answers alone."
         ]
+        what = [f"the {name}'s vector" for name in ORDINALS[: len(trunks)]]
         if self.supplement is not None:
             lines.append(
-                f"A third, {_told(self.supplement)}, as it is: the probabilities of the objects "
-                "it was pretrained on."
+                f"Another, {_told(self.supplement)}, as it is: the probabilities of the objects it "
+                "was pretrained on."
             )
-            joined += f", {named:g} times the object probabilities"
-        return [*lines, f"Then {joined}, side by side."]
+            what.append("the object probabilities")
+        if self.background is not None:
+            lines.append(
+                f"Another, {_told(self.background)}, as it is: the probabilities of the scenes it "
+                "was pretrained on."
+            )
+            what.append("the scene probabilities")
+        joined = [f"{factor:g} times {own}" for factor, own in zip(self.factors, what, strict=True)]
+        return [*lines, f"Then {', '.join(joined)}, side by side."]
 
 
 def factors_of(
     alpha: float | None, beta: float | None, form: Form = "convex"
 ) -> tuple[float, float, float]:
-    """Return what the first vector, the second and the probabilities are multiplied by.
+    """Return what the first of two vectors, the second and the objects are multiplied by.
 
     Args:
         alpha: 0..1, or ``None``; see :class:`Differential`.
@@ -103,3 +148,7 @@ def factors_of(
 
 def _told(network: Pretrained) -> str:
     return f"{network.backbone} (weights: {network.weights})"
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -49,9 +49,23 @@ class Network(Pretrained):
 
     without: tuple[str, ...] = ()
 
+    def slots(self) -> dict[str, Pretrained]:
+        """Return every pretrained network that it is built on by its key, its backbone first."""
+        found: dict[str, Pretrained] = {"backbone": self}
+        for key in type(self).model_fields:
+            value = getattr(self, key)
+            several = value if isinstance(value, tuple) else ()
+            found |= {key: value} if isinstance(value, Pretrained) else {}
+            found |= {
+                f"{key}.{number}": own
+                for number, own in enumerate(several)
+                if isinstance(own, Pretrained)
+            }
+        return found
+
     def networks(self) -> list[Pretrained]:
         """Return every pretrained network that it is built on, its backbone first."""
-        return [self]
+        return list(self.slots().values())
 
     @abstractmethod
     def in_words(self, backbone: Backbone) -> list[str]:

@@ -103,13 +103,14 @@ class Skip(Network):
 
     Attributes:
         system: its name.
-        gain: of the batch normalisation that ends each shortcut, at the start: 0 starts
-            as the pretrained network, 1 is what PyTorch starts with.
+        gain: of the batch normalisation that ends each shortcut, at the start: 1 is what
+            frameworks start with; 0 starts as the pretrained network, which small rates
+            and few updates hardly leave, so that the shortcuts add nothing.
         dropout: of the vector, before the last layer.
     """
 
     system: Literal["skip"]
-    gain: Annotated[float, Field(ge=0, le=1)] = 0.0
+    gain: Annotated[float, Field(ge=0, le=1)] = 1.0
     dropout: Dropout = 0.0
 
     def in_words(self, backbone: Backbone) -> list[str]:

@@ -12,7 +12,7 @@ from evoca.lab.recipe import Recipe
 __all__ = ["identity_of"]
 
 # What may differ between two trainings that are the same.
-_NAMES = {"name", "summary", "search", "profile"}
+_NAMES = {"name", "summary", "search", "profile", "stand_ins"}
 
 
 def identity_of(recipe: Recipe, *images: LabelledImages, division: str = "") -> Identity:
@@ -25,6 +25,8 @@ def identity_of(recipe: Recipe, *images: LabelledImages, division: str = "") -> 
     """
     content = recipe.model_dump(mode="json")
     deciding = {key: content[key] for key in sorted(content) if key not in _NAMES}
+    if not recipe.merge:  # as before it could be said
+        del deciding["merge"]
     digest = hashlib.sha256()
     for part in images:
         digest.update(part.fingerprint().encode())

@@ -80,7 +80,7 @@ def train_steps(
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
         require_fresh(out, resume=resume)
-    fitted = fit(build(recipe, data.labels, seed), task, out, options, resume=resume)
+    fitted = fit(build(recipe, parts.train.labels, seed), task, out, options, resume=resume)
     if not is_main():
         return None
     judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)

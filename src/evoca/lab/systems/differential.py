@@ -1,12 +1,13 @@
-"""Two networks trained apart, their vectors joined, and what a third sees in the picture.
+"""Networks trained apart, their vectors joined, and what others name in the picture.
 
 rapolu2023, sections 2.1 and 2.2: differential CNNs X1 and X2 (equation 1), and the
-probabilities S of a network that still names objects.
+probabilities S of a network that still names objects. Its conclusion wishes for more than two
+networks, and for background features: the probabilities of a network that names scenes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -18,6 +19,7 @@ from evoca.lab.backbones import Trunk, pool_to
 from evoca.lab.backbones.trunk import Pixels
 from evoca.lab.backbones.weights import build_network
 from evoca.lab.model_options import Differential, Pretrained
+from evoca.lab.model_options.differential import ORDINALS
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.classifier import Head
 from evoca.lab.systems.outputs import SystemOutputs
@@ -25,7 +27,7 @@ from evoca.lab.systems.outputs import SystemOutputs
 __all__ = ["DifferentialNetworks", "Joined", "Objects"]
 
 Vectors = tuple[Tensor, ...]
-"""X1 (N, C1), X2 (N, C2), and S (N, P) where there is a third network."""
+"""X1 (N, C1), X2 (N, C2) and on; S (N, P) and B (N, Q) where objects and scenes are named."""
 
 
 class Objects(nn.Module):
@@ -60,29 +62,29 @@ class Joined(nn.Module):
 
 
 class All(nn.Module):
-    """The three networks on the same picture."""
+    """All networks on the same picture."""
 
     def __init__(
-        self, trunks: tuple[Trunk, Trunk], pools: tuple[Pool, Pool], objects: Objects | None
+        self, trunks: Sequence[Trunk], pools: Sequence[Pool], named: Sequence[Objects]
     ) -> None:
         super().__init__()
-        self.first, self.second = trunks
+        self.trunks = nn.ModuleList(trunks)
         self.pools = nn.ModuleList(pools)
-        self.objects = objects
+        self.naming = nn.ModuleList(named)
 
     def forward(self, image: Tensor) -> Vectors:
         """Return their vectors."""
         return self.vectors_of(self.maps(image), self.named(image))
 
-    def maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def maps(self, image: Tensor) -> Vectors:
         """Return what the last stages of the trunks give."""
-        return _through(self.first, image), _through(self.second, image)
+        return tuple(_through(cast("Trunk", trunk), image) for trunk in self.trunks)
 
-    def named(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the object probabilities, if there are any."""
-        return () if self.objects is None else (self.objects(image),)
+    def named(self, image: Tensor) -> Vectors:
+        """Return the probabilities of objects and scenes, as far as they are named."""
+        return tuple(network(image) for network in self.naming)
 
-    def vectors_of(self, maps: tuple[Tensor, Tensor], named: tuple[Tensor, ...]) -> Vectors:
+    def vectors_of(self, maps: Vectors, named: Vectors) -> Vectors:
         """Return all vectors, given what the last stages gave."""
         return (*(pool(x) for pool, x in zip(self.pools, maps, strict=True)), *named)
 
@@ -95,60 +97,65 @@ def _through(trunk: Trunk, image: Tensor) -> Tensor:
 
 
 class DifferentialNetworks(StagedSystem):
-    """Two trunks with a layer each, and a layer on their joined vectors.
+    """Trunks with a layer each, and a layer on their joined vectors.
 
-    Who is trained answers: the first network alone, the second alone, or the layer on
-    both; outside training, that layer. The network that names objects is no part: no step
-    trains it, ``all`` included. So each is trained, validated and stopped as if it
-    stood alone. On one linear layer the evidence is exactly additive, as in
-    :class:`evoca.lab.systems.classifier.PooledClassifier`; what the objects add is the same
-    everywhere.
+    Who is trained answers: one network alone, or the layer on all; outside training, that
+    layer. The networks that name objects and scenes are no part: no step trains them, ``all``
+    included. So each is trained, validated and stopped as if it stood alone. On one linear
+    layer the evidence is exactly additive, as in
+    :class:`evoca.lab.systems.classifier.PooledClassifier`; what objects and scenes add is the
+    same everywhere.
     """
 
     def __init__(
         self,
-        trunks: tuple[Trunk, Trunk],
+        trunks: Sequence[Trunk],
         objects: Objects | None,
+        scenes: Objects | None,
         factors: tuple[float, ...],
-        heads: tuple[Head, Head, Head],
+        heads: Sequence[Head],
     ) -> None:
         """Join them.
 
         Args:
-            trunks: first and second.
-            objects: the third network.
+            trunks: at least two.
+            objects: the network that names objects.
+            scenes: the network that names scenes.
             factors: of the vectors.
-            heads: on the first vector, on the second, on all.
+            heads: on each trunk's vector, and on all.
         """
-        first, second = trunks
+        first, second, *others = trunks
         super().__init__(first)
         self.second = second
-        self.objects = objects
-        self.pools = (Pool(first, "mean"), Pool(second, "mean"))
+        self.more = nn.ModuleList(others)
+        self.objects, self.scenes = objects, scenes
+        self.pools = [Pool(trunk, "mean") for trunk in trunks]
         self.joined = Joined(factors)
-        self.first_head, self.second_head, self.head = heads
+        self.first_head, self.second_head, *further, self.head = heads
+        self.more_heads = nn.ModuleList(further)
 
     def trunks(self) -> list[Trunk]:
-        """Return both."""
-        return [self.trunk, self.second]
+        """Return all, the first first."""
+        return [self.trunk, self.second, *(cast("Trunk", trunk) for trunk in self.more)]
+
+    def heads(self) -> list[Head]:
+        """Return the layer of each trunk."""
+        return [self.first_head, self.second_head, *(cast("Head", h) for h in self.more_heads)]
 
     def own_parts(self) -> Mapping[str, list[nn.Module]]:
-        """Return the layers of the two networks, and the one on both."""
-        return {
-            "first_head": [self.first_head],
-            "second_head": [self.second_head],
-            "head": [self.head],
-        }
+        """Return the layers of the networks, and the one on all."""
+        own = zip(ORDINALS, self.heads(), strict=False)
+        return {**{f"{which}_head": [head] for which, head in own}, "head": [self.head]}
 
     def _trunk_parts(self) -> dict[str, list[nn.Module]]:
         return {
             f"{which}.{name}": modules
-            for which, trunk in zip(("first", "second"), self.trunks(), strict=True)
+            for which, trunk in zip(ORDINALS, self.trunks(), strict=False)
             for name, modules in trunk.parts().items()
         }
 
     def parts(self) -> list[str]:
-        """Name the parts: those of the trunks as ``first.stem`` and ``second.stem``."""
+        """Name the parts: those of the trunks as ``first.stem``, ``second.stem`` and on."""
         return [*self._trunk_parts(), *self.own_parts()]
 
     def part(self, name: str) -> list[nn.Module]:
@@ -156,14 +163,15 @@ class DifferentialNetworks(StagedSystem):
         return {**self._trunk_parts(), **self.own_parts()}[name]
 
     def _alone(self) -> tuple[Trunk, Pool, Head] | None:
-        """Return the network that is trained while the other and the joint layer are not."""
-        networks = zip(self.trunks(), self.pools, (self.first_head, self.second_head), strict=True)
+        """Return the network that is trained while the others and the joint layer are not."""
+        networks = zip(self.trunks(), self.pools, self.heads(), strict=True)
         trained = [net for net in networks if _learns(net[0]) or _learns(net[2])]
         return trained[0] if len(trained) == 1 and not _learns(self.head) else None
 
     def networks(self) -> All:
-        """Return what gives the three vectors of a picture."""
-        return All((self.trunk, self.second), self.pools, self.objects)
+        """Return what gives all vectors of a picture."""
+        naming = [own for own in (self.objects, self.scenes) if own is not None]
+        return All(self.trunks(), self.pools, naming)
 
     def chain(self) -> list[nn.Module]:
         """Return the network that is trained alone; else the networks, joined, and the head."""
@@ -175,11 +183,11 @@ class DifferentialNetworks(StagedSystem):
 
     @property
     def evidence_bias(self) -> Tensor | None:
-        """The bias of the layer on both."""
+        """The bias of the layer on all."""
         return cast("nn.Linear", self.head.only_layer).bias.detach()
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; of the layer on both, outside training, also evidence and embedding."""
+        """Compute logits; of the layer on all, outside training, also evidence and embedding."""
         if self._alone() is not None or self.training:
             return super().forward(image)
         networks = self.networks()
@@ -188,11 +196,11 @@ class DifferentialNetworks(StagedSystem):
         outputs: SystemOutputs = self.head(vector)
         return outputs._replace(evidence=self._evidence(maps, named), embedding=vector)
 
-    def _evidence(self, outputs: tuple[Tensor, Tensor], named: tuple[Tensor, ...]) -> Tensor:
+    def _evidence(self, outputs: Vectors, named: Vectors) -> Tensor:
         weight = cast("nn.Linear", self.head.only_layer).weight
         maps = [trunk.map_of(x) for trunk, x in zip(self.trunks(), outputs, strict=True)]
         rows, columns = (min(map_.shape[side] for map_ in maps) for side in (2, 3))
-        # What the objects add is a map of one cell: the same everywhere.
+        # What objects and scenes add is a map of one cell: the same everywhere.
         every = [pool_to(map_, rows, columns) for map_ in maps]
         every += [probabilities[:, :, None, None] for probabilities in named]
         evidence, start = torch.zeros((), device=weight.device), 0
@@ -209,30 +217,29 @@ def _learns(module: nn.Module) -> bool:
 
 @registered(Differential)
 def build(options: Differential, around: Surroundings) -> DifferentialNetworks:
-    """Build two trunks, their layers, and the network that names objects."""
-    trunks = around.trunk(options), around.trunk(options.second)
-    one, other = (trunk.shapes(*around.size)[-1][0] for trunk in trunks)
-    objects, classes = None, 0
-    factors: tuple[float, ...] = options.factors[:2]
-    if options.supplement is not None:
-        objects, factors = _objects(options.supplement, around), options.factors
-        blank = torch.zeros((1, *around.size, 3), dtype=torch.uint8)
-        with torch.no_grad():
-            classes = objects.eval()(blank).shape[1]
-    heads = tuple(
-        Head(width, (), around.labels, 0.0) for width in (one, other, one + other + classes)
+    """Build the trunks, their layers, and the networks that name objects and scenes."""
+    trunks = [around.trunk(own) for own in options.trunks()]
+    widths = [trunk.shapes(*around.size)[-1][0] for trunk in trunks]
+    objects, scenes = (
+        None if own is None else _objects(own, around, key)
+        for key, own in (("supplement", options.supplement), ("background", options.background))
     )
-    return DifferentialNetworks(trunks, objects, factors, cast("tuple[Head, Head, Head]", heads))
+    blank = torch.zeros((1, *around.size, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        classes = [own.eval()(blank).shape[1] for own in (objects, scenes) if own is not None]
+    every = (*widths, sum(widths) + sum(classes))
+    heads = [Head(width, (), around.labels, 0.0) for width in every]
+    return DifferentialNetworks(trunks, objects, scenes, options.factors, heads)
 
 
-def _objects(supplement: Pretrained, around: Surroundings) -> Objects:
-    """Build the network that names objects, with its classifier.
+def _objects(own: Pretrained, around: Surroundings, key: str) -> Objects:
+    """Build the network that names objects or scenes, with its classifier.
 
     Raises:
         EvocaError: it has none.
     """
-    record = around.recipe.record_of(supplement)
+    record = around.recipe.record_of(own)
     if record.library not in {"timm", "torchvision"}:
-        raise EvocaError(f"model.supplement: {record.name} names no objects: it has no classifier")
-    network = build_network(record, around.weights_of(supplement), whole=True)
+        raise EvocaError(f"model.{key}: {record.name} names nothing: it has no classifier")
+    network = build_network(record, around.weights_of(own), whole=True)
     return Objects(network, record)

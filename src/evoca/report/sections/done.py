@@ -106,6 +106,7 @@ def _facts(judged: Judged) -> list[tuple[str, str]]:
     seeds, version = description.get("seeds"), description.get("evoca_version")
     facts = {
         "Recipe": recipe.get("name"),
+        "Profile": recipe.get("profile"),
         "Model": description.get("model"),
         "Data": data.get("name"),
         "Fingerprint of the data": data.get("fingerprint"),

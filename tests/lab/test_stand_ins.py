@@ -1,0 +1,154 @@
+"""What a recipe is said to be is made from the networks that are there, not the paper's."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+import yaml
+from typer.testing import CliRunner
+
+from evoca.cli import app
+from evoca.lab.backbone_record import backbone_names, find_backbone
+from evoca.lab.model_options import Network
+from evoca.lab.profile import profile_names
+from evoca.lab.recipe import load_recipe, recipe_names
+from evoca.lab.recipe_words import in_words
+from tiny_system import draw_pictures
+
+TITLES = [find_backbone(name).called for name in backbone_names()]
+FAMILY = re.compile(r"AlexNet|BLIP|CLIP|DenseNet|DINO|FractalNet|ResNet|SigLIP|VGG", re.IGNORECASE)
+
+
+def evoca(*arguments):
+    done = CliRunner().invoke(app, [*arguments])
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def networks_of(recipe):
+    return recipe.model.slots() if isinstance(recipe.model, Network) else {}
+
+
+def test_every_backbone_has_a_title_of_its_own():
+    assert len(set(TITLES)) == len(TITLES)
+    assert not set(TITLES) & set(backbone_names())
+
+
+@pytest.mark.parametrize("profile", [None, *profile_names()])
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_description_names_the_networks_that_are_there(name, profile):
+    paper, recipe = load_recipe(name), load_recipe(name, [], profile)
+    meant = {
+        key: paper.record_of(own).called
+        for key, own in networks_of(paper).items()
+        if own.backbone != networks_of(recipe)[key].backbone
+    }
+    assert recipe.stand_ins == meant
+    assert "{" not in recipe.summary
+    said = recipe.summary.lower()
+    for key, own in networks_of(recipe).items():
+        title = recipe.record_of(own).called
+        assert title.lower() in said
+        if key in meant:
+            assert f"{title} is a stand-in for {meant[key]}".lower() in said
+    # Without the titles that are there and what they stand in for, no network is named.
+    rest = recipe.summary
+    for own in networks_of(recipe).values():
+        rest = re.sub(re.escape(recipe.record_of(own).called), "", rest, flags=re.IGNORECASE)
+    for title in meant.values():
+        rest = rest.replace(f"is a stand-in for {title}", "")
+    rest = re.sub(r"\b[a-z]+\d{4}-[\w-]+", "", rest)  # names of recipes
+    assert not FAMILY.search(rest)
+    assert (f"Changed by the profile {profile}." in recipe.summary) == (profile is not None)
+    shown = dict(in_words(recipe))
+    assert shown["What it is"][0] == recipe.summary
+    lines = [line for line in shown.get("Network", []) if line.startswith("Backbone ")]
+    for line, key in zip(lines, networks_of(recipe), strict=True):
+        assert (f"a stand-in for {meant.get(key)}" in line) == (key in meant)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_with_a_profile_survives_being_written_down(name, tmp_path):
+    recipe = load_recipe(name, ["protocol.seed=3"], "lite0")
+    file = tmp_path / "again.yaml"
+    file.write_text(yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True)))
+    assert load_recipe(str(file)) == recipe
+
+
+def test_settings_are_named_where_the_summary_need_not_hold():
+    plain = load_recipe("najid2018-resnet101-fc")
+    assert plain.summary == "ResNet-101 of which only the new classifier learns."
+    other = load_recipe("najid2018-resnet101-fc", ["model.backbone=resnet50"])
+    assert other.summary == (
+        "ResNet-50 of which only the new classifier learns. ResNet-50 is a stand-in for ResNet-101."
+    )
+    more = load_recipe("najid2018-resnet101-fc", ["steps.*.trainable=[all]", "protocol.seed=1"])
+    assert more.summary == f"{plain.summary} Changed by --set steps.*.trainable=[all]."
+    back = load_recipe("najid2018-resnet101-fc", ["model.backbone=resnet101"], "lite0")
+    assert back.stand_ins == {}
+    assert back.summary == f"{plain.summary} Changed by the profile lite0."
+    rate = load_recipe("sreenivas2018-search-rate-1e-4", [], "lite0").summary
+    assert "at the rate 1e-3." in rate
+    small = load_recipe("default", ["preprocessing.height=64", "preprocessing.width=96"])
+    assert "seen at 96 x 64," in small.summary
+
+
+def test_a_file_of_ones_own_says_what_stands_in(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {"extends": "najid2018-resnet101-l4", "name": "mine", "summary": "Braces {x} stay."}
+        )
+    )
+    assert load_recipe(str(file)).summary == "Braces {x} stay."
+    found = load_recipe(str(file), [], "lite0").summary
+    assert found.startswith("Braces {x} stay. EfficientNet-Lite0 is a stand-in for ResNet-101.")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (("--profile", "lite0"), "evoca-najid2018-resnet101-fc-lite0-"),
+        (
+            ("--set", "model.backbone=efficientnet_lite0"),
+            "evoca-najid2018-resnet101-fc-efficientnet_lite0-",
+        ),
+    ],
+)
+def test_bundle_card_and_report_are_of_the_stand_in(options, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVOCA_CACHE", str(tmp_path / "cache"))
+    draw_pictures(tmp_path / "data", 6)
+    evoca(
+        *("train", "najid2018-resnet101-fc", "--data", "data", "--out", "run", *options),
+        *("--set", "preprocessing.height=32", "--set", "preprocessing.width=32"),
+        *("--set", "steps.*.epochs=1", "--set", "protocol.validation=0.34", "--workers", "0"),
+    )
+    evoca("export", "run", "--out", "bundle")
+    card = json.loads(Path("bundle/model.json").read_text())
+    said = (
+        "EfficientNet-Lite0 of which only the new classifier learns. EfficientNet-Lite0 is a "
+        "stand-in for ResNet-101."
+    )
+    assert card["name"].startswith(name)
+    assert card["provenance"]["profile"] == ("lite0" if "--profile" in options else None)
+    (backbone,) = card["provenance"]["backbones"]
+    assert backbone.startswith("tf_efficientnet_lite0 (Apache-2.0")
+    assert backbone.endswith(", a stand-in for ResNet-101")
+    evoca("report", "run", "--out", "report.html", "--no-images")
+    pages = {
+        "card": card["summary"],
+        "readme": Path("bundle/README.md").read_text(),
+        "shown": evoca("models", "show", "bundle"),
+        "report": Path("report.html").read_text(),
+        "recipe": evoca("recipes", "show", "najid2018-resnet101-fc", *options),
+    }
+    for where, text in pages.items():
+        text = " ".join(text.split())
+        assert said in text, where
+        assert "ResNet-101 of which" not in text, where
+        if "--profile" in options:
+            assert "profile lite0" in text, where
