@@ -154,6 +154,7 @@ def train(
         known = measured.features, images.truth
         chosen = calibrate(*known, images.groups, measured.fitter, protocol, protocol.seed)
         head = fit_head(*known, measured.fitter, chosen.c)
+        measured = replace(measured, outcome=replace(measured.outcome, chosen=choice(chosen)))
         write_run(folder, recipe, measured, chosen, data_name)
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
@@ -189,6 +190,5 @@ def write_run(
         hashes = data.file_hashes()
         description["training_images"] = sorted({digest[:16] for digest in hashes})
     write_json(folder / "run.json", description)
-    outcome = replace(measured.outcome, chosen=description.get("chosen"))
-    write_json(folder / "metrics.json", outcome.figures())
+    write_json(folder / "metrics.json", measured.outcome.figures())
     write_predictions(folder / "predictions.csv", measured.outcome.predictions)
