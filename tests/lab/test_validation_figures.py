@@ -1,4 +1,4 @@
-"""Figures of the images that chose: kept by every run of steps, held against the papers' own."""
+"""Figures of the images that chose, and what they chose: kept by every run."""
 
 import csv
 import json
@@ -91,3 +91,19 @@ def test_a_training_keeps_them_beside_those_of_its_test_images(drawn, tmp_path):
     chosen = json.loads((run / "run.json").read_text())["chosen"]
     assert metrics["chosen"] == chosen
     assert "c" not in chosen  # no head was fitted
+
+
+def test_a_machine_chosen_by_inner_folds_keeps_its_c_too(drawn, tmp_path):
+    out, data = tmp_path / "run", str(drawn.paths[0].parents[2])
+    settings = ["protocol.folds=2", "protocol.inner_folds=2", "head.c_grid=[3]"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    command = ["train", "hog-svm", "--data", data, "--out", str(out), "--no-cache"]
+    result = CliRunner().invoke(app, [*command, *options])
+    assert result.exit_code == 0, result.output
+    assert "C of the head, chosen: 3 for the model that was kept, 3 in 2 of 2 folds" in (
+        result.stdout
+    )
+    for file in ("run.json", "metrics.json"):
+        content = json.loads((out / file).read_text())
+        assert content["chosen"]["c"] == 3
+        assert [fold["c"] for fold in content["chosen_in_folds"]] == [3, 3]
