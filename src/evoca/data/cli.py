@@ -123,10 +123,12 @@ def build(
             reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
         )
         print(f"{out}: {len(built.manifest):,} images")
-        rated, unlabelled = built.manifest.rated(), built.manifest.label_codes() < 0
-        if n := int((unlabelled & ~rated).sum()):
+        unlabelled = built.manifest.label_codes() < 0
+        # A set of ratings alone lacks no labels.
+        alone = built.manifest.rated() & unlabelled.all()
+        if n := int((unlabelled & ~alone).sum()):
             print(f"{n:,} of them have no single label")
-        if n := int((unlabelled & rated).sum()):
+        if n := int(alone.sum()):
             print(f"{n:,} of them are rated in valence and arousal alone")
         if built.manifest.counts(DISAGREE) is not None:
             say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
