@@ -154,6 +154,14 @@ def _print(found: Matrix, metric: str) -> None:
         if cell.seen:
             of = cell.figures["n"]
             say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
+        if cell.seen_copies:
+            of = cell.figures["n"]
+            say(
+                f"evoca: ! {where}: {cell.seen_copies:,} of {of:,} images are copies of training "
+                "or validation images"
+            )
+        if left := cell.figures.get("copies_left_out"):
+            say(f"evoca: {where}: {left:,} images that the model knows are left out")
         if unread := cell.figures.get("unreadable"):
             say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
         if cell.copies:
@@ -164,6 +172,7 @@ def _cell(cell: Cell, metric: str) -> str:
     figure = cell.figure(metric)
     if figure is None:
         return "-"
-    mark = "*" if cell.protocol == "cross-validated" else "!" if cell.seen else ""
+    known = cell.seen or cell.seen_copies
+    mark = "*" if cell.protocol == "cross-validated" else "!" if known else ""
     low, high = figure.ci95
     return f"{figure.value:.3f}{mark} [{low:.2f}, {high:.2f}]"

@@ -54,6 +54,7 @@ def train(
     machine: Machine,
     resume: bool,
     profile: str | None = None,
+    without_copies: bool = False,
 ) -> None:
     """Train and print the figures."""
     with needs_extra("train"):
@@ -61,10 +62,19 @@ def train(
         from evoca.lab.recipe import load_recipe
     chosen = load_recipe(recipe, settings, profile)
     if resume and (out / "run.json").is_file():
+        _require_same_copies(out, without_copies=without_copies)
         _print_finished(chosen, load_labelled(data), out)
         return
     with display(machine) as options:
-        found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
+        found = _trained(
+            chosen,
+            load_labelled(data),
+            out,
+            data_name,
+            options,
+            resume=resume,
+            without_copies=without_copies,
+        )
     if found is not None:
         _print(chosen, found.figures(), "table")
         console_for("stderr").print(f"wrote {out}", soft_wrap=True)
@@ -165,12 +175,15 @@ def _trained(
     options: RunOptions,
     *,
     resume: bool,
+    without_copies: bool,
 ) -> Outcome | None:
     """Return what was found; ``None`` in all but the first of several processes."""
     with needs_extra("train"):
         if not recipe.steps:
             from evoca.lab.train import train as fit_head
 
+            if without_copies:
+                options.say("evoca: cross-validation keeps copies in one fold: none is left out")
             return fit_head(
                 recipe,
                 data,
@@ -181,7 +194,16 @@ def _trained(
                 cache=options.cache,
             ).outcome
         from evoca.lab.stepwise import train_steps
-    return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
+    return train_steps(
+        recipe,
+        build,
+        data,
+        out,
+        options,
+        resume=resume,
+        data_name=data_name,
+        without_copies=without_copies,
+    )
 
 
 def cross_validated(
@@ -282,6 +304,16 @@ def require_same(recipe: Recipe, data: LabelledImages, out: Path) -> None:
     known = about.get("data", {}).get("fingerprint")
     if known not in {images.fingerprint() for images in used}:
         raise EvocaError(f"{out}: a finished run of other images; name another folder")
+
+
+def _require_same_copies(out: Path, *, without_copies: bool) -> None:
+    """Refuse a finished run whose copies were measured otherwise than is asked for now."""
+    from evoca.runs import read_json
+
+    about = read_json(out / "run.json").get("split", {})
+    if "train" in about and bool(about.get("without_copies")) != without_copies:
+        how = "without" if about.get("without_copies") else "with"
+        raise EvocaError(f"{out}: a finished run measured {how} copies; name another folder")
 
 
 def _print_finished(recipe: Recipe, data: LabelledImages, out: Path, output: str = "table") -> None:

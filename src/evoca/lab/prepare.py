@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from evoca.data.copies import in_words
+from evoca.data.fingerprints import Fingerprint
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
@@ -23,11 +26,13 @@ class Prepared:
         images: all but the test images, each with something to learn, in groups of copies.
         basis: where the groups come from, in words.
         notes: what was left out, and what copies were found.
+        fingerprints: of the images' files.
     """
 
     images: LabelledImages
     basis: str
     notes: tuple[str, ...]
+    fingerprints: Mapping[Path, Fingerprint] = field(default_factory=dict)
 
 
 def prepare(data: LabelledImages, recipe: Recipe | None = None) -> Prepared:
@@ -54,6 +59,5 @@ def prepare(data: LabelledImages, recipe: Recipe | None = None) -> Prepared:
     grouped = with_groups(images)
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
-    if not images.has_groups:
-        notes.append(in_words(grouped.images.groups))
-    return Prepared(grouped.images, grouped.basis, tuple(notes))
+    notes.append(in_words(grouped.found))
+    return Prepared(grouped.images, grouped.basis, tuple(notes), grouped.by_path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.copied import hashes_of
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
 from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
@@ -186,8 +187,7 @@ def write_run(
             "temperature": chosen.temperature,
             "set_threshold": chosen.threshold,
         }
-        hashes = data.file_hashes()
-        description["training_images"] = sorted({digest[:16] for digest in hashes})
+        description |= hashes_of(data, "training", measured.prepared.fingerprints)
     write_json(folder / "run.json", description)
     write_json(folder / "metrics.json", measured.outcome.figures())
     write_predictions(folder / "predictions.csv", measured.outcome.predictions)

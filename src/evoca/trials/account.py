@@ -14,6 +14,7 @@ from evoca.runs.ledger import PastUses, record_use
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
+from evoca.trials.overlap import Overlap
 from evoca.trials.select import ALL, Selected
 from evoca.trials.systems import ABSENT, System
 
@@ -30,6 +31,7 @@ def describe_trial(
         "name": selected.split,
         "groups": grouped.basis,
         "restricted": options.restrict,
+        **({"without_copies": True} if options.without_copies else {}),
     }
     return describe_run(
         "evaluation",
@@ -69,8 +71,8 @@ def notes_of(
     selected: Selected,
     grouped: Grouped,
     matched: Matched,
-    overlap: int | None,
-    left_out: int,
+    overlap: Overlap,
+    lost: tuple[int, int],
     uses: PastUses | None,
 ) -> list[str]:
     """Say what a reader of the figures must know, the gravest first.
@@ -80,16 +82,16 @@ def notes_of(
         selected: the images that were asked for.
         grouped: those that were used.
         matched: the labels that were judged.
-        overlap: how many images the system has learnt from; ``None`` where not known.
-        left_out: how many have no truth.
+        overlap: the images that the system knows.
+        lost: how many have no truth, and how many were left out since the system knows them.
         uses: of these images, before now.
     """
-    n, notes = len(grouped.images), []
-    if overlap:
+    n, notes = len(grouped.images), _known_images(overlap, system.name)
+    left_out, copies = lost
+    if copies:
         notes.append(
-            f"WARNING: {overlap:,} of {n:,} images are among the training images of "
-            f"{system.name}: these figures say how well it remembers, not how well it will do "
-            "on new images"
+            f"{copies:,} images that {system.name} knows (training or validation images, or "
+            "copies of them) are left out"
         )
     notes += [note for note in (selected.note, matched.note) if note]
     if left_out:
@@ -111,6 +113,36 @@ def notes_of(
         )
     if (affect := _off_scale(system, grouped.images)) is not None:
         notes.append(affect)
+    return notes
+
+
+def _known_images(overlap: Overlap, name: str) -> list[str]:
+    """Warn of images that the system knows, and say where copies could not be looked for."""
+    n = 0 if overlap.known is None else len(overlap.known)
+    count = {key: found or 0 for key, found in overlap.counts().items()}
+    notes = []
+    if seen := count["training_images"]:
+        notes.append(
+            f"WARNING: {seen:,} of {n:,} images are among the training images of "
+            f"{name}: these figures say how well it remembers, not how well it will do "
+            "on new images"
+        )
+    if copies := count["copies_of_training_images"]:
+        notes.append(
+            f"WARNING: {copies:,} of {n:,} images are copies of {overlap.learnt_from}, or in one "
+            "group with them: what learnt from those remembers these (--without-copies leaves "
+            "them out)"
+        )
+    if chose := count["copies_of_validation_images"]:
+        notes.append(
+            f"WARNING: {chose:,} of {n:,} images are validation images, which chose, or copies of "
+            "them: the figures flatter"
+        )
+    if overlap.lacking:
+        notes.append(
+            f"copies of {overlap.learnt_from} are not looked for ({overlap.lacking}): only "
+            "identical files are"
+        )
     return notes
 
 

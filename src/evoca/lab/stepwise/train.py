@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.answers import Chosen, affect_in, choose
+from evoca.lab.copied import hashes_of
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
@@ -41,6 +43,7 @@ def train_steps(
     *,
     resume: bool = False,
     data_name: str | None = None,
+    without_copies: bool = False,
 ) -> Outcome | None:
     """Train a recipe through its steps and write the run directory.
 
@@ -56,6 +59,8 @@ def train_steps(
         options: how to run.
         resume: go on with an unfinished run; on a fresh ``out`` simply start.
         data_name: what to call the data; the folder's or file's own name if omitted.
+        without_copies: leave out of the measured images those of which a copy is learnt
+            from or chooses.
 
     Returns:
         The figures; ``None`` in all but the first of several processes.
@@ -69,7 +74,8 @@ def train_steps(
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
-    require_measurable(parts)
+    kept = parts.without_copies() if without_copies else parts
+    require_measurable(kept)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
@@ -78,35 +84,48 @@ def train_steps(
     if not is_main():
         return None
     judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)
-    chosen, outcome = _measure(recipe, judge, parts)
+    chosen, outcome = _measure(recipe, judge, parts, kept)
     for note in outcome.notes:
         options.say(f"evoca: {note}")
     deletion = None
     if isinstance(judge, MachineJudge):
         write_head(out / "checkpoints" / "last", judge.machine)
     else:
-        system, measured = fitted.system, parts.measured
+        system, measured = fitted.system, kept.measured
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
-    description = _description(recipe, grouped, parts, chosen, data_name)
+    description = _description(recipe, grouped, parts, chosen, data_name) | dict(outcome.copies)
+    if without_copies:
+        description["split"] |= _left_out(parts, kept)
     write_outcome(out, description, outcome, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
     return outcome
 
 
-def _measure(recipe: Recipe, judge: Judge, parts: Holdout) -> tuple[Chosen, Outcome]:
+def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
+    """Say how many copies are not measured."""
+    return {"without_copies": True, "copies_left_out": len(parts.measured) - len(kept.measured)}
+
+
+def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tuple[Chosen, Outcome]:
     """Let validation images choose, then judge the images that are to be measured."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
+    copies = kept.copied()
     chosen = choose(judge.logits(parts.validation), parts.validation, step, coverage)
-    found = judge.logits(parts.measured)
+    found = judge.logits(kept.measured)
     answers = HeldOut.once(
         softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
         felt=affect_in(found, labels),
     )
-    notes = ("the figures are of validation images, which chose: they flatter",) if chose else ()
-    return chosen, outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)
+    notes = copies.notes()
+    if chose:
+        notes += ("the figures are of validation images, which chose: they flatter",)
+    if lost := len(parts.measured) - len(kept.measured):
+        notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
+    outcome = outcome_of(kept.measured, answers, coverage, notes=notes, chose=chose)
+    return chosen, replace(outcome, copies=copies.counts())
 
 
 def _deletion_test(
@@ -138,6 +157,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
+    prints = grouped.by_path
     kind = (
         "validation images, which chose: the figures flatter"
         if parts.test is None
@@ -166,5 +186,6 @@ def _description(
     )
     return shared | {
         "chosen": {"temperature": chosen.temperature, "set_threshold": chosen.threshold},
-        "training_images": sorted({digest[:16] for digest in parts.train.file_hashes()}),
+        **hashes_of(parts.train, "training", prints),
+        **hashes_of(parts.validation, "validation", prints),
     }
