@@ -299,6 +299,12 @@ def evaluate(
         bool,
         typer.Option("--allow-missing", help="Evaluate although no image has some label."),
     ] = False,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies", help="Leave out images that the model knows, and copies of them."
+        ),
+    ] = False,
 ) -> None:
     """Judge a model on labelled images, every figure with its interval."""
 
@@ -307,7 +313,11 @@ def evaluate(
         from evoca.trials import Options
 
         options = Options(
-            split=split.value, restrict=restrict, draws=draws, allow_missing=allow_missing
+            split=split.value,
+            restrict=restrict,
+            draws=draws,
+            allow_missing=allow_missing,
+            without_copies=without_copies,
         )
         return run(model, data, options, output=output.value, out=out)
 
@@ -375,6 +385,12 @@ def matrix(
         ),
     ] = False,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies", help="Leave out images that a model knows, and copies of them."
+        ),
+    ] = False,
     settings: SetOption = None,
 ) -> None:
     """Judge models, or recipes trained on each data set, on every data set."""
@@ -387,7 +403,9 @@ def matrix(
             models or [],
             recipes or [],
             data,
-            Options(split=split.value, restrict=restrict, draws=draws),
+            Options(
+                split=split.value, restrict=restrict, draws=draws, without_copies=without_copies
+            ),
             metric=metric,
             output=output.value,
             out=out,

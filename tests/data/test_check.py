@@ -195,6 +195,34 @@ def test_a_leak_between_changed_files_is_seen_whatever_was_recorded(
     assert _kinds(check(manifest, verify=True))["leak-file"][0] == 1
 
 
+def _copies(folder: Path, groups: str) -> Path:
+    """Three pictures, and a smaller copy of the first in the other split."""
+    for n in range(3):
+        make_picture(n).save(folder / f"{n}.png")
+    make_picture(0, (128, 96)).save(folder / "copy.jpg")
+    parts = (("0.png", "train"), ("1.png", "train"), ("2.png", "test"), ("copy.jpg", "test"))
+    rows = [
+        f"{name},awe,{split},{group.strip()}"
+        for (name, split), group in zip(parts, groups.split(","), strict=True)
+    ]
+    (folder / "m.csv").write_text("\n".join(["image,emotion,split,group", *rows]))
+    return folder / "m.csv"
+
+
+@pytest.mark.parametrize(("groups", "verify"), [("a, , , ", False), ("a, b, c, d", True)])
+def test_given_groups_hide_no_copies(tmp_path: Path, groups: str, verify: bool) -> None:
+    report = check(read_manifest(_copies(tmp_path, groups)), verify=verify)
+    assert report.clusters == 1
+    count, (example,) = _kinds(report)["leak-group"]
+    assert (count, example) == (1, "a: test, train (0.png, copy.jpg)")
+
+
+def test_where_every_image_has_a_group_none_is_opened_unasked(tmp_path: Path) -> None:
+    report = check(read_manifest(_copies(tmp_path, "a, b, c, d")))
+    assert report.clusters is None
+    assert "not-opened" in _kinds(report, problem=False)
+
+
 def test_images_without_a_group_beside_others_with_one_are_counted(tmp_path: Path) -> None:
     report = _check(tmp_path, "image,split,group\na,train,g\nb,train,\nc,test,\n")
     assert _kinds(report, problem=False)["no-group"][0] == 2

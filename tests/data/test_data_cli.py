@@ -168,6 +168,41 @@ def test_near_copies_stay_together_where_no_group_is_given(
     assert "group" not in read_manifest(out)
 
 
+@pytest.mark.parametrize("groups", ["x.......", "01234567", "01100..."])
+def test_given_groups_are_joined_with_near_copies(tmp_path: Path, groups: str) -> None:
+    rows = []
+    for n in range(4):
+        for size, name in (((256, 192), f"{n}.png"), ((128, 96), f"{n}-small.jpg")):
+            make_picture(n, size).save(tmp_path / name)
+            rows.append(f"{name},awe,{groups[len(rows)].strip('.')}")
+    (tmp_path / "m.csv").write_text("image,emotion,group\n" + "\n".join(rows))
+
+    status, _, err = _run("split", tmp_path / "m.csv", "--out", tmp_path / "s.csv", "--folds", "2")
+    assert status == 0
+    assert "4 near-duplicate clusters (8 images) among 8 images; each stays together" in err
+    pairs = read_manifest(tmp_path / "s.csv").codes("fold").reshape(4, 2)
+    assert (pairs[:, 0] == pairs[:, 1]).all()
+
+    status, out, _ = _run("duplicates", tmp_path / "m.csv", "--out", tmp_path / "d.csv")
+    assert status == 0
+    assert "4 clusters of copies" in out
+    names = read_manifest(tmp_path / "d.csv").texts("group").tolist()
+    joined = {"x.......": 4, "01234567": 4, "01100...": 2}
+    assert len(set(names)) == joined[groups]
+    assert names[0] == groups[0]  # a name that was given is kept
+
+
+def test_groups_that_two_manifests_name_alike_stay_apart(tmp_path: Path) -> None:
+    for name, seeds in (("a", (0, 1)), ("b", (2, 3))):
+        for n in seeds:
+            make_picture(n).save(tmp_path / f"{n}.png")
+        rows = "".join(f"{n}.png,awe,1\n" for n in seeds)
+        (tmp_path / f"{name}.csv").write_text("image,emotion,group\n" + rows)
+    _run("duplicates", tmp_path / "a.csv", tmp_path / "b.csv", "--out", tmp_path / "o.csv")
+    names = read_manifest(tmp_path / "o.csv").texts("group").tolist()
+    assert names == ["a: 1", "a: 1", "b: 1", "b: 1"]
+
+
 def test_a_list_without_images_is_divided_with_a_word_about_copies(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("image,votes_awe\na,2\nb,1\n")
     status, _, err = _run("split", tmp_path / "m.csv", "--out", tmp_path / "o.csv")

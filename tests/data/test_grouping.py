@@ -44,9 +44,32 @@ def test_without_imagehash_identical_files_are_one_group(folder, monkeypatch):
     assert clusters(group_copies(paths)[0]) == [[0, 3], [1], [2]]
 
 
-def test_groups_of_the_source_are_kept(folder):
-    rows = ["image,emotion,group", "awe/a.jpg,awe,1", "awe/c.jpg,awe,2"]
-    (folder / "m.csv").write_text("\n".join(rows))
-    found = with_groups(load_labelled(folder / "m.csv"))
-    assert clusters(found.images.groups) == [[0], [1]]
-    assert found.basis == "the manifest's groups"
+def grouped_by(folder, *groups):
+    names = ("awe/a.jpg", "awe/b.jpg", "awe/c.jpg", "fear/d.jpg")
+    rows = [f"{name},awe,{group}" for name, group in zip(names, groups, strict=True)]
+    (folder / "m.csv").write_text("\n".join(["image,emotion,group", *rows]))
+    return with_groups(load_labelled(folder / "m.csv"))
+
+
+@pytest.mark.parametrize(
+    ("given", "together"),
+    [
+        (("x", "x", "x", "y"), [[0, 1, 2], [3]]),  # nothing to add
+        (("", "", "", "y"), [[0, 1, 2], [3]]),  # one filled cell
+        (("1", "2", "3", "4"), [[0, 1, 2], [3]]),  # groups that keep copies apart
+        (("1", "2", "", "2"), [[0, 1, 2, 3]]),  # joined by way of a copy
+    ],
+)
+def test_groups_of_the_source_are_joined_with_copies(folder, given, together):
+    pytest.importorskip("imagehash", reason="needs the extra data")
+    found = grouped_by(folder, *given)
+    assert clusters(found.images.groups) == together
+    assert clusters(found.found) == [[0, 1, 2], [3]]
+    assert found.basis == "the manifest's groups; near-duplicate clusters"
+
+
+def test_without_imagehash_groups_are_joined_with_identical_files(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagehash", None)
+    found = grouped_by(folder, "1", "2", "", "2")
+    assert clusters(found.images.groups) == [[0, 2], [1, 3]]
+    assert (found.basis, found.near) == ("the manifest's groups; identical files", False)

@@ -48,6 +48,14 @@ CASES = {
     "not utf-8": (lambda b: write(b, "model.json", b'"\xff\xfe"'), "not valid JSON"),
     "deep json": (lambda b: write(b, "model.json", b"[" * 200_000), "not valid JSON"),
     "a list": (lambda b: write(b, "model.json", b"[]"), "invalid at the whole file"),
+    "a perceptual hash that is too short": (
+        lambda b: edit(b, training_perceptual_hashes=["0" * 31]),
+        "invalid at training_perceptual_hashes.0",
+    ),
+    "a validation image that is no hash": (
+        lambda b: edit(b, validation_images=["x" * 16]),
+        "invalid at validation_images.0",
+    ),
     "newer": (lambda b: edit(b, format_version=99), "bundle format 99 is newer"),
     "old": (lambda b: edit(b, format_version=0), "invalid at format_version"),
     "a version in quotes": (lambda b: edit(b, format_version="2"), "invalid at format_version"),

@@ -110,7 +110,9 @@ def test_votes_give_the_figures_of_distributions(system, labelled):
 def test_groups_of_the_manifest_are_kept(system, labelled):
     found = trial_of(system, labelled(*({"group": name} for name in "aabbcc")))
     assert found.report.groups == 3
-    assert found.description["split"]["groups"] == "the manifest's groups"
+    assert found.description["split"]["groups"] == (
+        "the manifest's groups; near-duplicate clusters"
+    )
 
 
 def test_copies_are_one_group_where_the_manifest_names_none(system, labelled, photos, tmp_path):

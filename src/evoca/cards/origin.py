@@ -30,6 +30,11 @@ def data(card: ModelCard) -> Iterator[Block]:
         "The first 16 digits of the SHA-256 of each training image are kept in model.json "
         f"({len(card.training_images):,} of them), so that an evaluation can tell what was seen."
     )
+    if card.training_perceptual_hashes:
+        yield Paragraph(
+            f"So are {len(card.training_perceptual_hashes):,} perceptual hashes of what they look "
+            "like, by which copies that were saved again, resized or slightly cropped are known."
+        )
 
 
 def technical(card: ModelCard) -> Iterator[Block]:

@@ -153,6 +153,14 @@ def _print(found: Matrix, metric: str) -> None:
             say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
         for note in notes:
             say(f"evoca: {where}: {note}")
+        if cell.seen_copies and not any("are copies of" in note for note in notes):
+            of = cell.figures["n"]
+            say(
+                f"evoca: ! {where}: {cell.seen_copies:,} of {of:,} images are copies of training "
+                "or validation images"
+            )
+        if left := cell.figures.get("copies_left_out"):
+            say(f"evoca: {where}: {left:,} images that the model knows are left out")
         if unread := cell.figures.get("unreadable"):
             say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
         if cell.copies:
@@ -163,6 +171,6 @@ def _cell(cell: Cell, metric: str) -> str:
     figure = cell.figure(metric)
     if figure is None:
         return "-"
-    mark = _MARKS.get(cell.protocol, "!" if cell.seen else "")
+    mark = _MARKS.get(cell.protocol, "!" if cell.seen or cell.seen_copies else "")
     low, high = figure.ci95
     return f"{figure.value:.3f}{mark} [{low:.2f}, {high:.2f}]"

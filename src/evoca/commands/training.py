@@ -43,6 +43,7 @@ def train(
     machine: Machine,
     resume: bool,
     profile: str | None = None,
+    without_copies: bool = False,
 ) -> None:
     """Train and print the figures."""
     with needs_extra("train"):
@@ -51,10 +52,19 @@ def train(
     chosen = load_recipe(recipe, settings, profile)
     require_meant(chosen, machine)
     if resume and (out / "run.json").is_file():
+        _require_same_copies(out, without_copies=without_copies)
         _print_finished(chosen, load_labelled(data), out, "training")
         return
     with display(machine) as options:
-        found = _trained(chosen, load_labelled(data), out, data_name, options, resume=resume)
+        found = _trained(
+            chosen,
+            load_labelled(data),
+            out,
+            data_name,
+            options,
+            resume=resume,
+            without_copies=without_copies,
+        )
     if found is not None:
         _print(chosen, found.figures(), "table")
         console_for("stderr").print(f"wrote {out}", soft_wrap=True)
@@ -158,6 +168,7 @@ def _trained(
     options: RunOptions,
     *,
     resume: bool,
+    without_copies: bool,
 ) -> Outcome | None:
     """Return what was found; ``None`` in all but the first of several processes."""
     with needs_extra("train"):
@@ -173,9 +184,19 @@ def _trained(
                 data_name=data_name,
                 cache=options.cache,
                 workers=options.workers,
+                without_copies=without_copies,
             ).outcome
         from evoca.lab.stepwise import train_steps
-    return train_steps(recipe, build, data, out, options, resume=resume, data_name=data_name)
+    return train_steps(
+        recipe,
+        build,
+        data,
+        out,
+        options,
+        resume=resume,
+        data_name=data_name,
+        without_copies=without_copies,
+    )
 
 
 def cross_validated(
@@ -281,6 +302,16 @@ def require_same(
 
     if other := difference(read_json(out / "run.json"), recipe, data, kind):
         raise EvocaError(f"{out}: a finished run of {other}; name another folder")
+
+
+def _require_same_copies(out: Path, *, without_copies: bool) -> None:
+    """Refuse a finished run whose copies were measured otherwise than is asked for now."""
+    from evoca.runs import read_json
+
+    about = read_json(out / "run.json").get("split", {})
+    if "train" in about and bool(about.get("without_copies")) != without_copies:
+        how = "without" if about.get("without_copies") else "with"
+        raise EvocaError(f"{out}: a finished run measured {how} copies; name another folder")
 
 
 def _print_finished(

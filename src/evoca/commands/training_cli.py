@@ -59,6 +59,13 @@ def train(
     settings: SetOption = None,
     profile: ProfileOption = None,
     resume: _Resume = False,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies",
+            help="Measure no image of which a copy is learnt from or chooses.",
+        ),
+    ] = False,
     data_name: Annotated[
         str | None,
         typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
@@ -90,6 +97,7 @@ def train(
             profile=profile,
             machine=machine,
             resume=resume,
+            without_copies=without_copies,
         )
 
     finish(call, _RESUME_HINT)

@@ -26,7 +26,7 @@ class CheckReport:
         images: how many rows.
         findings: problems first.
         clusters: near-duplicate clusters that were found by looking at the images;
-            ``None`` where the manifest has groups, or no image was looked at.
+            ``None`` where no image was looked at.
     """
 
     source: str
@@ -54,9 +54,9 @@ def check(
     """Look for leaks, contradictions, bad rows, and missing, unreadable or changed files.
 
     A leak is one image in several splits: the same path, link, SHA-256 or duplicate
-    group. Where the manifest has no groups, the images are read and compared. Where it
-    has, they are only read to ``verify`` them; without SHA-256, files of equal size are
-    compared.
+    group. Images are read and compared, and clusters of copies joined with the groups
+    that are given. Where every image has a group, they are only read to ``verify`` them;
+    without SHA-256, files of equal size are compared.
 
     Args:
         manifest: read with ``strict=False``, so that bad rows are reported too.

@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.copies import has_groups, search_copies
+from evoca.data.copies import all_grouped, search_copies
 from evoca.data.findings import Finding
-from evoca.data.fingerprints import Fingerprint, fingerprint_all
+from evoca.data.fingerprints import Fingerprint
 from evoca.data.hashing import sha256_files
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
@@ -23,16 +23,16 @@ __all__ = ["look_at_files"]
 def look_at_files(
     manifest: Manifest, *, verify: bool, advance: Callable[[int], None] | None
 ) -> tuple[Manifest, list[Finding], int | None]:
-    """Look for missing, unreadable and changed files, and for copies where no group is given.
+    """Look for missing, unreadable and changed files, and for copies.
 
     Args:
         manifest: the table.
-        verify: read every image, even where groups are given and none would be.
+        verify: read every image, even where each has a group and none would be.
         advance: called with 1 after each image that is read.
 
     Returns:
-        The manifest with what the files tell (``group`` where it had none; the true
-        ``sha256`` of what was read), the findings, and how many clusters were found;
+        The manifest with what the files tell (``group`` joined with the copies found; the
+        true ``sha256`` of what was read), the findings, and how many clusters were found;
         ``None`` where they were not looked for.
 
     Raises:
@@ -43,37 +43,21 @@ def look_at_files(
     found = _missing_files(manifest, sizes)
     if not there:
         return manifest, found, None
-    grouped = has_groups(manifest)
-    if grouped and not verify:
+    if all_grouped(manifest) and not verify:
         if "sha256" not in manifest:
             manifest = _with_hashes_of_equal_sizes(manifest, sizes)
-        why = "images were not opened, since groups are given (--verify reads them all)"
+        why = "images were not opened, since each has a group (--verify compares them)"
         return manifest, [*found, Finding("not-opened", False, there, why)], None
-    stated, clusters = manifest.texts("sha256"), None
-    names = manifest.texts("image")
-    if grouped:
-        prints = _fingerprints(manifest, advance)
-    else:
-        searched = search_copies(manifest, advance=advance)
-        manifest, prints = searched.manifest, searched.report.fingerprints
-        clusters = len(searched.report.clusters)
+    stated, names = manifest.texts("sha256"), manifest.texts("image")
+    searched = search_copies(manifest, advance=advance)
+    manifest, prints = searched.manifest, searched.report.fingerprints
+    clusters = len(searched.report.clusters)
     digests = np.array([print_.sha256 for print_ in prints], dtype=object)
     found += _unreadable_files(names, prints, sizes)
     found += _incomplete_files(names, prints)
     found += _changed_files(names, stated, digests)
     read = np.where(digests == "", stated, digests)
     return manifest.with_columns({"sha256": read}), found, clusters
-
-
-def _fingerprints(
-    manifest: Manifest, advance: Callable[[int], None] | None
-) -> tuple[Fingerprint, ...]:
-    prints = []
-    for print_ in fingerprint_all(manifest.paths()):
-        prints.append(print_)
-        if advance is not None:
-            advance(1)
-    return tuple(prints)
 
 
 def _file_sizes(manifest: Manifest) -> NDArray[np.int64]:

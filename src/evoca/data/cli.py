@@ -204,8 +204,8 @@ def check(
 ) -> None:
     """Report leaks across splits, contradictions, bad rows, missing and unreadable images.
 
-    Where the manifest has no column group, the images are compared to find near-duplicates;
-    where it has, they are opened only with --verify. The status is 1 where there is a problem.
+    The images are compared to find near-duplicates, which are joined with the groups that are
+    given; where every image has one, only with --verify. The status is 1 where there is a problem.
     """
     if verify and not files:
         raise typer.BadParameter("--verify and --no-files contradict each other")
@@ -213,6 +213,7 @@ def check(
     def call() -> int:
         from evoca.data.check import check as run
         from evoca.data.console import print_json, progress
+        from evoca.data.copies import has_groups
         from evoca.data.manifest import read_manifest
         from evoca.terminal import say
 
@@ -220,7 +221,8 @@ def check(
         with progress("images", len(manifest)) as advance:
             report = run(manifest, files=files, verify=verify, advance=advance)
         if report.clusters is not None:
-            say(f"evoca: no group is given; near-duplicate clusters found: {report.clusters:,}")
+            given = "groups are given" if has_groups(manifest) else "no group is given"
+            say(f"evoca: {given}; near-duplicate clusters found: {report.clusters:,}")
         if output is Output.JSON:
             print_json(report.to_dict())
         else:
@@ -249,16 +251,14 @@ def split(
     ] = False,
     files: Annotated[
         bool,
-        typer.Option(
-            "--files/--no-files", help="Compare the images where there is no column group."
-        ),
+        typer.Option("--files/--no-files", help="Compare the images to find near-duplicates."),
     ] = True,
     taxonomy: _Taxonomy = None,
 ) -> None:
     """Divide images into train, val and test, or into folds.
 
-    Labels keep their shares, and a duplicate group stays together: the column group, else
-    the near-duplicates that comparing the images finds. A split that the data set was
+    Labels keep their shares, and a duplicate group stays together: the column group, joined
+    with the near-duplicates that comparing the images finds. A split that the data set was
     published with is kept.
     """
 
@@ -293,16 +293,15 @@ def split(
 
 
 def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
-    """Find the near-duplicates where no group is given, and say what was done."""
+    """Join the groups that are given with the near-duplicates, and say what was done."""
     from evoca.data.console import progress
     from evoca.data.copies import has_files, has_groups, search_copies
     from evoca.terminal import say
 
-    if has_groups(manifest):
-        return manifest
     if not files or not has_files(manifest):
         why = "images are not looked at" if not files else "no image is there"
-        say(f"evoca: no column group, and {why}: near-duplicates may be divided")
+        groups = "the column group alone" if has_groups(manifest) else "no column group"
+        say(f"evoca: {groups}, and {why}: near-duplicates may be divided")
         return manifest
     with progress("images", len(manifest)) as advance:
         searched = search_copies(manifest, advance=advance)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from evoca.data.duck import connect
 from evoca.data.duplicates import DEFAULT_THRESHOLD, DuplicateReport, Listed, find_duplicates
 from evoca.data.fingerprints import fingerprint_all
+from evoca.data.grouping import unite
 from evoca.data.manifest import Manifest, manifest_of, read_folder, read_manifest
 from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Searched",
+    "all_grouped",
     "has_files",
     "has_groups",
     "in_words",
@@ -33,6 +36,9 @@ __all__ = [
     "search_copies",
     "together",
 ]
+
+
+_FOUND = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,7 @@ class Searched:
 
     def summary(self) -> str:
         """Say in one line what was found."""
-        # An image that is not there is alone.
-        return in_words(np.array([name or str(i) for i, name in enumerate(self.report.groups)]))
+        return in_words(_numbered(self.report.groups))
 
 
 def in_words(groups: NDArray[Any]) -> str:
@@ -80,6 +85,11 @@ def has_groups(manifest: Manifest) -> bool:
     return bool((manifest.codes("group") >= 0).any())
 
 
+def all_grouped(manifest: Manifest) -> bool:
+    """Say whether every image states its duplicate group."""
+    return bool((manifest.codes("group") >= 0).all())
+
+
 def has_files(manifest: Manifest) -> bool:
     """Say whether any image is there; of a list of votes or links none may be."""
     return any(path.is_file() for path in manifest.paths())
@@ -95,7 +105,7 @@ def search_copies(
     """Compare the images of a manifest.
 
     Args:
-        manifest: its own column ``group`` is replaced.
+        manifest: groups of its own column ``group`` hold, and are joined with what is found.
         threshold: as in :func:`evoca.data.duplicates.find_duplicates`.
         listed: what to call its images in the report; :func:`listed_images` if omitted.
         advance: called with 1 after each image.
@@ -110,8 +120,25 @@ def search_copies(
             advance(1)
     images = listed_images(manifest) if listed is None else listed
     report = find_duplicates(images, threshold=threshold, fingerprints=prints)
-    groups = np.array(report.groups, dtype=object)
+    groups = _united(manifest.texts("group"), report.groups)
     return Searched(manifest.with_columns({"group": groups, **_seen(manifest, prints)}), report)
+
+
+def _united(given: NDArray[np.object_], found: Sequence[str]) -> NDArray[np.object_]:
+    """Join given groups with clusters; name each after its least given name, if it has one."""
+    numbers = unite(_numbered(given), _numbered(found))
+    names: dict[int, tuple[bool, str]] = {}
+    for number, own, cluster in zip(numbers.tolist(), given.tolist(), found, strict=True):
+        if own or cluster:
+            name = (not own, own or cluster)  # given names come first
+            names[number] = min(names.get(number, name), name)
+    return np.array([names.get(number, (True, ""))[1] for number in numbers.tolist()], object)
+
+
+def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
+    """Number groups by name, int64 (n,); an image without a name is alone."""
+    keys = [name or f"row {row}" for row, name in enumerate(names)]
+    return np.unique(keys, return_inverse=True)[1].ravel().astype(np.int64)
 
 
 def listed_images(manifest: Manifest) -> list[Listed]:
@@ -158,6 +185,9 @@ def read_images(path: Path, *, taxonomy: str | None = None) -> Manifest:
 def together(manifests: Sequence[Manifest]) -> Manifest:
     """Put manifests below each other; every column is kept, and ``source`` tells them apart.
 
+    Groups that two of them name alike are told apart, but for those of :func:`search_copies`,
+    whose names are the same wherever the same pictures are.
+
     Args:
         manifests: at least one; a single one is returned as it is.
 
@@ -175,6 +205,14 @@ def together(manifests: Sequence[Manifest]) -> Manifest:
         own = printable_name(Path(manifest.source).stem)
         stated = manifest.texts("source")
         columns["source"] = np.where(stated == "", own, stated)
+        if "group" in columns:
+            columns["group"] = np.array(
+                [
+                    name if not name or _FOUND.fullmatch(name) else f"{own}: {name}"
+                    for name in columns["group"]
+                ],
+                dtype=object,
+            )
         columns["taxonomy"] = np.full(len(manifest), manifest.taxonomy, dtype=object)
         rows = np.arange(1, len(manifest) + 1)
         builder.add(columns, rows, manifest.source)

@@ -4,8 +4,10 @@ Two pictures are near copies where the DCT hash ("pHash") and the difference has
 ("dHash") of one, 64 bits each (Zauner 2010, "Implementation and benchmarking of
 perceptual image hash functions"; as the package imagehash computes them), differ from
 those of the other, or of its mirror image, in at most :data:`DEFAULT_THRESHOLD` of the
-128 bits. The default comes from 1,245 real photographs (600 of FI, 645 of OASIS) without
-a copy among them: 17 alterations of each, and their 774,390 pairs.
+128 bits, or from those of its quarter turns in :data:`TURNED_MARGIN` fewer. The default
+comes from 1,245 real photographs (600 of FI, 645 of OASIS) without a copy among them: 17
+alterations of each, and their 774,390 pairs (measured as they are and mirrored; what
+quarter turns add is in ``docs/data.md``).
 
 =================================  =====  =====  =====  =====  =====
 bits that may differ                  12     16     20     24     28
@@ -33,7 +35,8 @@ missed one leaks. The two hashes together beat either alone: pHash with 8 of its
 at a like rate of false pairs, finds 84.7% of the 6% crops and 24.1% of the boxes.
 ``benchmarks/duplicates.py`` makes the table again from any folder of photographs.
 
-Copies are joined transitively. Larger crops, collages and rotations are often missed.
+Copies are joined transitively. Larger crops, wide frames, collages and rotations by other
+than quarter turns are often missed: ``docs/data.md`` has the shares.
 """
 
 from __future__ import annotations
@@ -47,22 +50,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.fingerprints import Fingerprint, fingerprint_all
-from evoca.data.near import join_groups, near_pairs
+from evoca.data.near import join_groups, near_pairs, near_to_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
     "DEFAULT_THRESHOLD",
+    "TURNED_MARGIN",
     "Cluster",
     "DuplicateReport",
     "Listed",
+    "copies_of",
     "duplicate_groups",
     "find_duplicates",
+    "group_prints",
 ]
 
 DEFAULT_THRESHOLD = 20
 """How many of 128 bits may differ between near copies."""
+
+TURNED_MARGIN = 4
+"""How many bits fewer may differ where one picture is turned, not merely mirrored.
+
+Six more orientations are six more chances of a false pair. Copies that were turned are as
+near as those that were not, so a stricter threshold finds them and keeps the rate.
+"""
 
 
 @dataclass(frozen=True)
@@ -159,7 +172,7 @@ def find_duplicates(
     if fingerprints is None:
         fingerprints = fingerprint_all([image.path for image in images])
     prints = tuple(fingerprints)
-    groups = _name_groups(prints, _group(prints, threshold))
+    groups = _name_groups(prints, group_prints(prints, threshold))
     members = defaultdict(list)
     for index, group in enumerate(groups):
         if group:
@@ -189,12 +202,41 @@ def duplicate_groups(
     Raises:
         MissingExtraError: imagehash is not installed.
     """
-    return _group(tuple(fingerprint_all(paths)), threshold)
+    return group_prints(tuple(fingerprint_all(paths)), threshold)
 
 
-def _group(prints: Sequence[Fingerprint], threshold: int) -> NDArray[np.int64]:
+def group_prints(
+    prints: Sequence[Fingerprint], threshold: int = DEFAULT_THRESHOLD
+) -> NDArray[np.int64]:
+    """Number the duplicate clusters of n fingerprints, int64 (n,): see above."""
     same = [*_same_files(prints), *_alike(prints, threshold)]
     return join_groups(len(prints), same)
+
+
+def copies_of(
+    prints: Sequence[Fingerprint],
+    known: Iterable[tuple[int, int]],
+    threshold: int = DEFAULT_THRESHOLD,
+) -> NDArray[np.bool_]:
+    """Say which of n pictures look like known ones, bool (n,).
+
+    Args:
+        prints: of the pictures; they are compared in all their orientations.
+        known: the hashes of the known pictures as they are (``Fingerprint.looks``).
+        threshold: as in :func:`find_duplicates`.
+    """
+    found = np.zeros(len(prints), dtype=np.bool_)
+    index = np.array([i for i, print_ in enumerate(prints) if print_.orientations], np.int64)
+    others = np.array(sorted(known), np.uint64).reshape(-1, 2)
+    if len(index) and len(others):
+        hashes = np.array([prints[i].orientations for i in index], np.uint64)
+        for part, bits in (
+            (hashes[:, :2], threshold),
+            (hashes[:, 2:], max(0, threshold - TURNED_MARGIN)),
+        ):
+            near = near_to_any(part.reshape(-1, 2), others, bits)
+            found[index] |= near.reshape(len(index), -1).any(axis=1)
+    return found
 
 
 def _same_files(prints: Sequence[Fingerprint]) -> Iterable[tuple[int, int]]:
@@ -208,15 +250,18 @@ def _alike(prints: Sequence[Fingerprint], threshold: int) -> Iterable[tuple[int,
     index = [i for i, print_ in enumerate(prints) if print_.looks is not None]
     if not index:
         return
-    both = np.array([(prints[i].looks, prints[i].mirrored) for i in index], np.uint64)
+    hashes = np.array([prints[i].orientations for i in index], np.uint64)
     # A picture that many files show is compared once: its pairs would grow with the square.
     kinds, first, kind = np.unique(
-        both.reshape(len(index), -1), axis=0, return_index=True, return_inverse=True
+        hashes.reshape(len(index), -1), axis=0, return_index=True, return_inverse=True
     )
     for position, item in enumerate(index):
         yield index[first[kind.ravel()[position]]], item
-    looks, mirrored = kinds[:, :2], kinds[:, 2:]
-    for a, b in near_pairs(looks, threshold, mirrored=mirrored).tolist():
+    looks, others = kinds[:, :2], kinds[:, 2:].reshape(len(kinds), -1, 2)
+    mirrored, turned = others[:, :1], others[:, 1:]
+    for a, b in near_pairs(looks, threshold, others=mirrored).tolist():
+        yield index[first[a]], index[first[b]]
+    for a, b in near_pairs(looks, max(0, threshold - TURNED_MARGIN), others=turned).tolist():
         yield index[first[a]], index[first[b]]
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from evoca.errors import ImageError, MissingExtraError
 from evoca.images import ImageLimits, decode
@@ -21,14 +21,24 @@ from evoca.images.sources import read_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Fingerprint", "fingerprint", "fingerprint_all"]
+__all__ = ["Fingerprint", "Words", "fingerprint", "fingerprint_all", "looks_of"]
 
 # A JPEG is decoded at reduced scale down to this short side: the hashes look at 32 pixels.
 _DECODE_SIZE = (256, 256)
 # The plainest of 1,245 research photographs (a bare wall) has 5.3.
 _FLAT = 2.0
+# The filter of imagehash, which leaves pictures of its own size as they are.
+_SMALL = Image.Resampling.LANCZOS
+_TURNS = (None, *Image.Transpose)
+_ON_ITS_SIDE = {
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.TRANSVERSE,
+}
 
 Words = tuple[int, int]
+"""128 bits of a perceptual hash."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +48,28 @@ class Fingerprint:
     Attributes:
         sha256: of the file, hexadecimal; empty where it cannot be read.
         size: (width, height) in pixels, upright; (0, 0) where it cannot be decoded.
-        looks: 128 bits as two 64-bit words: the DCT hash ("pHash") and the difference
-            hash ("dHash") of the picture; ``None`` where it is flat or undecodable.
-        mirrored: the same of the mirrored picture.
+        orientations: hashes of the picture as it is, and of its seven other quarter turns
+            and mirror images; each is 128 bits as two 64-bit words, the DCT hash ("pHash")
+            and the difference hash ("dHash"). Empty where it is flat or undecodable.
         error: why the file cannot be read as an image; empty where it can.
         damage: which part of the picture its file lacks; empty where it is whole.
     """
 
     sha256: str
     size: tuple[int, int] = (0, 0)
-    looks: Words | None = None
-    mirrored: Words | None = None
+    orientations: tuple[Words, ...] = ()
     error: str = ""
     damage: str = ""
+
+    @property
+    def looks(self) -> Words | None:
+        """The hashes of the picture as it is; ``None`` where it has none."""
+        return self.orientations[0] if self.orientations else None
+
+    @property
+    def perceptual(self) -> str:
+        """``looks`` as 32 hexadecimal digits; empty where there are none."""
+        return "" if self.looks is None else "".join(f"{word:016x}" for word in self.looks)
 
 
 def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
@@ -71,8 +90,16 @@ def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
     grey = decoded.image.convert("L")
     if _is_flat(grey):
         return Fingerprint(digest, decoded.size, damage=damage)
-    looks, mirrored = _looks(grey), _looks(ImageOps.mirror(grey))
-    return Fingerprint(digest, decoded.size, looks, mirrored, damage=damage)
+    return Fingerprint(digest, decoded.size, _orientations(grey), damage=damage)
+
+
+def looks_of(perceptual: str) -> Words:
+    """Read back what :attr:`Fingerprint.perceptual` gives.
+
+    >>> looks_of("000000000000000a00000000000000ff")
+    (10, 255)
+    """
+    return int(perceptual[:16], 16), int(perceptual[16:], 16)
 
 
 def fingerprint_all(
@@ -98,9 +125,25 @@ def _is_flat(grey: Image.Image) -> bool:
     return float(np.asarray(grey.resize((32, 32), Image.Resampling.BOX)).std()) < _FLAT
 
 
-def _looks(grey: Image.Image) -> Words:
+def _orientations(grey: Image.Image) -> tuple[Words, ...]:
+    """Hash a picture in its eight orientations.
+
+    A picture is turned after it was made as small as the hashes take it, which gives the
+    same as before and spares making it small eight times.
+    """
     imagehash = _hashing()
-    return _word(imagehash.phash(grey).hash), _word(imagehash.dhash(grey).hash)
+    # Of a picture on its side, dHash takes rows of 9 pixels that were columns.
+    square, wide, high = (grey.resize(size, _SMALL) for size in ((32, 32), (9, 8), (8, 9)))
+    found = []
+    for turn in _TURNS:
+        small = high if turn in _ON_ITS_SIDE else wide
+        looks = (imagehash.phash(_turned(square, turn)), imagehash.dhash(_turned(small, turn)))
+        found.append((_word(looks[0].hash), _word(looks[1].hash)))
+    return tuple(found)
+
+
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return image if turn is None else image.transpose(turn)
 
 
 def _hashing() -> ModuleType:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evoca.data.hashing import sha256_files
+from evoca.data.near import join_groups
 from evoca.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from evoca.data.fingerprints import Fingerprint
     from evoca.data.labelled import LabelledImages
 
-__all__ = ["Grouped", "group_copies", "with_groups"]
+__all__ = ["Grouped", "group_copies", "unite", "with_groups"]
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,75 @@ class Grouped:
         basis: where the groups come from, in words.
         near: whether near copies are in one group; false where only identical files are,
             since imagehash is not installed.
+        found: int64 (n,), the clusters of copies alone, without the groups that were given.
+        fingerprints: n, of the files; empty where near copies were not looked for.
     """
 
     images: LabelledImages
     basis: str
-    near: bool = True
+    near: bool
+    found: NDArray[np.int64]
+    fingerprints: tuple[Fingerprint, ...] = ()
+
+    def take(self, keep: NDArray[np.bool_]) -> Grouped:
+        """Return some of the images, in the groups they are in."""
+        prints = zip(self.fingerprints, keep.tolist(), strict=False)
+        return replace(
+            self,
+            images=self.images.take(keep),
+            found=self.found[keep],
+            fingerprints=tuple(print_ for print_, kept in prints if kept),
+        )
+
+    @property
+    def by_path(self) -> dict[Path, Fingerprint]:
+        """The fingerprints of the files that were looked at."""
+        return dict(zip(self.images.paths, self.fingerprints, strict=False))
 
 
 def with_groups(images: LabelledImages) -> Grouped:
-    """Keep the groups that the source gives, else find the duplicates.
+    """Look for duplicates, and join them with the groups that the source gives.
 
-    Without imagehash (extra ``data``), or without any of the files, only identical files
-    are found, the latter by the hashes that the manifest records.
+    A group that is given holds, but it says nothing of copies in other groups or of rows
+    without one. Without imagehash (extra ``data``), or without any of the files, only
+    identical files are found, the latter by the hashes that the manifest records.
     """
-    if images.has_groups:
-        return Grouped(images, "the manifest's groups")
+    prints: tuple[Fingerprint, ...] = ()
+    near = True
     if not any(path.is_file() for path in images.paths):
-        groups = _same_files(images.paths, images.recorded_hashes)
-        return Grouped(replace(images, groups=groups), "near-duplicates not looked for: no files")
-    groups, near = group_copies(images.paths, images.recorded_hashes)
-    basis = "near-duplicate clusters" if near else "identical files"
-    return Grouped(replace(images, groups=groups), basis, near)
+        found = _same_files(images.paths, images.recorded_hashes)
+        basis = "near-duplicates not looked for: no files"
+    else:
+        found, near, prints = _look_for_copies(images.paths, images.recorded_hashes)
+        basis = "near-duplicate clusters" if near else "identical files"
+    if not images.has_groups:
+        return Grouped(replace(images, groups=found), basis, near, found, prints)
+    joined = replace(images, groups=unite(images.groups, found))
+    return Grouped(joined, f"the manifest's groups; {basis}", near, found, prints)
+
+
+def unite(given: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join groups that share an image with a cluster, transitively.
+
+    Args:
+        given: int (n,), the groups that images are known to have.
+        found: int (n,), the clusters they were found to have.
+
+    Returns:
+        int64 (n,): ``given`` itself where no cluster joins two of its groups.
+
+    >>> unite(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    [0, 0, 0, 3]
+    """
+    pairs = np.unique(np.column_stack((found, given)), axis=0)
+    if len(pairs) == len(np.unique(found)):  # each cluster lies in one group
+        return given
+    rows = np.arange(len(given))
+    links = []
+    for one in (given, found):
+        _, first, number = np.unique(one, return_index=True, return_inverse=True)
+        links.append(np.column_stack((first[number.ravel()], rows)))
+    return join_groups(len(given), np.concatenate(links))
 
 
 def group_copies(
@@ -65,12 +115,21 @@ def group_copies(
     Returns:
         int64 (n,), and whether near copies were looked for.
     """
-    from evoca.data.duplicates import duplicate_groups
+    found, near, _ = _look_for_copies(paths, recorded_hashes)
+    return found, near
+
+
+def _look_for_copies(
+    paths: Sequence[Path], recorded: Sequence[str]
+) -> tuple[NDArray[np.int64], bool, tuple[Fingerprint, ...]]:
+    from evoca.data.duplicates import group_prints
+    from evoca.data.fingerprints import fingerprint_all
 
     try:
-        return duplicate_groups(paths), True
+        prints = tuple(fingerprint_all(paths))
     except MissingExtraError:
-        return _same_files(paths, recorded_hashes), False
+        return _same_files(paths, recorded), False, ()
+    return group_prints(prints), True, prints
 
 
 def _same_files(paths: Sequence[Path], recorded: Sequence[str]) -> NDArray[np.int64]:

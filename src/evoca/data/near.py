@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["as_they_appear", "join_groups", "near_pairs"]
+__all__ = ["as_they_appear", "join_groups", "near_pairs", "near_to_any"]
 
 # 16 x 8192 distances stay in a core's cache: about 0.5 ns a pair, against 0.9 for squares.
 _ROWS, _COLUMNS = 16, 8192
@@ -22,7 +22,7 @@ def near_pairs(
     hashes: NDArray[np.uint64],
     threshold: int,
     *,
-    mirrored: NDArray[np.uint64] | None = None,
+    others: NDArray[np.uint64] | None = None,
     threads: int | None = None,
 ) -> NDArray[np.int64]:
     """Return every pair of hashes within a Hamming distance.
@@ -34,8 +34,9 @@ def near_pairs(
     Args:
         hashes: uint64 (N, W), a hash of 64 W bits a row.
         threshold: the largest distance in bits that counts as near, 0..64 W.
-        mirrored: uint64 (N, W), the hashes of the mirrored pictures; a pair is then also
-            near where one is near to the mirror image of the other.
+        others: uint64 (N, S, W), the hashes of each picture in S other orientations, such
+            as mirrored; a pair is then also near where one is near to an orientation of
+            the other.
         threads: how many to use; one a core if omitted.
 
     Returns:
@@ -46,8 +47,8 @@ def near_pairs(
     """
     n = len(hashes)
     sides = [np.ascontiguousarray(hashes.T)]
-    if mirrored is not None:
-        sides.append(np.ascontiguousarray(mirrored.T))
+    if others is not None:
+        sides += [np.ascontiguousarray(side.T) for side in others.swapaxes(0, 1)]
     words = sides[0]
 
     def below(start: int) -> NDArray[np.int64]:
@@ -80,6 +81,35 @@ def _pairs_of_rows(
             near = distance <= threshold
             found.append(np.column_stack((start + i[near], column + j[near])))
     return np.concatenate(found)
+
+
+def near_to_any(
+    hashes: NDArray[np.uint64], known: NDArray[np.uint64], threshold: int
+) -> NDArray[np.bool_]:
+    """Say of each hash whether any of others lies within a Hamming distance, bool (N,).
+
+    Args:
+        hashes: uint64 (N, W).
+        known: uint64 (M, W), what they are compared with.
+        threshold: the largest distance in bits that counts as near, 0..64 W.
+    """
+    columns = np.ascontiguousarray(known.T)
+
+    def of_rows(start: int) -> NDArray[np.bool_]:
+        left = hashes[start : start + _ROWS]
+        found = np.zeros(len(left), dtype=np.bool_)
+        for column in range(0, columns.shape[1], _COLUMNS):
+            block = columns[:, column : column + _COLUMNS]
+            # As above: the first word rules nearly all out.
+            close = np.flatnonzero(np.bitwise_count(left[:, :1] ^ block[0]) <= threshold)
+            i, j = np.divmod(close, block.shape[1])
+            near = np.bitwise_count(left[i].T ^ block[:, j]).sum(axis=0) <= threshold
+            found[i[near]] = True
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        found = list(pool.map(of_rows, range(0, len(hashes), _ROWS)))
+    return np.concatenate([*found, np.empty(0, np.bool_)])
 
 
 def join_groups(n: int, pairs: Iterable[tuple[int, int]] | NDArray[np.int64]) -> NDArray[np.int64]:

@@ -156,6 +156,9 @@ def _card(
         analysis=training.analysis,
         licence=Licence(code="MIT", weights=_weights_terms(recipe)),
         training_images=run.training_images,
+        training_perceptual_hashes=run.training_perceptual_hashes,
+        validation_images=run.validation_images,
+        validation_perceptual_hashes=run.validation_perceptual_hashes,
         sha256=digest,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
+from evoca.lab.copied import Copied, copied
 from evoca.lab.recipe import Recipe
 from evoca.lab.usable import strata, usable
 
@@ -44,6 +45,27 @@ class Holdout:
     def measured(self) -> LabelledImages:
         """The images that figures are of: test images, where there are any."""
         return self.validation if self.test is None else self.test
+
+    def copied(self) -> Copied:
+        """Say which measured images are copies of images that were learnt from or chose."""
+        return copied(self.measured, self.train, None if self.test is None else self.validation)
+
+    def without_copies(self) -> Holdout:
+        """Leave those out of the measured images.
+
+        Raises:
+            DataError: none is left.
+        """
+        again = self.copied().any
+        if again.all():
+            raise DataError(
+                f"{self.measured.source}: all {len(again):,} images to measure are copies of "
+                "images that are learnt from: none is left without copies"
+            )
+        kept = self.measured.take(~again)
+        if self.test is None:
+            return replace(self, validation=kept)
+        return replace(self, test=kept)
 
 
 def hold_out(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set
 from evoca.runs import Predictions
 
 __all__ = ["HeldOut", "Outcome", "outcome_of"]
+
+
+_NO_COPIES = {"copies_of_training_images": 0, "copies_of_validation_images": 0}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Outcome:
         chosen: C, temperature and set threshold of the trained model; ``None`` where a
             cross-validation keeps none.
         chosen_in_folds: those of every fold.
+        copies: how many of the images are copies of images that were learnt from or chose;
+            none in a cross-validation, which keeps copies in one fold.
     """
 
     predictions: Predictions
@@ -94,11 +99,12 @@ class Outcome:
     validation: Mapping[str, Any] | None = None
     chosen: Mapping[str, Any] | None = None
     chosen_in_folds: tuple[Mapping[str, Any], ...] = ()
+    copies: Mapping[str, int] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """Return all figures as plain data, the content of ``metrics.json``."""
         kinds = (("model", self.sets), ("class_conditional", self.conditional))
-        found = self.report.to_dict() | {"notes": list(self.notes)}
+        found = self.report.to_dict() | {"notes": list(self.notes)} | {**_NO_COPIES, **self.copies}
         if self.sets is not None:
             found |= {
                 "set_coverage": self.sets.coverage.to_dict(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from evoca.data.copies import in_words
+from evoca.data.fingerprints import Fingerprint
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
@@ -29,6 +31,7 @@ class Prepared:
         division: what the data say of splits and groups, see
             :func:`evoca.runs.provenance.describe_division`.
         notes: what was left out, and what copies were found.
+        fingerprints: of the images' files.
     """
 
     images: LabelledImages
@@ -37,6 +40,7 @@ class Prepared:
     basis: str
     division: Mapping[str, str]
     notes: tuple[str, ...]
+    fingerprints: Mapping[Path, Fingerprint] = field(default_factory=dict)
 
 
 def prepare(
@@ -75,8 +79,7 @@ def prepare(
     grouped = with_groups(images)
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates in one fold", "train", "imagehash")
-    if not images.has_groups:
-        notes.append(in_words(grouped.images.groups))
+    notes.append(in_words(grouped.found))
     learning = grouped.images.take(images.split != "test")
     require(learning, True)
     test = grouped.images.in_split("test")
@@ -87,4 +90,5 @@ def prepare(
         grouped.basis,
         describe_division(images, splits=bool(len(test))),
         tuple(notes),
+        grouped.by_path,
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.copied import hashes_of
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
 from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
@@ -59,6 +60,8 @@ class Measured:
         fitted: what the inner folds of all that was learnt from chose, and its head;
             ``None`` until it is fitted.
         outcome: the figures.
+        copies_left_out: how many test images were left out as copies of what was learnt
+            from; ``None`` where they were not to be.
     """
 
     prepared: Prepared
@@ -68,6 +71,7 @@ class Measured:
     validation: CrossValidation | None
     fitted: tuple[Calibrated, FittedHead] | None
     outcome: Outcome
+    copies_left_out: int | None = None
 
     @property
     def images(self) -> LabelledImages:
@@ -170,12 +174,16 @@ def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
     return Measured(prepared, trunk, fitter, features, validation, None, outcome)
 
 
-def _tested(work: _Work, prepared: Prepared) -> Measured:
+def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measured:
     """Fit on all images but the test ones, choosing inside them, and measure the test ones."""
-    images, test = prepared.images, prepared.test
-    assert test is not None  # it is what is measured
+    images, asked = prepared.images, prepared.test
+    assert asked is not None  # it is what is measured
+    parts = Holdout(images, images.take([]), asked, cut=False)
+    parts = parts.without_copies() if without_copies else parts
+    require_measurable(parts)
+    test, copies = parts.measured, parts.copied()
+    prepared = replace(prepared, test=test)
     trunk, fitter = work.begin(prepared)
-    require_measurable(Holdout(images, images.take([]), test, cut=False))
     features = work.features(trunk, images)
     chosen, head = work.fit(fitter, features, images)
     answers = HeldOut.once(
@@ -183,8 +191,21 @@ def _tested(work: _Work, prepared: Prepared) -> Measured:
         threshold=chosen.threshold,
         temperature=chosen.temperature,
     )
-    outcome = outcome_of(test, answers, work.recipe.protocol.coverage, notes=prepared.notes)
-    return Measured(prepared, trunk, fitter, features, None, (chosen, head), outcome)
+    notes = (*copies.notes(), *prepared.notes)
+    lost = len(asked) - len(test)
+    if lost:
+        notes += (f"{lost:,} copies of images that were learnt from are left out",)
+    outcome = outcome_of(test, answers, work.recipe.protocol.coverage, notes=notes)
+    return Measured(
+        prepared,
+        trunk,
+        fitter,
+        features,
+        None,
+        (chosen, head),
+        replace(outcome, copies=copies.counts()),
+        lost if without_copies else None,
+    )
 
 
 def train(
@@ -197,6 +218,7 @@ def train(
     data_name: str | None = None,
     cache: Path | None = None,
     workers: int | None = None,
+    without_copies: bool = False,
 ) -> Measured:
     """Fit a recipe on all images but the test ones, measure it, and write the run directory.
 
@@ -214,6 +236,7 @@ def train(
             name if omitted.
         cache: where features are kept for other runs; computed anew if omitted.
         workers: threads that decode; two if omitted.
+        without_copies: leave test images out of which a copy is learnt from.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
@@ -223,7 +246,12 @@ def train(
         require = partial(require_nested, protocol=recipe.protocol, outer=outer, whole=True)
         prepared = prepare(data, recipe, with_test=True, require=require)
         work = _Work(recipe, step, say, cache, workers)
-        measured = (_cross_validated if outer else _tested)(work, prepared)
+        if outer:
+            if without_copies:
+                say("evoca: cross-validation keeps copies in one fold: none is left out")
+            measured = _cross_validated(work, prepared)
+        else:
+            measured = _tested(work, prepared, without_copies=without_copies)
         if recipe.additive_probe:
             _test_by_deletion(folder, measured, recipe, step)
         if measured.fitted is None:
@@ -263,8 +291,11 @@ def write_run(
     description["chosen_in_folds"] = list(measured.outcome.chosen_in_folds)
     if chosen is not None:
         description["chosen"] = choice(chosen)
-        hashes = data.file_hashes()
-        description["training_images"] = sorted({digest[:16] for digest in hashes})
+        description |= hashes_of(data, "training", measured.prepared.fingerprints)
+        description |= measured.outcome.copies
+        if measured.copies_left_out is not None:
+            lost = {"without_copies": True, "copies_left_out": measured.copies_left_out}
+            description["split"] |= lost
     write_json(folder / "run.json", description)
     write_json(folder / "metrics.json", measured.outcome.figures())
     write_predictions(folder / "predictions.csv", measured.outcome.predictions)

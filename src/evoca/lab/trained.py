@@ -77,6 +77,9 @@ class Description(_Part):
     data: Data
     split: Split
     training_images: tuple[str, ...]
+    training_perceptual_hashes: tuple[str, ...] = ()
+    validation_images: tuple[str, ...] = ()
+    validation_perceptual_hashes: tuple[str, ...] = ()
     evoca_version: str
 
     @property

@@ -57,7 +57,10 @@ class Judged:
     def held_out(self) -> bool:
         """Whether, as far as the run records, no model predicted an image it learnt from."""
         folded = bool((self.predictions.fold >= 0).all())
-        return folded or self.run.description.get("training_images") == 0
+        about = self.run.description
+        return folded or (
+            about.get("training_images") == 0 and not about.get("copies_of_training_images")
+        )
 
     @cached_property
     def labelled(self) -> NDArray[np.bool_]:

@@ -13,13 +13,18 @@ from evoca.runtime.card_parts import Metric, Strict
 
 __all__ = ["FORMAT_VERSION", "DeletionTest", "Licence", "Metric", "ModelCard", "Provenance"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The bundle format this version of Evoca writes, and the newest one it reads.
 
-Version 2 adds keys that version 1 does not have, all optional.
+Version 2 adds keys that version 1 does not have, and version 3 the hashes of what training
+images look like and of the images that chose; all are optional.
 """
 
 _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+_FileHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+_PerceptualHash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+_MOST_IMAGES = 1_000_000
+_PerceptualHashes = Annotated[tuple[_PerceptualHash, ...], Field(max_length=_MOST_IMAGES)]
 _Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_ +-]+$")]
 
 
@@ -119,6 +124,14 @@ class ModelCard(Strict):
         licence: of code and weights.
         training_images: first 16 hex digits of the SHA-256 of each training image, so
             that an evaluation can warn when it is run on what the model has seen.
+        training_perceptual_hashes: 32 hex digits for each training image that is not
+            flat, its 64-bit DCT hash and difference hash (as the package imagehash
+            computes them), so that copies which were saved again, resized or slightly
+            cropped are known too; none before version 3.
+        validation_images: as ``training_images``, of the images that stopped the training
+            and chose temperature and set threshold; none where folds of the training
+            images did, or before version 3.
+        validation_perceptual_hashes: theirs.
         sha256: of ``model.onnx``.
     """
 
@@ -141,7 +154,10 @@ class ModelCard(Strict):
     per_emotion: dict[str, dict[str, float]]
     analysis: Analysis | None = None
     licence: Licence
-    training_images: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], ...]
+    training_images: tuple[_FileHash, ...]
+    training_perceptual_hashes: _PerceptualHashes = ()
+    validation_images: Annotated[tuple[_FileHash, ...], Field(max_length=_MOST_IMAGES)] = ()
+    validation_perceptual_hashes: _PerceptualHashes = ()
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @model_validator(mode="after")

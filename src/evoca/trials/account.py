@@ -15,6 +15,7 @@ from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
+from evoca.trials.overlap import Overlap
 from evoca.trials.select import ALL, Selected
 from evoca.trials.systems import ABSENT, System
 
@@ -37,6 +38,7 @@ def describe_trial(
         "name": selected.split,
         "groups": grouped.basis,
         "restricted": restricted,
+        **({"without_copies": True} if options.without_copies else {}),
         # The split's own images are in the fingerprint of the data.
         **describe_division(selected.images, splits=False),
     }
@@ -79,8 +81,8 @@ def notes_of(
     selected: Selected,
     grouped: Grouped,
     matched: Matched,
-    overlap: int | None,
-    left_out: int,
+    overlap: Overlap,
+    lost: tuple[int, int],
     uses: PastUses | None,
     report: Report,
 ) -> list[str]:
@@ -91,17 +93,17 @@ def notes_of(
         selected: the images that were asked for.
         grouped: those that were used.
         matched: the labels that were judged.
-        overlap: how many images the system has learnt from; ``None`` where not known.
-        left_out: how many have no truth.
+        overlap: the images that the system knows.
+        lost: how many have no truth, and how many were left out since the system knows them.
         uses: of these images, before now.
         report: the figures.
     """
-    n, notes = len(grouped.images), []
-    if overlap:
+    n, notes = len(grouped.images), _known_images(overlap, system.name)
+    left_out, copies = lost
+    if copies:
         notes.append(
-            f"WARNING: {overlap:,} of {n:,} images are among the training images of "
-            f"{system.name}: these figures say how well it remembers, not how well it will do "
-            "on new images"
+            f"{copies:,} images that {system.name} knows (training or validation images, or "
+            "copies of them) are left out"
         )
     notes += [note for note in (selected.note, matched.note, *system.notes) if note]
     notes += report.notes()
@@ -124,6 +126,36 @@ def notes_of(
         )
     if (affect := _off_scale(system, grouped.images)) is not None:
         notes.append(affect)
+    return notes
+
+
+def _known_images(overlap: Overlap, name: str) -> list[str]:
+    """Warn of images that the system knows, and say where copies could not be looked for."""
+    n = 0 if overlap.known is None else len(overlap.known)
+    count = {key: found or 0 for key, found in overlap.counts().items()}
+    notes = []
+    if seen := count["training_images"]:
+        notes.append(
+            f"WARNING: {seen:,} of {n:,} images are among the training images of "
+            f"{name}: these figures say how well it remembers, not how well it will do "
+            "on new images"
+        )
+    if copies := count["copies_of_training_images"]:
+        notes.append(
+            f"WARNING: {copies:,} of {n:,} images are copies of {overlap.learnt_from}, or in one "
+            "group with them: what learnt from those remembers these (--without-copies leaves "
+            "them out)"
+        )
+    if chose := count["copies_of_validation_images"]:
+        notes.append(
+            f"WARNING: {chose:,} of {n:,} images are validation images, which chose, or copies of "
+            "them: the figures flatter"
+        )
+    if overlap.lacking:
+        notes.append(
+            f"copies of {overlap.learnt_from} are not looked for ({overlap.lacking}): only "
+            "identical files are"
+        )
     return notes
 
 

@@ -75,6 +75,12 @@ class Cell:
         """How many of the images the system has learnt from."""
         return int(self.figures.get("training_images") or 0)
 
+    @property
+    def seen_copies(self) -> int:
+        """How many others are copies of what it has learnt from, or of what chose."""
+        keys = "copies_of_training_images", "copies_of_validation_images"
+        return sum(int(self.figures.get(key) or 0) for key in keys)
+
 
 @dataclass(frozen=True)
 class Matrix:

@@ -18,6 +18,8 @@ class Options:
         allow_missing: evaluate although no image has some label.
         draws: of the bootstrap.
         seed: of the bootstrap.
+        without_copies: leave out the images that the system has learnt from or was chosen by,
+            and copies of them.
         record: note the use of test images in the user's record.
     """
 
@@ -26,4 +28,5 @@ class Options:
     allow_missing: bool = False
     draws: int = 1000
     seed: int = 0
+    without_copies: bool = False
     record: bool = True

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evoca.runs import Run
-from evoca.runs.measured_on import MeasuredOn, measured_on
 from evoca.runtime.card import Provenance
 
-__all__ = ["learnt_by", "origin_of_model", "origin_of_run"]
+__all__ = ["origin_of_model", "origin_of_run"]
 
 _DATA = ("name", "images", "fingerprint")
 
@@ -38,16 +37,3 @@ def origin_of_run(run: Run) -> dict[str, Any]:
         origin |= {key: value for key, value in earlier.items() if key != "kind"}
     learnt = known.get("training_images")
     return origin | ({"training_images": learnt} if isinstance(learnt, int) else {})
-
-
-def learnt_by(run: Run) -> frozenset[str] | None:
-    """Return what the model of a training has learnt from, by hash; ``None`` if not known.
-
-    In a cross-validation another model predicts each image than those that learnt from it.
-    """
-    hashes = run.description.get("training_images")
-    if not isinstance(hashes, list):
-        return None
-    if measured_on(run.description.get("split")) is MeasuredOn.FOLDS:
-        return None
-    return frozenset(map(str, hashes))

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.data.fingerprints import Words, looks_of
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.checks import rows_where
 from evoca.images import printable_name
-from evoca.runs import Predictions, read_predictions, read_run
+from evoca.runs import Predictions, Run, read_predictions, read_run
 from evoca.runs.predictions import rescaled_note
 from evoca.runtime.predictor import Predictor, load
-from evoca.trials.origin import learnt_by, origin_of_model, origin_of_run
+from evoca.trials.origin import origin_of_model, origin_of_run
 
 __all__ = [
     "Answers",
@@ -59,6 +60,20 @@ class Answers:
     fold: NDArray[np.int64]
     errors: tuple[ImageError, ...] = ()
 
+    def take(self, keep: NDArray[np.bool_]) -> Answers:
+        """Return what is said of some of the m images."""
+        read = self.read.copy()
+        read[read] = keep
+        return replace(
+            self,
+            read=read,
+            probabilities=self.probabilities[:, keep],
+            in_set=None if self.in_set is None else self.in_set[:, keep],
+            felt=None if self.felt is None else self.felt[:, keep],
+            hashes=tuple(np.array(self.hashes, dtype=object)[keep]),
+            fold=self.fold[:, keep],
+        )
+
 
 Progress = Callable[[int], None]
 """Called with 1 after each image."""
@@ -80,6 +95,9 @@ class System:
         affect_range: lowest and highest rating of the scale it predicts them on.
         trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
             ``None`` where nobody recorded them, as for predictions made elsewhere.
+        trained_looks: perceptual hashes of its training images; empty where not recorded.
+        chosen_on: as ``trained_on``, of the images that chose its settings.
+        chosen_looks: their perceptual hashes.
         origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
             its predictions were made; ``None`` where nobody recorded it.
         notes: what a reader of its figures must know, such as what was said of the run whose
@@ -96,6 +114,9 @@ class System:
     feels: bool = False
     affect_range: tuple[float, float] | None = None
     trained_on: frozenset[str] | None = None
+    trained_looks: frozenset[Words] = frozenset()
+    chosen_on: frozenset[str] = frozenset()
+    chosen_looks: frozenset[Words] = frozenset()
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
@@ -121,6 +142,9 @@ def model_system(predictor: Predictor) -> System:
         feels=card.affect_range is not None,
         affect_range=card.affect_range,
         trained_on=frozenset(card.training_images) or None,
+        trained_looks=frozenset(map(looks_of, card.training_perceptual_hashes)),
+        chosen_on=frozenset(card.validation_images),
+        chosen_looks=frozenset(map(looks_of, card.validation_perceptual_hashes)),
         origin=origin_of_model(card.provenance),
     )
 
@@ -230,6 +254,22 @@ def _check_truth(
         )
 
 
+def _learnt_from(run: Run) -> dict[str, Any]:
+    """Return what a training's run directory says of the images it was made from.
+
+    Cross-validated predictions are of images that were held out: of them nothing is said.
+    """
+    about = run.description
+    if (run.predictions.fold >= 0).any() or not isinstance(about.get("training_images"), list):
+        return {}
+    return {
+        "trained_on": frozenset(about["training_images"]),
+        "trained_looks": frozenset(map(looks_of, about.get("training_perceptual_hashes", ()))),
+        "chosen_on": frozenset(about.get("validation_images", ())),
+        "chosen_looks": frozenset(map(looks_of, about.get("validation_perceptual_hashes", ()))),
+    }
+
+
 def open_system(text: str) -> System:
     """Open a model bundle, a table of predictions or a run directory.
 
@@ -252,5 +292,5 @@ def open_system(text: str) -> System:
         identity = {"name": run.name, "run": known}
         notes = [f"{run.name}: {note}" for note in run.notes]
         system = table_system(run.name, run.predictions, identity, notes)
-        return replace(system, origin=origin_of_run(run), trained_on=learnt_by(run))
+        return replace(system, origin=origin_of_run(run), **_learnt_from(run))
     return model_system(load(text))

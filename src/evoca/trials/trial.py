@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,23 @@ from evoca.runs import Predictions, write_json, write_predictions
 from evoca.trials.account import describe_trial, note_use, notes_of
 from evoca.trials.labels import Matched, match_labels
 from evoca.trials.options import Options
+from evoca.trials.overlap import Overlap, overlap_of, require_some
 from evoca.trials.select import Selected, select_split
 from evoca.trials.systems import Answers, Progress, System, known_hashes
 
 __all__ = ["Trial", "run_trial", "write_trial"]
+
+
+_CARRIED = (
+    "restricted",
+    "training_images",
+    "copies_of_training_images",
+    "copies_of_validation_images",
+    "copies_left_out",
+    "left_out",
+    "test_uses",
+    "fingerprint",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +72,7 @@ class Trial:
             found["set_coverage"] = self.sets.coverage.to_dict()
             found["set_size"] = self.sets.size.to_dict()
         found["unreadable"] = len(self.unreadable)
-        for key in ("restricted", "training_images", "left_out", "test_uses", "fingerprint"):
+        for key in _CARRIED:
             found[key] = self.description[key]
         found["prediction_sets"] = {
             name: None if one is None else one.to_dict()
@@ -106,10 +119,14 @@ def run_trial(
     if not answers.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {answers.errors[0]}")
     images, matched = images.take(answers.read), _rows(matched, answers.read)
-    images = replace(images, recorded_hashes=answers.hashes)
-    return _judge(
-        system, selected, with_groups(images), matched, answers, options, int(known.sum())
-    )
+    grouped = with_groups(replace(images, recorded_hashes=answers.hashes))
+    overlap, lost = overlap_of(system, data, selected, grouped, answers), 0
+    if options.without_copies and (again := overlap.known) is not None and again.any():
+        require_some(~again, overlap, candidates.source)
+        grouped, matched = grouped.take(~again), _rows(matched, ~again)
+        answers, overlap, lost = answers.take(~again), overlap.take(~again), int(again.sum())
+    left_out = len(candidates) - int(known.sum())
+    return _judge(system, selected, grouped, matched, answers, options, overlap, (left_out, lost))
 
 
 def _known(images: LabelledImages, matched: Matched, feels: bool) -> NDArray[np.bool_]:
@@ -136,8 +153,10 @@ def _judge(
     matched: Matched,
     answers: Answers,
     options: Options,
-    asked: int,
+    overlap: Overlap,
+    lost: tuple[int, int],
 ) -> Trial:
+    """Judge the answers; ``lost`` counts the rows without a truth, and the copies left out."""
     images = grouped.images
     probabilities = matched.probabilities(answers.probabilities)
     report = evaluate_predictions(
@@ -155,21 +174,20 @@ def _judge(
     sets = None if answers.in_set is None else matched.in_set(answers.in_set, probabilities)
     fold = _folds(answers, images, options.seed)
     judged = _sections(system, matched, probabilities, sets, fold, images, options)
-    overlap = _overlap(system, answers.hashes)
     description = describe_trial(
         system, selected, grouped, options, report, restricted=matched.restricted
     )
-    uses, lost = note_use(system, description, selected.split) if options.record else (None, "")
-    left_out = len(selected.images) - asked
+    uses, why = note_use(system, description, selected.split) if options.record else (None, "")
     description |= {
         "restricted": matched.restricted,
         "unreadable": [error.source for error in answers.errors],
-        "left_out": left_out,
-        "training_images": overlap,
+        "left_out": lost[0],
+        "copies_left_out": lost[1],
+        **overlap.counts(),
         "test_uses": None if uses is None else uses.to_dict(),
     }
-    notes = notes_of(system, selected, grouped, matched, overlap, left_out, uses, report)
-    notes += [lost] if lost else []
+    notes = notes_of(system, selected, grouped, matched, overlap, lost, uses, report)
+    notes += [why] if why else []
     return Trial(
         report,
         *judged,
@@ -191,13 +209,6 @@ def _judge(
         answers.errors,
         tuple(notes),
     )
-
-
-def _overlap(system: System, hashes: Sequence[str]) -> int | None:
-    """Count the images that the system has learnt from; ``None`` where that is not known."""
-    if system.trained_on is None:
-        return None
-    return sum(digest[:16] in system.trained_on for digest in hashes)
 
 
 def _folds(answers: Answers, images: LabelledImages, seed: int) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 pytest.importorskip("imagehash")
 
 from evoca.data.duplicates import Listed, duplicate_groups, find_duplicates
+from evoca.data.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +25,19 @@ def small_and_poor(image: Image.Image, path: Path) -> None:
     image.resize((image.width // 2, image.height // 2)).save(path, quality=50)
 
 
+def turned(how: Image.Transpose, image: Image.Image, path: Path) -> None:
+    small_and_poor(image.transpose(how), path)
+
+
 ALTERED = {
     "recompressed": lambda image, path: image.save(path, quality=20),
     "smaller": small_and_poor,
     "mirrored": lambda image, path: ImageOps.mirror(image).save(path),
+    **{
+        how.name.lower().replace("_", " "): partial(turned, how)
+        for how in Image.Transpose
+        if how is not Image.Transpose.FLIP_LEFT_RIGHT
+    },
     "squashed": lambda image, path: image.resize((200, 200)).save(path),
     "cropped": lambda image, path: crop(image, 0.04).save(path),
     "grey": lambda image, path: image.convert("L").save(path),
@@ -130,6 +141,18 @@ def test_group_numbers_for_splits(picture, tmp_path):
     numbers = duplicate_groups([tmp_path / f"{name}.jpg" for name in "abcd"])
     assert numbers.tolist() == [0, 1, 0, 3]
     assert duplicate_groups([]).tolist() == []
+
+
+def test_turning_before_or_after_making_small_gives_the_same_hashes(picture, tmp_path):
+    """The reference turns the whole picture and hashes it as any other."""
+    picture(1, (320, 240)).save(tmp_path / "own.png")
+    own = fingerprint(tmp_path / "own.png").orientations
+    assert len(set(own)) == 8
+    for how, found in zip(Image.Transpose, own[1:], strict=True):
+        picture(1, (320, 240)).transpose(how).save(tmp_path / "turned.png")
+        reference = fingerprint(tmp_path / "turned.png").looks
+        bits = sum((a ^ b).bit_count() for a, b in zip(found, reference, strict=True))
+        assert bits <= 4, how  # rounding alone
 
 
 def test_real_photographs_are_told_apart_and_their_copies_found(shared_photos, tmp_path):

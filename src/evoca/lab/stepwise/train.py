@@ -14,6 +14,7 @@ from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.answers import Chosen, affect_in, choose
+from evoca.lab.copied import hashes_of
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
@@ -45,6 +46,7 @@ def train_steps(
     *,
     resume: bool = False,
     data_name: str | None = None,
+    without_copies: bool = False,
 ) -> Outcome | None:
     """Train a recipe through its steps and write the run directory.
 
@@ -60,6 +62,8 @@ def train_steps(
         options: how to run.
         resume: go on with an unfinished run; on a fresh ``out`` simply start.
         data_name: what to call the data; the folder's or file's own name if omitted.
+        without_copies: leave out of the measured images those of which a copy is learnt
+            from or chooses.
 
     Returns:
         The figures; ``None`` in all but the first of several processes.
@@ -75,7 +79,8 @@ def train_steps(
     if not grouped.near:
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
-    require_measurable(parts)
+    kept = parts.without_copies() if without_copies else parts
+    require_measurable(kept)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
@@ -84,40 +89,53 @@ def train_steps(
     if not is_main():
         return None
     judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)
-    chosen, outcome = _measure(recipe, judge, parts)
+    chosen, outcome = _measure(recipe, judge, parts, kept)
     for note in outcome.notes:
         options.say(f"evoca: {note}")
     deletion = None
     if isinstance(judge, MachineJudge):
         write_head(out / "checkpoints" / "last", judge.machine)
     else:
-        system, measured = fitted.system, parts.measured
+        system, measured = fitted.system, kept.measured
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
     division = describe_division(known)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
+    description |= outcome.copies
+    if without_copies:
+        description["split"] |= _left_out(parts, kept)
     write_outcome(out, description, outcome, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
     return outcome
 
 
-def _measure(recipe: Recipe, judge: Judge, parts: Holdout) -> tuple[Chosen, Outcome]:
+def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
+    """Say how many copies are not measured."""
+    return {"without_copies": True, "copies_left_out": len(parts.measured) - len(kept.measured)}
+
+
+def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tuple[Chosen, Outcome]:
     """Let validation images choose, then judge the images that are to be measured."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
-    own = judge.logits(parts.validation)
+    copies, own = kept.copied(), judge.logits(parts.validation)
     chosen = replace(choose(own, parts.validation, step, coverage), c=judge.c)
-    found = judge.logits(parts.measured)
+    found = judge.logits(kept.measured)
     answers = HeldOut.once(
         softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
         felt=affect_in(found, labels),
     )
-    notes = ("the figures are of validation images, which chose: they flatter",) if chose else ()
-    outcome = outcome_of(parts.measured, answers, coverage, notes=notes, chose=chose)
-    seen = Seen.of(own, parts.validation)
-    on_validation = validation_figures([seen], parts.validation.labels)
-    return chosen, replace(outcome, chosen=choice(chosen), validation=on_validation)
+    notes = copies.notes()
+    if chose:
+        notes += ("the figures are of validation images, which chose: they flatter",)
+    if lost := len(parts.measured) - len(kept.measured):
+        notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
+    outcome = outcome_of(kept.measured, answers, coverage, notes=notes, chose=chose)
+    on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
+    return chosen, replace(
+        outcome, chosen=choice(chosen), validation=on_validation, copies=copies.counts()
+    )
 
 
 def _deletion_test(
@@ -154,6 +172,7 @@ def _description(
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
+    prints = grouped.by_path
     kind = MeasuredOn.VALIDATION if parts.test is None else MeasuredOn.TEST
     split = {
         "kind": kind,
@@ -179,5 +198,6 @@ def _description(
     )
     return shared | {
         "chosen": choice(chosen),
-        "training_images": sorted({digest[:16] for digest in parts.train.file_hashes()}),
+        **hashes_of(parts.train, "training", prints),
+        **hashes_of(parts.validation, "validation", prints),
     }

@@ -56,6 +56,14 @@ def lead(judged: Judged) -> str:
     )
 
 
+_HASHES = {
+    "training_images",
+    "training_perceptual_hashes",
+    "validation_images",
+    "validation_perceptual_hashes",
+}
+
+
 def _shareable(content: Any) -> Any:
     """Leave out what the page must not carry to other readers."""
     if not isinstance(content, Mapping):
@@ -63,8 +71,8 @@ def _shareable(content: Any) -> Any:
     return {
         key: _shareable(value)
         for key, value in content.items()
-        # The first is of this machine alone; the second can be a line for every image.
-        if key != "location" and not (key == "training_images" and isinstance(value, list))
+        # The first is of this machine alone; the others can be a line for every image.
+        if key != "location" and not (key in _HASHES and isinstance(value, list))
     }
 
 

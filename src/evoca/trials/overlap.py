@@ -1,0 +1,155 @@
+"""Which of the images to evaluate on a system has learnt from, or was chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.data.duplicates import copies_of
+from evoca.data.grouping import Grouped, group_copies
+from evoca.data.labelled import LabelledImages
+from evoca.errors import DataError
+from evoca.trials.select import ALL, Selected
+from evoca.trials.systems import Answers, System
+
+__all__ = ["Overlap", "overlap_of", "require_some"]
+
+_Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """Which of n images a system knows; ``None`` where that cannot be known.
+
+    Attributes:
+        training: bool (n,), files that the system has learnt from.
+        copies: bool (n,), other files that are copies of what it has learnt from, or in one
+            group with them.
+        validation: bool (n,), files that chose its settings, or copies of them, those above
+            left out.
+        learnt_from: what the copies are of, in words.
+        lacking: why only identical files could be found, in words; empty otherwise.
+    """
+
+    training: _Rows | None
+    copies: _Rows | None
+    validation: _Rows | None
+    learnt_from: str
+    lacking: str = ""
+
+    @property
+    def known(self) -> _Rows | None:
+        """The images that the system knows in any way; ``None`` where it knows none."""
+        parts = [one for one in (self.training, self.copies, self.validation) if one is not None]
+        return np.logical_or.reduce(parts) if parts else None
+
+    def counts(self) -> dict[str, int | None]:
+        """Return what ``metrics.json`` says of them."""
+        parts = {
+            "training_images": self.training,
+            "copies_of_training_images": self.copies,
+            "copies_of_validation_images": self.validation,
+        }
+        return {name: None if one is None else int(one.sum()) for name, one in parts.items()}
+
+    def take(self, keep: _Rows) -> Overlap:
+        """Return the part of some images."""
+
+        def part(rows: _Rows | None) -> _Rows | None:
+            return None if rows is None else rows[keep]
+
+        return replace(
+            self,
+            training=part(self.training),
+            copies=part(self.copies),
+            validation=part(self.validation),
+        )
+
+
+def overlap_of(
+    system: System,
+    data: LabelledImages,
+    selected: Selected,
+    grouped: Grouped,
+    answers: Answers,
+) -> Overlap:
+    """Say which images a system has learnt from, or was chosen by, as they are or in a copy.
+
+    A model bundle and a training carry hashes of their images. Of predictions made elsewhere
+    nobody knows what they learnt from: then the rows of the other splits stand for it.
+
+    Args:
+        system: what is evaluated.
+        data: all rows.
+        selected: the rows that were asked for.
+        grouped: the images that were answered for, in groups.
+        answers: the answers for them.
+    """
+    if system.trained_on is None:
+        return _of_other_splits(data, selected, grouped, answers)
+    groups, name = grouped.images.groups, system.name
+    hashes = grouped.images.file_hashes()
+    training = _listed(hashes, system.trained_on)
+    near = copies_of(grouped.fingerprints, system.trained_looks) if grouped.near else False
+    copies = _with_group(training | near, groups) & ~training
+    chose = _listed(hashes, system.chosen_on)
+    near = copies_of(grouped.fingerprints, system.chosen_looks) if grouped.near else False
+    validation = _with_group(chose | near, groups) & ~training & ~copies
+    return Overlap(
+        training, copies, validation, f"training images of {name}", _lacking(system, grouped)
+    )
+
+
+def _lacking(system: System, grouped: Grouped) -> str:
+    if not system.trained_looks:
+        return "no perceptual hashes of them are recorded"
+    return "" if grouped.near else "that needs the extra data"
+
+
+def _listed(hashes: Sequence[str], known: frozenset[str]) -> _Rows:
+    return np.array([digest[:16] in known for digest in hashes], dtype=np.bool_)
+
+
+def _with_group(rows: _Rows, groups: NDArray[np.int64]) -> _Rows:
+    """Add the images that share a group with one of them."""
+    return np.asarray(np.isin(groups, groups[rows]))
+
+
+def _of_other_splits(
+    data: LabelledImages,
+    selected: Selected,
+    grouped: Grouped,
+    answers: Answers,
+) -> Overlap:
+    learnt = data.in_split("train") if selected.split in {"val", "test"} else data.take([])
+    chose = data.in_split("val") if selected.split == "test" else data.take([])
+    held_out = bool((answers.fold >= 0).all())
+    words = f"images of the split train of {data.source}"
+    if held_out or not len(learnt) + len(chose) or selected.split == ALL:
+        return Overlap(None, None, None, words)
+    images = grouped.images
+    parts = (learnt, chose, images)
+    found, near = group_copies(
+        [path for part in parts for path in part.paths],
+        [digest for part in parts for digest in part.recorded_hashes],
+    )
+    a, b = len(learnt), len(learnt) + len(chose)
+    copies = _with_group(np.isin(found[b:], found[:a]), images.groups)
+    validation = _with_group(np.isin(found[b:], found[a:b]), images.groups) & ~copies
+    return Overlap(None, copies, validation, words, "" if near else "that needs the extra data")
+
+
+def require_some(keep: _Rows, overlap: Overlap, source: str) -> None:
+    """Refuse to evaluate on nothing.
+
+    Raises:
+        DataError: all images are known to the system.
+    """
+    if not keep.any():
+        raise DataError(
+            f"{source}: all {len(keep):,} images are {overlap.learnt_from}, copies of them, or "
+            "chose its settings: nothing is left to evaluate on without copies"
+        )
