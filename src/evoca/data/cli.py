@@ -98,7 +98,12 @@ def build(
         typer.Option(help="The source's labels (folder, csv, hf, webdataset); mikels8 if omitted."),
     ] = None,
     map_to: Annotated[str | None, typer.Option(help="Bring the labels to this taxonomy.")] = None,
-    variant: Annotated[str, typer.Option(help="Which mapping, where there are several.")] = "",
+    variant: Annotated[
+        str,
+        typer.Option(
+            help="Which mapping, where there are several; valence-midpoint: polarity of ratings."
+        ),
+    ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
 ) -> None:
     """Build a manifest from a data set as it is distributed.
@@ -128,6 +133,8 @@ def build(
             print(f"{unlabelled:,} of them have no single label")
         if built.manifest.counts(DISAGREE) is not None:
             say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
+        if built.basis:
+            print(f"positive or negative by {built.basis}")
         for name, n in built.dropped.items():
             print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
         return report_rejects(built.manifest.rejects, str(built.rejects_file or ""))
