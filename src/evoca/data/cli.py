@@ -328,7 +328,9 @@ def votes(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            "--votes", metavar="TABLE", help="Votes by annotator, for dawid-skene, crowdlab."
+            "--votes",
+            metavar="TABLE",
+            help="Votes by annotator, for dawid-skene, crowdlab; others count them.",
         ),
     ] = None,
     predictions: Annotated[
@@ -350,6 +352,7 @@ def votes(
         from evoca.data.manifest import read_manifest
         from evoca.data.outputs import keep_apart
         from evoca.data.relabel import label_by, rule_table
+        from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy)
         if rule is None or out is None:
@@ -375,6 +378,8 @@ def votes(
             print(f"images of {data} that no annotator has seen: {made.unseen:,} (no label)")
         if made.unmatched:
             print(f"images of {annotations} that are not in {data}: {made.unmatched:,} (left out)")
+        for caution in made.cautions:
+            say(f"evoca: {caution}")
         return 0
 
     finish(call)
