@@ -1,4 +1,4 @@
-.PHONY: bench card check model papers
+.PHONY: bench card check elsewhere model papers
 
 check:
 	bash .ci/run
@@ -23,3 +23,15 @@ papers:
 # Writes the bundled model's card again from its model.json.
 card:
 	uv run --all-extras evoca models card default
+
+# Puts figures on other pictures into that card: make elsewhere OASIS=path/to/oasis EMOTION6=path/to/emotion6
+elsewhere:
+	rm -rf runs/oasis runs/emotion6
+	mkdir -p runs
+	uv run --all-extras evoca data build oasis $(OASIS) --map-to polarity --variant valence-midpoint --out runs/oasis.csv
+	uv run --all-extras evoca evaluate default --data runs/oasis.csv --out runs/oasis
+	uv run --all-extras evoca data build emotion6 $(EMOTION6) --out runs/emotion6.csv
+	uv run --all-extras evoca evaluate default --data runs/emotion6.csv --restrict --out runs/emotion6
+	uv run --all-extras evoca models card default \
+		--evaluation "OASIS (Kurdi et al. 2017), photographs, positive or negative by their mean valence against 4, the middle of its scale=runs/oasis" \
+		--evaluation "Emotion6 (Peng et al. 2015), photographs, its viewers' shares of the four emotions that are among the model's, the model restricted to them=runs/emotion6"

@@ -195,13 +195,28 @@ def models_card(
         Path | None,
         typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
     ] = None,
+    evaluations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--evaluation",
+            metavar="WORDS=RUN",
+            help="Put this evaluation on other pictures, named in words, into it first; "
+            "repeatable: all together replace those that are there.",
+        ),
+    ] = None,
 ) -> None:
     """Write a bundle's README.md again from its model.json."""
+    named = {}
+    for one in evaluations or []:
+        words, equals, run = one.rpartition("=")
+        if not (words.strip() and equals and run):
+            raise typer.BadParameter(f"{one!r} is not WORDS=RUN", param_hint="--evaluation")
+        named[words.strip()] = run
 
     def call() -> None:
         from evoca.commands.models import write_card
 
-        write_card(name, probe)
+        write_card(name, probe, named)
 
     finish(call)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from tests.data.conftest import MakeImage
 
-from evoca.data.build import build
+from evoca.data.build import Built, build
+from evoca.data.check import check
 from evoca.data.readers import ReadOptions
 from evoca.errors import DataError
 
@@ -111,6 +113,7 @@ def test_webdataset_shards(tmp_path: Path, make_image: MakeImage, ending: str) -
     )
     assert list(built.manifest.rows("key", "emotion", "votes_awe", "split")) == [
         ("a", "fear", None, "train"),
+        ("../../b.v1", None, None, "train"),
         ("c", "awe", 3, "train"),
         ("f", None, None, "train"),
     ]
@@ -118,11 +121,98 @@ def test_webdataset_shards(tmp_path: Path, make_image: MakeImage, ending: str) -
     assert all(path.read_bytes() == image for path in built.manifest.paths())
     causes = [reject.cause for reject in built.manifest.rejects]
     assert causes == [
-        "no image for the key ../../b",
         "no image for the key d",
         ".json is not a JSON object",
     ]
     assert not Path("/tmp/evoca-was-unpickled").exists()
+
+
+def _built(folder: Path, members: list[tuple[str, bytes]], **labels: str) -> Built:
+    _shard(folder / "s.tar", members)
+    return build(
+        "webdataset",
+        folder / "s.tar",
+        folder / "m.csv",
+        options=ReadOptions(labels=labels),
+    )
+
+
+def test_a_hash_of_the_picture_before_it_was_resized_is_not_the_files(
+    tmp_path: Path, make_image: MakeImage
+) -> None:
+    """As img2dataset writes it, and one whose hash is the file's own."""
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    own = hashlib.sha256(image).hexdigest()
+    members = []
+    for key, digest in (("0001", "ab" * 32), ("0002", own)):
+        about = {"caption": "a cat", "sha256": digest, "status": "success", "emotion": "awe"}
+        members += [(f"{key}.jpg", image), (f"{key}.json", json.dumps(about).encode())]
+    built = _built(tmp_path, members)
+    assert list(built.manifest.rows("sha256", "source_sha256", "emotion")) == [
+        (None, "ab" * 32, "awe"),
+        (own, None, "awe"),
+    ]
+    assert check(built.manifest, verify=True).ok
+
+
+def test_names_may_have_dots(tmp_path: Path, make_image: MakeImage) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = []
+    for i in range(6):
+        members += [(f"photo.2024.0{i}.jpg", image), (f"photo.2024.0{i}.cls", b"awe")]
+    built = _built(tmp_path, members)
+    assert [row[0] for row in built.manifest.rows("key")] == [f"photo.2024.0{i}" for i in range(6)]
+    assert not built.manifest.rejects
+
+
+def test_another_view_is_not_read_and_another_picture_is(
+    tmp_path: Path, make_image: MakeImage
+) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = [
+        *[("a.depth.png", image), ("a.jpg", image), ("a.seg.png", image), ("a.cls", b"awe")],
+        *[("a.v2.jpg", image), ("a.v2.cls", b"fear"), ("a.3.jpg", image)],
+        *[("b.jpg", image), ("b.cls", b"anger")],
+    ]
+    built = _built(tmp_path, members)
+    assert sorted(built.manifest.rows("key", "emotion")) == [
+        ("a", "awe"),
+        ("a.3", None),
+        ("a.v2", "fear"),
+        ("b", "anger"),
+    ]
+
+
+def test_two_pictures_under_one_key_are_refused(tmp_path: Path, make_image: MakeImage) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = [("a.jpg", image), ("a.png", image), ("a.cls", b"awe"), ("b.jpg", image)]
+    built = _built(tmp_path, members)
+    assert [row[0] for row in built.manifest.rows("key")] == ["b"]
+    assert [reject.cause for reject in built.manifest.rejects] == [
+        "two pictures under the key a: .jpg and .png"
+    ]
+
+
+def test_a_caption_is_no_label_where_there_is_one(tmp_path: Path, make_image: MakeImage) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = [
+        *[("a.jpg", image), ("a.txt", b"a sad dog"), ("a.cls", b"1")],
+        *[("b.jpg", image), ("b.txt", b"a cat"), ("b.json", b'{"label": "awe"}')],
+        *[("c.jpg", image), ("c.txt", b"a hat"), ("c.json", b'{"url": "http://x.org/c"}')],
+        *[("d.jpg", image), ("d.txt", b"Fear"), ("d.json", b'{"id": 4}')],
+        *[("e.jpg", image), ("e.txt", b"anger")],
+        *[("f.jpg", image), ("f.txt", b"angre")],
+    ]
+    built = _built(tmp_path, members, **{"1": "sadness"})
+    assert list(built.manifest.rows("key", "emotion", "caption")) == [
+        ("a", "sadness", "a sad dog"),
+        ("b", "awe", "a cat"),
+        ("c", None, "a hat"),
+        ("d", "fear", None),
+        ("e", "anger", None),
+    ]
+    (reject,) = built.manifest.rejects
+    assert "unknown emotion 'angre'" in reject.cause
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path, make_image: MakeImage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evoca.cards.figures import confusions, figures, trust
+from evoca.cards.figures import confusions, elsewhere, figures, trust
 from evoca.cards.origin import citing, data, technical, terms
 from evoca.cards.use import limits, use
 from evoca.documents.blocks import Block, Heading, Paragraph
@@ -13,7 +13,7 @@ from evoca.runtime.card import ModelCard
 
 __all__ = ["card_document", "render_card"]
 
-_SECTIONS = (use, limits, data, figures, confusions, trust, technical, terms, citing)
+_SECTIONS = (use, limits, data, figures, elsewhere, confusions, trust, technical, terms, citing)
 
 
 def card_document(card: ModelCard) -> Iterator[Block]:

@@ -9,7 +9,7 @@ from evoca.runtime.card import DeletionTest, ModelCard
 from evoca.runtime.card_analysis import AgreementErrors, Perturbation
 from evoca.runtime.card_parts import Metric
 
-__all__ = ["confusions", "figure", "figures", "trust"]
+__all__ = ["confusions", "elsewhere", "figure", "figures", "trust"]
 
 _EXPLAINED = {
     "accuracy": "top emotion is the true label",
@@ -22,6 +22,7 @@ _EXPLAINED = {
     "top2_accuracy": "true label is among the two likeliest",
     "set_coverage": "prediction set holds the true label",
     "set_size": "emotions in a prediction set, on average",
+    "kl": "divergence from the viewers' distribution, nats (lower is better)",
 }
 _PAIRS = 5
 
@@ -84,6 +85,31 @@ def confusions(card: ModelCard) -> Iterator[Block]:
         yield Heading("What it confuses")
         lines = tuple((truth, taken, f"{share:.1%}") for share, truth, taken in worst)
         yield Table(("evokes", "taken for", "of its images"), lines, numeric=1)
+
+
+def elsewhere(card: ModelCard) -> Iterator[Block]:
+    """Give the figures on images of other kinds, beside those of one answer for all."""
+    if card.analysis is None or not card.analysis.elsewhere:
+        return
+    yield Heading("On other pictures")
+    yield Paragraph(
+        "Evaluated as it is on pictures that it did not learn from, of other collections and "
+        "other viewers. Without looking: the same label for every picture (the commonest), or "
+        "equal shares."
+    )
+    for one in card.analysis.elsewhere:
+        seen = f"; {one.seen:,} of them it has learnt from" if one.seen else ""
+        yield Paragraph(f"{one.data}: {one.images:,} images, {', '.join(one.labels)}{seen}.")
+        rows = tuple(
+            (
+                key,
+                figure(metric),
+                f"{one.without_looking[key]:.3f}" if key in one.without_looking else "",
+                _EXPLAINED.get(key, ""),
+            )
+            for key, metric in one.figures.items()
+        )
+        yield Table(("figure", "value [95% interval]", "without looking", "meaning"), rows)
 
 
 def trust(card: ModelCard) -> Iterator[Block]:

@@ -36,11 +36,23 @@ def limits(card: ModelCard) -> Iterator[Block]:
         "alone does not.",
         "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get an "
         "answer too, and it may mean nothing.",
+        _elsewhere(card),
     ]
     if weakest := _weakest(card):
         items.insert(0, f"Least often found: {weakest}.")
     yield Heading("Limits")
     yield Bullets(tuple(items))
+
+
+def _elsewhere(card: ModelCard) -> str:
+    measured = card.analysis is not None and bool(card.analysis.elsewhere)
+    state = 'see "On other pictures"' if measured else "nothing was measured on others"
+    return (
+        "Its figures, its probabilities and the coverage of its sets are of pictures and viewers "
+        "like those it learnt from; on paintings, in another collection or with other viewers "
+        f"they can be far worse ({state}). Measure it on labelled pictures of your own: evoca "
+        "evaluate BUNDLE --data MANIFEST."
+    )
 
 
 def _weakest(card: ModelCard) -> str:

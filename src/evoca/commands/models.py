@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from evoca.cards import card_document, render_card
+from evoca.cards.elsewhere import with_elsewhere
 from evoca.cards.figures import figure
 from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
@@ -42,20 +44,27 @@ def show_model(name: str) -> None:
     console.print(clean(printable_name(bundle.path)), style="dim", soft_wrap=True)
 
 
-def write_card(name: str, probe: Path | None = None) -> None:
+def write_card(
+    name: str, probe: Path | None = None, evaluations: Mapping[str, str] | None = None
+) -> None:
     """Write a bundle's README.md again from its model.json, and say where it is.
 
     Args:
         name: a bundle directory, or a bundled model's name.
         probe: the result of a robustness probe, to be put into both files first.
+        evaluations: what the images are, in words, to the run directory of an evaluation on
+            them: likewise, in place of those that are there.
 
     Raises:
-        EvocaError: no such bundle, or not the result of a probe.
+        EvocaError: no such bundle, not the result of a probe, or not an evaluation of it.
     """
     bundle = read_bundle(name)
     card = bundle.card
     if probe is not None:
         card = with_perturbations(card, read_perturbations(probe))
+    if evaluations:
+        card = with_elsewhere(card, evaluations)
+    if card is not bundle.card:
         _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
     file = bundle.path / "README.md"
     _replace(file, render_card(card))

@@ -17,7 +17,7 @@ from evoca.data.manifest import Manifest, manifest_of
 from evoca.data.outputs import check_table_name, keep_apart, keep_tables_of
 from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
 from evoca.data.rejects import write_rejects
-from evoca.data.remap import remap
+from evoca.data.remap import BY_VALENCE, polarity_by_valence, remap
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
 from evoca.data.table import TableBuilder
 from evoca.data.votes import apply_rule, distribution, most_likely
@@ -35,11 +35,13 @@ class Built:
         manifest: as written.
         dropped: label to the rows that lost it in a mapping to another taxonomy.
         rejects_file: where the refused rows are listed; ``None`` without any.
+        basis: what the labels are where no viewer gave them; empty where they are viewers'.
     """
 
     manifest: Manifest
     dropped: Mapping[str, int]
     rejects_file: Path | None
+    basis: str = ""
 
 
 def build(
@@ -64,7 +66,8 @@ def build(
         options: what the reader needs telling. Images that lie inside other files go to
             ``<out without suffix>_images`` where it does not say.
         map_to: bring the labels to this taxonomy.
-        variant: which mapping, where there are several.
+        variant: which mapping, where there are several; ``valence-midpoint`` makes a polarity
+            of a source of ratings.
         strict: stop at the first bad row; else list the bad ones beside the manifest.
 
     Raises:
@@ -75,6 +78,7 @@ def build(
     chosen = get_reader(reader)
     if not source.exists():
         raise DataError(f"{printable_name(source)}: no such file or folder")
+    by_valence = _by_valence(chosen, map_to, variant)
     check_table_name(out)
     keep_apart(source, [out])
     keep_tables_of(source, out)
@@ -87,11 +91,46 @@ def build(
         _add(builder, batch, chosen.name, locator)
     manifest = _labelled(manifest_of(builder, out.parent, printable_name(source)))
     dropped: Mapping[str, int] = {}
-    if map_to is not None and map_to != manifest.taxonomy:
+    basis = ""
+    if by_valence is not None:
+        manifest = polarity_by_valence(manifest, by_valence)
+        low, high = by_valence
+        basis = (
+            f"the mean valence against {(low + high) / 2:g}, the middle of the scale {low:g} to "
+            f"{high:g}: a convention, no viewer was asked for it"
+        )
+    elif map_to is not None and map_to != manifest.taxonomy:
         remapped = remap(manifest, map_to, variant)
         manifest, dropped = remapped.manifest, remapped.dropped
     manifest.write(out)
-    return Built(manifest, dropped, write_rejects(manifest.rejects, out))
+    return Built(manifest, dropped, write_rejects(manifest.rejects, out), basis)
+
+
+def _by_valence(reader: Reader, map_to: str | None, variant: str) -> tuple[float, float] | None:
+    """Return the scale whose middle divides negative from positive, where that is asked for.
+
+    Raises:
+        DataError: the source has labels or no known scale; or ratings alone, and they are
+            to become labels without a word on how.
+    """
+    if variant == BY_VALENCE:
+        if reader.ratings is None:
+            raise DataError(
+                f"--variant {BY_VALENCE}: the reader {reader.name} has labels of its own, or no "
+                "scale of valence that is known: leave it out"
+            )
+        if map_to != "polarity":
+            raise DataError(
+                f"--variant {BY_VALENCE} needs --map-to polarity: no emotion follows from valence"
+            )
+        return reader.ratings
+    if map_to is not None and reader.ratings is not None:
+        raise DataError(
+            f"{reader.name} has ratings of valence and arousal, no labels to map to {map_to}; "
+            f"--map-to polarity --variant {BY_VALENCE} says on which side of the middle of the "
+            "scale an image lies"
+        )
+    return None
 
 
 def _options(reader: Reader, options: ReadOptions, out: Path) -> ReadOptions:

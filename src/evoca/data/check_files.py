@@ -14,6 +14,7 @@ from evoca.data.copies import all_grouped, search_copies
 from evoca.data.findings import Finding
 from evoca.data.fingerprints import Fingerprint
 from evoca.data.hashing import sha256_files
+from evoca.data.locate import backslash_hint
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
 
@@ -88,7 +89,8 @@ def _missing_files(manifest: Manifest, sizes: NDArray[np.int64]) -> list[Finding
     if len(lost) == len(manifest) and _is_list(manifest):
         return [Finding("no-files", False, len(lost), "images of a list of votes or links")]
     names = tuple(manifest.texts("image")[lost])
-    return [Finding("missing-file", True, len(lost), "images are not there", names)]
+    hint = next((hint for hint in map(backslash_hint, names) if hint), "")
+    return [Finding("missing-file", True, len(lost), f"images are not there{hint}", names)]
 
 
 def _is_list(manifest: Manifest) -> bool:

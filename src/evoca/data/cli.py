@@ -98,7 +98,12 @@ def build(
         typer.Option(help="The source's labels (folder, csv, hf, webdataset); mikels8 if omitted."),
     ] = None,
     map_to: Annotated[str | None, typer.Option(help="Bring the labels to this taxonomy.")] = None,
-    variant: Annotated[str, typer.Option(help="Which mapping, where there are several.")] = "",
+    variant: Annotated[
+        str,
+        typer.Option(
+            help="Which mapping, where there are several; valence-midpoint: polarity of ratings."
+        ),
+    ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
 ) -> None:
     """Build a manifest from a data set as it is distributed.
@@ -132,6 +137,8 @@ def build(
             print(f"{n:,} of them are rated in valence and arousal alone")
         if built.manifest.counts(DISAGREE) is not None:
             say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
+        if built.basis:
+            print(f"positive or negative by {built.basis}")
         for name, n in built.dropped.items():
             print(f"{n:,} lost their label: {name} has no counterpart in {map_to}")
         return report_rejects(built.manifest.rejects, str(built.rejects_file or ""))
@@ -324,7 +331,9 @@ def votes(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            "--votes", metavar="TABLE", help="Votes by annotator, for dawid-skene, crowdlab."
+            "--votes",
+            metavar="TABLE",
+            help="Votes by annotator, for dawid-skene, crowdlab; others count them.",
         ),
     ] = None,
     predictions: Annotated[
@@ -346,6 +355,7 @@ def votes(
         from evoca.data.manifest import read_manifest
         from evoca.data.outputs import keep_apart
         from evoca.data.relabel import label_by, rule_table
+        from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy)
         if rule is None or out is None:
@@ -371,6 +381,8 @@ def votes(
             print(f"images of {data} that no annotator has seen: {made.unseen:,} (no label)")
         if made.unmatched:
             print(f"images of {annotations} that are not in {data}: {made.unmatched:,} (left out)")
+        for caution in made.cautions:
+            say(f"evoca: {caution}")
         return 0
 
     finish(call)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,20 @@ from evoca.data.votes import most_likely
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import printable_name
 
-__all__ = ["Annotations", "CrowdLabels", "crowdlab", "dawid_skene", "read_annotations"]
+__all__ = [
+    "Annotations",
+    "CrowdLabels",
+    "cautions",
+    "crowdlab",
+    "dawid_skene",
+    "read_annotations",
+    "require_overlap",
+]
 
-_SMOOTHING = 0.01
+Floats = NDArray[np.float64]
+
+_COIN_VOTES = 4.0
+_FEW_VOTES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +45,7 @@ class Annotations:
         image: int64 (m,), whom each vote is on.
         annotator: int64 (m,), whose it is.
         label: int64 (m,), what it says.
+        source: where they stand, for messages.
     """
 
     images: tuple[str, ...]
@@ -39,12 +54,19 @@ class Annotations:
     image: NDArray[np.int64]
     annotator: NDArray[np.int64]
     label: NDArray[np.int64]
+    source: str = "the votes"
 
     def counts(self) -> NDArray[np.int64]:
         """Return the votes of each image, int64 (n, K)."""
         result = np.zeros((len(self.images), len(self.labels)), dtype=np.int64)
         np.add.at(result, (self.image, self.label), 1)
         return result
+
+    @cached_property
+    def shared(self) -> NDArray[np.bool_]:
+        """Return which votes are on images that another annotator voted on too, (m,)."""
+        voters = np.bincount(self.image, minlength=len(self.images))
+        return np.asarray(voters[self.image] > 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +115,7 @@ def read_annotations(path: Path, taxonomy: str = DEFAULT_TAXONOMY) -> Annotation
     again = np.ones(len(pair), dtype=np.bool_)
     again[first] = False
     _refuse(again, columns, where, "this annotator has voted on this image before")
-    return Annotations(images, annotators, labels, image, annotator, label)
+    return Annotations(images, annotators, labels, image, annotator, label, where)
 
 
 def _refuse(bad: NDArray[np.bool_], columns: Columns, where: str, cause: str) -> None:
@@ -112,38 +134,140 @@ def dawid_skene(
 ) -> CrowdLabels:
     """Estimate labels and each annotator's confusions together, by EM.
 
-    Starts from the share of votes, as the authors do. Each annotator's confusion matrix
-    is smoothed by 0.01 of a vote a cell, so that one vote never makes a label impossible.
+    Starts from the share of votes, as the authors do. With few votes an annotator, their
+    maximum-likelihood estimate calls nearly every image by one label. So each annotator is
+    first given one coin, by EM as well: the probability to be right, drawn towards
+    everybody's by 4 votes, all wrong labels alike likely. Then each row of the confusion
+    matrix is drawn towards that coin by K / 2 votes: with many votes an annotator it is
+    theirs. An annotator who shares no image with another counts like the average.
 
     Args:
         votes: the annotations.
         iterations: the most rounds.
         tolerance: stop when no posterior changes by more.
 
-    Source: Dawid and Skene (1979), "Maximum Likelihood Estimation of Observer Error-Rates
-    Using the EM Algorithm", equations 2.3 to 2.5.
+    Raises:
+        DataError: no image has votes of two annotators.
+
+    Sources: Dawid and Skene (1979), "Maximum Likelihood Estimation of Observer Error-Rates
+    Using the EM Algorithm", equations 2.3 to 2.5; priors as in the hierarchical model of
+    Paun et al. (2018), "Comparing Bayesian Models of Annotation".
+    """
+    require_overlap(votes)
+
+    def by_coins(posterior: Floats) -> Floats:
+        return _coin_matrices(_coins(votes, posterior), len(votes.labels))
+
+    coins = by_coins(_expected(votes, by_coins, iterations, tolerance))
+
+    def by_rows(posterior: Floats) -> Floats:
+        confusion = len(votes.labels) / 2 * coins
+        shared = votes.shared
+        image, annotator, label = votes.image[shared], votes.annotator[shared], votes.label[shared]
+        np.add.at(confusion.transpose(0, 2, 1), (annotator, label), posterior[image])
+        return np.asarray(confusion / confusion.sum(axis=2, keepdims=True))
+
+    posterior = _expected(votes, by_rows, iterations, tolerance)
+    reliability = np.einsum("akk,k->a", by_rows(posterior), _shares(posterior))
+    return CrowdLabels(most_likely(posterior), posterior.max(axis=1), posterior, reliability)
+
+
+def _expected(
+    votes: Annotations, confusion_of: Callable[[Floats], Floats], rounds: int, tolerance: float
+) -> Floats:
+    """Return each label's probability, (n, K), after rounds of EM from the share of votes.
+
+    Args:
+        votes: the annotations.
+        confusion_of: from such probabilities to (A, K, K), how probable each vote of an
+            annotator is, given the truth.
+        rounds: the most.
+        tolerance: stop when no probability changes by more.
     """
     counts = votes.counts()
-    k = len(votes.labels)
     posterior = counts / counts.sum(axis=1, keepdims=True)
-    confusion = np.zeros((len(votes.annotators), k, k))
-    for _ in range(iterations):
-        confusion = np.full_like(confusion, _SMOOTHING)
-        by_answer = confusion.transpose(0, 2, 1)
-        np.add.at(by_answer, (votes.annotator, votes.label), posterior[votes.image])
-        confusion /= confusion.sum(axis=2, keepdims=True)
-        prior = posterior.mean(axis=0) + 1e-12
-        log_likelihood = np.tile(np.log(prior), (len(counts), 1))
-        np.add.at(log_likelihood, votes.image, np.log(confusion)[votes.annotator, :, votes.label])
+    for _ in range(rounds):
+        given = np.log(confusion_of(posterior))
+        log_likelihood = np.tile(np.log(_shares(posterior)), (len(counts), 1))
+        np.add.at(log_likelihood, votes.image, given[votes.annotator, :, votes.label])
         updated = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
         updated /= updated.sum(axis=1, keepdims=True)
         change = float(np.abs(updated - posterior).max())
         posterior = updated
         if change < tolerance:
             break
-    prior = posterior.mean(axis=0)
-    reliability = np.einsum("akk,k->a", confusion, prior)
-    return CrowdLabels(most_likely(posterior), posterior.max(axis=1), posterior, reliability)
+    return np.asarray(posterior)
+
+
+def _shares(posterior: Floats) -> Floats:
+    """Return how common each label is, (K,), one image of each added."""
+    return np.asarray((posterior.sum(axis=0) + 1) / (posterior.sum() + posterior.shape[1]))
+
+
+def _coins(votes: Annotations, posterior: Floats) -> Floats:
+    """Return how probable it is that each annotator is right, (A,).
+
+    Only images that others voted on too say anything of an annotator.
+    """
+    shared, people = votes.shared, len(votes.annotators)
+    image, annotator, label = votes.image[shared], votes.annotator[shared], votes.label[shared]
+    given = np.bincount(annotator, minlength=people)
+    right = np.bincount(annotator, posterior[image, label], minlength=people)
+    average = (right.sum() + 1) / (given.sum() + 2)
+    return np.asarray((right + _COIN_VOTES * average) / (given + _COIN_VOTES))
+
+
+def _coin_matrices(coins: Floats, labels: int) -> Floats:
+    """Return (A, K, K): right with a probability, else any wrong label alike."""
+    wrong = ((1 - coins) / (labels - 1))[:, None, None]
+    matrices = np.repeat(np.repeat(wrong, labels, axis=1), labels, axis=2)
+    matrices[:, np.arange(labels), np.arange(labels)] = coins[:, None]
+    return np.asarray(matrices)
+
+
+def require_overlap(votes: Annotations) -> None:
+    """Refuse votes from which nothing can be learnt about the annotators.
+
+    Raises:
+        DataError: no image has votes of two annotators.
+    """
+    if not votes.shared.any():
+        raise DataError(
+            f"{votes.source}: no image has votes of two annotators: nothing shows whom to trust; "
+            "--rule plurality takes the votes as they are"
+        )
+
+
+def cautions(votes: Annotations, truth: NDArray[np.int64]) -> list[str]:
+    """Say where votes are too few to tell annotators apart, and what nobody said.
+
+    Args:
+        votes: the annotations.
+        truth: (n,) the labels that were made of them; -1 for none.
+    """
+    counts, found = votes.counts(), []
+    labelled = np.flatnonzero(truth >= 0)
+    unsaid = int((counts[labelled, truth[labelled]] == 0).sum())
+    if unsaid:
+        found.append(
+            f"{unsaid:,} of {len(labelled):,} images have a label that none of their annotators "
+            "gave"
+        )
+    given = np.bincount(votes.annotator[votes.shared], minlength=len(votes.annotators))
+    if alone := int((given == 0).sum()):
+        found.append(
+            f"{alone:,} of {len(given):,} annotators share no image with another: nothing shows "
+            "how reliable they are"
+        )
+    middle = float(np.median(given[given > 0]))
+    if middle < _FEW_VOTES:
+        found.append(
+            f"half of the annotators have at most {middle:g} votes on images that others saw too: "
+            "how reliable each is can hardly be told; compare with --rule plurality"
+        )
+    if int(counts.sum(axis=1).max()) < 3:
+        found.append("no image has three votes: where two differ, little says which is right")
+    return found
 
 
 def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> CrowdLabels:
@@ -155,7 +279,7 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
             such as those that ``evoca crossval --out`` writes.
 
     Raises:
-        DataError: probabilities of another shape.
+        DataError: probabilities of another shape, or votes that nothing can be learnt from.
         MissingExtraError: cleanlab is not installed.
 
     Source: Goh, Tkachenko and Mueller (2022), "CROWDLAB: Supervised learning to infer
@@ -164,15 +288,26 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
     wanted = (len(votes.images), len(votes.labels))
     if probabilities.shape != wanted:
         raise DataError(f"probabilities of shape {probabilities.shape}, {wanted} wanted")
+    require_overlap(votes)
+    if int(votes.counts().max()) < 2:
+        raise DataError(
+            f"{votes.source}: no two annotators agree on any image: nothing shows whom to trust; "
+            "more votes an image are needed"
+        )
     try:
         from cleanlab.multiannotator import get_label_quality_multiannotator
     except ImportError as error:
         raise MissingExtraError("CROWDLAB", "crowd", "cleanlab") from error
     table = np.full((len(votes.images), len(votes.annotators)), np.nan)
     table[votes.image, votes.annotator] = votes.label
-    found = get_label_quality_multiannotator(
-        table, np.asarray(probabilities, dtype=np.float64), verbose=False
-    )
+    with _fixed_seed():  # what ties for the consensus is drawn from NumPy's global generator
+        try:
+            found = get_label_quality_multiannotator(
+                table, np.asarray(probabilities, dtype=np.float64), verbose=False
+            )
+        except ValueError as error:
+            cause = (str(error).splitlines() or ["no cause given"])[0]
+            raise DataError(f"{votes.source}: cleanlab cannot use these votes: {cause}") from error
     quality = found["label_quality"]
     annotators = found["annotator_stats"].sort_index()
     return CrowdLabels(
@@ -181,3 +316,14 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
         posterior=None,
         reliability=np.asarray(annotators["annotator_quality"], dtype=np.float64),
     )
+
+
+@contextmanager
+def _fixed_seed() -> Iterator[None]:
+    """Give NumPy's global generator one seed for a while."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

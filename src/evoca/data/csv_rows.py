@@ -24,6 +24,12 @@ __all__ = ["BATCH_ROWS", "CsvBatch", "csv_batches", "csv_header", "raise_bad_row
 BATCH_ROWS = 100_000
 """Rows a batch: about 100 MB of Python text at a dozen columns."""
 
+_MAX_CELL = 1 << 24
+
+# Python refuses cells above 128 KB; captions and embeddings written as text are larger. The
+# limit is one for the whole process: it is only ever raised, and ends a quote never closed.
+csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL))
+
 BadRow = Callable[[int, str], None]
 """Called with the row of the file and what is wrong with it; may raise."""
 
@@ -98,8 +104,11 @@ def _take(reader: Iterator[list[str]], n: int, start: int, where: str) -> list[l
         records.extend(islice(reader, n))
     except csv.Error as error:
         # extend keeps what it got before the error.
+        cause = str(error)
+        if "field limit" in cause:
+            cause = f"a cell of more than {csv.field_size_limit():,} characters; is a quote open?"
         raise DataError(
-            f"{where}: after row {start + len(records) - 1}: not valid CSV: {error}"
+            f"{where}: after row {start + len(records) - 1}: not valid CSV: {cause}"
         ) from error
     return records
 
@@ -121,6 +130,11 @@ def _header(reader: Iterator[list[str]], where: str) -> list[str]:
     repeated = sorted({name for name in header if lower.count(name.lower()) > 1})
     if repeated:
         raise DataError(f"{where}: the header names {', '.join(repeated)} more than once")
+    if header[0] == "" and len(header) > 1:
+        raise DataError(
+            f"{where}: the header's first column has no name: pandas writes its index so; write "
+            "the table with to_csv(..., index=False)"
+        )
     if "" in header:
         raise DataError(f"{where}: the header has a column without a name")
     return header

@@ -18,6 +18,7 @@ from evoca.data.columns import (
 )
 from evoca.data.folders import scan_class_folders
 from evoca.data.hashing import sha256_files
+from evoca.data.locate import backslash_hint
 from evoca.data.near import as_they_appear
 from evoca.data.schema import (
     DISAGREE,
@@ -397,4 +398,5 @@ def _require_files(images: LabelledImages) -> None:
         raise DataError(
             f"{images.source}: {len(missing):,} of {len(images):,} images are not there, first "
             f"{printable_name(images.paths[missing[0]])}; paths are relative to the manifest"
+            f"{backslash_hint(images.names[missing[0]])}"
         )

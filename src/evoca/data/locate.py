@@ -10,13 +10,24 @@ from pathlib import Path
 
 from evoca.images import printable_name
 
-__all__ = ["NOT_UTF8", "Locator"]
+__all__ = ["NOT_UTF8", "Locator", "backslash_hint"]
 
 NOT_UTF8 = "the file name is not valid UTF-8; rename the file"
 """Why an image that no table could name is refused."""
 
 # A leading slash, a doubled one, dots for a part, bytes that are not UTF-8.
 _UNUSUAL = re.compile(r"^/|//|(?:^|/)\.\.?(?:/|$)|[\ud800-\udfff]", re.MULTILINE)
+
+
+def backslash_hint(name: str) -> str:
+    r"""Return what to add to the message that a file is not there; empty for most names.
+
+    >>> print(backslash_hint("awe/1.jpg"), backslash_hint("awe\\1.jpg"))
+     (paths on Windows have backslashes: write / in their place)
+    """
+    if "\\" not in name or os.sep == "\\":
+        return ""
+    return " (paths on Windows have backslashes: write / in their place)"
 
 
 class Locator:
@@ -72,7 +83,7 @@ class Locator:
                 return name, f"outside the data set's folder: {name}"
         if not (self._is_folder(path.rpartition("/")[0]) and os.path.isfile(path)):  # noqa: PTH113
             if self._files_required and not linked:
-                return name, f"no such file: {name}"
+                return name, f"no such file: {name}{backslash_hint(name)}"
             # Nothing is there yet: it will be fetched to a place beside the manifest.
             return name, None
         return (self._prefix + name if plain else self._named(path)), None

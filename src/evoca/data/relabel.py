@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.columns import numbers, read_columns, texts
-from evoca.data.crowd import Annotations, CrowdLabels, crowdlab, dawid_skene, read_annotations
+from evoca.data.crowd import (
+    Annotations,
+    CrowdLabels,
+    cautions,
+    crowdlab,
+    dawid_skene,
+    read_annotations,
+)
 from evoca.data.manifest import Manifest
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
 from evoca.data.votes import AGREE_RULES, COUNT_RULES, RULES, Labels, apply_rule
@@ -54,12 +61,14 @@ class Relabelled:
         counts: of the rule.
         unseen: images of the manifest that no annotator has seen; 0 for other rules.
         unmatched: images that annotators have seen and the manifest does not have.
+        cautions: where the labels rest on little, and how many nobody gave.
     """
 
     manifest: Manifest
     counts: RuleCounts
     unseen: int = 0
     unmatched: int = 0
+    cautions: tuple[str, ...] = ()
 
 
 def rule_table(manifest: Manifest) -> dict[str, RuleCounts]:
@@ -88,7 +97,8 @@ def label_by(
     Args:
         manifest: with votes; for rules on annotators, with images they have seen.
         rule: one of :data:`evoca.data.votes.RULES` or :data:`CROWD_RULES`.
-        annotations: table ``image, annotator, emotion``, for the rules on annotators.
+        annotations: table ``image, annotator, emotion``, for the rules on annotators; for
+            the others it is counted where the manifest has no votes.
         predictions: table ``image, p_<emotion>`` of out-of-sample predictions.
         keep_all: keep the rows that do not meet the rule too, without a label.
 
@@ -99,7 +109,7 @@ def label_by(
     if rule in CROWD_RULES:
         given = _crowd(manifest, rule, annotations, predictions)
     elif rule in RULES:
-        given = _Given(apply_rule(rule, *_votes(manifest)))
+        given = _counted(manifest, rule, annotations)
     else:
         known = ", ".join((*RULES, *CROWD_RULES))
         raise DataError(f"no vote rule {rule!r}; the rules are {known}")
@@ -107,7 +117,9 @@ def label_by(
     labels = given.labels
     made = manifest.with_columns({"emotion": names[labels.truth], **given.columns})
     kept = made if keep_all else made.take(labels.kept)
-    return Relabelled(kept, _count(labels, manifest.labels), given.unseen, given.unmatched)
+    return Relabelled(
+        kept, _count(labels, manifest.labels), given.unseen, given.unmatched, given.cautions
+    )
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,7 @@ class _Given:
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unseen: int = 0
     unmatched: int = 0
+    cautions: tuple[str, ...] = ()
 
 
 def _votes(manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
@@ -125,6 +138,38 @@ def _votes(manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.int64] | N
     if votes is None:
         raise DataError(f"{manifest.source}: no votes (columns votes_<emotion>)")
     return votes, manifest.counts(DISAGREE)
+
+
+def _counted(manifest: Manifest, rule: str, annotations: Path | None) -> _Given:
+    """Labels by a rule on counts: the manifest's, or those of a table of single votes."""
+    if annotations is None or manifest.counts(VOTES) is not None:
+        return _Given(apply_rule(rule, *_votes(manifest)))
+    votes = read_annotations(annotations, manifest.taxonomy)
+    rows, unmatched = _matched(manifest, votes)
+    counts = votes.counts()[rows]
+    counts[rows < 0] = 0
+    labels = apply_rule(rule, counts)
+    return _Given(labels, _vote_columns(votes, rows), int((rows < 0).sum()), unmatched)
+
+
+def _matched(manifest: Manifest, votes: Annotations) -> tuple[NDArray[np.int64], int]:
+    """Return where each image of the manifest stands in the votes, and how many do not match.
+
+    Raises:
+        DataError: none of them is in the manifest.
+    """
+    position = {name: i for i, name in enumerate(votes.images)}
+    rows = np.array([position.get(name, -1) for name in manifest.texts("image")], dtype=np.int64)
+    seen = rows >= 0
+    if not seen.any():
+        raise DataError(f"{votes.source}: none of its images is in the manifest")
+    return rows, len(position) - len(np.unique(rows[seen]))
+
+
+def _vote_columns(votes: Annotations, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    counts = np.ma.masked_array(votes.counts()[rows])
+    counts[rows < 0] = np.ma.masked
+    return dict(zip(emotion_columns(VOTES, votes.labels), counts.T, strict=True))
 
 
 def _count(labels: Labels, names: tuple[str, ...]) -> RuleCounts:
@@ -151,16 +196,13 @@ def _crowd(
         raise DataError("the rule crowdlab needs out-of-sample predictions (--predictions TABLE)")
     else:
         found = crowdlab(votes, _predictions(predictions, votes))
-    position = {name: i for i, name in enumerate(votes.images)}
-    rows = np.array([position.get(name, -1) for name in manifest.texts("image")], dtype=np.int64)
-    seen = rows >= 0
-    if not seen.any():
-        raise DataError(f"{printable_name(annotations)}: none of its images is in the manifest")
+    rows, unmatched = _matched(manifest, votes)
     return _Given(
         _labels_of(found, rows),
         _columns_of(found, votes, rows, manifest),
-        unseen=int((~seen).sum()),
-        unmatched=len(position) - len(np.unique(rows[seen])),
+        unseen=int((rows < 0).sum()),
+        unmatched=unmatched,
+        cautions=tuple(cautions(votes, found.truth)),
     )
 
 
@@ -178,9 +220,7 @@ def _columns_of(
         "label_probability": np.where(unseen, np.nan, found.probability[rows])
     }
     if manifest.counts(VOTES) is None:
-        counts = np.ma.masked_array(votes.counts()[rows])
-        counts[unseen] = np.ma.masked
-        values |= dict(zip(emotion_columns(VOTES, votes.labels), counts.T, strict=True))
+        values |= _vote_columns(votes, rows)
     if found.posterior is not None:
         shares = np.where(unseen[:, None], np.nan, found.posterior[rows])
         values |= dict(zip(emotion_columns(PROBABILITY, votes.labels), shares.T, strict=True))

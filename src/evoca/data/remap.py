@@ -12,7 +12,10 @@ from evoca.data.manifest import Manifest
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES
 from evoca.data.taxonomies import TaxonomyMapping, labels_of, mapping
 
-__all__ = ["Remapped", "remap"]
+__all__ = ["BY_VALENCE", "Remapped", "polarity_by_valence", "remap"]
+
+BY_VALENCE = "valence-midpoint"
+"""The variant that makes a polarity of ratings, where there are no labels."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,32 @@ def remap(manifest: Manifest, target: str, variant: str = "") -> Remapped:
     kept = manifest.without_columns(*removed).with_columns(values)
     dropped = {label: int((codes == old.index(label)).sum()) for label in table.dropped}
     return Remapped(kept, table, {label: n for label, n in dropped.items() if n})
+
+
+def polarity_by_valence(manifest: Manifest, scale: tuple[float, float]) -> Manifest:
+    """Say on which side of the middle of its scale the mean valence of each image lies.
+
+    A convention, not a label that any viewer gave: the column ``label_from`` says so. An
+    image on the middle, or without a rating, gets no label. No emotion follows from valence.
+
+    Args:
+        manifest: of a source without labels.
+        scale: lowest and highest rating.
+
+    Returns:
+        The same rows in the taxonomy ``polarity``.
+    """
+    middle = sum(scale) / 2
+    valence = manifest.numbers("valence")
+    side = np.where(valence > middle, "positive", np.where(valence < middle, "negative", ""))
+    basis = f"mean valence against {middle:g}"
+    return manifest.with_columns(
+        {
+            "emotion": side.astype(object),
+            "taxonomy": np.full(len(manifest), "polarity", dtype=object),
+            "label_from": np.where(side == "", "", basis).astype(object),
+        }
+    )
 
 
 def _summed(

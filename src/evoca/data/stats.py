@@ -42,7 +42,7 @@ class Spread:
 
 
 def _spread(values: NDArray[np.float64]) -> Spread | None:
-    values = values[np.isfinite(values)]
+    values = values[np.isfinite(values)] + 0.0  # a negative zero, as of no entropy, is zero
     if not len(values):
         return None
     least, quarter, median, three_quarters, greatest = np.quantile(values, _QUARTILES).tolist()

@@ -21,7 +21,14 @@ from evoca.data.schema import (
 )
 from evoca.data.taxonomies import TAXONOMIES
 
-__all__ = ["cause_expression", "clean_expression", "typed_expression"]
+__all__ = ["SPACES", "cause_expression", "clean_expression", "typed_expression"]
+
+# What str.strip() removes, so that a table means the same to DuckDB and to the lab: spaces
+# that do not break, as spreadsheets leave them, among it.
+SPACES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 
 _COUNTS = ("valence_n", "arousal_n")
 _SIZES = ("width", "height")
@@ -33,8 +40,8 @@ def clean_expression(column: str, sql_type: str) -> str:
     if sql_type != "VARCHAR":
         return name
     # Looking first is twice as quick as always trimming.
-    padded = f"regexp_matches({name}, '^\\s|\\s$')"
-    trimmed = f"CASE WHEN {padded} THEN trim({name}, ' \t\r\n') ELSE {name} END"
+    padded = f"regexp_matches({name}, '^[{SPACES}]|[{SPACES}]$')"
+    trimmed = f"CASE WHEN {padded} THEN trim({name}, '{SPACES}') ELSE {name} END"
     clean = f"nullif({trimmed}, '')"
     return f"lower({clean})" if column in {"emotion", "split", "sha256"} else clean
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from evoca.runtime.card_parts import Metric, Strict
 
-__all__ = ["AgreementErrors", "Analysis", "PerfectCalibration", "Perturbation"]
+__all__ = ["AgreementErrors", "Analysis", "Elsewhere", "PerfectCalibration", "Perturbation"]
 
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -55,6 +55,27 @@ class Perturbation(Strict):
     same_emotion: Metric
 
 
+class Elsewhere(Strict):
+    """Figures on images of another kind than those the model learnt from.
+
+    Attributes:
+        data: what they are, in words.
+        labels: what was compared, such as negative and positive.
+        images: how many.
+        seen: how many of them the model has learnt from.
+        figures: name to figure, named as in ``metrics``.
+        without_looking: the same figures of one answer for every image: for ``accuracy``
+            the commonest label, for ``kl`` equal shares.
+    """
+
+    data: _Text
+    labels: tuple[_Text, ...]
+    images: int = Field(ge=1)
+    seen: int = Field(default=0, ge=0)
+    figures: dict[str, Metric]
+    without_looking: dict[str, float] = Field(default_factory=dict)
+
+
 class Analysis(Strict):
     """All of it; what was not measured is left out.
 
@@ -65,6 +86,7 @@ class Analysis(Strict):
         coverage_by_emotion: share of the prediction sets that hold the label, by label.
         agreement: errors by how far the viewers agreed.
         perturbations: the robustness probe.
+        elsewhere: evaluations on images of other kinds.
     """
 
     confusion: tuple[tuple[Annotated[float, Field(ge=0)], ...], ...] | None = None
@@ -72,3 +94,4 @@ class Analysis(Strict):
     coverage_by_emotion: dict[str, Metric] = Field(default_factory=dict)
     agreement: tuple[AgreementErrors, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()

@@ -99,6 +99,8 @@ class Reader:
         files_required: a row whose image is not there is refused. Lists of votes and
             links are of use without.
         accepts: the fields of :class:`ReadOptions` that mean something to it.
+        ratings: lowest and highest rating of valence of a source that has no labels;
+            ``None`` for all others.
     """
 
     name: str
@@ -107,13 +109,18 @@ class Reader:
     read: ConfigurableRead
     files_required: bool
     accepts: frozenset[str] = frozenset()
+    ratings: tuple[float, float] | None = None
 
 
 _READERS: dict[str, Reader] = {}
 
 
 def reader(
-    name: str, *, taxonomy: str = DEFAULT_TAXONOMY, files_required: bool = True
+    name: str,
+    *,
+    taxonomy: str = DEFAULT_TAXONOMY,
+    files_required: bool = True,
+    ratings: tuple[float, float] | None = None,
 ) -> Callable[[PlainRead], PlainRead]:
     """Register a function as the reader ``name``; its docstring's first line says what of."""
 
@@ -121,7 +128,9 @@ def reader(
         def read(source: Path, options: ReadOptions) -> Iterable[Row]:  # noqa: ARG001
             return function(source)
 
-        _READERS[name] = Reader(name, _summary(function), taxonomy, read, files_required)
+        _READERS[name] = Reader(
+            name, _summary(function), taxonomy, read, files_required, ratings=ratings
+        )
         return function
 
     return register

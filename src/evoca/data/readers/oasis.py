@@ -22,7 +22,7 @@ _COLUMNS = dict(
 _LOWEST, _HIGHEST = 1, 7
 
 
-@reader("oasis")
+@reader("oasis", ratings=(_LOWEST, _HIGHEST))
 def read(source: Path) -> Iterator[Row]:
     r"""OASIS: 900 photographs with valence and arousal on 1..7; no emotion classes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tarfile
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from evoca.data.readers.base import Cell, ReadOptions, Row, configurable_reader
 from evoca.data.readers.extracted import extract, extraction_folder
 from evoca.data.schema import SPLIT_ALIASES, SPLITS
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.errors import DataError
 from evoca.images import IMAGE_SUFFIXES, ImageLimits, printable_name
 
@@ -19,28 +21,54 @@ __all__ = ["read"]
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz")
 _MAX_TEXT_BYTES = 1 << 20
+_READ = IMAGE_SUFFIXES | {".cls", ".txt", ".json"}
 
 
 @dataclass
 class _Sample:
-    """The members of a shard that share a key."""
+    """The members of a shard that share a key.
+
+    Attributes:
+        key: path without the suffix.
+        suffix: of the image.
+        image: its bytes.
+        cells: of ``.json``.
+        named: label or caption by the suffix of the file it stands in.
+        cause: why the sample cannot be used.
+    """
 
     key: str
     suffix: str = ""
     image: bytes = b""
     cells: dict[str, Cell] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
     cause: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The key up to the first dot of the file name."""
+        path = PurePosixPath(self.key or "_")
+        return str(path.with_name(path.name.split(".")[0] or "_"))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a file names its label."""
+        return bool(self.named or self.cells)
 
 
 @configurable_reader("webdataset", "labels", "images", "taxonomy")
 def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """WebDataset shards: tar files of ``key.jpg`` with ``key.cls``, ``key.txt`` or ``key.json``.
 
-    Consecutive members whose paths agree up to the first dot of the file name are one
-    sample. ``cls`` and ``txt`` hold the label; ``json`` is an object whose ``emotion`` or
-    ``label`` is it and whose other plain values become columns. Members of any other
-    kind, pickles among them, are not read. The split is a word of the shard's name.
-    Images are written below ``--images``; ``--label 0=amusement`` names class numbers.
+    Consecutive members whose paths agree but for the last suffix are one sample, so that
+    names may have dots; ``key.seg.png`` beside ``key.jpg``, a word and no label of its own,
+    is another view of it and not read. ``cls`` holds the label; ``json`` is an object whose
+    ``emotion`` or ``label`` is it and whose other plain values become columns; ``txt`` is
+    the label where neither is there, else the caption. Two pictures under one key are
+    refused. Members of any other kind, pickles among them, are not read. The split is a
+    word of the shard's name. Images are written below ``--images``; ``--label 0=amusement``
+    names class numbers. A ``sha256`` that is not of the picture in the shard, as that of
+    img2dataset is of the picture before it was resized, becomes ``source_sha256``.
 
     Source: https://github.com/webdataset/webdataset (the format's description).
     """
@@ -63,42 +91,68 @@ def _split(shard: Path) -> str:
 
 
 def _samples(shard: Path, where: str) -> Iterator[_Sample]:
-    sample = _Sample("")
+    """Yield the samples of a shard; holds two at a time."""
+    sample, view = _Sample(""), _Sample("")
     try:
         with tarfile.open(shard, "r|*") as archive:
             for member in archive:
-                if not member.isfile():
+                suffix = PurePosixPath(member.name).suffix.lower()
+                if not member.isfile() or suffix not in _READ:
                     continue
-                path = PurePosixPath(member.name)
-                stem, _, ending = path.name.partition(".")
-                key = str(path.with_name(stem or "_"))
+                key = str(PurePosixPath(member.name).with_suffix(""))
+                if key == view.key:
+                    _take(view, archive, member, suffix)
+                    continue
+                yield from _view_of(sample, view)
+                view = _Sample("")
+                other = _Sample(key)
                 if key != sample.key:
-                    if sample.key:
-                        yield sample
-                    sample = _Sample(key)
-                _take(sample, archive, member, f".{ending.lower()}")
+                    if sample.key == other.stem:  # a dot more than the sample's own
+                        view = other
+                    elif sample.stem == key:  # a view came before its sample
+                        sample, view = other, sample
+                    else:
+                        yield from _whole(sample)
+                        sample = other
+                _take(view if view is other else sample, archive, member, suffix)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise DataError(f"{where}: not a readable tar file: {error}") from error
+    yield from _view_of(sample, view)
+    yield from _whole(sample)
+
+
+def _whole(sample: _Sample) -> Iterator[_Sample]:
     if sample.key:
         yield sample
 
 
+def _view_of(sample: _Sample, view: _Sample) -> Iterator[_Sample]:
+    """Yield what stands beside a sample under its name and a dot, but another view of it.
+
+    Segmentations and the like are called by a word and have no label of their own.
+    """
+    word = view.key.removeprefix(f"{sample.key}.")
+    if not view.key or (not view.labelled and re.fullmatch(r"[A-Za-z_]+", word)):
+        return
+    yield view
+
+
 def _take(sample: _Sample, archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> None:
     is_image = suffix in IMAGE_SUFFIXES
-    if not is_image and suffix not in {".cls", ".txt", ".json"}:
-        return
     limit = ImageLimits().max_bytes if is_image else _MAX_TEXT_BYTES
     if member.size > limit:
         sample.cause = f"{suffix} has {member.size:,} bytes, the limit is {limit:,}"
         return
     file = archive.extractfile(member)
     data = file.read() if file is not None else b""
-    if is_image:
+    if is_image and sample.suffix:
+        sample.cause = f"two pictures under the key {sample.key}: {sample.suffix} and {suffix}"
+    elif is_image:
         sample.image, sample.suffix = data, suffix
     elif suffix == ".json":
         _take_json(sample, data)
     else:
-        sample.cells.setdefault("emotion", data.decode("utf-8", "replace").strip())
+        sample.named[suffix] = data.decode("utf-8", "replace").strip()
 
 
 def _take_json(sample: _Sample, data: bytes) -> None:
@@ -117,13 +171,28 @@ def _take_json(sample: _Sample, data: bytes) -> None:
 
 def _row(sample: _Sample, start: Row, options: ReadOptions, folder: Path) -> Row:
     cells: dict[str, Cell] = {**start.cells, **sample.cells, "key": sample.key, "image": ""}
-    label = str(cells.get("emotion") or "")
-    cells["emotion"] = options.labels.get(label, label)
+    cells |= _label(sample, options)
     cause = sample.cause or ("" if sample.image else f"no image for the key {sample.key}")
     if cause:
         return Row(start.file, start.row, cells, cause)
+    stated = str(cells.get("sha256") or "")
+    if stated and stated.lower() != hashlib.sha256(sample.image).hexdigest():
+        cells["source_sha256"] = cells.pop("sha256")
     try:
         path = extract(sample.image, folder, start.row, sample.suffix)
     except DataError as error:
         return Row(start.file, start.row, cells, str(error))
     return Row(start.file, start.row, cells | {"image": str(path.absolute())})
+
+
+def _label(sample: _Sample, options: ReadOptions) -> dict[str, Cell]:
+    """Return the label, and the caption where a text is that."""
+    stated = sample.named.get(".cls", str(sample.cells.get("emotion") or ""))
+    text = sample.named.get(".txt", "")
+    known = {*options.labels, *labels_of(options.taxonomy or DEFAULT_TAXONOMY)}
+    is_label = not stated and (not sample.cells or text in known or text.lower() in known)
+    label = text if is_label else stated
+    found: dict[str, Cell] = {"emotion": options.labels.get(label, label)}
+    if text and not is_label and "caption" not in sample.cells:
+        found["caption"] = text
+    return found

@@ -1,0 +1,83 @@
+"""Put evaluations on images of other kinds, which need a finished bundle, into its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from evoca.errors import DataError
+from evoca.evaluation.metrics import kl
+from evoca.images import printable_name
+from evoca.runs import Run, read_run
+from evoca.runtime.card import FORMAT_VERSION, ModelCard
+from evoca.runtime.card_analysis import Analysis, Elsewhere
+from evoca.runtime.card_parts import Metric
+
+__all__ = ["elsewhere_of", "with_elsewhere"]
+
+_FIGURES = ("accuracy", "balanced_accuracy", "ece", "nll", "kl", "set_coverage", "set_size")
+
+
+def elsewhere_of(card: ModelCard, data: str, run: Run) -> Elsewhere:
+    """Return what a card holds of an evaluation of its model.
+
+    Args:
+        card: of the model.
+        data: what the images are, in words.
+        run: what ``evoca evaluate --out`` wrote.
+
+    Raises:
+        DataError: not an evaluation, one of another model, or one without such figures.
+    """
+    where = printable_name(run.path)
+    if run.description.get("kind") != "evaluation":
+        raise DataError(f"{where}: not an evaluation: give what evoca evaluate --out wrote")
+    system = run.description.get("system")
+    known = system if isinstance(system, dict) else {}
+    if known.get("sha256") != card.sha256 or known.get("temperature") != card.temperature:
+        raise DataError(f"{where}: not an evaluation of {card.name}: its file is another")
+    figures = {
+        name: Metric(value=run.metrics[name]["value"], ci95=tuple(run.metrics[name]["ci95"]))
+        for name in _FIGURES
+        if run.metrics.get(name)
+    }
+    if not figures:
+        raise DataError(f"{where}: none of the figures {', '.join(_FIGURES)} was measured")
+    return Elsewhere(
+        data=data,
+        labels=run.report.labels,
+        images=run.report.n,
+        seen=int(run.metrics.get("training_images") or 0),
+        figures=figures,
+        without_looking=_without_looking(run),
+    )
+
+
+def _without_looking(run: Run) -> dict[str, float]:
+    """Measure one answer for every image: the commonest label, and equal shares."""
+    predictions, found = run.predictions, {}
+    truth = predictions.truth[predictions.truth >= 0]
+    if len(truth):
+        found["accuracy"] = float(np.bincount(truth).max() / len(truth))
+    if predictions.distribution is not None:
+        voted = predictions.distribution[np.isfinite(predictions.distribution).all(axis=1)]
+        if len(voted):
+            equal = np.full_like(voted, 1 / voted.shape[1])
+            found["kl"] = float(kl(voted, equal).mean())
+    return found
+
+
+def with_elsewhere(card: ModelCard, evaluations: Mapping[str, str]) -> ModelCard:
+    """Return the card with these evaluations in place of any it had.
+
+    Args:
+        card: of the model.
+        evaluations: what the images are, in words, to the run directory.
+
+    Raises:
+        EvocaError: as for :func:`elsewhere_of`, or no such run directory.
+    """
+    found = tuple(elsewhere_of(card, data, read_run(run)) for data, run in evaluations.items())
+    analysis = (card.analysis or Analysis()).model_copy(update={"elsewhere": found})
+    return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})
