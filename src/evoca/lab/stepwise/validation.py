@@ -20,7 +20,7 @@ from evoca.softmax import softmax
 __all__ = ["Seen", "validation_figures"]
 
 _KEPT = ("accuracy", "balanced_accuracy")
-_NOTE = "of the images that stopped the training and chose: they flatter"
+_NOTE = "of the validation images: where these stop the training or choose C, they flatter"
 
 
 @dataclass(frozen=True, eq=False)
