@@ -17,6 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import evoca.privacy  # noqa: F401  (the commands inherit its settings)
+
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = ROOT / "examples" / "rocket.jpg"
 EVOCA = Path(sys.executable).parent / "evoca"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import evoca.privacy  # noqa: F401  (first: libraries read its settings when imported)
 from evoca.emotions import Emotion, Polarity
 from evoca.errors import BundleError, EvocaError, ImageError
 

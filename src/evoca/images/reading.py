@@ -17,6 +17,7 @@ from PIL import Image
 
 from evoca.errors import MissingExtraError
 from evoca.images.boxes import Box
+from evoca.privacy import onnxruntime
 
 __all__ = ["TextLine", "TextReader", "as_bgr", "package_folder", "scaled", "text_reader"]
 
@@ -54,6 +55,7 @@ def text_reader() -> TextReader:
     folder = package_folder("rapidocr", "cv2")
     if folder is None:
         raise MissingExtraError("finding text", "vision", "rapidocr")
+    onnxruntime()  # rapidocr imports it too
     from rapidocr import RapidOCR
 
     models = folder / "models"

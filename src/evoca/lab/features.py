@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import nn
 
@@ -19,6 +18,7 @@ from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from evoca.lab.feature_store import RowStore
 from evoca.lab.onnx_export import export_onnx
+from evoca.privacy import onnxruntime
 
 __all__ = ["Extractor", "FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
 
@@ -58,7 +58,7 @@ class FrozenTrunk:
             file = Path(folder) / "trunk.onnx"
             export_onnx(backbone, preprocessing.height, preprocessing.width, file, ("maps",))
             content = file.read_bytes()
-        self._session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
         self.width = int(self._session.get_outputs()[0].shape[1])
         self.fingerprint = hashlib.sha256(content).hexdigest()
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
-import onnxruntime as ort
 import torch
 from torch import nn
 
 from evoca.errors import EvocaError
 from evoca.lab.systems.outputs import OUTPUT_NAMES, SystemOutputs
+from evoca.privacy import onnxruntime
 
 __all__ = ["export_onnx", "export_system", "parity"]
 
@@ -123,7 +123,7 @@ def parity(system: nn.Module, file: Path, image: torch.Tensor) -> dict[str, floa
         file: the ONNX file.
         image: uint8 (N, H, W, 3).
     """
-    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    session = onnxruntime().InferenceSession(str(file), providers=["CPUExecutionProvider"])
     theirs = _present(system.eval()(image))
     ours = session.run(list(theirs), {"image": image.numpy()})
     return {

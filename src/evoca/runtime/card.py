@@ -141,7 +141,7 @@ class ModelCard(Strict):
     labels: Annotated[tuple[_Label, ...], Field(min_length=2, max_length=1000)]
     taxonomy: str
     preprocessing: Preprocessing
-    temperature: float = Field(gt=0.0, le=1000.0)
+    temperature: float = Field(ge=1e-6, le=1000.0)
     set_threshold: _Fraction
     set_coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
     c: Annotated[float, Field(gt=0.0)] | None = None

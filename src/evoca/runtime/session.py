@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.errors import BundleError
 from evoca.images.walk import printable_name
+from evoca.privacy import onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["OrtSession", "Outputs"]
 
 Array = NDArray[np.float32]
+_STOP_SECONDS = 5.0  # for one operator to end, once a run has been interrupted
 _OUTPUTS = ("logits", "evidence", "embedding", "affect")
 
 
@@ -50,8 +54,7 @@ class OrtSession:
         Raises:
             BundleError: the graph is damaged, or not the one the card describes.
         """
-        import onnxruntime as ort
-
+        self._ort = ort = onnxruntime()
         self._card = bundle.card
         self._name = printable_name(bundle.path)
         options = ort.SessionOptions()
@@ -126,7 +129,7 @@ class OrtSession:
             BundleError: the graph fails, or its outputs contradict the card.
         """
         try:
-            values = self._session.run(self._outputs, {"image": batch})
+            values = self._run_stoppable({"image": batch})
         except Exception as error:
             raise BundleError(f"{self._name}: model.onnx failed: {_first_line(error)}") from error
         found = dict(zip(self._outputs, values, strict=True))
@@ -136,6 +139,32 @@ class OrtSession:
         self._check_outputs(outputs, len(batch))
         return outputs
 
+    def _run_stoppable(self, inputs: dict[str, NDArray[np.uint8]]) -> list[Any]:
+        """Run the graph so that Ctrl-C ends it, even where it would loop for ever.
+
+        Python handles signals in the main thread, between its own instructions: while that
+        thread is inside ONNX Runtime nothing can interrupt it. So another one goes there.
+        """
+        options = self._ort.RunOptions()
+        if threading.current_thread() is not threading.main_thread():
+            return list(self._session.run(self._outputs, inputs, options))
+        result: Future[list[Any]] = Future()
+
+        def work() -> None:
+            try:
+                result.set_result(self._session.run(self._outputs, inputs, options))
+            except BaseException as error:
+                result.set_exception(error)
+
+        worker = threading.Thread(target=work, name="evoca-session", daemon=True)
+        worker.start()
+        try:
+            return result.result()
+        except KeyboardInterrupt:
+            options.terminate = True  # seen before the next operator
+            worker.join(_STOP_SECONDS)
+            raise
+
     def _check_outputs(self, outputs: Outputs, n: int) -> None:
         k = len(self._card.labels)
         if outputs.logits.shape != (n, k):
@@ -143,6 +172,8 @@ class OrtSession:
                 f"model.json has {k} labels, but logits came out as {outputs.logits.shape} "
                 f"for {n} images"
             )
+        if outputs.evidence is not None:
+            self._check_map(outputs.evidence.shape, n, k)
         for name, values in zip(_OUTPUTS, outputs, strict=True):
             if values is not None and not np.isfinite(values).all():
                 self._fail(f"{name} are not finite")
@@ -152,8 +183,6 @@ class OrtSession:
             self._fail(f"affect came out as {outputs.affect.shape} for {n} images, not ({n}, 2)")
         if outputs.evidence is None:
             return
-        if outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] not in {(n, k), (n, 1)}:
-            self._fail(f"evidence came out as {outputs.evidence.shape} for {n} images")
         if self._card.evidence_bias is not None:
             bias = np.array(self._card.evidence_bias, dtype=np.float32)
             total = outputs.evidence.mean(axis=(2, 3)) + bias
@@ -161,6 +190,19 @@ class OrtSession:
                 total, outputs.logits, rtol=1e-3, atol=1e-2
             ):
                 self._fail("evidence_kind is additive, but the maps do not add up to the logits")
+
+    def _check_map(self, shape: tuple[int, ...], n: int, k: int) -> None:
+        # A map finer than the model's own input shows nothing and costs the drawing memory.
+        finest = (self._card.preprocessing.height, self._card.preprocessing.width)
+        if (
+            len(shape) != 4
+            or shape[:2] not in {(n, k), (n, 1)}
+            or not all(1 <= side <= most for side, most in zip(shape[2:], finest, strict=True))
+        ):
+            self._fail(
+                f"evidence came out as {shape} for {n} images; it must be ({n}, {k} or 1, h, w), "
+                f"from 1 x 1 to the input's {finest[0]} x {finest[1]}"
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,53 @@
+"""Keep the libraries below Evoca from reporting their use to anyone.
+
+Some collect by default how they are used: ONNX Runtime from 1.29 on writes a device id and a
+database of events into the user's cache folder and uploads them, on every system but where
+``CI`` is set; the client of Hugging Face's hub describes the machine at every request, and
+asks the hub for more to look for. Each reads an environment variable when it is first
+imported, so a call afterwards comes too late. ``evoca/__init__.py`` therefore imports this
+module before anything else, and :func:`onnxruntime` is the one way to ONNX Runtime.
+A setting that the user made is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+__all__ = ["SETTINGS", "onnxruntime", "turn_off_reports"]
+
+_ORT = "ORT_DISABLE_TELEMETRY"
+
+SETTINGS = (
+    _ORT,
+    # Of huggingface_hub; through it of transformers, datasets, timm, open_clip and peft.
+    "HF_HUB_DISABLE_TELEMETRY",
+    "HF_HUB_DISABLE_UPDATE_CHECK",
+    # transformers asks a service to convert weights, from a thread of its own.
+    "DISABLE_SAFETENSORS_CONVERSION",
+)
+"""Environment variables that are set to 1."""
+
+
+def turn_off_reports() -> None:
+    """Set each variable of :data:`SETTINGS` that the user did not set."""
+    for name in SETTINGS:
+        os.environ.setdefault(name, "1")
+
+
+def onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its reports turned off, unless the user turned them on.
+
+    The variable is not read on Windows, where events go to the system's own tracing: there
+    a call after the import is all that can be done. The same holds where a program imported
+    ONNX Runtime before Evoca.
+    """
+    import onnxruntime as ort
+
+    if os.environ.get(_ORT) == "1":
+        ort.disable_telemetry_events()
+    module: ModuleType = ort
+    return module
+
+
+turn_off_reports()
