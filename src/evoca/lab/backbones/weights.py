@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -85,7 +86,7 @@ def build_network(
 
 
 def _create(record: Backbone) -> nn.Module:
-    classes = {} if record.classes is None else {"num_classes": record.classes}
+    classes: dict[str, Any] = {} if record.classes is None else {"num_classes": record.classes}
     try:
         if record.library == "evoca":
             return build_architecture(record.architecture, record.options)
