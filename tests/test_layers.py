@@ -33,7 +33,7 @@ MAY_IMPORT = {
         "evaluation",
         "runs",
     },
-    "trials": {"errors", "images", "runtime", "data", "evaluation", "runs"},
+    "trials": {"errors", "emotions", "images", "runtime", "data", "evaluation", "runs"},
     "documents": {"errors"},
     "papers": {"errors", "evaluation", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "evaluation"},
