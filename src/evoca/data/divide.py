@@ -71,9 +71,11 @@ def add_folds(manifest: Manifest, folds: int, repeats: int = 1, *, seed: int = 0
     names = ["fold"] if repeats == 1 else [f"fold_{i}" for i in range(1, repeats + 1)]
     values = {}
     for name, numbers in zip(names, found, strict=True):
-        column = np.ma.array(np.zeros(len(manifest), dtype=np.int32), mask=True)
+        column = np.zeros(len(manifest), dtype=np.int32)
         column[usable] = numbers
-        values[name] = column
+        unused = np.ones(len(manifest), dtype=np.bool_)
+        unused[usable] = False
+        values[name] = np.ma.masked_array(column, mask=unused)
     return manifest.with_columns(values)
 
 
