@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from evoca.errors import ImageError, install_hint
 
-__all__ = ["FORMAT_NAMES", "open_image"]
+__all__ = ["FORMAT_NAMES", "is_known_format", "open_image"]
 
 FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with the extra heic"
 """The formats that are decoded, for messages."""
@@ -95,6 +95,11 @@ def open_image(data: bytes) -> Image.Image:
         raise ImageError(
             f"it starts like {name}, but it is damaged or of a kind that cannot be decoded"
         ) from error
+
+
+def is_known_format(data: bytes) -> bool:
+    """Say whether bytes begin as an image does that is decoded; 1,024 of them are enough."""
+    return _format_of(data) is not None
 
 
 def _format_of(data: bytes) -> str | None:
