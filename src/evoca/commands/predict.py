@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from evoca.errors import EvocaError, ImageError
 from evoca.images.sources import open_picture
-from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
+from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.predictor import Predictor, load
 from evoca.terminal import clean, columns_for, console_for, detailed, heading, one_line
@@ -115,7 +115,10 @@ def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
             continue
         unreadable: list[OSError] = []
         explained: list[Path] = []
-        found = list(find_images(path, unreadable.append, explained.append))
+        left_out = LeftOut()
+        found = list(find_images(path, unreadable.append, explained.append, left_out))
+        if left_out:
+            _say(f"{printable_name(path)}: {left_out}")
         if explained:
             _say_left_out(path, len(explained))
         yield from found
@@ -128,11 +131,14 @@ def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
 
 def _say_left_out(folder: Path, count: int) -> None:
     pictures = "picture" if count == 1 else "pictures"
-    print(
-        f"evoca: {clean(printable_name(folder))}: left out {count} explained {pictures} "
-        f"(*{EXPLAINED_SUFFIX}); give one by name to predict it",
-        file=sys.stderr,
+    _say(
+        f"{printable_name(folder)}: left out {count} explained {pictures} "
+        f"(*{EXPLAINED_SUFFIX}); give one by name to predict it"
     )
+
+
+def _say(line: str) -> None:
+    print(f"evoca: {clean(line)}", file=sys.stderr)
 
 
 def _answers(stream: Any, inputs: list[Path | ImageError]) -> Iterator[Answer]:

@@ -13,6 +13,7 @@ from evoca.data.duck import sql_name, sql_string
 from evoca.data.findings import EXAMPLES, Finding
 from evoca.data.manifest import Manifest
 from evoca.data.schema import SPLITS
+from evoca.images import printable_name
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -67,7 +68,7 @@ def check(
     Raises:
         MissingExtraError: imagehash is not installed.
     """
-    found: list[Finding | None] = [_bad_rows(manifest)]
+    found: list[Finding | None] = [_bad_rows(manifest), *_left_out(manifest)]
     manifest = manifest.labelled()
     clusters = None
     if files:
@@ -97,6 +98,15 @@ def _bad_rows(manifest: Manifest) -> Finding | None:
         return None
     examples = tuple(str(reject) for reject in rejects[:EXAMPLES])
     return Finding("bad-row", True, len(rejects), "rows that cannot be used", examples)
+
+
+def _left_out(manifest: Manifest) -> list[Finding]:
+    return [
+        Finding(
+            "left-out", False, len(paths), f"left out: {why}", tuple(map(printable_name, paths))
+        )
+        for why, paths in manifest.left_out.reasons.items()
+    ]
 
 
 _WHAT = {"image": "images", "url": "links", "file": "identical files", "group": "duplicate groups"}

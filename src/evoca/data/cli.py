@@ -146,6 +146,14 @@ def build(
     finish(call)
 
 
+def _say_left_out(manifest: Manifest) -> None:
+    """Say in a line what of a folder is no row, and why."""
+    if manifest.left_out:
+        from evoca.terminal import say
+
+        say(f"evoca: {manifest.source}: {manifest.left_out}")
+
+
 @app.command()
 def stats(
     data: _Data,
@@ -175,6 +183,7 @@ def stats(
         from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
+        _say_left_out(manifest)
         found = measure(measure_sizes(manifest) if sizes else manifest)
         if output is Output.JSON:
             print_json(found.to_dict())
@@ -282,6 +291,7 @@ def split(
         check_table_name(out)
         parse_ratio(ratio)
         manifest = read_manifest(data, taxonomy=taxonomy)
+        _say_left_out(manifest)
         if folds is not None or replace or not is_divided(manifest):
             manifest = _grouped(manifest, files=files)
         if folds is not None:
@@ -358,6 +368,7 @@ def votes(
         from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy)
+        _say_left_out(manifest)
         if rule is None or out is None:
             table = rule_table(manifest)
             if output is Output.JSON:

@@ -8,7 +8,8 @@ from pathlib import Path
 from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
-from evoca.images import find_images, printable_name
+from evoca.images import LeftOut, find_images, printable_name
+from evoca.images.walk import is_image
 
 __all__ = ["ClassFile", "scan_any_folder", "scan_class_folders"]
 
@@ -31,11 +32,18 @@ class ClassFile:
     split: str = ""
 
 
-def scan_class_folders(folder: Path, taxonomy: str) -> list[ClassFile]:
+def scan_class_folders(
+    folder: Path, taxonomy: str, left_out: LeftOut | None = None
+) -> list[ClassFile]:
     """List the images of ``folder/<emotion>/`` or ``folder/<split>/<emotion>/``.
 
     Names of folders are matched in any case. Hidden entries and files beside the class
     folders are left out; images may lie deeper inside a class folder.
+
+    Args:
+        folder: of the class folders.
+        taxonomy: whose labels they are named after.
+        left_out: counts pictures that are left out, and links.
 
     Returns:
         The images in a stable order, at least one.
@@ -50,10 +58,11 @@ def scan_class_folders(folder: Path, taxonomy: str) -> list[ClassFile]:
             found = [
                 item
                 for split in splits
-                for item in _scan(split, taxonomy, _SPLIT_FOLDERS[split.name.lower()])
+                for item in _scan(split, taxonomy, _SPLIT_FOLDERS[split.name.lower()], left_out)
             ]
+            _leave_out_beside(folder, left_out)
         else:
-            found = _scan(folder, taxonomy, "")
+            found = _scan(folder, taxonomy, "", left_out)
     except OSError as error:
         name = printable_name(error.filename or folder)
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
@@ -62,7 +71,9 @@ def scan_class_folders(folder: Path, taxonomy: str) -> list[ClassFile]:
     return found
 
 
-def scan_any_folder(folder: Path, taxonomy: str) -> list[ClassFile]:
+def scan_any_folder(
+    folder: Path, taxonomy: str, left_out: LeftOut | None = None
+) -> list[ClassFile]:
     """List the images of a folder and of all below it.
 
     The label is the nearest folder above an image that is named after an emotion; empty
@@ -76,7 +87,7 @@ def scan_any_folder(folder: Path, taxonomy: str) -> list[ClassFile]:
     """
     labels = labels_of(taxonomy)
     try:
-        paths = list(find_images(folder))
+        paths = list(find_images(folder, on_left_out=left_out))
     except OSError as error:
         name = printable_name(error.filename or folder)
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
@@ -89,7 +100,7 @@ def scan_any_folder(folder: Path, taxonomy: str) -> list[ClassFile]:
     return found
 
 
-def _scan(folder: Path, taxonomy: str, split: str) -> list[ClassFile]:
+def _scan(folder: Path, taxonomy: str, split: str, left_out: LeftOut | None) -> list[ClassFile]:
     labels = labels_of(taxonomy)
     classes = _folders(folder)
     if not classes:
@@ -103,11 +114,21 @@ def _scan(folder: Path, taxonomy: str, split: str) -> list[ClassFile]:
                 f"{printable_name(entry)}: the folder's name is no emotion of {taxonomy}; "
                 f"rename or move it (known: {', '.join(labels)})"
             )
+    _leave_out_beside(folder, left_out)
     return [
         ClassFile(path, entry.name.lower(), split)
         for entry in classes
-        for path in find_images(entry)
+        for path in find_images(entry, on_left_out=left_out, top=folder)
     ]
+
+
+def _leave_out_beside(folder: Path, left_out: LeftOut | None) -> None:
+    """Count the images that lie beside the class folders and so have no label."""
+    if left_out is None:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith(".") and is_image(path):
+            left_out(path, "images beside the class folders")
 
 
 def _folders(folder: Path) -> list[Path]:

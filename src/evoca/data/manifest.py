@@ -26,7 +26,7 @@ from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import distribution, most_likely
 from evoca.errors import DataError
-from evoca.images import printable_name
+from evoca.images import LeftOut, printable_name
 
 if TYPE_CHECKING:
     from evoca.data.rejects import Reject
@@ -43,6 +43,8 @@ class Manifest:
         root: the folder that relative image paths start from.
         source: printable name of the file or folder it was read from.
         rejects: the rows that were refused on the way here.
+        left_out: what lies in the folder it was read from and is not in it; a manifest that
+            is made of this one does not say so again.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Manifest:
         self.root = root
         self.source = source
         self.rejects = rejects
+        self.left_out = LeftOut()
         described = connection.execute(f"DESCRIBE {relation}").fetchall()
         self._types = {name: str(kind) for name, kind, *_ in described}
         self._length = int(self.sql("SELECT count(*) FROM {manifest}")[0][0])
@@ -324,8 +327,11 @@ def read_manifest(
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     builder = TableBuilder(connect(), taxonomy, strict=strict)
     if path.is_dir():
-        _add_files(builder, path, scan_class_folders(path, taxonomy))
-        return manifest_of(builder, path, where)
+        left_out = LeftOut()
+        _add_files(builder, path, scan_class_folders(path, taxonomy, left_out))
+        manifest = manifest_of(builder, path, where)
+        manifest.left_out = left_out
+        return manifest
     if not path.exists():
         raise DataError(f"{where}: no such file or folder")
     if path.suffix.lower() == ".parquet":
@@ -369,8 +375,11 @@ def read_folder(path: Path, *, taxonomy: str | None = None) -> Manifest:
     """
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     builder = TableBuilder(connect(), taxonomy, strict=False)
-    _add_files(builder, path, scan_any_folder(path, taxonomy))
-    return manifest_of(builder, path, printable_name(path))
+    left_out = LeftOut()
+    _add_files(builder, path, scan_any_folder(path, taxonomy, left_out))
+    manifest = manifest_of(builder, path, printable_name(path))
+    manifest.left_out = left_out
+    return manifest
 
 
 def _add_files(builder: TableBuilder, folder: Path, found: list[ClassFile]) -> None:

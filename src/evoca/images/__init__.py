@@ -8,13 +8,14 @@ from evoca.images.decode import DecodedImage, decode
 from evoca.images.limits import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import ImageInput, LoadedImage, load_image
-from evoca.images.walk import IMAGE_SUFFIXES, find_images, printable_name, walk_order
+from evoca.images.walk import IMAGE_SUFFIXES, LeftOut, find_images, printable_name, walk_order
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "DecodedImage",
     "ImageInput",
     "ImageLimits",
+    "LeftOut",
     "LoadedImage",
     "Preprocessing",
     "decode",

@@ -23,7 +23,7 @@ from evoca.images.jpeg import JpegStructure, ended, structure_of
 from evoca.images.png import read_chunks
 from evoca.images.tiff import tiff_kind
 
-__all__ = ["FORMAT_NAMES", "OpenedImage", "open_image"]
+__all__ = ["FORMAT_NAMES", "OpenedImage", "is_known_format", "open_image"]
 
 FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with the extra heic"
 """The formats that are decoded, for messages."""
@@ -146,6 +146,11 @@ def _open_jpeg(stream: io.BytesIO) -> Image.Image:
         return jpeg_factory(stream)
     except Exception as error:  # all that Image.open turns into this one
         raise UnidentifiedImageError(str(error)) from error
+
+
+def is_known_format(data: bytes) -> bool:
+    """Say whether bytes begin as an image does that is decoded; 1,024 of them are enough."""
+    return _format_of(data) is not None
 
 
 def _format_of(data: bytes) -> str | None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["EXPLAINED_SUFFIX", "IMAGE_SUFFIXES", "find_images", "printable_name", "walk_order"]
+__all__ = [
+    "EXPLAINED_SUFFIX",
+    "IMAGE_SUFFIXES",
+    "LeftOut",
+    "find_images",
+    "is_image",
+    "printable_name",
+    "walk_order",
+]
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
@@ -29,17 +39,25 @@ def find_images(
     folder: Path,
     on_error: Callable[[OSError], None] | None = None,
     on_explained: Callable[[Path], None] | None = None,
+    on_left_out: Callable[[Path, str], None] | None = None,
+    top: Path | None = None,
 ) -> Iterator[Path]:
-    """Walk a folder for files with an image suffix, in a stable order.
+    """Walk a folder for images, in a stable order.
 
-    Hidden files and folders (a leading dot) are left out, and so are pictures that Evoca
-    drew (:data:`EXPLAINED_SUFFIX`); links to folders are not followed, so a loop of
-    links ends.
+    Images are known by their suffix; what has none, or one after an image's (``x.jpg.1``,
+    ``x.jpg_large``), by its first bytes. Links to folders are followed, but not into a
+    folder that the walk has seen or will see, so a loop of links ends. Hidden files and
+    folders (a leading dot) are left out, and so are pictures that Evoca drew
+    (:data:`EXPLAINED_SUFFIX`).
 
     Args:
         folder: where to start.
         on_error: is told of each folder that cannot be listed, and the walk goes on.
         on_explained: is told of each picture that is left out because Evoca drew it.
+        on_left_out: is told of everything else that a viewer might have meant, and why it
+            is left out: pictures in formats that are not read, links that lead back.
+        top: of the whole walk that this one is a part of, into which no link is followed;
+            ``folder`` if omitted.
 
     Yields:
         Paths below the folder.
@@ -52,16 +70,122 @@ def find_images(
     def fail(error: OSError) -> None:
         raise error
 
-    for root, folders, files in os.walk(folder, onerror=on_error or fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.startswith(".") or Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+    def leave_out(path: Path, why: str) -> None:
+        if on_left_out is not None:
+            on_left_out(path, why)
+
+    links = _Links(top or folder)
+    for root, folders, files in os.walk(folder, onerror=on_error or fail, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            if name.startswith("."):
                 continue
+            if links.lead_on(os.path.join(root, name)):  # noqa: PTH118
+                kept.append(name)
+            else:
+                leave_out(Path(root) / name, "links to folders that are read already")
+        folders[:] = kept
+        for name in sorted(files):
             path = Path(root) / name
-            if not name.endswith(EXPLAINED_SUFFIX):
+            if name.startswith("."):
+                continue
+            if name.endswith(EXPLAINED_SUFFIX):
+                if on_explained is not None:
+                    on_explained(path)
+            elif is_image(path):
                 yield path
-            elif on_explained is not None:
-                on_explained(path)
+            elif path.suffix.lower() in _UNREAD_SUFFIXES:
+                leave_out(path, f"{path.suffix.lower()}, a format that is not read")
+
+
+class _Links:
+    """The folders that a walk has seen, so that no link leads into one of them again."""
+
+    def __init__(self, top: Path) -> None:
+        self._tops = [os.path.realpath(top)]
+        self._seen: set[str] = set()
+
+    def lead_on(self, folder: str) -> bool:
+        """Say whether to walk into a folder below the top, and remember it."""
+        real = os.path.realpath(folder)
+        # A real folder is walked where it lies, whatever links to it.
+        inside = any(real == top or real.startswith(top + os.sep) for top in self._tops)
+        if os.path.islink(folder):  # noqa: PTH114
+            above = any(top.startswith(real.rstrip(os.sep) + os.sep) for top in self._tops)
+            if inside or above:
+                return False
+            self._tops.append(real)
+        elif real in self._seen:
+            return False
+        self._seen.add(real)
+        return True
+
+
+# After an image's suffix: a copy's number or word, as download managers and sites add it.
+_SUFFIX_BEFORE = re.compile(
+    r"\.(?:" + "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)) + r")(?![a-z])", re.I
+)
+_UNREAD_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jxl", "jxr", "svg", "psd", "xcf", "ico", "tga", "eps", "exr", "hdr", "webm", "mp4"),
+        *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "raw"),
+    )
+)
+_HEAD_BYTES = 1024  # a HEIF file names its brands in its first bytes
+
+
+def is_image(path: Path) -> bool:
+    """Say whether a file is one by its suffix or, where that may be lost, its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    if suffix and not _SUFFIX_BEFORE.search(path.name):
+        return False
+    # A pipe would wait for ever; importing the formats here keeps the names light.
+    from evoca.images.formats import is_known_format
+
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return is_known_format(file.read(_HEAD_BYTES))
+    except OSError:
+        return False
+
+
+@dataclass
+class LeftOut:
+    """Counts what a walk leaves out, by reason, for one line of a report.
+
+    Attributes:
+        reasons: reason to the paths.
+    """
+
+    reasons: dict[str, list[Path]] = field(default_factory=dict)
+
+    def __call__(self, path: Path, why: str) -> None:
+        """Count a path."""
+        self.reasons.setdefault(why, []).append(path)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.reasons.values()))
+
+    def __str__(self) -> str:
+        """Return all reasons in a line; empty where nothing was left out.
+
+        >>> left_out = LeftOut()
+        >>> left_out(Path("a.psd"), ".psd, a format that is not read")
+        >>> print(left_out)
+        left out: 1 (.psd, a format that is not read; first a.psd)
+        """
+        if not self.reasons:
+            return ""
+        parts = (
+            f"{len(paths):,} ({why}; first {printable_name(paths[0])})"
+            for why, paths in self.reasons.items()
+        )
+        return f"left out: {', '.join(parts)}"
 
 
 def walk_order(name: str) -> tuple[tuple[bool, str], ...]:

@@ -1,0 +1,107 @@
+"""The same folder to predict, stats, check and training: links, lost suffixes, other formats."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evoca.data.labelled import load_labelled
+from evoca.images import LeftOut, find_images
+
+EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs links to folders")
+
+
+def evoca(*arguments):
+    done = subprocess.run([*EVOCA, *map(str, arguments)], capture_output=True, timeout=120)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+def folder(tmp_path, examples):
+    """Class folders whose images a walk by suffix alone would not see."""
+    photo, other = examples / "china.jpg", examples / "rocket.jpg"
+    awe, elsewhere = tmp_path / "set" / "awe", tmp_path / "elsewhere"
+    for made in (awe, elsewhere / "deep", tmp_path / "set" / "fear"):
+        made.mkdir(parents=True)
+    shutil.copy(photo, awe / "nosuffix")
+    shutil.copy(photo, awe / "x.jpg.1")
+    shutil.copy(photo, awe / "x.jpg_large")
+    shutil.copy(photo, awe / "x.jpeg~")
+    shutil.copy(other, elsewhere / "deep" / "rocket.jpg")
+    (awe / "README").write_text("not an image")
+    (awe / "list.jpg.txt").write_text("nor this")
+    (awe / "drawing.psd").write_bytes(b"8BPS")
+    (awe / "photo.jxl").write_bytes(b"\xff\x0a")
+    (tmp_path / "set" / "fear" / "linked").symlink_to(elsewhere)
+    (elsewhere / "loop").symlink_to(tmp_path / "set" / "fear")
+    (elsewhere / "deep" / "up").symlink_to(elsewhere)
+    (awe / "round").symlink_to(tmp_path)
+    return tmp_path / "set"
+
+
+def test_predict_stats_check_and_training_see_the_same_images(folder):
+    status, out, err = evoca("predict", folder, "--format", "json")
+    assert status == 0, err
+    predicted = sorted(os.path.relpath(item["path"], folder) for item in json.loads(out))
+    assert predicted == [
+        *("awe/nosuffix", "awe/x.jpeg~", "awe/x.jpg.1", "awe/x.jpg_large"),
+        "fear/linked/deep/rocket.jpg",
+    ]
+    why = (
+        "links to folders that are read already",
+        ".jxl, a format that is not read",
+        ".psd, a format that is not read",
+    )
+    assert all(reason in err for reason in why), err
+    assert len(err.splitlines()) == 1
+    status, out, err = evoca("data", "stats", folder, "--format", "json")
+    counts = json.loads(out)["counts"]
+    assert (status, counts["awe"], counts["fear"]) == (0, 4, 1)
+    assert all(reason in err for reason in why), err
+    status, out, _ = evoca("data", "check", folder, "--format", "json")
+    found = json.loads(out)
+    assert found["images"] == 5
+    left_out = [f["message"] for f in found["findings"] if f["kind"] == "left-out"]
+    assert sorted(left_out) == sorted(f"left out: {reason}" for reason in why)
+    labelled = load_labelled(folder)
+    assert sorted(labelled.names) == predicted
+
+
+def test_what_was_recognised_can_be_split_and_read_again(tmp_path, folder):
+    status, _, err = evoca("data", "split", folder, "--out", tmp_path / "m.csv", "--no-files")
+    assert status == 0, err
+    assert "left out: " in err
+    assert len(load_labelled(tmp_path / "m.csv")) == 5
+
+
+def test_images_beside_class_folders_are_counted(folder, examples):
+    shutil.copy(examples / "china.jpg", folder)
+    for command in (("stats", folder), ("check", folder)):
+        _, out, err = evoca("data", *command)
+        assert "images beside the class folders" in out + err
+
+
+def test_a_folder_reached_by_two_links_is_read_once(tmp_path, examples):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    shutil.copy(examples / "china.jpg", tmp_path / "real" / "deep")
+    walk = tmp_path / "walk"
+    walk.mkdir()
+    (walk / "a").symlink_to(tmp_path / "real" / "deep")
+    (walk / "b").symlink_to(tmp_path / "real")
+    left_out = LeftOut()
+    found = [str(p.relative_to(walk)) for p in find_images(walk, on_left_out=left_out)]
+    assert found == ["a/china.jpg"]
+    assert len(left_out) == 1
+
+
+def test_pipes_are_not_opened(tmp_path, examples):
+    os.mkfifo(tmp_path / "pipe")
+    shutil.copy(examples / "china.jpg", tmp_path / "a")
+    assert list(find_images(Path(tmp_path))) == [tmp_path / "a"]
