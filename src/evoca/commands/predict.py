@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from rich.cells import cell_len
 
 from evoca.errors import EvocaError, ImageError
+from evoca.exits import uninterrupted
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
 from evoca.prediction import Prediction
@@ -53,7 +54,8 @@ def predict(
     inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
     failed = False
-    with _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty())) as advance:
+    bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
+    with closing(writer), bar as advance:
         for source, answer in zip(inputs, _answers(stream, inputs), strict=True):
             if isinstance(answer, Prediction) and reading is not None:
                 assert isinstance(source, Path)
@@ -65,7 +67,6 @@ def predict(
                 gallery.add(answer, source)
             writer.add(answer)
             advance()
-    writer.close()
     return int(failed)
 
 
@@ -223,11 +224,13 @@ class _JsonWriter:
         else:
             item = answer.to_dict()
         text = json.dumps(item, ensure_ascii=False, allow_nan=False)
-        sys.stdout.write(self._before + text)
-        self._before = ",\n"
+        with uninterrupted():
+            sys.stdout.write(self._before + text)
+            self._before = ",\n"
 
     def close(self) -> None:
-        sys.stdout.write("\n]\n")
+        with uninterrupted():
+            sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
 
 
 class _CsvWriter:
@@ -238,7 +241,8 @@ class _CsvWriter:
         self._csv.writeheader()
 
     def add(self, answer: Answer) -> None:
-        self._csv.writerow(table_row(answer))
+        with uninterrupted():
+            self._csv.writerow(table_row(answer))
 
     def close(self) -> None:
         pass
