@@ -22,4 +22,4 @@ papers:
 
 # Writes the bundled model's card again from its model.json.
 card:
-	uv run --all-extras evoca models card default
+	uv run --all-extras evoca models card src/evoca/models/default

@@ -188,7 +188,7 @@ def models_show(
 
 @models_app.command("card")
 def models_card(
-    name: Annotated[str, typer.Argument(help="A bundle directory, or a bundled model's name.")],
+    name: Annotated[str, typer.Argument(help="A bundle directory.")],
     probe: Annotated[
         Path | None,
         typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.cells import cell_len
 
-from evoca.errors import EvocaError, ImageError
+from evoca.drafts import drafted
+from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.exits import uninterrupted
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, find_images, printable_name
@@ -223,7 +224,7 @@ class _JsonWriter:
             item: dict[str, Any] = {"path": answer.source, "error": answer.cause}
         else:
             item = answer.to_dict()
-        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+        text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
         with uninterrupted():
             sys.stdout.write(self._before + text)
             self._before = ",\n"
@@ -241,8 +242,11 @@ class _CsvWriter:
         self._csv.writeheader()
 
     def add(self, answer: Answer) -> None:
+        row = table_row(answer)
+        if sys.stdout.isatty():  # a file keeps names as they are; a terminal would obey them
+            row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
         with uninterrupted():
-            self._csv.writerow(table_row(answer))
+            self._csv.writerow(row)
 
     def close(self) -> None:
         pass
@@ -293,7 +297,8 @@ class _Gallery:
         assert isinstance(source, Path)
         target = self._folder / self._name(source)
         try:
-            prediction.to_image().save(target)
+            with drafted(target) as draft:
+                prediction.to_image().save(draft, "PNG")
         except OSError as error:
             raise self._failure(target, error) from error
 

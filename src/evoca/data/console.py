@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from evoca.errors import visible_json
 from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _REJECTS_SHOWN = 3
 
 def print_json(content: Mapping[str, object]) -> None:
     """Print one JSON object on standard output."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    print(visible_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
