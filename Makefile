@@ -22,7 +22,7 @@ papers:
 
 # Writes the bundled model's card again from its model.json.
 card:
-	uv run --all-extras evoca models card default
+	uv run --all-extras evoca models card src/evoca/models/default
 
 # Puts figures on other pictures into that card: make elsewhere OASIS=path/to/oasis EMOTION6=path/to/emotion6
 elsewhere:
@@ -32,6 +32,6 @@ elsewhere:
 	uv run --all-extras evoca evaluate default --data runs/oasis.csv --out runs/oasis
 	uv run --all-extras evoca data build emotion6 $(EMOTION6) --out runs/emotion6.csv
 	uv run --all-extras evoca evaluate default --data runs/emotion6.csv --restrict --out runs/emotion6
-	uv run --all-extras evoca models card default \
+	uv run --all-extras evoca models card src/evoca/models/default \
 		--evaluation "OASIS (Kurdi et al. 2017), photographs, positive or negative by their mean valence against 4, the middle of its scale=runs/oasis" \
 		--evaluation "Emotion6 (Peng et al. 2015), photographs, its viewers' shares of the four emotions that are among the model's, the model restricted to them=runs/emotion6"

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "emotions": set(),
     "softmax": set(),
     "privacy": set(),
+    "drafts": set(),
     "images": {"errors", "privacy"},
     "prediction": {"emotions", "drawing", "images"},
     "text": {"errors", "images", "prediction"},
@@ -20,7 +21,7 @@ MAY_IMPORT = {
     "terminal": {"errors", "emotions", "prediction"},
     "runtime": {"errors", "emotions", "softmax", "images", "prediction", "privacy"},
     "evaluation": {"errors", "emotions", "softmax"},
-    "data": {"errors", "emotions", "images", "terminal", "exits", "evaluation"},
+    "data": {"drafts", "errors", "emotions", "images", "terminal", "exits", "evaluation"},
     "runs": {"errors", "emotions", "images", "data", "evaluation"},
     "report": {
         "errors",

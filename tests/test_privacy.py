@@ -54,7 +54,7 @@ BASE = [
     "probe default --data set --limit 2",
     "report tried --out tried.html",
     "reproduce tried",
-    "models card bundle",
+    "models card ./bundle",
 ]
 LAB = [
     "train recipe.yaml --data drawn --out run --workers 0",

@@ -4,8 +4,6 @@ that ``evoca --help`` and the completion of a command stay quick.
 
 from __future__ import annotations
 
-import io
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +15,7 @@ from evoca.commands.reproduce_cli import app as reproduce_app
 from evoca.commands.sweep_cli import app as sweep_app
 from evoca.commands.training_cli import app as training_app
 from evoca.data.cli import app as data_app
-from evoca.exits import INTERRUPTED, finish
+from evoca.exits import finish, leave, open_streams
 
 __all__ = ["app", "main"]
 
@@ -190,7 +188,7 @@ def models_show(
 
 @models_app.command("card")
 def models_card(
-    name: Annotated[str, typer.Argument(help="A bundle directory, or a bundled model's name.")],
+    name: Annotated[str, typer.Argument(help="A bundle directory.")],
     probe: Annotated[
         Path | None,
         typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
@@ -538,9 +536,5 @@ def export_command(
 
 def main() -> None:
     """Run the command line."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name the encoding lacks is no crash
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    open_streams()
+    leave(app)

@@ -16,6 +16,7 @@ __all__ = [
     "install_hint",
     "needs_extra",
     "single_line",
+    "visible_json",
 ]
 
 # Joiners are part of words in some scripts, and of emoji.
@@ -41,6 +42,24 @@ def single_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if _is_safe(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible_json(text: str) -> str:
+    r"""Escape inside JSON what could steer a terminal; it reads back as the same text.
+
+    JSON itself escapes control characters below a space alone.
+
+    >>> print(visible_json('{"path": "a\x9b31m.jpg"}'))
+    {"path": "a\u009b31m.jpg"}
+    """
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c == "\n" or _is_safe(c) else _json_escape(c) for c in text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _is_safe(character: str) -> bool:

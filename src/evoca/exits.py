@@ -1,17 +1,43 @@
-"""How every command ends: one line for every failure, and a status that tells."""
+"""How every command begins and ends: streams that can be written, one line for every failure."""
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import typer
 
-__all__ = ["INTERRUPTED", "finish"]
+__all__ = ["INTERRUPTED", "finish", "leave", "open_streams", "uninterrupted"]
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
+
+
+def open_streams() -> None:
+    """Make standard input, output and error usable where the caller closed them.
+
+    Services and ``>&-`` do so. Python then has ``None`` in the place of a stream: ``print``
+    takes standard output where standard error is meant, and the next file that is opened
+    gets the free number, so that messages land in it. What nobody listens to goes nowhere.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken, and those below are open by now.
+            opened = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name the encoding lacks is no crash
+        sys.stdout.reconfigure(errors="replace")
 
 
 def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
@@ -25,22 +51,81 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
         typer.Exit: always.
     """
     from evoca.errors import EvocaError
-    from evoca.terminal import clean
 
     try:
         status = call() or 0
         sys.stdout.flush()
-    except EvocaError as error:
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
-        status = 1
-    except BrokenPipeError:
-        # The reader has gone, as in `evoca ... | head`; nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except OSError as error:  # such as a full disk behind standard output
-        print(f"evoca: {clean(str(error))}", file=sys.stderr)
-        status = 1
+    except (EvocaError, OSError) as error:
+        status = _failed(error)
     except KeyboardInterrupt:
-        print(f"evoca: interrupted{after_interrupt}", file=sys.stderr)
+        _complain(f"interrupted{after_interrupt}")
         status = INTERRUPTED
     raise typer.Exit(status)
+
+
+def leave(run: Callable[[], object]) -> None:
+    """Run the whole command line and end the process, with what it printed written out.
+
+    Help and the version are printed outside of any command, and what is left in the buffer
+    of standard output is written last: a full disk is found there too.
+
+    Raises:
+        SystemExit: always.
+    """
+    status: str | int | None = 0
+    try:
+        run()
+    except SystemExit as end:
+        status = end.code
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except OSError as error:
+        status = _failed(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = status or _failed(error)
+        _drop_output()
+    sys.exit(status)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until something is written whole; only in the main thread."""
+    came: list[int] = []
+    try:
+        before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    except ValueError:  # another thread, which no signal reaches
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong in one line and return the status."""
+    if isinstance(error, BrokenPipeError):
+        # The reader has gone, as in `evoca ... | head`; nothing more can be said.
+        _drop_output()
+    else:
+        _complain(str(error))
+    return 1
+
+
+def _complain(text: str) -> None:
+    from evoca.errors import single_line
+
+    with suppress(OSError):  # of a full disk behind standard error nobody can be told
+        print(f"evoca: {single_line(text)}", file=sys.stderr, flush=True)
+
+
+def _drop_output() -> None:
+    """Let what is still in the buffer go nowhere, or the end of the process would try again."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,11 +42,20 @@ _PLAIN_WIDTH = 200  # where no terminal sets a width
 def console_for(stream: str = "stdout") -> Console:
     """Return a console for standard output or standard error.
 
-    Colour only on a terminal and without ``NO_COLOR``; full width elsewhere.
+    Colour only on a terminal and without ``NO_COLOR``, or where ``FORCE_COLOR`` asks for it;
+    full width elsewhere. ``FORCE_COLOR=0`` asks for none, though Rich takes any value.
     """
     file = sys.stdout if stream == "stdout" else sys.stderr
-    width = None if file.isatty() else _PLAIN_WIDTH
-    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    plain = os.environ.get("FORCE_COLOR", "").strip().lower() in {"0", "false", "no"}
+    return Console(
+        file=file,
+        width=None if file.isatty() else _PLAIN_WIDTH,
+        force_terminal=file.isatty() if plain else None,
+        no_color=True if plain else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def say(text: str) -> None:

@@ -50,6 +50,7 @@ def test_a_record_of_another_width_is_handed_over_with_its_row(tmp_path: Path) -
         (b"", "the file is empty"),
         (b"a,A\n1,2\n", "names A, a more than once"),
         (b"a,\n1,2\n", "a column without a name"),
+        (b'a,"b"x\n1,2\n', "the first row is not valid CSV"),
         (b"a,b\n1,\xff\n", "not UTF-8 text at byte 6"),
         (b'a,b\n1,2\n3,4\n5,"6\n', "after row 3: not valid CSV"),
     ],

@@ -33,7 +33,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, manifest: Manifest, suffix
     again = read_manifest(path)
     assert again.columns == manifest.columns
     assert list(again.rows(*again.columns)) == list(manifest.rows(*manifest.columns))
-    assert list(tmp_path.glob("*.partial")) == []
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_cells_are_cleaned_typed_and_ordered(manifest: Manifest) -> None:

@@ -10,6 +10,8 @@ from evoca.cards.elsewhere import with_elsewhere
 from evoca.cards.figures import figure
 from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
+from evoca.drafts import drafted
+from evoca.errors import EvocaError
 from evoca.images import printable_name
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor
@@ -50,14 +52,20 @@ def write_card(
     """Write a bundle's README.md again from its model.json, and say where it is.
 
     Args:
-        name: a bundle directory, or a bundled model's name.
+        name: a bundle directory.
         probe: the result of a robustness probe, to be put into both files first.
         evaluations: what the images are, in words, to the run directory of an evaluation on
             them: likewise, in place of those that are there.
 
     Raises:
-        EvocaError: no such bundle, not the result of a probe, or not an evaluation of it.
+        EvocaError: no such bundle, a bundled model's name, not the result of a probe, or not an
+            evaluation of it.
     """
+    if (shipped := bundled_models().get(name)) is not None:
+        raise EvocaError(
+            f"{name}: is part of the installed package, whose files are not changed: copy "
+            f"{printable_name(shipped)} to a folder of your own and name that"
+        )
     bundle = read_bundle(name)
     card = bundle.card
     if probe is not None:
@@ -73,9 +81,5 @@ def write_card(
 
 def _replace(file: Path, text: str) -> None:
     """Write all of a file or none of it."""
-    draft = file.with_name(f".{file.name}.draft")
-    try:
+    with drafted(file) as draft:
         draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -6,14 +6,16 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.cells import cell_len
 
-from evoca.errors import EvocaError, ImageError
+from evoca.drafts import drafted
+from evoca.errors import EvocaError, ImageError, visible_json
+from evoca.exits import uninterrupted
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
@@ -53,7 +55,8 @@ def predict(
     inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
     failed = False
-    with _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty())) as advance:
+    bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
+    with closing(writer), bar as advance:
         for source, answer in zip(inputs, _answers(stream, inputs), strict=True):
             if isinstance(answer, Prediction) and reading is not None:
                 assert isinstance(source, Path)
@@ -65,7 +68,6 @@ def predict(
                 gallery.add(answer, source)
             writer.add(answer)
             advance()
-    writer.close()
     return int(failed)
 
 
@@ -228,12 +230,14 @@ class _JsonWriter:
             item: dict[str, Any] = {"path": answer.source, "error": answer.cause}
         else:
             item = answer.to_dict()
-        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
-        sys.stdout.write(self._before + text)
-        self._before = ",\n"
+        text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        with uninterrupted():
+            sys.stdout.write(self._before + text)
+            self._before = ",\n"
 
     def close(self) -> None:
-        sys.stdout.write("\n]\n")
+        with uninterrupted():
+            sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
 
 
 class _CsvWriter:
@@ -244,7 +248,11 @@ class _CsvWriter:
         self._csv.writeheader()
 
     def add(self, answer: Answer) -> None:
-        self._csv.writerow(table_row(answer))
+        row = table_row(answer)
+        if sys.stdout.isatty():  # a file keeps names as they are; a terminal would obey them
+            row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
+        with uninterrupted():
+            self._csv.writerow(row)
 
     def close(self) -> None:
         pass
@@ -295,7 +303,8 @@ class _Gallery:
         assert isinstance(source, Path)
         target = self._folder / self._name(source)
         try:
-            prediction.to_image().save(target)
+            with drafted(target) as draft:
+                prediction.to_image().save(draft, "PNG")
         except OSError as error:
             raise self._failure(target, error) from error
 

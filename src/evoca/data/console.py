@@ -7,7 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from evoca.terminal import say
+from evoca.errors import visible_json
+from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ _REJECTS_SHOWN = 3
 
 def print_json(content: Mapping[str, object]) -> None:
     """Print one JSON object on standard output."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    print(visible_json(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
@@ -60,10 +61,9 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console_for("stderr"), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from evoca.data.manifest import Manifest
 from evoca.data.taxonomies import positive_labels
+from evoca.drafts import drafted
 from evoca.emotions import style_of
 from evoca.errors import DataError, ImageError
 from evoca.images import ImageLimits, decode, printable_name
@@ -71,10 +72,12 @@ def contact_sheet(
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".html":
             page = _page(manifest, sections, positive, size, show_negative=show_negative)
-            out.write_text(page, encoding="utf-8")
+            with drafted(out) as draft:
+                draft.write_text(page, encoding="utf-8")
         else:
             covered = positive if not show_negative else {label for label, _, _ in sections}
-            _picture(sections, covered, per_label, size).save(out)
+            with drafted(out) as draft:
+                _picture(sections, covered, per_label, size).save(draft, "PNG")
     except OSError as error:
         raise DataError(f"{printable_name(out)}: cannot be written: {error.strerror}") from error
 

@@ -122,7 +122,10 @@ def _batch(header: list[str], records: list[list[str]], rows: NDArray[np.int64])
 
 
 def _header(reader: Iterator[list[str]], where: str) -> list[str]:
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise DataError(f"{where}: the first row is not valid CSV: {error}") from error
     if not header:
         raise DataError(f"{where}: the file is empty; its first row must name the columns")
     # DuckDB does not tell columns apart by case.

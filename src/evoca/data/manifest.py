@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, column_order, emotio
 from evoca.data.table import TableBuilder
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import distribution, most_likely
+from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.images import LeftOut, printable_name
 
@@ -258,20 +258,15 @@ class Manifest:
             else ("FORMAT parquet, COMPRESSION zstd")
         )
         names = ", ".join(sql_name(name) for name in manifest.columns)
-        partial = path.with_name(path.name + ".partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with duck_errors(where):
+            with drafted(path) as draft, duck_errors(where):
                 self._connection.execute(
                     f"COPY (SELECT {names} FROM {manifest._relation}) "
-                    f"TO {sql_string(partial.absolute())} ({form})"
+                    f"TO {sql_string(draft.absolute())} ({form})"
                 )
-            partial.replace(path)
         except OSError as error:
             raise DataError(f"{where}: cannot be written: {error.strerror}") from error
-        finally:
-            with suppress(OSError):
-                partial.unlink()
 
     def _rebased(self, folder: Path) -> Manifest:
         """Name images from another folder."""

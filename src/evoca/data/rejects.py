@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
-from evoca.errors import DataError
+from evoca.drafts import drafted
+from evoca.errors import DataError, single_line
 
 __all__ = ["Reject", "rejects_path", "write_rejects"]
 
@@ -58,12 +59,11 @@ def write_rejects(rejects: Iterable[Reject], manifest: Path) -> Path | None:
     if not found:
         path.unlink(missing_ok=True)
         return None
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with drafted(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(Reject)])
-        writer.writerows(astuple(reject) for reject in found)
+        # A server's words may be in the cause. The image stays as it stands in its row.
+        writer.writerows(astuple(replace(one, cause=single_line(one.cause))) for one in found)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
     return path

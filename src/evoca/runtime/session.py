@@ -157,12 +157,14 @@ class OrtSession:
                 result.set_exception(error)
 
         worker = threading.Thread(target=work, name="evoca-session", daemon=True)
-        worker.start()
         try:
+            worker.start()
             return result.result()
         except KeyboardInterrupt:
+            # Python must not end while a thread of its own is inside the engine.
             options.terminate = True  # seen before the next operator
-            worker.join(_STOP_SECONDS)
+            if worker.ident is not None:
+                worker.join(_STOP_SECONDS)
             raise
 
     def _check_outputs(self, outputs: Outputs, n: int) -> None:
