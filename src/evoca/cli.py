@@ -98,7 +98,10 @@ _Model = Annotated[
 
 @app.command()
 def predict(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images and folders.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Images, folders and addresses (https://...)."),
+    ],
     model: _Model = None,
     output: Annotated[
         PredictFormat, typer.Option("--format", help="What to print.")
@@ -133,6 +136,14 @@ def predict(
             show_default="0.25",
         ),
     ] = None,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-network",
+            metavar="NETWORK",
+            help="Let an address lead to a network that is not public, such as 127.0.0.1.",
+        ),
+    ] = None,
 ) -> None:
     """Predict which emotions images evoke in their viewers."""
     if text_weight is not None and read_text is None:
@@ -149,6 +160,7 @@ def predict(
             explain=explain,
             read_text=read_text,
             text_weight=0.25 if text_weight is None else text_weight,
+            networks=allow_network or [],
         )
 
     finish(call)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.cells import cell_len
 
+from evoca.commands.remote import Fetch, RemoteImage, is_address
 from evoca.drafts import drafted
 from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.exits import uninterrupted
@@ -29,6 +30,7 @@ __all__ = ["Format", "expand", "predict", "table_columns", "table_row"]
 
 Format = Literal["table", "json", "csv"]
 Answer = Prediction | ImageError
+Source = Path | RemoteImage | ImageError
 
 _DETAILED_UP_TO = 4
 _PROGRESS_FROM = 16
@@ -43,6 +45,7 @@ def predict(
     explain: Path | None,
     read_text: str | None = None,
     text_weight: float = 0.25,
+    networks: Sequence[str] = (),
 ) -> int:
     """Predict and print; return the exit status (1 where an input failed)."""
     predictor = load(model)
@@ -54,12 +57,15 @@ def predict(
         gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
     inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
+    # Text is read from all of a picture.
+    min_size = None if reading is not None else predictor.card.preprocessing.decode_size
+    fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(networks))
     failed = False
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
-        for source, answer in zip(inputs, _answers(stream, inputs), strict=True):
+        for source, answer in zip(inputs, _answers(stream, inputs, fetch), strict=True):
             if isinstance(answer, Prediction) and reading is not None:
-                assert isinstance(source, Path)
+                assert not isinstance(source, ImageError)
                 answer = reading.add_to(answer, source)
             if isinstance(answer, ImageError):
                 failed = True
@@ -85,20 +91,21 @@ class _Reading:
         self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
         self._threshold = predictor.card.set_threshold
 
-    def add_to(self, prediction: Prediction, source: Path) -> Answer:
+    def add_to(self, prediction: Prediction, source: Path | RemoteImage) -> Answer:
         """Return the answer with its text; an error in its place, so that others go on."""
         try:
             # The model's picture is decoded as small as the model takes; letters need all of it.
-            picture = open_picture(source).image
+            remote = isinstance(source, RemoteImage)
+            picture = open_picture(source.picture if remote else source).image
             return self._fusion.apply(prediction, picture, self._threshold)
         except ImageError as error:
             return error
         except EvocaError as error:
-            return ImageError(str(error), printable_name(source))
+            return ImageError(str(error), prediction.path or "")
 
 
-def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
-    """Walk folders; a folder without images is an error in its place.
+def expand(paths: Sequence[str]) -> Iterator[Source]:
+    """Walk folders, keep addresses; a folder without images is an error in its place.
 
     Pictures that ``--explain`` drew earlier are left out of a folder, and named on
     standard error; given by name they are inputs like any other.
@@ -106,6 +113,9 @@ def expand(paths: Sequence[str]) -> Iterator[Path | ImageError]:
     for text in paths:
         if not text:  # Path("") is the current folder: nobody means that
             yield ImageError("an empty path")
+            continue
+        if is_address(text):
+            yield RemoteImage(text)
             continue
         path = Path(text)
         try:
@@ -143,11 +153,19 @@ def _say(line: str) -> None:
     print(f"evoca: {clean(line)}", file=sys.stderr)
 
 
-def _answers(stream: Any, inputs: list[Path | ImageError]) -> Iterator[Answer]:
+def _answers(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Answer]:
     """Put the errors of the walk back among the model's answers, in order."""
-    answers = stream(item for item in inputs if isinstance(item, Path))
+    answers = stream(
+        fetch(item) if isinstance(item, RemoteImage) else item
+        for item in inputs
+        if not isinstance(item, ImageError)
+    )
     for item in inputs:
-        yield item if isinstance(item, ImageError) else next(answers)
+        if isinstance(item, ImageError):
+            yield item
+        else:
+            answer = next(answers)
+            yield item.named(answer) if isinstance(item, RemoteImage) else answer
 
 
 def _complain(error: ImageError) -> None:
@@ -184,7 +202,7 @@ class _Writer(Protocol):
 
 
 def _writer(
-    output: Format, labels: Sequence[str], inputs: list[Path | ImageError], top: int | None
+    output: Format, labels: Sequence[str], inputs: list[Source], top: int | None
 ) -> _Writer:
     if output == "table":
         return _TableWriter(inputs, top)
@@ -194,10 +212,11 @@ def _writer(
 
 
 class _TableWriter:
-    def __init__(self, inputs: list[Path | ImageError], top: int | None) -> None:
+    def __init__(self, inputs: list[Source], top: int | None) -> None:
         self._console = console_for()
         self._top = top
-        names = [cell_len(clean(printable_name(i))) for i in inputs if isinstance(i, Path)]
+        given = [i.url if isinstance(i, RemoteImage) else i for i in inputs]
+        names = [cell_len(clean(printable_name(i))) for i in given if not isinstance(i, ImageError)]
         self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
         self._columns = columns_for(self._console, max(names, default=0))
         if not self._detailed:
@@ -298,9 +317,9 @@ class _Gallery:
         except OSError as error:
             raise self._failure(folder, error) from error
 
-    def add(self, prediction: Prediction, source: Path | ImageError) -> None:
+    def add(self, prediction: Prediction, source: Source) -> None:
         """Draw and write one picture, which the prediction has kept."""
-        assert isinstance(source, Path)
+        assert not isinstance(source, ImageError)
         target = self._folder / self._name(source)
         try:
             with drafted(target) as draft:
@@ -308,7 +327,7 @@ class _Gallery:
         except OSError as error:
             raise self._failure(target, error) from error
 
-    def _name(self, source: Path) -> str:
+    def _name(self, source: Path | RemoteImage) -> str:
         # Long names are cut so that the suffix still fits the file system's limit.
         stem = printable_name(source.name).encode()[:200].decode(errors="ignore")
         name, number = f"{stem}{EXPLAINED_SUFFIX}", 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoca.data.csv_rows import csv_batches, raise_bad_row
 from evoca.data.duck import connect, duck_errors, sql_file
-from evoca.data.schema import TABLE_SUFFIXES
+from evoca.data.schema import TABLE_SUFFIXES, with_image_column
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -41,9 +41,14 @@ class Columns:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def take(self, keep: NDArray[np.bool_]) -> Columns:
+        """Return some of the records."""
+        values = {name: cells[keep] for name, cells in self.values.items()}
+        return Columns(values, self.rows[keep])
+
 
 def read_columns(path: Path) -> Columns:
-    """Read a CSV (standard library) or Parquet table (DuckDB).
+    """Read a CSV (standard library) or Parquet table (DuckDB); ``path`` is read as ``image``.
 
     Raises:
         DataError: missing, of another kind, or not readable as what its name says.
@@ -56,7 +61,9 @@ def read_columns(path: Path) -> Columns:
         raise DataError(f"{where}: not a manifest; give a .csv, a .parquet or a folder")
     if not path.is_file():
         raise DataError(f"{where}: no such file")
-    return _read_csv(path, where) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    found = _read_csv(path, where) if path.suffix.lower() == ".csv" else _read_parquet(path)
+    names = with_image_column(found.values)
+    return Columns(dict(zip(names, found.values.values(), strict=True)), found.rows)
 
 
 def texts(

@@ -25,6 +25,7 @@ __all__ = [
     "column_order",
     "emotion_columns",
     "is_known",
+    "with_image_column",
 ]
 
 VOTES = "votes_"
@@ -68,6 +69,20 @@ _PREFIXES = (VOTES, DISAGREE, PROBABILITY)
 _HEAD = ("image", "emotion")
 _TAIL = (*AFFECT_COLUMNS, "split", "group", "source", "url", "taxonomy", "sha256")
 _SIZE = ("width", "height")
+
+
+def with_image_column(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return names of columns, ``path`` as ``image`` where there is no ``image``.
+
+    Evoca's own tables of predictions name their images so.
+
+    >>> with_image_column(["path", "emotion"]), with_image_column(["image", "path"])
+    (('image', 'emotion'), ('image', 'path'))
+    """
+    columns = tuple(columns)
+    if "image" in columns:
+        return columns
+    return tuple("image" if column == "path" else column for column in columns)
 
 
 def emotion_columns(prefix: str, labels: Iterable[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evoca.data.duck import Database, sql_file, sql_name, sql_string
 from evoca.data.rejects import Reject
-from evoca.data.schema import check_columns
+from evoca.data.schema import check_columns, with_image_column
 from evoca.data.taxonomies import TAXONOMIES, labels_of
 from evoca.data.validation import cause_expression, clean_expression, typed_expression
 from evoca.errors import DataError
@@ -83,7 +83,8 @@ class TableBuilder:
             DataError: no column ``image``, a vote column for an unknown emotion, or a bad
                 row while strict.
         """
-        text = dict(values) if causes is None else {**values, _CAUSE: causes}
+        values = dict(zip(with_image_column(values), values.values(), strict=True))
+        text = values if causes is None else {**values, _CAUSE: causes}
         fixed = [
             f"{sql_string(value)} AS {sql_name(name)}"
             for name, value in (constants or {}).items()
@@ -113,9 +114,10 @@ class TableBuilder:
 
     def _cleaned(self, source: str) -> list[str]:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        names = with_image_column(str(name) for name, *_ in described)
         return [
-            f"{clean_expression(name, str(kind))} AS {sql_name(name)}"
-            for name, kind, *_ in described
+            f"{clean_expression(name, str(kind))} AS {sql_name(new)}"
+            for new, (name, kind, *_) in zip(names, described, strict=True)
         ]
 
     def _add(self, source: str, file: str) -> None:

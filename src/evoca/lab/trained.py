@@ -146,6 +146,12 @@ def read_training(path: Path) -> Training:
         EvocaError: not a training, or an incomplete or damaged one.
     """
     run = read_run(path)
+    kind = run.description.get("kind")
+    if kind == "evaluation" or ("model" in run.description and "chosen" not in run.description):
+        raise EvocaError(
+            f"{printable_name(path)}: an evaluation, not a training: nothing to export; name the "
+            "run that evoca train wrote"
+        )
     if "recipe" in run.description and "chosen" not in run.description:
         raise EvocaError(
             f"{printable_name(path)}: a cross-validation, not a training: nothing to export"

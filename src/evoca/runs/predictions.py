@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Predictions:
         rated: float64 (n, 2), valence and arousal, NaN where unknown; ``None`` without.
         felt: float64 (R, n, 2), their predictions; ``None`` without.
         hashes: n SHA-256 digests of the files, empty where unknown; ``None`` where none is.
+        failed: image to the reason why it could not be predicted, as ``evoca predict`` writes.
         rescaled: rows whose stated probabilities did not sum to 1, and do now.
     """
 
@@ -70,6 +71,7 @@ class Predictions:
     rated: NDArray[np.float64] | None = None
     felt: NDArray[np.float64] | None = None
     hashes: tuple[str, ...] | None = None
+    failed: Mapping[str, str] = field(default_factory=dict)
     rescaled: int = 0
 
     def __len__(self) -> int:
@@ -142,8 +144,9 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
     """Read a table of predictions, CSV or Parquet.
 
     Args:
-        file: needs the columns ``image`` and ``p_<label>``; ``truth``, ``group``, ``fold``,
-            ``repeat`` and the others of the run directory are optional.
+        file: needs the columns ``image`` (or ``path``, as ``evoca predict`` writes) and
+            ``p_<label>``; a row with an ``error`` has no prediction. ``truth``, ``group``,
+            ``fold``, ``repeat`` and the others of the run directory are optional.
         labels: the K labels in their order; if omitted those of the ``p_`` columns, in the
             order of their taxonomy, not of the columns.
 
@@ -154,10 +157,14 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
     """
     where = printable_name(file)
     columns = read_columns(file)
-    names = texts(columns, "image", where, required=True)
+    names, causes = texts(columns, "image", where, required=True), texts(columns, "error", where)
+    failed = dict(zip(names[causes != ""], causes[causes != ""], strict=True))
+    if failed:
+        columns, names = columns.take(causes == ""), names[causes == ""]
     labels = tuple(labels) if labels is not None else _labels_of(columns, where)
     if not len(names):
-        raise DataError(f"{where}: no rows")
+        lost = next((f"; {name}: {cause}" for name, cause in failed.items()), "")
+        raise DataError(f"{where}: no row with a prediction{lost}")
     order = _order(columns, names, where)
     first = order[0]
     called = [str(name) for name in names]
@@ -177,6 +184,7 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         truth=truth[first],
         labels=labels,
         probabilities=scores[order],
+        failed=failed,
         rescaled=int(rescaled(raw).sum()),
         hashes=_hashes(columns, where, first),
         fold=np.where(np.isnan(fold), -1, fold).astype(np.int64)[order],

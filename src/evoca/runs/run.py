@@ -18,6 +18,7 @@ from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
 
 __all__ = ["Run", "read_run"]
 
+_TABLE_SUFFIXES = {".csv", ".parquet", ".jsonl", ".json"}
 _TABLES = ("predictions.parquet", "predictions.csv")
 
 
@@ -154,6 +155,16 @@ def read_run(path: Path | str) -> Run:
         EvocaError: no such directory, no ``run.json`` in it, or one of a newer version.
     """
     path = Path(path)
+    if path.is_file() and path.suffix.lower() in _TABLE_SUFFIXES:
+        raise DataError(
+            f"{printable_name(path)}: a table, not a run directory: make one of its predictions "
+            "with evoca evaluate TABLE --data DATA --out RUN"
+        )
+    if (path / "model.json").is_file() and not (path / "run.json").is_file():
+        raise DataError(
+            f"{printable_name(path)}: a model bundle, not a run directory: make one of its "
+            "predictions with evoca evaluate BUNDLE --data DATA --out RUN"
+        )
     if not path.is_dir():
         raise DataError(f"{printable_name(path)}: no such run directory")
     description = read_json(path / "run.json")

@@ -97,6 +97,11 @@ def read_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     """
     path = find_bundle(model)
     name = printable_name(path)
+    if not (path / "model.json").is_file() and (path / "run.json").is_file():
+        raise BundleError(
+            f"{name}: a run directory, not a model bundle: make one of it with evoca export "
+            f"{name} --out BUNDLE"
+        )
     raw = _read(path / "model.json", _MAX_JSON_BYTES)
     try:
         content = json.loads(raw)

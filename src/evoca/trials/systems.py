@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.fingerprints import Words, looks_of
+from evoca.data.hashing import sha256_files
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.checks import rows_where
@@ -194,31 +195,67 @@ def table_system(
 
 
 def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Progress) -> Answers:
-    """Look the images up by name.
+    """Look the images up by name, else by the SHA-256 that the table gives.
 
     Raises:
         DataError: an image has no prediction, or a truth that contradicts the table's
             (named).
     """
+    hashes = _content(images)
     row = {image: i for i, image in enumerate(table.images)}
-    missing = np.array([image not in row for image in images.names])
+    rows = np.array([row.get(image, -1) for image in images.names], dtype=np.int64)
+    if table.hashes is not None and (rows < 0).any():
+        hashes = _with_hashes(images, hashes, rows < 0)
+        by_hash = {digest: i for i, digest in enumerate(table.hashes) if digest}
+        found = np.array([by_hash.get(digest, -1) for digest in hashes], dtype=np.int64)
+        rows = np.where(rows < 0, found, rows)
+    errors = _failures(table, images, rows)
+    missing = (rows < 0) & ~np.isin(images.names, [error.source for error in errors])
     if missing.any():
         raise DataError(
             f"{name}: {int(missing.sum()):,} of the {len(images):,} images to evaluate have no "
             f"prediction: {rows_where(missing, images.names)}; the table's images are called like "
-            f"{printable_name(table.images[0])}: names must be as in the manifest"
+            f"{printable_name(table.images[0])}: names must be as in the manifest, or the table "
+            "must have the column sha256"
         )
-    rows = np.array([row[image] for image in images.names], dtype=np.int64)
-    _check_truth(name, table, rows, images)
+    read = rows >= 0
+    rows = rows[read]
+    _check_truth(name, table, rows, images.take(read))
     progress(len(images))
     return Answers(
-        read=np.ones(len(images), dtype=np.bool_),
+        read=read,
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
         felt=None if table.felt is None else table.felt[:, rows],
-        hashes=_content(images),
+        hashes=tuple(digest for digest, one in zip(hashes, read, strict=True) if one),
         fold=table.fold[:, rows],
+        errors=errors,
     )
+
+
+def _with_hashes(
+    images: LabelledImages, hashes: Sequence[str], wanted: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Read the files of some images whose digest is not known yet."""
+    unknown = [i for i in np.flatnonzero(wanted) if not hashes[i]]
+    read = sha256_files([images.paths[i] for i in unknown], on_error=lambda _: "")
+    known = dict(zip(unknown, read, strict=True))
+    return tuple(known.get(i, digest) for i, digest in enumerate(hashes))
+
+
+def _failures(
+    table: Predictions, images: LabelledImages, rows: NDArray[np.int64]
+) -> tuple[ImageError, ...]:
+    """Return an error for each image that the table says could not be predicted."""
+    if not table.failed:
+        return ()
+    found = []
+    for name, row in zip(images.names, rows.tolist(), strict=True):
+        # Paths as they were given end in the name that the manifest has.
+        ends = (cause for path, cause in table.failed.items() if f"/{path}".endswith(f"/{name}"))
+        if row < 0 and (cause := next(ends, None)) is not None:
+            found.append(ImageError(cause, name))
+    return tuple(found)
 
 
 def known_hashes(hashes: Sequence[str]) -> tuple[str, ...]:

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
     from evoca.data.download.state import Entry, Ledger
     from evoca.images.isolated import DecodingPool
 
-__all__ = ["RATE_WINDOW", "Fetcher", "forbidden_to_ai"]
+__all__ = [
+    "RATE_WINDOW",
+    "Fetcher",
+    "Pace",
+    "body_of",
+    "compression",
+    "content_length",
+    "forbidden_to_ai",
+    "opened",
+    "require_content",
+]
 
 _MAX_REDIRECTS = 5
 _HEADERS = {
@@ -95,10 +105,10 @@ class Fetcher:
         start = partial.stat().st_size if partial.exists() else 0
         validator = self.ledger.partial_validator(entry.url) if start else None
         headers = _range_headers(start, validator) or _condition_headers(entry)
-        async with _open(self.client, entry.url, headers) as response:
+        async with opened(self.client, entry.url, headers) as response:
             if response.status_code == 304 and entry.is_stored:
                 return
-            _require_content(response)
+            require_content(response)
             if self.heed_robots and (rule := forbidden_to_ai(response.headers)):
                 raise FetchError(
                     Reason.NO_AI,
@@ -123,12 +133,12 @@ class Fetcher:
         self, entry: Entry, response: httpx2.Response, partial: Path, kept: int
     ) -> None:
         """Write the body behind the first ``kept`` bytes of the partial file."""
-        self._require_size(kept + _content_length(response), partial)
+        self._require_size(kept + content_length(response), partial)
         if not kept:
             self.ledger.set_partial_validator(entry.url, _strong_validator(response))
         with partial.open("ab", buffering=0) as file:
-            pace = _Pace(self.min_rate)
-            async for chunk in _body(response):
+            pace = Pace(self.min_rate)
+            async for chunk in body_of(response):
                 pace.add(len(chunk))
                 kept += len(chunk)
                 self._require_size(kept, partial)
@@ -162,7 +172,7 @@ class Fetcher:
             decoded = self.decoder.decode(data, min_size=_JUDGE_SIZE, limits=self.limits)
         except ImageError as error:
             reason, detail = _reason(error.cause, response), error.cause
-            if reason is Reason.NOT_AN_IMAGE and (coding := _compression(response)):
+            if reason is Reason.NOT_AN_IMAGE and (coding := compression(response)):
                 reason, detail = Reason.HTTP_ERROR, f"compressed ({coding}) although asked not to"
             raise FetchError(reason, detail, http_status=response.status_code) from error
         return Stored(
@@ -177,7 +187,7 @@ class Fetcher:
 
 
 @asynccontextmanager
-async def _open(
+async def opened(
     client: httpx2.AsyncClient, url: str, headers: dict[str, str]
 ) -> AsyncIterator[httpx2.Response]:
     """Ask for a link and follow its redirects, each checked like the link itself."""
@@ -211,7 +221,12 @@ def _target(response: httpx2.Response) -> str:
         ) from error
 
 
-async def _body(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def body_of(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """Yield the bytes as they were stored.
+
+    Raises:
+        FetchError: the connection breaks off.
+    """
     with _network_errors():
         async for chunk in response.aiter_raw():
             yield chunk
@@ -237,7 +252,7 @@ class _network_errors:  # noqa: N801 - a context manager, used like a function
                 raise FetchError(Reason.CONNECTION, detail) from error
 
 
-def _require_content(response: httpx2.Response) -> None:
+def require_content(response: httpx2.Response) -> None:
     """Refuse an answer that has nothing to do with the content.
 
     Raises:
@@ -262,12 +277,13 @@ def _require_content(response: httpx2.Response) -> None:
     )
 
 
-def _content_length(response: httpx2.Response) -> int:
+def content_length(response: httpx2.Response) -> int:
+    """Return the bytes that an answer announces; 0 where it names no number."""
     stated = response.headers.get("Content-Length", "")
     return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else 0
 
 
-def _compression(response: httpx2.Response) -> str | None:
+def compression(response: httpx2.Response) -> str | None:
     """Return the coding that a header claims, such as ``gzip``; what is none does not count.
 
     Object stores keep whatever an uploader wrote there: nothing, ``none``, ``UTF-8``,
@@ -297,7 +313,7 @@ def forbidden_to_ai(headers: httpx2.Headers) -> str | None:
     return None
 
 
-class _Pace:
+class Pace:
     """How fast bytes come, window by window."""
 
     def __init__(self, min_rate: float) -> None:
