@@ -214,6 +214,14 @@ def models_card(
             "repeatable: all together replace those that are there.",
         ),
     ] = None,
+    cautions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--caution",
+            metavar="SENTENCE",
+            help="Put this sentence about the figures into it first; repeatable: likewise.",
+        ),
+    ] = None,
 ) -> None:
     """Write a bundle's README.md again from its model.json."""
     named = {}
@@ -226,7 +234,7 @@ def models_card(
     def call() -> None:
         from evoca.commands.models import write_card
 
-        write_card(name, probe, named)
+        write_card(name, probe, named, cautions or ())
 
     finish(call)
 

@@ -95,7 +95,9 @@ def test_figures_stand_with_their_intervals():
 )
 def test_what_was_not_measured_is_left_out(title):
     measured = SHIPPED.card.analysis
-    assert measured is None or measured == Analysis(elsewhere=measured.elsewhere)
+    assert measured is None or measured == Analysis(
+        elsewhere=measured.elsewhere, cautions=measured.cautions
+    )
     assert title not in render_card(SHIPPED.card)
 
 

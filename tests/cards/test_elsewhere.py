@@ -154,3 +154,20 @@ def test_labels_are_not_made_where_there_are_some(tmp_path, examples):
     )
     assert done.exit_code in {1, 2}, done.output
     assert "the reader folder has labels of its own" in done.stderr
+
+
+def test_a_caution_stands_with_the_figures(bundle):
+    done = evoca("models", "card", bundle, "--caution", "One thing.", "--caution", "Another. ")
+    assert done.exit_code == 0, done.output
+    assert read_bundle(bundle).card.analysis.cautions == ("One thing.", "Another.")
+    text = (bundle / "README.md").read_text(encoding="utf-8")
+    start = text.index("## How well it works")
+    assert start < text.index("\nOne thing.\n") < text.index("| accuracy |", start)
+    done = evoca("models", "card", bundle, "--caution", " ")
+    assert done.exit_code == 1
+    assert "a caution of 1 characters" in done.stderr
+
+
+def test_the_shipped_card_says_that_the_features_were_chosen_on_its_images():
+    text = " ".join((SHIPPED.path / "README.md").read_text(encoding="utf-8").split())
+    assert "its features were chosen among about fifteen candidates on the same 600" in text

@@ -1,8 +1,8 @@
-"""Put evaluations on images of other kinds, which need a finished bundle, into its card."""
+"""Put into a card what its maker finds on the finished bundle: other images, and cautions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from evoca.runtime.card import FORMAT_VERSION, ModelCard
 from evoca.runtime.card_analysis import Analysis, Elsewhere
 from evoca.runtime.card_parts import Metric
 
-__all__ = ["elsewhere_of", "with_elsewhere"]
+__all__ = ["elsewhere_of", "with_cautions", "with_elsewhere"]
 
+_LONGEST = 1000
 _FIGURES = ("accuracy", "balanced_accuracy", "ece", "nll", "kl", "set_coverage", "set_size")
 
 
@@ -80,4 +81,18 @@ def with_elsewhere(card: ModelCard, evaluations: Mapping[str, str]) -> ModelCard
     """
     found = tuple(elsewhere_of(card, data, read_run(run)) for data, run in evaluations.items())
     analysis = (card.analysis or Analysis()).model_copy(update={"elsewhere": found})
+    return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})
+
+
+def with_cautions(card: ModelCard, sentences: Sequence[str]) -> ModelCard:
+    """Return the card with these cautions about its figures in place of any it had.
+
+    Raises:
+        DataError: an empty sentence, or one of more than 1,000 characters.
+    """
+    if bad := [one for one in sentences if not 0 < len(one.strip()) <= _LONGEST]:
+        raise DataError(f"a caution of {len(bad[0]):,} characters: 1 to {_LONGEST:,} are allowed")
+    analysis = (card.analysis or Analysis()).model_copy(
+        update={"cautions": tuple(one.strip() for one in sentences)}
+    )
     return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})

@@ -31,6 +31,8 @@ def figures(card: ModelCard) -> Iterator[Block]:
     """Give the headline with intervals, and the figures of every emotion."""
     yield Heading("How well it works")
     yield Paragraph(f"Protocol: {card.provenance.protocol}.")
+    for caution in card.analysis.cautions if card.analysis is not None else ():
+        yield Paragraph(caution)
     yield Paragraph(f"Chance is {1 / len(card.labels):.3f} where emotions are equally many.")
     rows = tuple(
         (key, _value(card, key, metric), _EXPLAINED.get(key, ""))

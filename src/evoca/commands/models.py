@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evoca.cards import card_document, render_card
-from evoca.cards.elsewhere import with_elsewhere
+from evoca.cards.elsewhere import with_cautions, with_elsewhere
 from evoca.cards.figures import figure
 from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
@@ -47,7 +47,10 @@ def show_model(name: str) -> None:
 
 
 def write_card(
-    name: str, probe: Path | None = None, evaluations: Mapping[str, str] | None = None
+    name: str,
+    probe: Path | None = None,
+    evaluations: Mapping[str, str] | None = None,
+    cautions: Sequence[str] = (),
 ) -> None:
     """Write a bundle's README.md again from its model.json, and say where it is.
 
@@ -56,6 +59,7 @@ def write_card(
         probe: the result of a robustness probe, to be put into both files first.
         evaluations: what the images are, in words, to the run directory of an evaluation on
             them: likewise, in place of those that are there.
+        cautions: sentences about the figures: likewise.
 
     Raises:
         EvocaError: no such bundle, a bundled model's name, not the result of a probe, or not an
@@ -72,6 +76,8 @@ def write_card(
         card = with_perturbations(card, read_perturbations(probe))
     if evaluations:
         card = with_elsewhere(card, evaluations)
+    if cautions:
+        card = with_cautions(card, cautions)
     if card is not bundle.card:
         _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
     file = bundle.path / "README.md"

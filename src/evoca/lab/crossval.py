@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from evoca.errors import DataError
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.conformal import set_threshold
+from evoca.evaluation.metrics import nll
 from evoca.lab.fitters import FittedHead, Fitter, Truth
 from evoca.lab.heads import Features
 from evoca.lab.outcome import HeldOut
@@ -31,11 +32,14 @@ class Calibrated:
         c: inverse penalty of the head.
         temperature: for softmax(logits / temperature).
         threshold: of the prediction set.
+        nll: mean negative log-likelihood of the inner folds' held-out images, nats: by
+            which the candidate was chosen, and features can be.
     """
 
     c: float
     temperature: float
     threshold: float
+    nll: float
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def calibrate(
     best, temperature = likeliest(logits, truth)
     probabilities = softmax(logits[best], temperature)
     threshold = set_threshold(probabilities, truth, protocol.coverage)
-    return Calibrated(grid[best], temperature, threshold)
+    return Calibrated(grid[best], temperature, threshold, float(nll(truth, probabilities).mean()))
 
 
 def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:

@@ -87,6 +87,7 @@ class Analysis(Strict):
         agreement: errors by how far the viewers agreed.
         perturbations: the robustness probe.
         elsewhere: evaluations on images of other kinds.
+        cautions: what a reader of the figures must know, in sentences.
     """
 
     confusion: tuple[tuple[Annotated[float, Field(ge=0)], ...], ...] | None = None
@@ -95,3 +96,4 @@ class Analysis(Strict):
     agreement: tuple[AgreementErrors, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
+    cautions: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
