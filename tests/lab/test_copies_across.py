@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from evoca.cli import app
 from evoca.emotions import MIKELS8
+from evoca.papers.facts import facts_of
+from evoca.runs import read_run
 
 RECIPE = {
     "name": "drawn",
@@ -75,6 +77,15 @@ def test_training_says_that_measured_images_are_copies(trained):
     )
     assert warning in found["notes"][0]
     assert warning in trained.stderr
+
+
+def test_a_run_of_copies_gets_no_verdict_beside_a_paper(trained):
+    facts = facts_of(read_run("run"))
+    assert facts.remembers
+    assert facts.learnt_from == "16 of the 32 images measured are copies of images the system knows"
+    assert facts.to_dict()["copies_of_known_images"] == 16
+    shown = evoca("reproduce", "run").stdout
+    assert "how well it remembers" in " ".join(shown.split())
 
 
 def test_training_leaves_copies_out_on_request(trained):

@@ -221,10 +221,17 @@ def test_the_ensemble_averages_probabilities():
         torch.testing.assert_close(stacking(logits).exp(), expected)
 
 
-def test_shortcuts_start_as_the_pretrained_network_and_are_strided_convolutions():
+def test_shortcuts_start_at_a_gain_of_one():
+    _, skip = system_of("najid2018-resnet101-skip", "model.backbone=squeezenet1_1")
+    norms = [one for one in skip.skip.modules() if isinstance(one, nn.BatchNorm2d)]
+    assert norms
+    assert all((norm.weight == 1).all() for norm in norms)
+
+
+def test_shortcuts_at_no_gain_are_the_pretrained_network_and_strided_convolutions():
     small = "model.backbone=squeezenet1_1"
     _, plain = system_of("najid2018-resnet101-fc", small)
-    _, skip = system_of("najid2018-resnet101-skip", small)
+    _, skip = system_of("najid2018-resnet101-skip", small, "model.gain=0")
     skip.trunk.load_state_dict(plain.trunk.state_dict())
     skip.head.load_state_dict(plain.head.state_dict())
     with torch.inference_mode():

@@ -10,7 +10,7 @@ from evoca.papers.recipes import backbones_of, is_whole, mapping, recorded_recip
 from evoca.runs import Run
 from evoca.runs.measured_on import MeasuredOn, measured_on
 
-__all__ = ["Minutes", "RunFacts", "facts_of", "minutes_of", "training_images"]
+__all__ = ["Minutes", "RunFacts", "copies_of", "facts_of", "minutes_of", "training_images"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class RunFacts:
         images: how many the run used; those it was tested on where ``one_split``.
         total: all that the recipe was run on, to learn, to choose and to test.
         training_images: how many of those measured were learnt from; ``None`` if not known.
+        copies: how many of those measured are copies of images that were learnt from or chose.
         data: what the run calls them.
         fingerprint: SHA-256 of names, labels and files.
         protocol: how they were divided, in words.
@@ -46,20 +47,29 @@ class RunFacts:
     epochs: int
     settings: Mapping[str, float]
     profile: str | None = None
+    copies: int = 0
+
+    @property
+    def remembers(self) -> bool:
+        """Whether images, or copies of images, that the system knows are measured."""
+        return bool(self.training_images or self.copies)
 
     @property
     def learnt_from(self) -> str | None:
         """Say that images were learnt from that figures are of; ``None`` where none was."""
-        if not self.training_images:
-            return None
         of = "" if self.images is None else f" of the {self.images:,}"
-        return f"{self.training_images:,}{of} images measured are training images of the system"
+        if self.training_images:
+            return f"{self.training_images:,}{of} images measured are training images of the system"
+        if self.copies:
+            return f"{self.copies:,}{of} images measured are copies of images the system knows"
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {
             "images": self.images,
             "training_images": self.training_images,
+            "copies_of_known_images": self.copies,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "protocol": self.protocol,
@@ -81,6 +91,7 @@ def facts_of(run: Run) -> RunFacts:
         images=_measured_images(run),
         total=_total_images(run),
         training_images=learnt,
+        copies=copies_of(run),
         data=str(data["name"]) if data.get("name") else None,
         fingerprint=str(data["fingerprint"]) if data.get("fingerprint") else None,
         protocol=protocol,
@@ -101,6 +112,16 @@ def training_images(run: Run) -> int | None:
         if isinstance(count := said.get("training_images"), int):
             return count
     return None
+
+
+def copies_of(run: Run) -> int:
+    """Return how many of the images that figures are of are copies of images that are known."""
+    origin = mapping(run.description.get("origin"))
+    for said in (run.metrics, run.description, origin):
+        counts = [said.get(f"copies_of_{kind}_images") for kind in ("training", "validation")]
+        if found := [count for count in counts if isinstance(count, int)]:
+            return sum(found)
+    return 0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from evoca.documents.blocks import Block, Heading, Paragraph, Table
 from evoca.evaluation.result import Figure
-from evoca.papers.facts import facts_of, minutes_of, training_images
+from evoca.papers.facts import copies_of, facts_of, minutes_of, training_images
 from evoca.papers.recipes import Packaged, published_by, recipe_name
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.papers.targets import fitting, targets_of
@@ -43,7 +43,7 @@ def glance(
 
 
 def _row(run: Run, published: tuple[Paper, PublishedSystem] | None) -> tuple[str, ...]:
-    figures, mark = run.report.figures, _LEARNT if training_images(run) else ""
+    figures, mark = run.report.figures, _LEARNT if training_images(run) or copies_of(run) else ""
     return (
         run.name,
         _percent(figures.get("accuracy"), mark),
@@ -96,7 +96,7 @@ def _about(runs: Sequence[Run]) -> list[str]:
         f"Protocol: {'; '.join(sorted({f.protocol for f in facts}))}.",
         f"Profile: {', '.join(profiles)}." if profiles else "",
         f"{_LEARNT} measured on images that the system learnt from: how well it remembers them."
-        if any(f.training_images for f in facts)
+        if any(f.remembers for f in facts)
         else "",
         f"{_KEPT}: the frozen layers' features were kept, and the minutes leave them out."
         if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)

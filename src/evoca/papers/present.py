@@ -51,7 +51,7 @@ def comparison_document(
         if details:
             blocks += _details(systems)
     if any(row.attempts for row in rows):
-        learnt = any(a.facts.training_images for row in rows for a in row.attempts)
+        learnt = any(a.facts.remembers for row in rows for a in row.attempts)
         blocks.append(Paragraph(_LEGEND + (_LEARNT if learnt else "")))
     return blocks
 

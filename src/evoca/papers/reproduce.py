@@ -195,7 +195,7 @@ def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
     if target.is_score:
         at_c = any(key == "c" for key, _ in target.setting)
         chosen = run.chosen_c if at_c else ()
-        return Pair(target, _measured(run, target), bool(facts.training_images), chosen_c=chosen)
+        return Pair(target, _measured(run, target), facts.remembers, chosen_c=chosen)
     minutes = minutes_of(run)
     if minutes is None:
         return Pair(target, None)
