@@ -130,7 +130,11 @@ def learn(
         "streams": SMALL_STREAMS,
         "differential": (f"model.second={own}", f"model.supplement={own}"),
     }
-    family = families.get(load_recipe(name).model.system, ())
+    further = {
+        "rapolu2023-differential-three": (f"model.more=[{own}]",),
+        "rapolu2023-differential-background": (f"model.background={own}",),
+    }
+    family = (*families.get(load_recipe(name).model.system, ()), *further.get(name, ()))
     settings = [*SMALL, *family, f"model.backbone={backbone}"]
     recipe = load_recipe(name, settings)
     recipe = load_recipe(name, [*settings, *rates_multiplied(recipe, largest)])

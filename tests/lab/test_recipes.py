@@ -40,7 +40,7 @@ def notes_of(recipe):
 @pytest.mark.parametrize("name", recipe_names())
 def test_an_option_that_a_note_names_can_be_set(name):
     for setting in re.findall(
-        r"\b(?:model|preprocessing|steps)\.[\w.*]+=[\w-]+", notes_of(load_recipe(name))
+        r"\b(?:model|preprocessing|steps)\.[\w.*]+=[\w-]+(?:\.\w+)?", notes_of(load_recipe(name))
     ):
         assert load_recipe(name, [setting])
 

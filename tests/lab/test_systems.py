@@ -50,8 +50,15 @@ NARROW = {
 }
 
 
+# Networks that one recipe of a family has and the others have not.
+FURTHER = {
+    "rapolu2023-differential-three": (f"model.more=[{SMALL_SECOND}]",),
+    "rapolu2023-differential-background": (f"model.background={SMALL_SECOND}",),
+}
+
+
 def system_of(name, *settings):
-    narrow = NARROW.get(load_recipe(name).model.system, ())
+    narrow = (*NARROW.get(load_recipe(name).model.system, ()), *FURTHER.get(name, ()))
     recipe = load_recipe(name, [*TINY, *narrow, *settings])
     return recipe, build_system(recipe, MIKELS8, seed=0)
 
@@ -62,6 +69,7 @@ RESNET = ("trunk.stem.", *(f"trunk.stage{n}." for n in range(1, 5)))
 BRANCHES, STACKING = ("branches.layers.",), ("branches.stacking.",)
 ALL = ("",)
 FIRST, SECOND = ("trunk.", "first_head."), ("second.", "second_head.")
+THIRD = ("more.0.", "more_heads.0.")
 LORA = (
     *HEAD,
     *(
@@ -121,8 +129,11 @@ SCHEDULES = {
     **{name: [(ALL, {1e-3})] for name in ("rapolu2023-resnet101", "rapolu2023-densenet201")},
     **{
         f"rapolu2023-{name}": [(FIRST, {1e-3}), (SECOND, {1e-3}), (HEAD, {1e-3})]
-        for name in ("differential", "supplementary")
+        for name in ("differential", "supplementary", "differential-background")
     },
+    "rapolu2023-differential-three": [
+        *((one, {1e-3}) for one in (FIRST, SECOND, THIRD, HEAD)),
+    ],
     **{
         f"rapolu2023-{name}-svm": [(FIRST, {1e-3}), (SECOND, {1e-3})]
         for name in ("differential", "supplementary")

@@ -115,8 +115,11 @@ def test_what_another_paper_prints_names_that_paper():
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_that_follows_a_paper_names_a_system_of_it(name):
     recipe = load_recipe(name)
-    assert (recipe.paper is None) == (recipe.published is None)
-    if recipe.paper is not None:
+    if recipe.published is None:  # of our own, or a wish of a paper that measured nothing
+        wish = " ".join(recipe.left_open.values())
+        assert recipe.paper is None or "No figure" in wish or "no published ones" in wish
+    else:
+        assert recipe.paper is not None
         assert recipe.published in {system.name for system in load_paper(recipe.paper).systems}
 
 

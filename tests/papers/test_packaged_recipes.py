@@ -13,7 +13,7 @@ from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_run
 from run_samples import LABELS, make_predictions, write_run
 
-FOLLOWING = [name for name in recipe_names() if load_recipe(name).paper is not None]
+FOLLOWING = [name for name in recipe_names() if load_recipe(name).published is not None]
 PACKAGED = PackagedRecipes()
 VARIANTS = {
     "agarwal2019-attention-alexnet-rescaled": ["rescale"],
@@ -22,8 +22,6 @@ VARIANTS = {
     "jacobson2019-fractalnet-plain": ["backbone"],
     "najid2018-resnet101-ensemble-dense": ["combine"],
     "rao2016-mldrnet-max": ["instances"],
-    "sreenivas2018-search-fc-8-8": ["hidden"],
-    "sreenivas2018-search-rate-1e-6": ["rate"],
 }
 
 

@@ -105,7 +105,7 @@ def elsewhere(card: ModelCard) -> Iterator[Block]:
         rows = tuple(
             (
                 key,
-                figure(metric),
+                f"{metric.value:.3f}" if key == "ece" else figure(metric),
                 f"{one.without_looking[key]:.3f}" if key in one.without_looking else "",
                 _EXPLAINED.get(key, ""),
             )

@@ -153,7 +153,7 @@ def _print(found: Matrix, metric: str) -> None:
             say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
         for note in notes:
             say(f"evoca: {where}: {note}")
-        if cell.seen_copies and not any("are copies of" in note for note in notes):
+        if cell.seen_copies:
             of = cell.figures["n"]
             say(
                 f"evoca: ! {where}: {cell.seen_copies:,} of {of:,} images are copies of training "

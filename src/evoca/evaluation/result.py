@@ -188,12 +188,12 @@ class Report:
         return {
             "schema_version": SCHEMA_VERSION,
             "n": self.n,
-            **{f"n_{name}": getattr(self, name) for name in COUNTS},
             "labels": list(self.labels),
             **dict.fromkeys(HEADLINE),
             **{name: figure.to_dict() for name, figure in self.figures.items()},
             "per_emotion": {label: f.to_dict() for label, f in self.per_emotion.items()},
             "confusion": None if self.confusion is None else _counts(self.confusion),
+            **{f"n_{name}": getattr(self, name) for name in COUNTS},
             "bootstrap": {
                 "draws": self.draws,
                 "groups": self.groups,

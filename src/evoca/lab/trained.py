@@ -157,10 +157,13 @@ def read_training(path: Path) -> Training:
             f"{printable_name(path)}: a cross-validation, not a training: nothing to export"
         )
     description = _validated(Description, run.description, path / "run.json")
+    # A figure may say more than a card keeps.
     defined = {
         name: {key: found.get(key) for key in ("value", "ci95")}
+        if isinstance(found, Mapping)
+        else found
         for name in _CARRIED
-        if isinstance(found := run.metrics.get(name), Mapping)
+        if (found := run.metrics.get(name)) is not None
     }
     figures = {**run.metrics, "headline": defined}
     return Training(

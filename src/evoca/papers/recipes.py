@@ -70,10 +70,12 @@ def published_by(run: Run, packaged: Packaged | None = None) -> str:
 def parts_of(model: object) -> Iterator[Mapping[str, Any]]:
     """Give every pretrained network that the section ``model`` of a recipe declares.
 
-    The section itself is the first; further ones, such as ``second``, are entries of it.
+    The section itself is the first; further ones are entries of it, such as ``second``, or of
+    a list, such as ``more``.
     """
     options = mapping(model)
-    for part in (options, *options.values()):
+    listed = [part for value in options.values() if isinstance(value, list) for part in value]
+    for part in (options, *options.values(), *listed):
         if isinstance(mapping(part).get("backbone"), str):
             yield part
 

@@ -153,14 +153,16 @@ def _attempt(
     meant = fitting(targets, name, facts.settings)
     main = next((target for target in meant if target.is_score), None)
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
-    changed, unknown = _changes(run, system, {key for t in meant for key, _ in t.setting}, packaged)
+    # A row that the paper prints of this very recipe is no other system's.
+    base = name if any(name in target.recipes for target in meant) else system.name
+    changed, unknown = _changes(run, base, {key for t in meant for key, _ in t.setting}, packaged)
     against_paper = differences(facts, system, data)
     said = {(difference.what, difference.here) for difference in against_paper}
     timed = any(not target.is_score for target in meant)
     return Attempt(
         run=run.name,
         recipe=name,
-        variant_of=None if name == system.name else system.name,
+        variant_of=None if name == base else system.name,
         facts=facts,
         differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in said)),
         pairs=tuple(_beside(run, target, facts) for target in meant),
@@ -169,9 +171,9 @@ def _attempt(
 
 
 def _changes(
-    run: Run, system: PublishedSystem, swept: set[str], packaged: Packaged | None
+    run: Run, base: str, swept: set[str], packaged: Packaged | None
 ) -> tuple[tuple[Difference, ...], str | None]:
-    """Compare a run's recipe with the one in the package that carries the system's name.
+    """Compare a run's recipe with the one in the package that it follows, by its name.
 
     Returns:
         What differs, and a note where they cannot be compared.
@@ -179,9 +181,9 @@ def _changes(
     recorded = recorded_recipe(run)
     if packaged is None or not is_whole(recorded):
         return (), None
-    known = packaged.recipe(system.name)
+    known = packaged.recipe(base)
     if known is None:
-        return (), f"no recipe called {system.name} is in the package to compare its settings with"
+        return (), f"no recipe called {base} is in the package to compare its settings with"
     whole = packaged.completed(recorded)
     return changes_of(whole or recorded, known, partly=whole is None, swept=swept), None
 
