@@ -298,3 +298,13 @@ def test_every_kind_of_truth_is_counted():
     for key in ("n_labelled", "n_distributions", "n_rated"):
         del content[key]  # a run from before they were counted
     assert Report.from_dict(content).labelled == 3
+
+
+def test_an_interval_without_width_is_said_to_be_none():
+    truth = np.arange(48) % 8
+    even = np.full((48, 8), 1 / 8)
+    report = evaluate_predictions(truth, even, LABELS, draws=200)
+    low, high = report["balanced_accuracy"].ci95
+    assert low == high
+    assert {"balanced_accuracy", "nll", "brier"} <= set(report.unvaried)
+    assert any("every bootstrap draw gives the same" in note for note in report.notes())

@@ -171,3 +171,16 @@ def test_a_matrix_marks_cells_of_copies(trained):
     done = evoca("matrix", "--model", "bundle", "--data", "data.csv")
     assert "16 of 32 images are copies of training or validation images" in done.stderr
     assert "! [" in done.stdout
+
+
+def test_a_probe_says_so_too_when_it_is_trained_and_when_it_is_finished(trained):
+    command = ("train", "colour-svm", "--data", "data.csv", "--out", "probe")
+    done = evoca(*command)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(Path("probe/metrics.json").read_text())
+    assert (found["n"], found["copies_of_training_images"]) == (32, 16)
+    warning = "WARNING: of 32 measured images 16 are copies of training images"
+    assert warning in done.stderr
+    again = evoca(*command, "--resume")
+    assert "finished already" in again.stderr
+    assert warning in " ".join(again.stderr.split())

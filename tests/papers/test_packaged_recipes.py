@@ -5,6 +5,7 @@ import pytest
 from evoca.lab.recipe import load_recipe, recipe_names
 from evoca.lab.recorded import PackagedRecipes, shareable
 from evoca.papers import load_papers
+from evoca.papers.changes import changes_of
 from evoca.papers.facts import facts_of
 from evoca.papers.reproduce import reproduce
 from evoca.papers.targets import targets_of
@@ -92,6 +93,16 @@ def test_another_optimiser_rate_batch_and_sampling_are_listed(tmp_path):
         "batch size: 8; recipe: 32",
         "sampling: shuffle; recipe: weighted",
     ]
+
+
+def test_merged_emotions_and_another_order_of_steps_are_listed(tmp_path):
+    name = "najid2018-resnet101-ensemble"
+    attempt, _ = attempt_of(tmp_path / "one", name, "merge=[[anger, fear]]")
+    assert [d.what for d in attempt.differs] == ["merge"]
+    own = load_recipe(name).model_dump(mode="json")
+    turned = own | {"steps": own["steps"][::-1]}
+    (found,) = changes_of(turned, own)
+    assert (found.what, found.here) == ("steps", "stacking, branches")
 
 
 def test_a_swept_setting_is_no_difference_where_its_figure_was_published(tmp_path):

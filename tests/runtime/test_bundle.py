@@ -76,7 +76,7 @@ CASES = {
     "not onnx": (lambda b: with_hash(b, b"hello"), "cannot load model.onnx"),
     "empty onnx": (lambda b: with_hash(b, b""), "cannot load model.onnx"),
     "fewer labels": (
-        lambda b: edit(b, labels=SEVEN, evidence_bias=[0.0] * 7),
+        lambda b: edit(b, labels=SEVEN, evidence_bias=[0.0] * 7, analysis=None),
         "has 7 labels, but the logits of model.onnx have 8",
     ),
     "other size": (

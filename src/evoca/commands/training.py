@@ -321,8 +321,11 @@ def _print_finished(
     from evoca.runs import read_json
 
     require_same(recipe, data, out, kind)
-    console_for("stderr").print(f"{out}: finished already", soft_wrap=True)
-    _print(recipe, read_json(out / "metrics.json"), output)
+    console, figures = console_for("stderr"), read_json(out / "metrics.json")
+    console.print(f"{out}: finished already", soft_wrap=True)
+    for note in figures.get("notes", ()):
+        console.print(clean(f"evoca: {note}"), soft_wrap=True, markup=False)
+    _print(recipe, figures, output)
 
 
 def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:

@@ -191,10 +191,13 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
         threshold=chosen.threshold,
         temperature=chosen.temperature,
     )
-    notes = (*copies.notes(), *prepared.notes)
     lost = len(asked) - len(test)
+    known = copies.notes()
     if lost:
-        notes += (f"{lost:,} copies of images that were learnt from are left out",)
+        known += (f"{lost:,} copies of images that were learnt from are left out",)
+    for note in known:
+        work.say(f"evoca: {note}")
+    notes = (*known, *prepared.notes)
     outcome = outcome_of(test, answers, work.recipe.protocol.coverage, notes=notes)
     return Measured(
         prepared,

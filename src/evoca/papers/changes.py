@@ -12,7 +12,7 @@ from evoca.papers.recipes import mapping
 
 __all__ = ["changes_of"]
 
-_SECTIONS = ("model", "backbones", "preprocessing", "head", "steps", "protocol")
+_SECTIONS = ("model", "backbones", "preprocessing", "merge", "head", "steps", "protocol")
 _OF_MEASURING = {"folds", "inner_folds", "repeats", "seed", "coverage"}
 """Entries of ``protocol`` that say how it is measured: another comparison is about that."""
 _STEPS = "steps"
@@ -48,7 +48,9 @@ def changes_of(
         if step not in lost:
             found.append((step, _name(path[0], rest), *_pair(here, there)))
     profile = _profile(recorded.get("profile"), packaged.get("profile"))
-    steps = [Difference(_STEPS, *_lists(recorded, packaged), "recipe")] if lost else []
+    ordered = list(_named_steps(recorded)) == list(_named_steps(packaged))
+    lists = _lists(recorded, packaged)
+    steps = [] if ordered else [Difference(_STEPS, *lists, "recipe")]
     return (*profile, *steps, *_joined(found, len(_named_steps(recorded))))
 
 
