@@ -84,7 +84,8 @@ def facts_of(run: Run) -> RunFacts:
     """Read the facts; what the run does not say, or says in another shape, is unknown."""
     data, recipe = mapping(run.description.get("data")), recorded_recipe(run)
     learnt = training_images(run)
-    protocol, one_split = _protocol(run, learnt)
+    known = None if learnt is None else learnt + copies_of(run)
+    protocol, one_split = _protocol(run, known)
     size = mapping(recipe.get("preprocessing"))
     width, height = size.get("width"), size.get("height")
     return RunFacts(
@@ -176,13 +177,13 @@ def _split(run: Run) -> object:
     return run.description.get("split") if made is None else made
 
 
-def _protocol(run: Run, learnt: int | None) -> tuple[str, bool]:
+def _protocol(run: Run, known: int | None) -> tuple[str, bool]:
     split = _split(run)
     kind, said = measured_on(split), mapping(split)
     folds = said.get("folds")
     if kind is MeasuredOn.FOLDS and isinstance(folds, int):
         return f"{said.get('repeats', 1)} x {folds}-fold cross-validation", False
-    if kind is MeasuredOn.ALL and learnt == 0:
+    if kind is MeasuredOn.ALL and known == 0:
         return "all images, none of them for training", True
     told = kind or (said.get("kind") if said else split)
     return str(told or "not recorded"), kind is MeasuredOn.TEST
