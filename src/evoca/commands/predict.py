@@ -95,8 +95,8 @@ class _Reading:
         """Return the answer with its text; an error in its place, so that others go on."""
         try:
             # The model's picture is decoded as small as the model takes; letters need all of it.
-            remote = isinstance(source, RemoteImage)
-            picture = open_picture(source.picture if remote else source).image
+            known = source.picture if isinstance(source, RemoteImage) else source
+            picture = open_picture(known).image
             return self._fusion.apply(prediction, picture, self._threshold)
         except ImageError as error:
             return error

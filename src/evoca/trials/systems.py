@@ -237,7 +237,7 @@ def _with_hashes(
     images: LabelledImages, hashes: Sequence[str], wanted: NDArray[np.bool_]
 ) -> tuple[str, ...]:
     """Read the files of some images whose digest is not known yet."""
-    unknown = [i for i in np.flatnonzero(wanted) if not hashes[i]]
+    unknown = [i for i in np.flatnonzero(wanted).tolist() if not hashes[i]]
     read = sha256_files([images.paths[i] for i in unknown], on_error=lambda _: "")
     known = dict(zip(unknown, read, strict=True))
     return tuple(known.get(i, digest) for i, digest in enumerate(hashes))
