@@ -174,7 +174,8 @@ def test_a_matrix_marks_cells_of_copies(trained):
 
 
 def test_a_probe_says_so_too_when_it_is_trained_and_when_it_is_finished(trained):
-    command = ("train", "colour-svm", "--data", "data.csv", "--out", "probe")
+    few = ("--set", "protocol.folds=3", "--set", "protocol.inner_folds=2")
+    command = ("train", "colour-svm", "--data", "data.csv", "--out", "probe", *few)
     done = evoca(*command)
     assert done.exit_code == 0, done.stderr
     found = json.loads(Path("probe/metrics.json").read_text())

@@ -75,7 +75,10 @@ def test_without_the_means_to_look_for_copies_one_line_says_so(
     (tmp_path / "imagehash.py").write_text("raise ImportError('blocked')")
     paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, "crossval", "default", "--data", str(copied)],
+        [
+            *(sys.executable, "-c", COMMAND, "crossval", "default", "--data", str(copied)),
+            *("--folds", "2", "--set", "protocol.inner_folds=2"),
+        ],
         env=os.environ | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ def images(labels=8):
         distribution=None,
         agreement=None,
         affect=None,
-        recorded_hashes=("",) * N,
+        recorded_hashes=tuple(f"{i:064x}" for i in range(N)),
         taxonomy="mikels8",
         source="drawn",
     )

@@ -32,10 +32,13 @@ def build(recipe, labels, seed):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
-    [("sreenivas2018-vgg19", "additive"), ("najid2018-resnet101-ensemble", None)],
+    ("name", "meant", "kind"),
+    [
+        ("sreenivas2018-vgg19", "VGG19", "additive"),
+        ("najid2018-resnet101-ensemble", "ResNet-101", None),
+    ],
 )
-def test_a_trained_run_becomes_a_bundle(name, kind, tmp_path):
+def test_a_trained_run_becomes_a_bundle(name, meant, kind, tmp_path):
     for split, each, seed in (("train", 4, 0), ("val", 2, 1), ("test", 2, 2)):
         draw_pictures(tmp_path / "data", each, split, seed)
     data = load_labelled(tmp_path / "data")
@@ -51,7 +54,9 @@ def test_a_trained_run_becomes_a_bundle(name, kind, tmp_path):
         assert card.deletion_test.images == 16
         assert 0 < card.deletion_test.random < 8
         assert "Deletion test on 16 held-out images" in render_card(card)
-    assert card.provenance.backbones == ("squeezenet1_1 (no pretrained weights)",)
+    assert card.provenance.backbones == (
+        f"squeezenet1_1 (no pretrained weights), a stand-in for {meant}",
+    )
     assert "32 images to train, 16 to choose, 16 to test" in card.provenance.protocol
     chosen = json.loads((run / "run.json").read_text())["chosen"]
     assert (card.temperature, card.set_threshold) == (

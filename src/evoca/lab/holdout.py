@@ -216,8 +216,8 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
     label, count = names[int(counts.argmin())], int(counts.min())
     if count < folds:
         raise DataError(
-            f"{label} has {count} images, fewer than the {folds} folds: give more images or fewer "
-            "folds"
+            f"{label} has {count} images, fewer than the {folds} folds: give more images, or "
+            "fewer folds (protocol.folds)"
         )
     left = count - -(-count // folds)
     if left < inner_folds:
