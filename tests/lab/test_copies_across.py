@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 
 from evoca.cli import app
 from evoca.emotions import MIKELS8
+from evoca.lab import search
+from evoca.lab.fitting.job import TrainingError
 from evoca.papers.facts import facts_of
 from evoca.runs import read_run
 
@@ -185,3 +188,54 @@ def test_a_probe_says_so_too_when_it_is_trained_and_when_it_is_finished(trained)
     again = evoca(*command, "--resume")
     assert "finished already" in again.stderr
     assert warning in " ".join(again.stderr.split())
+
+
+def test_a_probe_of_a_bundle_counts_them_too(trained):
+    done = evoca("probe", "bundle", "--data", "data.csv", "--split", "test", "--limit", "6", *JSON)
+    found = json.loads(done.stdout)
+    copies = found["copies_of_training_images"]
+    assert (found["n"], found["training_images"]) == (6, 0)
+    assert 0 < copies < 6
+    assert f"WARNING: {copies} of 6 images are copies of training images of" in done.stderr
+
+
+def test_a_bundle_without_perceptual_hashes_knows_no_number_of_copies(trained):
+    shutil.copytree("bundle", "older")
+    card = json.loads(Path("older/model.json").read_text()) | {"format_version": 2}
+    Path("older/model.json").write_text(
+        json.dumps({key: card[key] for key in card if not key.endswith("_perceptual_hashes")})
+    )
+    done = evoca("evaluate", "older", "--data", "data.csv", *JSON)
+    found = json.loads(done.stdout)
+    assert (found["training_images"], found["copies_of_training_images"]) == (0, None)
+    assert "not looked for (no perceptual hashes of them are recorded)" in done.stderr
+
+
+def test_a_search_keeps_copies_on_one_side_and_says_where_it_cannot(trained, monkeypatch):
+    parts = []
+
+    def fit(_, task, *rest, **how):
+        parts.append(({*task.train.names}, {*task.validation.names}))
+        raise TrainingError("enough seen")
+
+    monkeypatch.setattr(search, "fit", fit)
+    pictures = [
+        (f"{k}-{n}{end}", emotion)
+        for k, emotion in enumerate(MIKELS8)
+        for n, end in ((0, ".jpg"), (0, "-copy.png"), (2, ".jpg"), (2, "-copy.png"))
+    ]
+    write("pairs.csv", [{"image": name, "emotion": emotion} for name, emotion in pictures])
+    space = {"settings": {"steps.0.rate": {"values": [1e-2]}}, "sampler": "grid"}
+    Path("space.yaml").write_text(yaml.safe_dump(space))
+    command = ("search", "recipe.yaml", "--space", "space.yaml", "--workers", "0")
+    evoca(*command, "--data", "pairs.csv", "--out", "cut", "--set", "protocol.validation=0.5")
+    ((train, validation),) = parts
+    assert {name[:3] for name in train}.isdisjoint(name[:3] for name in validation)
+
+    rows = [
+        {"image": name, "emotion": emotion, "split": "val" if "copy" in name else "train"}
+        for name, emotion in pictures
+    ]
+    write("across.csv", rows)
+    said = evoca(*command, "--data", "across.csv", "--out", "named").stderr
+    assert "WARNING: of 16 validation images 16 are copies of training images" in said

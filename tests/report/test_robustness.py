@@ -31,6 +31,7 @@ def probe_of(truth=(0, 1, 0, 0), faces=True):
         accuracy=accuracy,
         labelled=4,
         trained_on=0,
+        copies_of_training=0,
         movements=moved,
         masking=mask,
         unreadable=(),

@@ -16,12 +16,13 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
-from evoca.errors import DataError, EvocaError
+from evoca.errors import DataError, EvocaError, MissingExtraError
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.job import TrainingError
 from evoca.lab.fitting.state import HistoryRow
-from evoca.lab.holdout import hold_out
+from evoca.lab.holdout import hold_out, require_parts
 from evoca.lab.recipe import Recipe
 from evoca.lab.search_space import Choice, Range, Search, short, short_names
 from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, requeue
@@ -83,14 +84,20 @@ class Searcher:
     trials: int
 
     def tune(self, data: LabelledImages, folder: Path) -> Recipe:
-        """Choose a recipe inside a fold; see :data:`evoca.lab.stepwise.Tune`."""
-        return self.search(data, folder, resume=True).recipe
+        """Choose a recipe inside a fold, whose images are in groups already.
+
+        See :data:`evoca.lab.stepwise.Tune`.
+        """
+        self._require(folder, resume=True)
+        return self._search(data, folder).recipe
 
     def search(self, data: LabelledImages, out: Path, *, resume: bool = False) -> Found:
         """Search in a folder.
 
-        Images of the split ``test`` are never looked at. Writes ``study.db`` (Optuna's,
-        in SQLite), ``trials.csv`` and ``best.yaml``, a recipe.
+        Images of the split ``test`` are never looked at. Near copies stay together where
+        validation images are cut off; where the data names them, copies between them and
+        training images are counted and said. Writes ``study.db`` (Optuna's, in SQLite),
+        ``trials.csv`` and ``best.yaml``, a recipe.
 
         Args:
             data: labelled images.
@@ -100,14 +107,36 @@ class Searcher:
         Raises:
             EvocaError: a setting does not fit the recipe, the folder holds something
                 else, or no trial could be trained.
+            MissingExtraError: imagehash is not installed, so that copies could be on both sides.
             KeyboardInterrupt: stopped on request; the trial goes on where it was.
         """
+        self._require(out, resume=resume)
+        plain = self.variant([])
+        seen = usable(data.take(data.split != "test").in_order(), plain)
+        _require_labels(plain, self.space, seen)
+        require_parts(seen, plain.protocol.validation)
+        grouped = with_groups(seen)
+        if not grouped.near:
+            raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
+        parts = hold_out(grouped.images, plain.protocol.validation, plain.protocol.seed, plain)
+        if copies := parts.copied().counts()["copies_of_training_images"]:
+            self.options.say(
+                f"evoca: WARNING: of {len(parts.validation):,} validation images {copies:,} are "
+                "copies of training images: what is chosen by them remembers"
+            )
+        return self._search(grouped.images, out)
+
+    def _require(self, out: Path, *, resume: bool) -> None:
+        """Refuse a folder in use, and settings that do not fit, before anything takes long."""
         if not resume and out.exists() and any(out.iterdir()):
             raise EvocaError(
                 f"{out}: exists already; add --resume to go on with it, or name another"
             )
-        for settings in _examples(self.space):  # what does not fit leaves no folder
+        for settings in _examples(self.space):
             self.variant(_overrides(settings))
+
+    def _search(self, data: LabelledImages, out: Path) -> Found:
+        """Search, on images in groups."""
         seen = data.take(data.split != "test").in_order()
         plain = self.variant([])
         _require_labels(plain, self.space, seen)

@@ -35,6 +35,8 @@ class Probe:
         accuracy: of the pictures as they are, on those with a label; ``None`` where none has.
         labelled: pictures with a label of the model.
         trained_on: pictures that the model was trained on.
+        copies_of_training: other pictures that are copies of training images; ``None`` where
+            the model records too little to tell.
         movements: one a change, in the order of the changes.
         masking: faces against elsewhere; ``None`` where not measured.
         unreadable: one error for each picture that could not be read.
@@ -52,6 +54,7 @@ class Probe:
     accuracy: Figure | None
     labelled: int
     trained_on: int
+    copies_of_training: int | None
     movements: tuple[Movement, ...]
     masking: Masking | None
     unreadable: tuple[str, ...]
@@ -69,6 +72,7 @@ class Probe:
             "n": self.n,
             "labelled": self.labelled,
             "training_images": self.trained_on,
+            "copies_of_training_images": self.copies_of_training,
             "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
             "perturbations": [movement.to_dict() for movement in self.movements],
             "masking": None if self.masking is None else self.masking.to_dict(),
@@ -94,6 +98,7 @@ class Probe:
             accuracy=None if accuracy is None else Figure.from_dict(accuracy),
             labelled=content["labelled"],
             trained_on=content["training_images"],
+            copies_of_training=content.get("copies_of_training_images"),
             movements=tuple(map(Movement.from_dict, content["perturbations"])),
             masking=None if mask is None else Masking.from_dict(mask),
             unreadable=tuple(content["unreadable"]),

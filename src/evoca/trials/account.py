@@ -15,7 +15,7 @@ from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.trials.labels import Matched
 from evoca.trials.options import Options
-from evoca.trials.overlap import Overlap
+from evoca.trials.overlap import Overlap, warnings_of
 from evoca.trials.select import ALL, Selected
 from evoca.trials.systems import ABSENT, System
 
@@ -98,7 +98,8 @@ def notes_of(
         uses: of these images, before now.
         report: the figures.
     """
-    n, notes = len(grouped.images), _known_images(overlap, system.name)
+    n = len(grouped.images)
+    notes = warnings_of(overlap, system.name, " (--without-copies leaves them out)")
     left_out, copies = lost
     if copies:
         notes.append(
@@ -126,36 +127,6 @@ def notes_of(
         )
     if (affect := _off_scale(system, grouped.images)) is not None:
         notes.append(affect)
-    return notes
-
-
-def _known_images(overlap: Overlap, name: str) -> list[str]:
-    """Warn of images that the system knows, and say where copies could not be looked for."""
-    n = 0 if overlap.known is None else len(overlap.known)
-    count = {key: found or 0 for key, found in overlap.counts().items()}
-    notes = []
-    if seen := count["training_images"]:
-        notes.append(
-            f"WARNING: {seen:,} of {n:,} images are among the training images of "
-            f"{name}: these figures say how well it remembers, not how well it will do "
-            "on new images"
-        )
-    if copies := count["copies_of_training_images"]:
-        notes.append(
-            f"WARNING: {copies:,} of {n:,} images are copies of {overlap.learnt_from}, or in one "
-            "group with them: what learnt from those remembers these (--without-copies leaves "
-            "them out)"
-        )
-    if chose := count["copies_of_validation_images"]:
-        notes.append(
-            f"WARNING: {chose:,} of {n:,} images are validation images, which chose, or copies of "
-            "them: the figures flatter"
-        )
-    if overlap.lacking:
-        notes.append(
-            f"copies of {overlap.learnt_from} are not looked for ({overlap.lacking}): only "
-            "identical files are"
-        )
     return notes
 
 

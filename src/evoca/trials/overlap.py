@@ -15,9 +15,10 @@ from evoca.errors import DataError
 from evoca.trials.select import ALL, Selected
 from evoca.trials.systems import Answers, System
 
-__all__ = ["Overlap", "overlap_of", "require_some"]
+__all__ = ["Overlap", "overlap_of", "overlap_with_model", "require_some", "warnings_of"]
 
 _Rows = NDArray[np.bool_]
+_COPIES = ("copies_of_training_images", "copies_of_validation_images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +48,19 @@ class Overlap:
         return np.logical_or.reduce(parts) if parts else None
 
     def counts(self) -> dict[str, int | None]:
-        """Return what ``metrics.json`` says of them."""
+        """Return what ``metrics.json`` says of them.
+
+        No copies where only identical files could be found is not known, rather than 0.
+        """
         parts = {
             "training_images": self.training,
             "copies_of_training_images": self.copies,
             "copies_of_validation_images": self.validation,
         }
-        return {name: None if one is None else int(one.sum()) for name, one in parts.items()}
+        counts = {name: None if one is None else int(one.sum()) for name, one in parts.items()}
+        if self.lacking:
+            counts |= {name: counts[name] or None for name in _COPIES}
+        return counts
 
     def take(self, keep: _Rows) -> Overlap:
         """Return the part of some images."""
@@ -90,7 +97,20 @@ def overlap_of(
     """
     if system.trained_on is None:
         return _of_other_splits(data, selected, grouped, answers)
+    return overlap_with_model(system, grouped)
+
+
+def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
+    """Say which images a model has learnt from, or was chosen by, by what its card records.
+
+    Args:
+        system: a model or a training; of one without a record nothing is known.
+        grouped: the images, in groups; their files are here.
+    """
     groups, name = grouped.images.groups, system.name
+    words = f"training images of {name}"
+    if system.trained_on is None:
+        return Overlap(None, None, None, words)
     hashes = grouped.images.file_hashes()
     training = _listed(hashes, system.trained_on)
     near = copies_of(grouped.fingerprints, system.trained_looks) if grouped.near else False
@@ -98,9 +118,42 @@ def overlap_of(
     chose = _listed(hashes, system.chosen_on)
     near = copies_of(grouped.fingerprints, system.chosen_looks) if grouped.near else False
     validation = _with_group(chose | near, groups) & ~training & ~copies
-    return Overlap(
-        training, copies, validation, f"training images of {name}", _lacking(system, grouped)
-    )
+    return Overlap(training, copies, validation, words, _lacking(system, grouped))
+
+
+def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
+    """Warn of images that a system knows, and say where copies could not be looked for.
+
+    Args:
+        overlap: which images it knows.
+        name: of the system.
+        remedy: what leaves the copies out, in words that end the warning.
+    """
+    n = 0 if overlap.known is None else len(overlap.known)
+    count = {key: found or 0 for key, found in overlap.counts().items()}
+    notes = []
+    if seen := count["training_images"]:
+        notes.append(
+            f"WARNING: {seen:,} of {n:,} images are among the training images of "
+            f"{name}: these figures say how well it remembers, not how well it will do "
+            "on new images"
+        )
+    if copies := count["copies_of_training_images"]:
+        notes.append(
+            f"WARNING: {copies:,} of {n:,} images are copies of {overlap.learnt_from}, or in one "
+            f"group with them: what learnt from those remembers these{remedy}"
+        )
+    if chose := count["copies_of_validation_images"]:
+        notes.append(
+            f"WARNING: {chose:,} of {n:,} images are validation images, which chose, or copies of "
+            "them: the figures flatter"
+        )
+    if overlap.lacking:
+        notes.append(
+            f"copies of {overlap.learnt_from} are not looked for ({overlap.lacking}): only "
+            "identical files are"
+        )
+    return notes
 
 
 def _lacking(system: System, grouped: Grouped) -> str:

@@ -25,6 +25,7 @@ from evoca.images.perturb import Perturbation
 from evoca.images.sources import open_picture
 from evoca.runs.probe_result import Probe
 from evoca.runtime.predictor import Predictor
+from evoca.trials.overlap import overlap_with_model, warnings_of
 from evoca.trials.systems import Progress, model_system
 
 __all__ = ["run_probe"]
@@ -77,9 +78,8 @@ def run_probe(
     changes = {p.name: found for p, found in zip(perturbations, after, strict=True)}
     accuracy, moved = movements(before, changes, truth, names, draws=draws, seed=seed)
     faces = _faces(looked, truth, names, draws, seed)
-    known = model_system(predictor).trained_on or ()
-    hashes = grouped.images.file_hashes()
-    trained_on = sum(digest[:16] in known for digest in hashes)
+    known = overlap_with_model(model_system(predictor), grouped)
+    counts = known.counts()
     return Probe(
         model=predictor.card.name,
         data=Path(images.source).name,
@@ -88,11 +88,15 @@ def run_probe(
         basis=grouped.basis,
         accuracy=accuracy,
         labelled=int((truth >= 0).sum()),
-        trained_on=trained_on,
+        trained_on=counts["training_images"] or 0,
+        copies_of_training=counts["copies_of_training_images"],
         movements=moved,
         masking=faces,
         unreadable=tuple(str(error) for error in looked.errors),
-        notes=tuple(_notes(len(before), trained_on, find_faces is not None, faces)),
+        notes=(
+            *warnings_of(known, predictor.card.name),
+            *_notes(find_faces is not None, faces),
+        ),
         version=__version__,
         draws=draws,
         seed=seed,
@@ -205,13 +209,8 @@ def _truth(images: LabelledImages, labels: Sequence[str]) -> NDArray[np.int64]:
     return np.asarray(table[images.truth])
 
 
-def _notes(n: int, trained_on: int, looked_for_faces: bool, found: Masking | None) -> list[str]:
+def _notes(looked_for_faces: bool, found: Masking | None) -> list[str]:
     notes = []
-    if trained_on:
-        notes.append(
-            f"{trained_on:,} of {n:,} pictures are training images of this model: accuracy is "
-            "remembered, and predictions are surer than on new pictures"
-        )
     if not looked_for_faces:
         notes.append("faces were not looked for: that needs the extra vision")
     elif found is None:
