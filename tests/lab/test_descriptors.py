@@ -18,6 +18,7 @@ from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.descriptors import DenseSift, OrientedGradients, WordsFitter  # noqa: E402
 from evoca.lab.descriptors.colour import colour_bins, uniform_patterns  # noqa: E402
 from evoca.lab.descriptors.words import BagOfWords, WordsHead, word_shares  # noqa: E402
+from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.features import load_pixels  # noqa: E402
 from evoca.lab.fixed import extractor_of, fitter_of, network_of  # noqa: E402
@@ -27,7 +28,6 @@ from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.run import read_head  # noqa: E402
 from evoca.lab.svm import SvmFitter  # noqa: E402
 from evoca.lab.systems.svm import SvmClassifier  # noqa: E402
-from evoca.lab.train import train  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
 
 SMALL = ("preprocessing.height=64", "preprocessing.width=64", "protocol.inner_folds=2")

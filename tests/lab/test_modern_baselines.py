@@ -21,6 +21,7 @@ from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402
 from evoca.lab.backbones.clip import create_clip, text_tower  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
+from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
@@ -31,7 +32,6 @@ from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402
-from evoca.lab.train import train  # noqa: E402
 from evoca.softmax import softmax  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
 from tiny_transformers import network_and_trunk, through_stages  # noqa: E402

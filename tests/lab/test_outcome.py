@@ -8,7 +8,7 @@ import pytest
 from evoca.data.labelled import LabelledImages
 from evoca.emotions import MIKELS8
 from evoca.evaluation.calibration_check import CalibrationCheck
-from evoca.lab.outcome import HeldOut, outcome_of
+from evoca.lab.outcome import HeldOut, result_of
 from evoca.softmax import softmax
 
 N, FOLDS = 160, 4
@@ -45,10 +45,10 @@ def held_out(data, heat=1.0, fold=None):
 def test_a_cross_validation_is_compared_fold_by_fold():
     data = images()
     answers = held_out(data)
-    found = outcome_of(data, answers, 0.9)
+    found = result_of(data, answers, 0.9)
     assert set(found.calibration.methods) >= {"model", "none", "temperature", "vector"}
     assert found.conditional.coverage.value == pytest.approx(0.9, abs=0.06)
-    figures = found.figures()
+    figures = found.to_dict()
     assert set(figures["prediction_sets"]) == {"model", "class_conditional"}
     assert CalibrationCheck.from_dict(figures["calibration"]) == found.calibration
 
@@ -56,7 +56,7 @@ def test_a_cross_validation_is_compared_fold_by_fold():
 def test_a_label_that_one_fold_holds_alone_finds_no_threshold_there():
     data = images()
     fold = np.tile(np.where(data.truth == 0, 0, np.arange(N) // 8 % FOLDS), (2, 1))
-    found = outcome_of(data, held_out(data, fold=fold), 0.5)
+    found = result_of(data, held_out(data, fold=fold), 0.5)
     by_emotion = found.conditional.by_emotion
     assert by_emotion["amusement"].value == 1  # no other fold has chosen: it is in every set
     assert all(by_emotion[label].value < 0.8 for label in MIKELS8[1:])
@@ -64,8 +64,8 @@ def test_a_label_that_one_fold_holds_alone_finds_no_threshold_there():
 
 def test_uncalibrated_is_what_the_logits_say():
     data = images()
-    found = outcome_of(data, held_out(data, heat=2.0), 0.9)
-    plain = outcome_of(data, held_out(data), 0.9)
+    found = result_of(data, held_out(data, heat=2.0), 0.9)
+    plain = result_of(data, held_out(data), 0.9)
     none, cold = (one.calibration.methods["none"] for one in (found, plain))
     assert none.nll.value == pytest.approx(cold.nll.value)
     assert found.calibration.methods["model"].nll.value > none.nll.value
@@ -74,17 +74,17 @@ def test_uncalibrated_is_what_the_logits_say():
 def test_images_that_chose_are_not_compared():
     data = images()
     once = HeldOut.once(held_out(data).probabilities[0], threshold=0.1, temperature=1.0)
-    chose = outcome_of(data, once, 0.9, notes=("they flatter",), chose=True)
+    chose = result_of(data, once, 0.9, notes=("they flatter",), chose=True)
     assert (chose.conditional, chose.calibration) == (None, None)
-    assert "calibration" not in chose.figures()
-    assert chose.figures()["notes"] == ["they flatter"]
-    tested = outcome_of(data, once, 0.9)
+    assert chose.to_dict()["calibration"] is None
+    assert chose.to_dict()["notes"] == ["they flatter"]
+    tested = result_of(data, once, 0.9)
     assert tested.calibration.methods
     assert (tested.predictions.fold == -1).all()
 
 
 def test_a_label_without_images_has_no_threshold_of_its_own():
     data = images(labels=7)
-    found = outcome_of(data, held_out(data), 0.9)
+    found = result_of(data, held_out(data), 0.9)
     assert found.conditional is None
     assert found.calibration is not None

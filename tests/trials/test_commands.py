@@ -31,7 +31,7 @@ def test_json_is_what_programs_are_promised(classes):
     done = evoca("evaluate", "default", "--data", classes, "--format", "json", "--draws", 50)
     found = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert (found["n"], len(found["labels"]), found["unreadable"]) == (16, 8, 0)
     for name in FIGURES:
         low, high = found[name]["ci95"]

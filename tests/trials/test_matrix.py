@@ -18,7 +18,7 @@ def test_every_system_meets_every_data_set(system, columns):
     found = fill_matrix([Row("one", system), Row("two", system)], columns, FEW)
     places = [(cell.row, cell.column, cell.figures["n"]) for cell in found.cells]
     assert places == [("one", "all", 6), ("one", "four", 4), ("two", "all", 6), ("two", "four", 4)]
-    expected = run_trial(system, columns["four"], FEW).report["accuracy"]
+    expected = run_trial(system, columns["four"], FEW).result.report["accuracy"]
     assert found.cells[1].figure("accuracy") == expected
     assert found.to_dict()["columns"] == ["all", "four"]
 

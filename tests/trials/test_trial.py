@@ -25,11 +25,11 @@ def test_figures_are_those_of_the_predictions(system, labelled, answers):
     data = labelled()
     found = trial_of(system, data)
     hits = answers.argmax(axis=1) == data.truth
-    assert found.report["accuracy"].value == pytest.approx(hits.mean())
-    np.testing.assert_allclose(found.predictions.probabilities[0], answers, atol=1e-6)
-    assert found.figures()["n"] == 6
+    assert found.result.report["accuracy"].value == pytest.approx(hits.mean())
+    np.testing.assert_allclose(found.result.predictions.probabilities[0], answers, atol=1e-6)
+    assert found.result.to_dict()["n"] == 6
     assert found.unreadable == ()
-    assert found.calibration.methods == {}  # six rows are too few to fit anything
+    assert found.result.calibration.methods == {}  # six rows are too few to fit anything
 
 
 def test_the_run_directory_reads_back(system, labelled, tmp_path):
@@ -38,8 +38,8 @@ def test_the_run_directory_reads_back(system, labelled, tmp_path):
     (tmp_path / "run").mkdir()
     write_trial(tmp_path / "run", found)
     run = read_run(tmp_path / "run")
-    assert run.report.to_dict() | found.report.to_dict() == run.report.to_dict()
-    assert run.report["set_size"] == found.sets.size
+    assert run.report.to_dict() | found.result.report.to_dict() == run.report.to_dict()
+    assert run.report["set_size"] == found.result.sets.size
     assert run.predictions.images == data.names
     assert run.recipe == system.name
     description = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -66,22 +66,22 @@ SPLITS = ["test", "test", "test", "train", "val", ""]
 def test_the_split_decides_the_rows(system, labelled, split, n):
     data = labelled(*({"split": name} for name in SPLITS))
     found = trial_of(system, data, split=split)
-    assert found.report.n == n
-    assert not any("split" in note for note in found.notes)
+    assert found.result.report.n == n
+    assert not any("split" in note for note in found.result.notes)
 
 
 def test_all_rows_are_used_where_none_has_a_split_and_it_is_said(system, labelled):
     found = trial_of(system, labelled())
     assert found.description["split"]["name"] == "all"
-    assert any("no row" in note and "all 6 rows are used" in note for note in found.notes)
+    assert any("no row" in note and "all 6 rows are used" in note for note in found.result.notes)
 
 
 def test_training_images_are_told_apart(system, labelled, photos):
     digest = hashlib.sha256(Path(photos[0]["image"]).read_bytes()).hexdigest()
     seen = replace(system, trained_on=frozenset({digest[:16]}))
     found = trial_of(seen, labelled())
-    assert found.notes[0].startswith("WARNING: 1 of 6 images are among the training images")
-    assert found.figures()["training_images"] == 1
+    assert found.result.notes[0].startswith("WARNING: 1 of 6 images are among the training images")
+    assert found.result.to_dict()["training_images"] == 1
 
 
 def test_unreadable_images_are_left_out_and_counted(system, labelled, tmp_path):
@@ -90,18 +90,18 @@ def test_unreadable_images_are_left_out_and_counted(system, labelled, tmp_path):
     data = labelled(*({"image": name} for name in names), *[{}] * 4)
     found = trial_of(system, data)
     assert [Path(error.source).name for error in found.unreadable] == names
-    assert (found.report.n, found.figures()["unreadable"]) == (4, 2)
-    assert len(found.predictions) == 4
+    assert (found.result.report.n, found.result.to_dict()["unreadable"]) == (4, 2)
+    assert len(found.result.predictions) == 4
 
 
 def test_rows_without_a_truth_are_left_out(system, labelled):
     found = trial_of(system, labelled({"emotion": ""}, *[{}] * 5))
-    assert (found.report.n, found.figures()["left_out"]) == (5, 1)
+    assert (found.result.report.n, found.result.to_dict()["left_out"]) == (5, 1)
 
 
 def test_votes_give_the_figures_of_distributions(system, labelled):
     votes = {"votes_awe": 3, "votes_fear": 1}
-    found = trial_of(system, labelled(*[{**votes, "emotion": ""}] * 6)).figures()
+    found = trial_of(system, labelled(*[{**votes, "emotion": ""}] * 6)).result.to_dict()
     assert found["accuracy"] is None
     assert {"kl", "chebyshev", "clark", "canberra", "cosine", "intersection"} <= set(found)
     assert 0 <= found["random_rater"]["value"] <= 0.75
@@ -109,7 +109,7 @@ def test_votes_give_the_figures_of_distributions(system, labelled):
 
 def test_groups_of_the_manifest_are_kept(system, labelled):
     found = trial_of(system, labelled(*({"group": name} for name in "aabbcc")))
-    assert found.report.groups == 3
+    assert found.result.report.groups == 3
     assert found.description["split"]["groups"] == (
         "the manifest's groups; near-duplicate clusters"
     )
@@ -119,18 +119,18 @@ def test_copies_are_one_group_where_the_manifest_names_none(system, labelled, ph
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(Path(photos[0]["image"]).read_bytes())
     found = trial_of(system, labelled({}, {"image": "copy.jpg"}, *[{}] * 4))
-    assert found.report.groups == 5
+    assert found.result.report.groups == 5
 
 
 def test_other_taxonomies_share_labels_or_add_up(system, labelled):
     ekman = [{"taxonomy": "ekman6", "emotion": e} for e in ("anger", "fear", "joy") * 2]
     found = trial_of(system, labelled(*ekman))
-    assert (found.report.n, len(found.report.labels)) == (4, 8)
+    assert (found.result.report.n, len(found.result.report.labels)) == (4, 8)
     restricted = trial_of(system, labelled(*ekman), restrict=True)
-    assert restricted.report.labels == ("anger", "disgust", "fear", "sadness")
-    assert restricted.report["accuracy"].value >= found.report["accuracy"].value
+    assert restricted.result.report.labels == ("anger", "disgust", "fear", "sadness")
+    assert restricted.result.report["accuracy"].value >= found.result.report["accuracy"].value
     polar = [{"taxonomy": "polarity", "emotion": e} for e in ("positive", "negative") * 3]
-    assert trial_of(system, labelled(*polar)).report.labels == ("negative", "positive")
+    assert trial_of(system, labelled(*polar)).result.report.labels == ("negative", "positive")
 
 
 def test_a_bundle_with_affect_is_judged_on_ratings(system, labelled, answers):
@@ -138,7 +138,7 @@ def test_a_bundle_with_affect_is_judged_on_ratings(system, labelled, answers):
     data = labelled(*ratings)
     felt = np.stack([np.arange(1.0, 7.0), np.linspace(2, 4, 6)], axis=1)[None]
     rater = table_system("rater", table(data, answers, felt=felt), {"name": "rater"})
-    found = trial_of(rater, data).figures()
+    found = trial_of(rater, data).result.to_dict()
     assert found["ccc"]["valence"]["value"] == pytest.approx(1)
     assert found["mae"]["arousal"]["value"] == pytest.approx(0.6)
     with pytest.raises(DataError, match="none of 6 images has a label, votes or a rating"):
@@ -162,10 +162,12 @@ def test_a_table_of_predictions_is_judged_like_the_model(system, labelled, answe
     theirs = trial_of(table_system("x", table(data, answers), {"name": "x"}), data)
     ours = trial_of(system, data)
     # Nobody recorded what those predictions learnt from: 0 would claim that they saw none.
-    assert theirs.figures()["training_images"] is None
-    assert ours.figures()["training_images"] == 0
+    assert theirs.result.to_dict()["training_images"] is None
+    assert ours.result.to_dict()["training_images"] == 0
     for name in ("accuracy", "nll", "brier", "ece"):
-        assert theirs.report[name].value == pytest.approx(ours.report[name].value, abs=1e-5)
+        assert theirs.result.report[name].value == pytest.approx(
+            ours.result.report[name].value, abs=1e-5
+        )
 
 
 def test_a_table_is_judged_without_the_files(labelled, answers):
@@ -173,11 +175,11 @@ def test_a_table_is_judged_without_the_files(labelled, answers):
     away = replace(here, paths=tuple(Path("nowhere") / path.name for path in here.paths))
     found = trial_of(table_system("x", table(here, answers), {"name": "x"}), away)
     known = trial_of(table_system("x", table(here, answers), {"name": "x"}), here)
-    assert found.report["accuracy"].value == known.report["accuracy"].value
-    assert found.report.groups == 6
+    assert found.result.report["accuracy"].value == known.result.report["accuracy"].value
+    assert found.result.report.groups == 6
     assert "not looked for: no files" in found.description["protocol"]
-    assert any("the files of 6 of 6 images are not here" in note for note in found.notes)
-    assert not any("are not here" in note for note in known.notes)
+    assert any("the files of 6 of 6 images are not here" in note for note in found.result.notes)
+    assert not any("are not here" in note for note in known.result.notes)
     prints = [one.description["data"]["fingerprint"] for one in (found, known)]
     assert prints[0] != prints[1] == here.fingerprint()
 
@@ -216,12 +218,12 @@ def test_test_images_are_recorded_and_the_next_use_says_so(system, labelled, ans
     data = labelled({}, {}, {}, {"emotion": "fear"}, {}, {})
     once = trial_of(system, data, record=True)
     assert once.description["test_uses"]["by_this_model"] == 0
-    assert not any("before" in note for note in once.notes)
+    assert not any("before" in note for note in once.result.notes)
     twice = trial_of(system, data, record=True)
     assert twice.description["test_uses"]["by_this_model"] == 1
     other = table_system("x", table(data, answers), {"name": "x"})
     third = trial_of(other, data, record=True)
-    assert any("by another model 2 times" in note for note in third.notes)
+    assert any("by another model 2 times" in note for note in third.result.notes)
     monkeypatch.setenv("EVOCA_LEDGER", "off")
     assert trial_of(system, data, record=True).description["test_uses"] is None
 
@@ -230,7 +232,7 @@ def test_a_record_that_cannot_be_kept_costs_no_figure(system, labelled, tmp_path
     monkeypatch.setenv("EVOCA_LEDGER", str(tmp_path))
     found = trial_of(system, labelled(), record=True)
     assert found.description["test_uses"] is None
-    assert "the record of test uses cannot be kept" in found.notes[-1]
+    assert "the record of test uses cannot be kept" in found.result.notes[-1]
 
 
 def test_validation_images_may_be_used_again(system, labelled):
@@ -243,7 +245,9 @@ def test_the_research_photographs_are_known_as_training_images(shared_data):
     data = load_labelled(shared_data / "fi")
     few = data.take(np.concatenate([np.flatnonzero(data.truth == k)[:14] for k in range(8)]))
     found = run_trial(model_system(evoca.load()), few, Options(draws=200, record=False))
-    assert found.figures()["training_images"] == 112
-    assert found.notes[0].startswith("WARNING: 112 of 112 images are among the training images")
-    assert set(found.calibration.methods) >= {"model", "none", "temperature", "vector"}
-    assert set(found.conditional.by_emotion) == set(found.report.labels)
+    assert found.result.to_dict()["training_images"] == 112
+    assert found.result.notes[0].startswith(
+        "WARNING: 112 of 112 images are among the training images"
+    )
+    assert set(found.result.calibration.methods) >= {"model", "none", "temperature", "vector"}
+    assert set(found.result.conditional.by_emotion) == set(found.result.report.labels)

@@ -38,10 +38,10 @@ def evaluate(
                 write_trial(folder, trial)
     for error in trial.unreadable:
         say(f"evoca: {error}")
-    for note in trial.notes:
+    for note in trial.result.notes:
         say(f"evoca: {note}")
     if output == "json":
-        print(json.dumps(trial.figures(), allow_nan=False))
+        print(json.dumps(trial.result.to_dict(), allow_nan=False))
     else:
         _print(trial, console_for())
     return int(bool(trial.unreadable))
@@ -49,9 +49,10 @@ def evaluate(
 
 def _print(trial: Trial, console: Console) -> None:
     console.print(clean(str(trial.description["protocol"])), style="bold")
-    print_figures(trial.figures(), console)
-    if trial.calibration is not None:
-        print_calibration(trial.calibration, console)
-    print_sets(trial.sets, trial.conditional, console)
-    coverage = {} if trial.sets is None else trial.sets.by_emotion
-    print_per_emotion(trial.report, coverage, console)
+    print_figures(trial.result.to_dict(), console)
+    result = trial.result
+    if result.calibration is not None:
+        print_calibration(result.calibration, console)
+    print_sets(result.sets, result.conditional, console)
+    coverage = {} if result.sets is None else result.sets.by_emotion
+    print_per_emotion(result.report, coverage, console)

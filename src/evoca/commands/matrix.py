@@ -17,6 +17,7 @@ from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
 from evoca.images import printable_name
 from evoca.runs import read_run
+from evoca.runs.measured_on import MeasuredOn, measured_on
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for, say
@@ -25,7 +26,19 @@ from evoca.trials.matrix import Cell, Matrix, Row, fill_matrix
 
 __all__ = ["matrix"]
 
-_MARKS = {"cross-validated": "*", "tested": "+"}
+_PROTOCOLS = {
+    MeasuredOn.FOLDS: "cross-validated",
+    MeasuredOn.TEST: "tested",
+    MeasuredOn.VALIDATION: "validation",
+}
+_MARKS = {"cross-validated": "*", "tested": "+", "validation": "~"}
+_LEGEND = {
+    "cross-validated": "cross-validated on the data it is trained on",
+    "tested": ("on the test images of the data it is trained on, which it has not learnt from"),
+    "validation": (
+        "on the validation images of the data it is trained on, which chose: it flatters"
+    ),
+}
 
 
 def matrix(
@@ -102,19 +115,18 @@ def _trained(
 ) -> Iterator[Row]:
     """Train a recipe on each data set, unless a training is there already."""
     with needs_extra("train"):
-        from evoca.lab.export import export_bundle
+        from evoca import lab
         from evoca.lab.finished import TRAINING, difference
-        from evoca.lab.recipe import load_recipe
-        from evoca.lab.train import train
-    chosen = load_recipe(recipe, settings)
+    chosen = lab.load_recipe(recipe, settings)
     for name, data in columns.items():
         place = folder / f"{chosen.name}--trained-on--{name.replace('/', '_')}"
         run, bundle = place / "run", place / "bundle"
         learnt_from = data.take(data.split != "test")
         if not (run / "run.json").is_file():
-            train(chosen, data, run, step, data_name=name)
+            options = lab.RunOptions(announce=step, say=say)
+            lab.train(chosen, data, run, options=options, resume=True, data_name=name)
         if not (bundle / "model.json").is_file():
-            export_bundle(run, bundle)
+            lab.export_bundle(run, bundle)
         done = read_run(run)
         other = difference(done.description, chosen, data, TRAINING)
         if other or done.description.get("code") != dict(code_version()):
@@ -123,7 +135,7 @@ def _trained(
                 "another version of Evoca; remove it or name another --out"
             )
         system = model_system(load(bundle))
-        protocol = "cross-validated" if "folds" in done.description["split"] else "tested"
+        protocol = _PROTOCOLS[measured_on(done.description["split"]) or MeasuredOn.FOLDS]
         own = {name: done.metrics}
         yield Row(f"{chosen.name} from {name}", system, learnt_from, own, protocol)
 
@@ -140,11 +152,9 @@ def _print(found: Matrix, metric: str) -> None:
         cells = [_cell(by_place[row, column], metric) for column in found.columns]
         table.add_row(clean(row), *cells)
     console.print(table)
-    if any(cell.protocol == "cross-validated" for cell in found.cells):
-        console.print("* cross-validated on the data it is trained on", style="dim")
-    if any(cell.protocol == "tested" for cell in found.cells):
-        where = "on the test images of the data it is trained on, which it has not learnt from"
-        console.print(f"+ {where}", style="dim")
+    for protocol, words in _LEGEND.items():
+        if any(cell.protocol == protocol for cell in found.cells):
+            console.print(f"{_MARKS[protocol]} {words}", style="dim")
     for cell in found.cells:
         where = f"{cell.row} on {cell.column}"
         notes = [str(note) for note in cell.figures.get("notes") or ()]

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evoca.commands.training import Machine, cross_validated, display, require_same
+from evoca.commands.training import Machine, display
 from evoca.errors import EvocaError, needs_extra
 from evoca.terminal import say
+
+if TYPE_CHECKING:
+    from evoca.lab import RunOptions
 
 __all__ = ["Wanted", "run_recipes"]
 
@@ -54,8 +58,9 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
         KeyboardInterrupt: stopped on request, after saving.
     """
     with needs_extra("train"):
+        from evoca import lab
         from evoca.data.labelled import load_labelled
-        from evoca.lab.recipe import load_recipe
+        from evoca.lab.experiments.run import finished_run, unused_options
     settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
     names = _names(wanted.recipes)
     data = load_labelled(wanted.data)
@@ -64,20 +69,27 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
     for number, name in enumerate(names, start=1):
         out = runs / name
         try:
-            recipe = load_recipe(name, settings, wanted.profile)
-            if (out / "run.json").is_file():
-                require_same(recipe, data, out)
-                say(f"{name} ({number} of {len(names)}): finished already")
-                continue
-            say(f"{name} ({number} of {len(names)})")
-            if not recipe.steps and (unused := wanted.machine.not_for_a_fitted_head()):
-                say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
+            recipe = lab.load_recipe(name, settings, wanted.profile)
+            done = ": finished already" if finished_run(out) is not None else ""
+            say(f"{name} ({number} of {len(names)}){done}")
             with display(wanted.machine) as options:
-                cross_validated(recipe, data, out, options, resume=True)
+                if unused := unused_options(recipe, options):
+                    say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
+                    options = _on_the_cpu(options)
+                lab.cross_validate(recipe, data, out, options=options, resume=True)
         except EvocaError as error:
             failed = 1
             say(f"left out: {name}: {error}")
     return failed
+
+
+def _on_the_cpu(options: RunOptions) -> RunOptions:
+    """Return the options without those of accelerators and of several machines."""
+    from evoca.lab import RunOptions
+
+    plain = RunOptions()
+    names = ("accelerator", "devices", "nodes", "strategy", "precision")
+    return replace(options, **{name: getattr(plain, name) for name in names})
 
 
 def _names(patterns: Sequence[str]) -> list[str]:

@@ -6,31 +6,25 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
-from evoca.commands.machine import Machine, require_meant
+from evoca.commands.machine import Machine
 from evoca.commands.trials_table import trials_table
 from evoca.documents import print_document
 from evoca.errors import EvocaError, needs_extra
-from evoca.evaluation import Report
-from evoca.evaluation.calibration_check import CalibrationCheck
-from evoca.evaluation.set_figures import SetFigures
 from evoca.terminal import clean, console_for
 
 if TYPE_CHECKING:
-    from evoca.data.labelled import LabelledImages
-    from evoca.lab.fitting import RunOptions
-    from evoca.lab.freezing import System
-    from evoca.lab.outcome import Outcome
+    from evoca.lab import RunOptions
     from evoca.lab.recipe import Recipe
-    from evoca.lab.train import Measured
+    from evoca.runs.result import Result
 
-__all__ = ["Machine", "cross_validated", "crossval", "display", "require_same", "search", "train"]
+__all__ = ["Machine", "crossval", "display", "search", "train"]
 
 
 def train(
@@ -45,28 +39,28 @@ def train(
     profile: str | None = None,
     without_copies: bool = False,
 ) -> None:
-    """Train and print the figures."""
+    """Train and print the scores."""
     with needs_extra("train"):
-        from evoca.data.labelled import load_labelled
-        from evoca.lab.recipe import load_recipe
-    chosen = load_recipe(recipe, settings, profile)
-    require_meant(chosen, machine)
-    if resume and (out / "run.json").is_file():
-        _require_same_copies(out, without_copies=without_copies)
-        _print_finished(chosen, load_labelled(data), out, "training")
-        return
+        from evoca import lab
+        from evoca.lab.experiments.run import finished_run
+    chosen = lab.load_recipe(recipe, settings, profile)
+    finished = resume and finished_run(out) is not None
     with display(machine) as options:
-        found = _trained(
+        found = lab.train(
             chosen,
-            load_labelled(data),
+            data,
             out,
-            data_name,
-            options,
+            options=options,
             resume=resume,
+            data_name=data_name,
             without_copies=without_copies,
         )
-    if found is not None:
-        _print(chosen, found.figures(), "table")
+    if found is None:
+        return
+    if finished:
+        _say_finished(out, found)
+    _print(chosen, found, "table")
+    if not finished:
         console_for("stderr").print(f"wrote {out}", soft_wrap=True)
 
 
@@ -84,21 +78,20 @@ def crossval(
     resume: bool,
     profile: str | None = None,
 ) -> None:
-    """Cross-validate and print the figures."""
+    """Cross-validate and print the scores."""
     with needs_extra("train"):
-        from evoca.data.labelled import load_labelled
-        from evoca.lab.recipe import load_recipe
+        from evoca import lab
+        from evoca.lab.experiments.run import finished_run
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
-    chosen = load_recipe(recipe, [*own, *settings], profile)
-    require_meant(chosen, machine)
+    chosen = lab.load_recipe(recipe, [*own, *settings], profile)
     if resume and out is None:
         raise EvocaError("--resume: goes on with a run directory: name it with --out")
-    if resume and out is not None and (out / "run.json").is_file():
-        _print_finished(chosen, load_labelled(data), out, "cross-validation", output)
-        return
+    finished = resume and out is not None and finished_run(out) is not None
     with display(machine) as options:
-        found = cross_validated(chosen, load_labelled(data), out, options, resume=resume)
-    _print(chosen, found.figures(), output)
+        found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
+    if finished and out is not None:
+        _say_finished(out, found)
+    _print(chosen, found, output)
 
 
 def search(
@@ -116,11 +109,12 @@ def search(
 ) -> None:
     """Search settings on validation images; with folds, measure the search as a whole."""
     with needs_extra("train"):
+        from evoca import lab
         from evoca.data.labelled import load_labelled
+        from evoca.lab.experiments.run import build
         from evoca.lab.recipe import load_recipe
         from evoca.lab.search import Searcher
         from evoca.lab.search_space import read_space
-        from evoca.lab.stepwise import crossval_steps
     own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
     chosen = load_recipe(recipe, own, profile)
     wanted = chosen.search if space is None else read_space(space)
@@ -143,90 +137,14 @@ def search(
             trials,
         )
         if folds is not None:
-            outcome = crossval_steps(
-                chosen, build, labelled, out, options, resume=resume, tune=searcher.tune
+            result = lab.cross_validate(
+                chosen, labelled, out, options=options, resume=resume, tune=searcher.tune
             )
-            _print(chosen, outcome.figures(), "table")
+            _print(chosen, result, "table")
             return
         found = searcher.search(labelled, out, resume=resume)
     print_document([trials_table(found.trials, wanted.metric)], console_for())
     console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
-
-
-def build(recipe: Recipe, labels: Sequence[str], seed: int) -> System:
-    """Build a recipe's system with the pretrained weights it names."""
-    with needs_extra("train"):
-        from evoca.lab.systems import build_system
-    return build_system(recipe, labels, seed=seed)
-
-
-def _trained(
-    recipe: Recipe,
-    data: LabelledImages,
-    out: Path,
-    data_name: str | None,
-    options: RunOptions,
-    *,
-    resume: bool,
-    without_copies: bool,
-) -> Outcome | None:
-    """Return what was found; ``None`` in all but the first of several processes."""
-    with needs_extra("train"):
-        if not recipe.steps:
-            from evoca.lab.train import train as fit_head
-
-            return fit_head(
-                recipe,
-                data,
-                out,
-                options.announce,
-                say=options.say,
-                data_name=data_name,
-                cache=options.cache,
-                workers=options.workers,
-                without_copies=without_copies,
-            ).outcome
-        from evoca.lab.stepwise import train_steps
-    return train_steps(
-        recipe,
-        build,
-        data,
-        out,
-        options,
-        resume=resume,
-        data_name=data_name,
-        without_copies=without_copies,
-    )
-
-
-def cross_validated(
-    recipe: Recipe, data: LabelledImages, out: Path | None, options: RunOptions, *, resume: bool
-) -> Outcome:
-    """Cross-validate a recipe of any kind, and write the run where ``out`` is given."""
-    with needs_extra("train"):
-        if recipe.steps:
-            from evoca.lab.stepwise import crossval_steps
-
-            return crossval_steps(recipe, build, data, out, options, resume=resume)
-        from evoca.lab.train import measure, write_run
-        from evoca.runs import new_run
-
-    def measured() -> Measured:
-        return measure(
-            recipe,
-            data,
-            options.announce,
-            say=options.say,
-            cache=options.cache,
-            workers=options.workers,
-        )
-
-    if out is None:
-        return measured().outcome
-    with new_run(out) as folder:
-        found = measured()
-        write_run(folder, recipe, found)
-    return found.outcome
 
 
 @contextmanager
@@ -288,70 +206,35 @@ def _told(say: Callable[[str], None]) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def require_same(
-    recipe: Recipe, data: LabelledImages, out: Path, kind: str = "cross-validation"
-) -> None:
-    """Refuse a finished run of something else than what is asked for now.
-
-    Raises:
-        EvocaError: it is of another kind, recipe or settings, or of other images, splits or
-            groups.
-    """
-    from evoca.lab.finished import difference
-    from evoca.runs import read_json
-
-    if other := difference(read_json(out / "run.json"), recipe, data, kind):
-        raise EvocaError(f"{out}: a finished run of {other}; name another folder")
-
-
-def _require_same_copies(out: Path, *, without_copies: bool) -> None:
-    """Refuse a finished run whose copies were measured otherwise than is asked for now."""
-    from evoca.runs import read_json
-
-    about = read_json(out / "run.json").get("split", {})
-    if "train" in about and bool(about.get("without_copies")) != without_copies:
-        how = "without" if about.get("without_copies") else "with"
-        raise EvocaError(f"{out}: a finished run measured {how} copies; name another folder")
-
-
-def _print_finished(
-    recipe: Recipe, data: LabelledImages, out: Path, kind: str, output: str = "table"
-) -> None:
-    """Print the figures of a run that a resumed command finds complete."""
-    from evoca.runs import read_json
-
-    require_same(recipe, data, out, kind)
-    console, figures = console_for("stderr"), read_json(out / "metrics.json")
+def _say_finished(out: Path, result: Result) -> None:
+    """Say that a resumed command found a complete run, and what was said of it."""
+    console = console_for("stderr")
     console.print(f"{out}: finished already", soft_wrap=True)
-    for note in figures.get("notes", ()):
+    for note in result.notes:
         console.print(clean(f"evoca: {note}"), soft_wrap=True, markup=False)
-    _print(recipe, figures, output)
 
 
-def _print(recipe: Recipe, figures: Mapping[str, Any], output: str) -> None:
+def _print(recipe: Recipe, result: Result, output: str) -> None:
+    figures = result.to_dict()
     if output == "json":
         print(json.dumps(figures, allow_nan=False))
         return
     console = console_for()
-    console.print(f"{recipe.name}: {figures['n']} images", style="bold", soft_wrap=True)
+    console.print(f"{recipe.name}: {result.report.n} images", style="bold", soft_wrap=True)
     print_figures(figures, console)
-    stored = figures.get("prediction_sets", {})
-    sets, conditional = (
-        SetFigures.from_dict(stored[kind]) if kind in stored else None
-        for kind in ("model", "class_conditional")
-    )
-    print_sets(sets, conditional, console)
-    print_per_emotion(Report.from_dict(figures), {} if sets is None else sets.by_emotion, console)
-    if chosen := _chosen_c(figures):
+    print_sets(result.sets, result.conditional, console)
+    coverage = {} if result.sets is None else result.sets.by_emotion
+    print_per_emotion(result.report, coverage, console)
+    if chosen := _chosen_c(result):
         console.print(chosen, soft_wrap=True)
-    if "calibration" in figures:
-        print_calibration(CalibrationCheck.from_dict(figures["calibration"]), console)
+    if result.calibration is not None:
+        print_calibration(result.calibration, console)
 
 
-def _chosen_c(figures: Mapping[str, Any]) -> str:
+def _chosen_c(result: Result) -> str:
     """Say which C was chosen for the head, and by how many folds; empty where none was."""
-    own = figures.get("chosen", {}).get("c")
-    counts = Counter(fold["c"] for fold in figures.get("chosen_in_folds", ()) if "c" in fold)
+    own = (result.chosen or {}).get("c")
+    counts = Counter(fold["c"] for fold in result.chosen_in_folds if "c" in fold)
     parts = [] if own is None else [f"{own:g} for the model that was kept"]
     parts += [f"{c:g} in {n} of {counts.total()} folds" for c, n in counts.most_common()]
     return f"C of the head, chosen: {', '.join(parts)}" if parts else ""

@@ -21,8 +21,11 @@ __all__ = [
     "Report",
 ]
 
-SCHEMA_VERSION = 1
-"""Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning."""
+SCHEMA_VERSION = 2
+"""Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning.
+
+2: ``train``, ``crossval`` and ``evaluate`` write the same keys, null where there is nothing.
+"""
 
 LOWER_IS_BETTER = frozenset(
     {

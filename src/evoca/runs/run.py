@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from evoca.errors import DataError
-from evoca.evaluation.result import Figure, Report
+from evoca.evaluation.result import SCHEMA_VERSION, Figure, Report
 from evoca.images import printable_name
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
 from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
+from evoca.runs.result import Result, completed
 
 __all__ = ["Run", "read_run"]
 
@@ -62,12 +63,20 @@ class Run:
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
-        """The content of ``metrics.json``.
+        """The content of ``metrics.json``, of any version, under the keys of today.
 
         Raises:
-            EvocaError: missing or not JSON.
+            EvocaError: missing, not JSON, or of a newer version.
         """
-        return read_json(self.path / "metrics.json")
+        file = self.path / "metrics.json"
+        found = read_json(file)
+        version = found.get("schema_version", SCHEMA_VERSION)
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise DataError(
+                f"{printable_name(file)}: schema_version {version!r}; this Evoca reads up to "
+                f"{SCHEMA_VERSION}: install a newer one"
+            )
+        return completed(found)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -91,6 +100,20 @@ class Run:
         try:
             return Report.from_dict(self.metrics)
         except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
+            ) from error
+
+    @cached_property
+    def result(self) -> Result:
+        """All scores, and the predictions they are of.
+
+        Raises:
+            EvocaError: missing or not the scores of a run.
+        """
+        try:
+            return Result.from_dict(self.metrics, self.predictions)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
             ) from error

@@ -37,7 +37,8 @@ class Row:
         learnt_from: the images it was trained on; their copies elsewhere are left out.
         measured: column to the figures already known there: those of the data it was
             trained on.
-        protocol: of these: ``cross-validated``, or ``tested`` on images that were kept out.
+        protocol: of these: ``cross-validated``, ``tested`` on images that were kept out, or
+            ``validation`` where they are of the images that chose.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Cell:
     Attributes:
         row: name of the system.
         column: name of the data set.
-        protocol: ``evaluated``, ``cross-validated`` or ``tested``.
+        protocol: ``evaluated``, ``cross-validated``, ``tested`` or ``validation``.
         figures: as ``evaluate --format json`` prints them.
         copies: images left out since the system learnt from a copy.
     """
@@ -166,7 +167,7 @@ def _evaluated(
 ) -> Mapping[str, Any]:
     """Evaluate, or read what an earlier call has left."""
     if place is None:
-        return run_trial(system, images, options, progress).figures()
+        return run_trial(system, images, options, progress).result.to_dict()
     key = _key(system, images, options)
     if (place / "run.json").is_file():
         run = read_run(place)
@@ -180,7 +181,7 @@ def _evaluated(
         trial = run_trial(system, images, options, progress)
         write_trial(folder, trial)
         write_json(folder / "run.json", {**trial.description, "cell": key})
-    return trial.figures()
+    return trial.result.to_dict()
 
 
 def _key(system: System, images: LabelledImages, options: Options) -> str:

@@ -14,11 +14,9 @@ from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
-from evoca.evaluation import Report, evaluate_predictions, paired_affect
-from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
 from evoca.evaluation.checks import check_support
-from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
 from evoca.runs import Predictions, write_json, write_predictions
+from evoca.runs.result import Counts, Result, score
 from evoca.trials.account import describe_trial, note_use, notes_of
 from evoca.trials.labels import Matched, match_labels
 from evoca.trials.options import Options
@@ -29,58 +27,19 @@ from evoca.trials.systems import Answers, Progress, System, known_hashes
 __all__ = ["Trial", "run_trial", "write_trial"]
 
 
-_CARRIED = (
-    "restricted",
-    "training_images",
-    "copies_of_training_images",
-    "copies_of_validation_images",
-    "copies_left_out",
-    "left_out",
-    "test_uses",
-    "fingerprint",
-)
-
-
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What an evaluation found.
+    """An evaluation.
 
     Attributes:
-        report: the figures.
-        sets: of the system's own prediction sets; ``None`` without labels or sets.
-        conditional: of sets with a threshold a label, chosen on other folds of the images.
-        calibration: ``None`` without labels.
-        predictions: a row an image.
+        result: the scores.
         description: the content of ``run.json``.
-        unreadable: one error an image that could not be read.
-        notes: what a reader must know, in order of weight.
+        unreadable: one error per image that could not be read.
     """
 
-    report: Report
-    sets: SetFigures | None
-    conditional: SetFigures | None
-    calibration: CalibrationCheck | None
-    predictions: Predictions
+    result: Result
     description: Mapping[str, Any]
     unreadable: tuple[ImageError, ...]
-    notes: tuple[str, ...]
-
-    def figures(self) -> dict[str, Any]:
-        """Return what ``evaluate --format json`` prints and ``metrics.json`` holds."""
-        found = self.report.to_dict()
-        if self.sets is not None:
-            found["set_coverage"] = self.sets.coverage.to_dict()
-            found["set_size"] = self.sets.size.to_dict()
-        found["unreadable"] = len(self.unreadable)
-        for key in _CARRIED:
-            found[key] = self.description[key]
-        found["prediction_sets"] = {
-            name: None if one is None else one.to_dict()
-            for name, one in (("model", self.sets), ("class_conditional", self.conditional))
-        }
-        found["calibration"] = None if self.calibration is None else self.calibration.to_dict()
-        found["notes"] = list(self.notes)
-        return found
 
 
 def run_trial(
@@ -159,38 +118,7 @@ def _judge(
     """Judge the answers; ``lost`` counts the rows without a truth, and the copies left out."""
     images = grouped.images
     probabilities = matched.probabilities(answers.probabilities)
-    report = evaluate_predictions(
-        matched.truth,
-        probabilities,
-        matched.labels,
-        images.groups,
-        distributions=matched.distribution,
-        affect=paired_affect(images.affect, answers.felt),
-        names=images.names,
-        allow_missing=options.allow_missing or not matched.complete,
-        draws=options.draws,
-        seed=options.seed,
-    )
-    sets = None if answers.in_set is None else matched.in_set(answers.in_set, probabilities)
-    fold = _folds(answers, images, options.seed)
-    judged = _sections(system, matched, probabilities, sets, fold, images, options)
-    description = describe_trial(
-        system, selected, grouped, options, report, restricted=matched.restricted
-    )
-    uses, why = note_use(system, description, selected.split) if options.record else (None, "")
-    description |= {
-        "restricted": matched.restricted,
-        "unreadable": [error.source for error in answers.errors],
-        "left_out": lost[0],
-        "copies_left_out": lost[1],
-        **overlap.counts(),
-        "test_uses": None if uses is None else uses.to_dict(),
-    }
-    notes = notes_of(system, selected, grouped, matched, overlap, lost, uses, report)
-    notes += [why] if why else []
-    return Trial(
-        report,
-        *judged,
+    result = score(
         Predictions(
             images=images.names,
             groups=images.group_names(),
@@ -198,58 +126,50 @@ def _judge(
             labels=matched.labels,
             probabilities=probabilities,
             fold=answers.fold,
-            in_set=sets,
+            in_set=None
+            if answers.in_set is None
+            else matched.in_set(answers.in_set, probabilities),
             distribution=matched.distribution,
             agreement=images.agreement,
             rated=images.affect if answers.felt is not None else None,
             felt=answers.felt,
             hashes=known_hashes(images.file_hashes()),
         ),
-        description | {"notes": notes},
-        answers.errors,
-        tuple(notes),
+        images.groups,
+        system.temperature if matched.keeps_logits else 1.0,
+        system.coverage,
+        allow_missing=options.allow_missing or not matched.complete,
+        draws=options.draws,
+        seed=options.seed,
     )
-
-
-def _folds(answers: Answers, images: LabelledImages, seed: int) -> NDArray[np.int64]:
-    """Return the folds that thresholds and calibrators are held out in, (R, n)."""
-    if (answers.fold >= 0).all():
-        return answers.fold
-    return np.broadcast_to(group_folds(images.groups, seed=seed), answers.fold.shape)
-
-
-def _sections(
-    system: System,
-    matched: Matched,
-    probabilities: NDArray[np.float64],
-    sets: NDArray[np.bool_] | None,
-    fold: NDArray[np.int64],
-    images: LabelledImages,
-    options: Options,
-) -> tuple[SetFigures | None, SetFigures | None, CalibrationCheck | None]:
-    """Judge sets and calibration on the rows that have a label."""
-    rows = matched.truth >= 0
-    if len(np.unique(images.groups[rows])) < 2 or (fold[:, rows] == fold[:, rows][:, :1]).all():
-        return None, None, None
-    truth, groups = matched.truth[rows], images.groups[rows]
-    p, own_fold = probabilities[:, rows], fold[:, rows]
-    again = {"draws": options.draws, "seed": options.seed}
-
-    def judge(inside: NDArray[np.bool_]) -> SetFigures:
-        return set_figures(inside, truth, matched.labels, groups, **again)
-
-    # A label without an image has no threshold: it would be in every set.
-    every = len(np.unique(truth)) == len(matched.labels)
-    heat = system.temperature if matched.keeps_logits else 1.0
-    return (
-        None if sets is None else judge(sets[:, rows]),
-        judge(class_conditional_sets(p, truth, own_fold, system.coverage)) if every else None,
-        check_calibration(p, truth, own_fold, heat, groups, **again),
+    description = describe_trial(
+        system, selected, grouped, options, result.report, restricted=matched.restricted
     )
+    uses, why = note_use(system, description, selected.split) if options.record else (None, "")
+    notes = notes_of(system, selected, grouped, matched, overlap, lost, uses, result.report)
+    notes += [why] if why else []
+    counts = {**overlap.counts(), "left_out": lost[0], "copies_left_out": lost[1]}
+    used = None if uses is None else uses.to_dict()
+    description |= {
+        "restricted": matched.restricted,
+        "unreadable": [error.source for error in answers.errors],
+        **counts,
+        "test_uses": used,
+        "notes": notes,
+    }
+    result = replace(
+        result,
+        notes=tuple(notes),
+        counts=Counts(unreadable=len(answers.errors), **counts),
+        restricted=matched.restricted,
+        test_uses=used,
+        fingerprint=description["fingerprint"],
+    )
+    return Trial(result, description, answers.errors)
 
 
 def write_trial(folder: Path, trial: Trial) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
     write_json(folder / "run.json", trial.description)
-    write_json(folder / "metrics.json", trial.figures())
-    write_predictions(folder / "predictions.csv", trial.predictions)
+    write_json(folder / "metrics.json", trial.result.to_dict())
+    write_predictions(folder / "predictions.csv", trial.result.predictions)

@@ -19,14 +19,15 @@ from evoca.lab.crossval import folds_of
 from evoca.lab.fitting import RunOptions
 from evoca.lab.fitting.options import Announce
 from evoca.lab.foldable import require_cuts
-from evoca.lab.outcome import HeldOut, Outcome, outcome_of
+from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.prepare import prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import choice_in_fold, run_description
 from evoca.lab.stepwise.fold import Build, Fold, Tune
-from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.stepwise.run_folder import require_fresh, write_result
 from evoca.lab.stepwise.validation import Seen, validation_figures
 from evoca.lab.usable import strata
+from evoca.runs.result import Result
 from evoca.softmax import softmax
 
 __all__ = ["crossval_steps"]
@@ -41,7 +42,7 @@ def crossval_steps(
     *,
     resume: bool = False,
     tune: Tune | None = None,
-) -> Outcome:
+) -> Result:
     """Cross-validate a recipe: each fold trains anew, and chooses inside its training part.
 
     Args:
@@ -106,17 +107,17 @@ def crossval_steps(
             temperatures,
             None if np.isnan(felt).any() else felt,
         )
-        outcome = replace(
-            outcome_of(seen, answers, protocol.coverage, notes=prepared.notes),
+        result = replace(
+            result_of(seen, answers, protocol.coverage, notes=prepared.notes),
             chosen_in_folds=tuple(choices),
             validation=validation_figures(on_validation, seen.labels),
         )
         description = run_description("cross-validation", recipe, prepared)
         description["chosen_in_folds"] = choices
-        write_outcome(folder, description, outcome)
+        write_result(folder, description, result)
         _gather_histories(folder)
         shutil.rmtree(folder / "folds")
-    return outcome
+    return result
 
 
 @contextmanager

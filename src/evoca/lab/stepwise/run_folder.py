@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from evoca.errors import EvocaError
-from evoca.lab.outcome import Outcome
 from evoca.runs import write_json, write_predictions
+from evoca.runs.result import Result
 from evoca.runtime.card import DeletionTest
 
-__all__ = ["require_fresh", "write_outcome"]
+__all__ = ["require_fresh", "write_result"]
 
 
 def require_fresh(out: Path, *, resume: bool) -> None:
@@ -26,10 +26,10 @@ def require_fresh(out: Path, *, resume: bool) -> None:
         raise EvocaError(f"{out}: exists already; add --resume to go on with it, or name another")
 
 
-def write_outcome(
+def write_result(
     folder: Path,
     description: Mapping[str, Any],
-    outcome: Outcome,
+    result: Result,
     deletion: DeletionTest | None = None,
 ) -> None:
     """Write the run; ``run.json`` comes last, since it says that the run is complete.
@@ -39,8 +39,8 @@ def write_outcome(
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_predictions(folder / "predictions.csv", outcome.predictions)
-        write_json(folder / "metrics.json", outcome.figures())
+        write_predictions(folder / "predictions.csv", result.predictions)
+        write_json(folder / "metrics.json", result.to_dict())
         if deletion is not None:
             write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
         draft = folder / ".run.json"

@@ -20,17 +20,18 @@ from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.lightning import is_main
 from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
-from evoca.lab.outcome import HeldOut, Outcome, outcome_of
+from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import choice, write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
-from evoca.lab.stepwise.run_folder import require_fresh, write_outcome
+from evoca.lab.stepwise.run_folder import require_fresh, write_result
 from evoca.lab.stepwise.validation import Seen, validation_figures
 from evoca.lab.usable import usable
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
+from evoca.runs.result import Counts, Result
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
 
@@ -47,7 +48,7 @@ def train_steps(
     resume: bool = False,
     data_name: str | None = None,
     without_copies: bool = False,
-) -> Outcome | None:
+) -> Result | None:
     """Train a recipe through its steps and write the run directory.
 
     Figures are of the test images where the data name some, else of the validation
@@ -89,8 +90,8 @@ def train_steps(
     if not is_main():
         return None
     judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)
-    chosen, outcome = _measure(recipe, judge, parts, kept)
-    for note in outcome.notes:
+    chosen, result = _measure(recipe, judge, parts, kept)
+    for note in result.notes:
         options.say(f"evoca: {note}")
     deletion = None
     if isinstance(judge, MachineJudge):
@@ -100,12 +101,12 @@ def train_steps(
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
     division = describe_division(known)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
-    description |= outcome.copies
+    description |= result.copies
     if without_copies:
         description["split"] |= _left_out(parts, kept)
-    write_outcome(out, description, outcome, deletion)
+    write_result(out, description, result, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
-    return outcome
+    return result
 
 
 def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
     return {"without_copies": True, "copies_left_out": len(parts.measured) - len(kept.measured)}
 
 
-def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tuple[Chosen, Outcome]:
+def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tuple[Chosen, Result]:
     """Let validation images choose, then judge the images that are to be measured."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
@@ -129,12 +130,16 @@ def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tup
     notes = copies.notes()
     if chose:
         notes += ("the figures are of validation images, which chose: they flatter",)
-    if lost := len(parts.measured) - len(kept.measured):
+    lost = len(parts.measured) - len(kept.measured)
+    if lost:
         notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
-    outcome = outcome_of(kept.measured, answers, coverage, notes=notes, chose=chose)
+    result = result_of(kept.measured, answers, coverage, notes=notes, chose=chose)
     on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
     return chosen, replace(
-        outcome, chosen=choice(chosen), validation=on_validation, copies=copies.counts()
+        result,
+        chosen=choice(chosen),
+        validation=on_validation,
+        counts=Counts(copies_left_out=lost, **copies.counts()),
     )
 
 

@@ -21,11 +21,12 @@ from evoca.lab.fixed import extractor_of, fitter_of
 from evoca.lab.foldable import require_nested
 from evoca.lab.heads import LinearHead
 from evoca.lab.holdout import Holdout, has_test, require_measurable
-from evoca.lab.outcome import HeldOut, Outcome, outcome_of
+from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.prepare import Prepared, prepare
 from evoca.lab.recipe import Recipe
 from evoca.lab.run import choice, choice_in_fold, run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
+from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax
 
 __all__ = ["Measured", "Step", "measure", "train"]
@@ -59,7 +60,7 @@ class Measured:
             images were measured.
         fitted: what the inner folds of all that was learnt from chose, and its head;
             ``None`` until it is fitted.
-        outcome: the figures.
+        result: the scores.
         copies_left_out: how many test images were left out as copies of what was learnt
             from; ``None`` where they were not to be.
     """
@@ -70,7 +71,7 @@ class Measured:
     features: NDArray[np.float32]
     validation: CrossValidation | None
     fitted: tuple[Calibrated, FittedHead] | None
-    outcome: Outcome
+    result: Result
     copies_left_out: int | None = None
 
     @property
@@ -165,13 +166,13 @@ def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
         recipe.protocol,
         work.step("cross-validation", rounds),
     )
-    outcome = outcome_of(
+    result = result_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
     )
     folds = recipe.protocol.folds
     choices = [choice_in_fold(*divmod(i, folds), own) for i, own in enumerate(validation.choices)]
-    outcome = replace(outcome, chosen_in_folds=tuple(choices))
-    return Measured(prepared, trunk, fitter, features, validation, None, outcome)
+    result = replace(result, chosen_in_folds=tuple(choices))
+    return Measured(prepared, trunk, fitter, features, validation, None, result)
 
 
 def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measured:
@@ -198,7 +199,7 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
     for note in known:
         work.say(f"evoca: {note}")
     notes = (*known, *prepared.notes)
-    outcome = outcome_of(test, answers, work.recipe.protocol.coverage, notes=notes)
+    result = result_of(test, answers, work.recipe.protocol.coverage, notes=notes)
     return Measured(
         prepared,
         trunk,
@@ -206,7 +207,7 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
         features,
         None,
         (chosen, head),
-        replace(outcome, copies=copies.counts()),
+        replace(result, counts=Counts(copies_left_out=lost, **copies.counts())),
         lost if without_copies else None,
     )
 
@@ -261,7 +262,7 @@ def train(
             fitted = work.fit(measured.fitter, measured.features, prepared.images)
             measured = replace(measured, fitted=fitted)
         chosen, head = cast("tuple[Calibrated, FittedHead]", measured.fitted)
-        measured = replace(measured, outcome=replace(measured.outcome, chosen=choice(chosen)))
+        measured = replace(measured, result=replace(measured.result, chosen=choice(chosen)))
         write_run(folder, recipe, measured, chosen, data_name)
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
@@ -291,14 +292,14 @@ def write_run(
     data = measured.prepared.images
     kind = "cross-validation" if chosen is None else "training"
     description = run_description(kind, recipe, measured.prepared, data_name)
-    description["chosen_in_folds"] = list(measured.outcome.chosen_in_folds)
+    description["chosen_in_folds"] = list(measured.result.chosen_in_folds)
     if chosen is not None:
         description["chosen"] = choice(chosen)
         description |= hashes_of(data, "training", measured.prepared.fingerprints)
-        description |= measured.outcome.copies
+        description |= measured.result.copies
         if measured.copies_left_out is not None:
             lost = {"without_copies": True, "copies_left_out": measured.copies_left_out}
             description["split"] |= lost
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.outcome.figures())
-    write_predictions(folder / "predictions.csv", measured.outcome.predictions)
+    write_json(folder / "metrics.json", measured.result.to_dict())
+    write_predictions(folder / "predictions.csv", measured.result.predictions)

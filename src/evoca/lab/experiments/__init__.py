@@ -1,0 +1,1 @@
+"""Train, cross-validate: recipes of every kind on labelled images."""

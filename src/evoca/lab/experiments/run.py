@@ -1,0 +1,229 @@
+"""The one door to training: any recipe, on any labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.errors import EvocaError
+from evoca.lab.experiments import probing
+from evoca.lab.finished import CROSS_VALIDATION, TRAINING, difference
+from evoca.lab.fitting.options import RunOptions
+from evoca.lab.freezing import System
+from evoca.lab.recipe import Recipe, load_recipe
+from evoca.lab.stepwise import Tune, crossval_steps, train_steps
+from evoca.lab.systems import build_system
+from evoca.runs import Run, new_run, read_run
+from evoca.runs.result import Result
+
+__all__ = ["build", "cross_validate", "finished_run", "train", "unused_options"]
+
+
+def train(
+    recipe: Recipe | str | Path,
+    data: LabelledImages | str | Path,
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    profile: str | None = None,
+    options: RunOptions | None = None,
+    resume: bool = False,
+    data_name: str | None = None,
+    without_copies: bool = False,
+) -> Result | None:
+    """Train a recipe, score it, and write the run directory.
+
+    Scores are of the test images where the data name some. Otherwise a recipe with steps is
+    scored on its validation images, which have chosen, and says so; one without is
+    cross-validated on what it is trained on.
+
+    Args:
+        recipe: a packaged recipe's name, a file, or a recipe.
+        data: a manifest, a folder of class folders, or labelled images.
+        out: the run directory; unfinished work stays in it.
+        settings: ``KEY=VALUE`` of a recipe that is named.
+        profile: packaged changes for a smaller machine, of a recipe that is named.
+        options: where and how to run.
+        resume: go on with an unfinished run, and read a finished one; on a fresh ``out``
+            simply start.
+        data_name: what to call the data in the card; the folder's or file's own name if
+            omitted.
+        without_copies: leave images out of the scores of which a copy is trained on.
+
+    Returns:
+        The scores; ``None`` in all but the first of several processes.
+
+    Raises:
+        EvocaError: the recipe, the data or the folder cannot be used, or ``out`` holds a
+            finished run of something else.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    recipe, images, out = _recipe(recipe, settings, profile), _images(data), Path(out)
+    options = options or RunOptions()
+    _require_meant(recipe, options)
+    if resume and (done := finished_run(out)) is not None:
+        _require_same_copies(done, without_copies=without_copies)
+        _require_same(done, recipe, images, TRAINING)
+        return done.result
+    if recipe.steps:
+        return train_steps(
+            recipe,
+            build,
+            images,
+            out,
+            options,
+            resume=resume,
+            data_name=data_name,
+            without_copies=without_copies,
+        )
+    return probing.train(
+        recipe,
+        images,
+        out,
+        options.announce,
+        say=options.say,
+        data_name=data_name,
+        cache=options.cache,
+        workers=options.workers,
+        without_copies=without_copies,
+    ).result
+
+
+def cross_validate(
+    recipe: Recipe | str | Path,
+    data: LabelledImages | str | Path,
+    out: str | Path | None = None,
+    *,
+    settings: Sequence[str] = (),
+    profile: str | None = None,
+    options: RunOptions | None = None,
+    resume: bool = False,
+    tune: Tune | None = None,
+) -> Result:
+    """Cross-validate a recipe: whatever is chosen is chosen inside the training parts.
+
+    Folds, repeats and seed are the recipe's (``protocol``). Images of the split ``test`` stay
+    unseen; near copies stay in one fold.
+
+    Args:
+        recipe: as for :func:`train`.
+        data: as for :func:`train`.
+        out: the run directory; nothing is kept if omitted.
+        settings: as for :func:`train`.
+        profile: as for :func:`train`.
+        options: where and how to run.
+        resume: go on with an unfinished run, and read a finished one.
+        tune: chooses a fold's recipe from its training part alone, such as a search; for
+            recipes with steps.
+
+    Raises:
+        EvocaError: the recipe, the data or the folder cannot be used, or ``out`` holds a
+            finished run of something else.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    recipe, images = _recipe(recipe, settings, profile), _images(data)
+    out = None if out is None else Path(out)
+    options = options or RunOptions()
+    _require_meant(recipe, options)
+    if resume and out is None:
+        raise EvocaError("resume: goes on with a run directory: name it with out")
+    done = finished_run(out) if resume and out is not None and tune is None else None
+    if done is not None:
+        _require_same(done, recipe, images, CROSS_VALIDATION)
+        return done.result
+    if recipe.steps:
+        return crossval_steps(recipe, build, images, out, options, resume=resume, tune=tune)
+    if tune is not None:
+        raise EvocaError(f"{recipe.name}: has no steps to train; its inner folds choose already")
+    if out is None:
+        return _probed(recipe, images, options).result
+    with new_run(out) as folder:
+        found = _probed(recipe, images, options)
+        probing.write_run(folder, recipe, found)
+    return found.result
+
+
+def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> probing.Measured:
+    return probing.measure(
+        recipe,
+        images,
+        options.announce,
+        say=options.say,
+        cache=options.cache,
+        workers=options.workers,
+    )
+
+
+def build(recipe: Recipe, labels: Sequence[str], seed: int) -> System:
+    """Build a recipe's system with the pretrained weights it names."""
+    return build_system(recipe, labels, seed=seed)
+
+
+def finished_run(out: Path) -> Run | None:
+    """Open a run directory; ``None`` where no finished run is in it."""
+    return read_run(out) if (out / "run.json").is_file() else None
+
+
+def _require_same(run: Run, recipe: Recipe, data: LabelledImages, kind: str) -> None:
+    """Refuse a finished run of something else than what is asked for now.
+
+    Args:
+        run: finished.
+        recipe: asked for.
+        data: asked for.
+        kind: :data:`evoca.lab.finished.TRAINING` or ``CROSS_VALIDATION``.
+
+    Raises:
+        EvocaError: it is of another kind, recipe or settings, or of other images, splits or
+            groups.
+    """
+    if other := difference(run.description, recipe, data, kind):
+        raise EvocaError(f"{run.path}: a finished run of {other}; name another folder")
+
+
+def _require_same_copies(run: Run, *, without_copies: bool) -> None:
+    """Refuse a finished run whose copies were scored otherwise than is asked for now."""
+    about = run.description.get("split", {})
+    if "train" in about and bool(about.get("without_copies")) != without_copies:
+        how = "without" if about.get("without_copies") else "with"
+        raise EvocaError(f"{run.path}: a finished run measured {how} copies; name another folder")
+
+
+def unused_options(recipe: Recipe, options: RunOptions) -> str:
+    """Return the options that mean nothing to a recipe without steps, as words; else empty.
+
+    Its features are computed by ONNX Runtime on the CPU, in full precision and alike in
+    every run, and its head is fitted there.
+    """
+    if recipe.steps:
+        return ""
+    given = {
+        "accelerator": options.accelerator not in {"auto", "cpu"},
+        "devices": options.devices != 1,
+        "nodes": options.nodes != 1,
+        "strategy": options.strategy != "auto",
+        "precision": options.precision not in {"auto", "32", "32-true"},
+    }
+    return ", ".join(f"--{name} {getattr(options, name)}" for name in given if given[name])
+
+
+def _require_meant(recipe: Recipe, options: RunOptions) -> None:
+    """Refuse options of the machine that a recipe has no use for."""
+    if unused := unused_options(recipe, options):
+        raise EvocaError(
+            f"{unused}: {recipe.name} has no steps to train: its features are computed on the "
+            "CPU in full precision, and its head is fitted there; leave this out"
+        )
+
+
+def _recipe(recipe: Recipe | str | Path, settings: Sequence[str], profile: str | None) -> Recipe:
+    if not isinstance(recipe, Recipe):
+        return load_recipe(str(recipe), settings, profile)
+    if settings or profile:
+        raise EvocaError("settings, profile: they change a recipe that is named, not one built")
+    return recipe
+
+
+def _images(data: LabelledImages | str | Path) -> LabelledImages:
+    return data if isinstance(data, LabelledImages) else load_labelled(Path(data))

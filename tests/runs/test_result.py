@@ -1,0 +1,107 @@
+"""One schema of scores, whoever made the run, read back from runs of any version."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+import yaml
+from typer.testing import CliRunner
+
+from evoca.cli import app
+from evoca.runs import read_run, write_json
+from evoca.runs.result import completed
+from tiny_system import draw_pictures
+
+STEPS = {
+    "name": "drawn",
+    "summary": "A frozen trunk and a head.",
+    "model": {"system": "classifier", "backbone": "efficientnet_lite0"},
+    "preprocessing": {"height": 32, "width": 32},
+    "protocol": {"validation": 0.25, "repeats": 1, "folds": 2},
+    "steps": [
+        {"name": "head", "trainable": ["head"], "rate": 1e-2, "epochs": 2, "batch_size": 16},
+    ],
+}
+PROBE = ("colour-svm", "--set", "protocol.folds=2", "--set", "protocol.inner_folds=2")
+
+
+def evoca(*arguments):
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run of every kind, all of the same drawn pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("runs"))
+        patch.setenv("EVOCA_CACHE", "cache")
+        for split, each, seed in (("train", 8, 0), ("test", 2, 2)):
+            draw_pictures(Path("data"), each, split, seed)
+        Path("drawn.yaml").write_text(yaml.safe_dump(STEPS))
+        rest = ("--data", "data", "--workers", "0", "--out")
+        evoca("train", "drawn.yaml", *rest, "train-steps")
+        evoca("train", *PROBE, *rest, "train-probe")
+        evoca("crossval", "drawn.yaml", "--folds", "2", *rest, "crossval-steps")
+        evoca("crossval", *PROBE, "--folds", "2", "--repeats", "1", *rest, "crossval-probe")
+        evoca("evaluate", "train-steps", "--data", "data", "--out", "evaluate")
+        yield sorted(path.parent.name for path in Path().glob("*/run.json"))
+
+
+def test_every_kind_of_run_has_the_same_keys(runs):
+    assert len(runs) == 5
+    keys = {run: list(json.loads(Path(run, "metrics.json").read_text())) for run in runs}
+    for run in runs[1:]:
+        assert sorted(keys[run]) == sorted(keys[runs[0]]), run
+    sets = {
+        tuple(json.loads(Path(run, "metrics.json").read_text())["prediction_sets"]) for run in runs
+    }
+    assert sets == {("model", "class_conditional")}
+
+
+def without_nothing(content):
+    """Leave out what older versions left out."""
+    if not isinstance(content, dict):
+        return content
+    return {
+        key: without_nothing(value)
+        for key, value in content.items()
+        if value is not None and value != []
+    }
+
+
+def test_runs_of_the_version_before_still_open(runs):
+    for run in runs:
+        now = read_run(run).metrics
+        old = Path("older", run)
+        old.mkdir(parents=True)
+        for file in Path(run).iterdir():
+            if file.is_file():
+                (old / file.name).write_bytes(file.read_bytes())
+        before = without_nothing(now) | {"schema_version": 1, "notes": now["notes"]}
+        write_json(old / "metrics.json", before)
+        assert read_run(old).metrics == completed(now) | {"schema_version": 1}
+    evoca("compare", *(f"older/{run}" for run in runs if run.startswith("crossval")))
+    evoca("report", "older/evaluate", "--data", "data", "--out", "page.html")
+    evoca("reproduce", *(f"older/{run}" for run in runs))
+
+
+def test_a_finished_run_of_the_version_before_is_printed_again(runs):
+    command = ("crossval", *PROBE, "--folds", "2", "--repeats", "1", "--data", "data", "--resume")
+    own, older = (
+        evoca(*command, "--out", out) for out in ("crossval-probe", "older/crossval-probe")
+    )
+    assert own.stdout == older.stdout
+
+
+def test_scores_of_a_newer_version_are_refused_in_a_line(runs):
+    file = Path("older/evaluate/metrics.json")
+    write_json(file, json.loads(file.read_text()) | {"schema_version": 3})
+    done = CliRunner().invoke(app, ("reproduce", "older/evaluate"))
+    assert done.exit_code == 1
+    assert (
+        "metrics.json: schema_version 3; this Evoca reads up to 2: install a newer" in done.stderr
+    )
