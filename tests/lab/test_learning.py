@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,10 @@ LEARNT = 0.95
 # rates are for pretrained networks and thousands of pictures an epoch.
 LARGEST_RATE = {"adam": 3e-3, "adamw": 3e-3, "sgd": 3e-3}
 SHOWN = 120  # about how often each picture is shown, since there cannot be more epochs
-# A loss whose slopes are as steep near the aim as far from it; one layer on features that
-# were drawn at random.
-LONGER = {"distribution-emd": 4, "you2016-imagenet-cnn": 6}
+# A loss whose slopes are as steep near the aim as far from it.
+LONGER = {"distribution-emd": 4}
+# One layer on features that were drawn at random.
+STEEPER = {"you2016-imagenet-cnn": 10}
 # A residual network of 0.4 million parameters that timm keeps for tests.
 BACKBONE = {
     "extends": "resnet50",
@@ -117,14 +118,8 @@ def rates_multiplied(recipe: Recipe, largest: Mapping[str, float]) -> list[str]:
     ]
 
 
-def learn(
-    name: str,
-    backbone: Path,
-    images: LabelledImages,
-    folder: Path,
-    largest: Mapping[str, float] = LARGEST_RATE,
-) -> Learnt:
-    """Train a recipe; validation images, which may stop its steps, are the training ones."""
+def tiny(name: str, backbone: Path | str, largest: Mapping[str, float]) -> Recipe:
+    """The recipe on a tiny network, at rates that a tiny set is learnt with."""
     own = f"{{backbone: {backbone}, weights: random}}"
     families = {
         "streams": SMALL_STREAMS,
@@ -137,7 +132,29 @@ def learn(
     family = (*families.get(load_recipe(name).model.system, ()), *further.get(name, ()))
     settings = [*SMALL, *family, f"model.backbone={backbone}"]
     recipe = load_recipe(name, settings)
-    recipe = load_recipe(name, [*settings, *rates_multiplied(recipe, largest)])
+    largest = {kind: rate * STEEPER.get(name, 1) for kind, rate in largest.items()}
+    return load_recipe(name, [*settings, *rates_multiplied(recipe, largest)])
+
+
+def different(names: Sequence[str]) -> list[str]:
+    """Leave out recipes that differ from one before in what is made small here alone."""
+    found = {}
+    for name in names:
+        recipe = tiny(name, "resnet50", LARGEST_RATE)
+        what = recipe.model_dump_json(include={"model", "steps", "preprocessing"})
+        found.setdefault(what, name)
+    return list(found.values())
+
+
+def learn(
+    name: str,
+    backbone: Path,
+    images: LabelledImages,
+    folder: Path,
+    largest: Mapping[str, float] = LARGEST_RATE,
+) -> Learnt:
+    """Train a recipe; validation images, which may stop its steps, are the training ones."""
+    recipe = tiny(name, backbone, largest)
     system = build_system(recipe, images.labels, seed=0)
     settle(system, recipe, images)
     shown = SHOWN * LONGER.get(name, 1)
@@ -158,7 +175,7 @@ def learn(
     return Learnt(recipe, system, float(np.mean(logits.argmax(axis=1) == images.truth)), states)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", different(TRAINED))
 def test_a_recipe_fits_a_tiny_set_and_moves_only_what_a_step_trains(
     name, backbone, images, tmp_path
 ):

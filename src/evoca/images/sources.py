@@ -21,7 +21,7 @@ from evoca.images.preprocess import Preprocessing, shrunk
 from evoca.images.screening import screen
 from evoca.images.walk import printable_name
 
-__all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "read_file"]
+__all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "pixels_of", "read_file"]
 
 ImageInput: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
@@ -80,6 +80,22 @@ def load_image(
         warnings=decoded.notes + screen(pixels),
         picture=None if picture_side is None else shrunk(decoded.image, picture_side),
     )
+
+
+def pixels_of(source: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Return the pixels of :func:`load_image`, without looking at what they show.
+
+    Training reads a picture in every epoch, and nobody reads its warnings.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+
+    Raises:
+        ImageError: as :func:`load_image` does.
+        TypeError: as :func:`load_image` does.
+    """
+    data = _encoded(source, ImageLimits())
+    return preprocessing(_decoded(source, data, preprocessing.decode_size, None).image)
 
 
 def open_picture(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from evoca.evaluation.deletion import centre_map, deletion_masks, relative_area, remove_cells
 from evoca.images.preprocess import Preprocessing
-from evoca.images.sources import load_image
+from evoca.images.sources import pixels_of
 from evoca.lab.features import Extractor
 from evoca.lab.heads import LinearHead
 from evoca.prediction import EvidenceMap
@@ -125,7 +125,7 @@ def deletion_test(
     chosen = np.sort(rng.permutation(len(paths))[:images])
     areas = np.empty((len(chosen), 3))
     for row, index in enumerate(chosen):
-        pixels = load_image(paths[index], preprocessing).pixels
+        pixels = pixels_of(paths[index], preprocessing)
         areas[row] = _areas(model_of(int(index)), pixels, labels, rng)
         if progress is not None:
             progress(1)

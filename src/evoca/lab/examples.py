@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.images.preprocess import Preprocessing
-from evoca.images.sources import load_image
+from evoca.images.sources import pixels_of
 from evoca.lab.augment import augment, loading
 from evoca.lab.draws import Draw, generator
 from evoca.lab.steps import Augmentation, Step
@@ -112,13 +112,13 @@ class PixelExamples:
     def input(self, draw: Draw) -> Tensor:
         """Return uint8 (H, W, 3)."""
         how = loading(self.preprocessing, self.changes)
-        pixels = load_image(self.data.paths[draw.image], how).pixels
+        pixels = pixels_of(self.data.paths[draw.image], how)
         random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
         return torch.tensor(augment(pixels, self.changes, random, self.preprocessing))
 
     def plain(self, index: int) -> Tensor:
         """Return uint8 (H, W, 3), unchanged."""
-        return torch.tensor(load_image(self.data.paths[index], self.preprocessing).pixels)
+        return torch.tensor(pixels_of(self.data.paths[index], self.preprocessing))
 
 
 class DrawnExamples(Dataset[Batch | ImageError]):

@@ -15,7 +15,7 @@ from torch import nn
 
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
-from evoca.images.sources import load_image
+from evoca.images.sources import pixels_of
 from evoca.lab.feature_store import RowStore
 from evoca.lab.onnx_export import export_onnx
 from evoca.privacy import onnxruntime
@@ -91,7 +91,7 @@ def load_pixels(
     """
 
     def decoded(path: Path) -> NDArray[np.uint8]:
-        return load_image(path, preprocessing).pixels
+        return pixels_of(path, preprocessing)
 
     parts = (paths[start : start + batch_size] for start in range(0, len(paths), batch_size))
     if workers == 0:

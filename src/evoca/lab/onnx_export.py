@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -41,7 +43,7 @@ def export_onnx(
     """
     sample = torch.zeros((2, height, width, 3), dtype=torch.uint8)
     batch = torch.export.Dim("N", min=1, max=4096)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _out_of_place(system):
         # The exporter warns of its own inside; the graph it gives is checked below.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -67,6 +69,21 @@ def export_onnx(
     model.ClearField("functions")
     _check(model)
     onnx.save_model(model, str(file), save_as_external_data=False)
+
+
+@contextmanager
+def _out_of_place(system: nn.Module) -> Iterator[None]:
+    """Have activations give new tensors: rewriting those that do not takes half of an export."""
+    changed: list[Any] = [
+        module for module in system.modules() if getattr(module, "inplace", None) is True
+    ]
+    for module in changed:
+        module.inplace = False
+    try:
+        yield
+    finally:
+        for module in changed:
+            module.inplace = True
 
 
 class _Graph(nn.Module):
