@@ -134,7 +134,8 @@ def _by_valence(reader: Reader, map_to: str | None, variant: str) -> tuple[float
 
 
 def _options(reader: Reader, options: ReadOptions, out: Path) -> ReadOptions:
-    given = {name for name in ("columns", "labels", "images", "taxonomy") if getattr(options, name)}
+    names = ("columns", "labels", "images", "taxonomy", "max_ratio")
+    given = {name for name in names if getattr(options, name)}
     if given - reader.accepts:
         unused = ", ".join(sorted(given - reader.accepts))
         raise DataError(f"the reader {reader.name} knows its layout and takes no {unused}")

@@ -97,6 +97,15 @@ def build(
         str | None,
         typer.Option(help="The source's labels (folder, csv, hf, webdataset); mikels8 if omitted."),
     ] = None,
+    max_ratio: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Times its weight that SRC may unpack to beyond 64 MiB (hf, webdataset); "
+            "20 if omitted.",
+        ),
+    ] = None,
     map_to: Annotated[str | None, typer.Option(help="Bring the labels to this taxonomy.")] = None,
     variant: Annotated[
         str,
@@ -123,7 +132,7 @@ def build(
         for name in columns:
             if not is_known(name, labels_of(taxonomy or DEFAULT_TAXONOMY)):
                 say(f"evoca: --column {name}: no column of a manifest; it passes through")
-        options = ReadOptions(columns, labels, images, taxonomy or "")
+        options = ReadOptions(columns, labels, images, taxonomy or "", max_ratio)
         built = run(
             reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import http.client
+import io
 import json
 import os
 import re
@@ -10,12 +11,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("httpx2")
 
+from PIL import Image
 from typer.testing import CliRunner
 
 from evoca.data.cli_fetch import app
@@ -33,6 +36,7 @@ from evoca.data.manifest import read_manifest
 from evoca.data.relabel import label_by
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError
+from evoca.images.isolated import DecodingPool
 
 
 def rows_of(path):
@@ -346,6 +350,69 @@ def test_an_image_that_has_gone_is_an_error_of_its_own(server, store):
     question.path.unlink()
     response, data = ask(server, route=f"image/{question.id}")
     assert (response.status, data) == (400, b"no such file")
+
+
+def _heavy():
+    """A picture whose decoding takes 150 MB."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (7_000, 7_000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _slow():
+    """A picture whose decoding takes seconds: one more scan, 80 times over."""
+    buffer = io.BytesIO()
+    Image.effect_noise((3_000, 3_000), 90).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    return data[:-2] + data[data.rindex(b"\xff\xc4") : -2] * 80 + data[-2:]
+
+
+HOSTILE = {
+    "memory": (_heavy, {"memory": 60 * 1024**2}),
+    "seconds": (_slow, {"seconds": 0.5}),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no address space")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_picture_that_is_hard_to_decode_costs_itself_alone(name, store, monkeypatch):
+    make, bounds = HOSTILE[name]
+    monkeypatch.setattr("evoca.data.collect.server.DecodingPool", partial(DecodingPool, **bounds))
+    hostile, *others = store.open_questions("Ada", 9)
+    hostile.path.write_bytes(make())
+    others = [question for question in others if question.path != hostile.path]
+    with ReviewServer(store) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        response, data = ask(server, route=f"image/{hostile.id}")
+        assert response.status == 400
+        assert b"decod" in data or b"memory" in data
+        asked_again, same = ask(server, route=f"image/{hostile.id}")
+        assert (asked_again.status, same) == (400, data)
+        for question in others:
+            response, data = ask(server, route=f"image/{question.id}")
+            assert (response.status, data[:3]) == (200, b"\xff\xd8\xff")
+        body = {"annotator": "Ada", "question": hostile.id, "verdict": "skip"}
+        assert ask(server, "POST", "vote", body)[0].status == 200
+        processes = [p._running.pid for p in server.decoder._all if p._running is not None]
+        server.shutdown()
+    assert processes
+    for number in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no address space")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_candidate_that_is_hard_to_decode_costs_itself_alone(name, folder, monkeypatch):
+    make, bounds = HOSTILE[name]
+    pool = partial(DecodingPool, **bounds)
+    monkeypatch.setattr("evoca.data.collect.candidates.DecodingPool", pool)
+    (folder / "snake hole.png").write_bytes(make())
+    found = candidates_from_folder(folder, load_keywords())
+    assert len(found.candidates) == 5
+    causes = dict(found.unreadable)
+    (cause,) = (causes[place] for place in causes if place.endswith("snake hole.png"))
+    assert "decoding it takes more" in cause or "memory" in cause
 
 
 def test_a_port_in_use_is_said(server, store):

@@ -1,4 +1,8 @@
-"""Candidates for a new data set: from a folder, or from a list of links."""
+"""Candidates for a new data set: from a folder, or from a list of links.
+
+Pictures found anywhere are decoded in a process of its own, which is ended where one takes
+more time or memory than a photograph: it costs that picture alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ from typing import TYPE_CHECKING
 from evoca.data.collect.keywords import Keyword, keywords_in
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError, ImageError
-from evoca.images import ImageLimits, decode, find_images, printable_name
+from evoca.images import ImageLimits, find_images, printable_name
+from evoca.images.isolated import DecodingPool
 from evoca.images.sources import read_file
 
 if TYPE_CHECKING:
@@ -85,11 +90,12 @@ def candidates_from_folder(folder: Path, keywords: list[Keyword]) -> Found:
         raise DataError(f"{printable_name(folder)}: cannot be read: {error.strerror}") from error
     if not paths:
         raise DataError(f"{printable_name(folder)}: no images in this folder")
-    for path in paths:
-        inside = path.relative_to(folder)
-        named = {part.lower(): "" for part in inside.parts[:-1] if part.lower() in MIKELS8}
-        emotions = named or keywords_in(str(inside.with_suffix("")), keywords)
-        _add(found, path, emotions, "")
+    with DecodingPool() as decoder:
+        for path in paths:
+            inside = path.relative_to(folder)
+            named = {part.lower(): "" for part in inside.parts[:-1] if part.lower() in MIKELS8}
+            emotions = named or keywords_in(str(inside.with_suffix("")), keywords)
+            _add(found, decoder, path, emotions, "")
     return found
 
 
@@ -110,9 +116,10 @@ def candidates_from_links(
     """
     files = {o.url: folder / o.image for o in outcomes if o.image}
     found = Found()
-    for row in rows:
-        if (path := files.get(row["url"])) is not None:
-            _add(found, path, _emotions(row, keywords), row["url"])
+    with DecodingPool() as decoder:
+        for row in rows:
+            if (path := files.get(row["url"])) is not None:
+                _add(found, decoder, path, _emotions(row, keywords), row["url"])
     return found
 
 
@@ -123,9 +130,10 @@ def candidates_from_manifest(manifest: Manifest, keywords: list[Keyword]) -> Fou
     """
     found = Found()
     columns = ("image", "emotion", *_TEXT_COLUMNS)
-    for path, cells in zip(manifest.paths(), manifest.rows(*columns), strict=True):
-        row = {name: str(cell or "") for name, cell in zip(columns, cells, strict=True)}
-        _add(found, path, _emotions(row, keywords), row["url"])
+    with DecodingPool() as decoder:
+        for path, cells in zip(manifest.paths(), manifest.rows(*columns), strict=True):
+            row = {name: str(cell or "") for name, cell in zip(columns, cells, strict=True)}
+            _add(found, decoder, path, _emotions(row, keywords), row["url"])
     return found
 
 
@@ -137,14 +145,16 @@ def _emotions(row: Mapping[str, str], keywords: list[Keyword]) -> dict[str, str]
     return keywords_in(" | ".join(row.get(column, "") for column in _TEXT_COLUMNS), keywords)
 
 
-def _add(found: Found, path: Path, emotions: dict[str, str], url: str) -> None:
+def _add(
+    found: Found, decoder: DecodingPool, path: Path, emotions: dict[str, str], url: str
+) -> None:
     name = printable_name(path)
     if not emotions:
         found.unmatched.append(name)
         return
     try:
         data = read_file(path, ImageLimits())
-        size = decode(data, min_size=(64, 64)).size
+        size = decoder.decode(data, min_size=(64, 64)).size
     except ImageError as error:
         found.unreadable.append((name, error.cause))
         return

@@ -5,7 +5,8 @@ the server listens on 127.0.0.1; it answers only below a path that holds a rando
 only requests whose Host names this machine, which ends DNS rebinding; a vote must be JSON
 from the page itself, which another site cannot send without being asked first; and the
 page runs no script but its own. Images are decoded and encoded anew, so no file from
-elsewhere and no location data reach the browser.
+elsewhere and no location data reach the browser; they are decoded in processes of their own,
+which are ended where a picture takes more time or memory than a photograph.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import io
 import json
 import secrets
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
@@ -25,7 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 from evoca.data.collect.store import Question, ReviewStore, Verdict, checked_annotator
 from evoca.emotions import MIKELS8, POSITIVE, style_of
 from evoca.errors import DataError, ImageError
-from evoca.images import ImageLimits, decode
+from evoca.images import ImageLimits
+from evoca.images.isolated import DecodingPool
 from evoca.images.sources import read_file
 
 __all__ = ["ReviewServer"]
@@ -33,14 +35,19 @@ __all__ = ["ReviewServer"]
 _LARGEST_SIDE = 1600
 _MAX_BODY = 4096
 _IDLE_S = 30.0
+# The page asks for a picture and for the next one; a second window goes on meanwhile.
+_DECODERS = 3
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Serves the review page on 127.0.0.1.
+    """Serves the review page on 127.0.0.1; closing it ends its decoding processes.
 
     Args:
         store: the questions and votes.
         port: 0 for any free one.
+
+    Raises:
+        DataError: the port cannot be used.
 
     Attributes:
         url: the page's address, with its key.
@@ -51,13 +58,19 @@ class ReviewServer(ThreadingHTTPServer):
     def __init__(self, store: ReviewStore, port: int = 0) -> None:
         self.store = store
         self.key = secrets.token_urlsafe(16)
+        self.decoder = DecodingPool(_DECODERS)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
             raise DataError(f"port {port} cannot be used: {error.strerror}") from error
         self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
         self.url = f"http://127.0.0.1:{self.server_port}/{self.key}/"
-        self.picture = lru_cache(maxsize=32)(_picture)
+        self.picture = lru_cache(maxsize=32)(partial(_picture, self.decoder))
+
+    def server_close(self) -> None:
+        """Stop listening, and end the processes that decode."""
+        super().server_close()
+        self.decoder.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say what went wrong, unless it is that the browser went away."""
@@ -138,8 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
         question = self.server.store.question(number)
         if question is None:
             raise _Refusal(HTTPStatus.NOT_FOUND, "there is no such image")
-        data = self.server.picture(str(question.path))
-        self._send(data, "image/jpeg", {"Cache-Control": "private, max-age=3600"})
+        found = self.server.picture(str(question.path))
+        if isinstance(found, str):
+            raise ImageError(found)
+        self._send(found, "image/jpeg", {"Cache-Control": "private, max-age=3600"})
 
     def _vote(self, _: str, __: dict[str, list[str]]) -> None:
         body = self._body()
@@ -224,15 +239,23 @@ def _page_text(nonce: str) -> str:
     return page.replace("{{nonce}}", nonce).replace("{{emotions}}", json.dumps(styles))
 
 
-def _picture(path: str) -> bytes:
+def _picture(decoder: DecodingPool, path: str) -> bytes | str:
     """Decode a file and encode it anew, no larger than a screen needs.
+
+    Returns:
+        A JPEG, or why the picture cannot be decoded: finding that out may take long, and is
+        kept as a picture is.
 
     Raises:
         ImageError: the file has gone or cannot be read.
     """
     limits = ImageLimits()
     data = read_file(Path(path), limits)
-    image = decode(data, min_size=(_LARGEST_SIDE, _LARGEST_SIDE), limits=limits).image
+    try:
+        decoded = decoder.decode(data, min_size=(_LARGEST_SIDE, _LARGEST_SIDE), limits=limits)
+    except ImageError as error:
+        return error.cause
+    image = decoded.image
     image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)

@@ -75,12 +75,15 @@ class ReadOptions:
         labels: label of the source to label of the taxonomy.
         images: where images that lie inside other files are written.
         taxonomy: of the source's labels; ``mikels8`` if empty.
+        max_ratio: how many times what it weighs a source with images inside may unpack to,
+            beyond 64 MiB; 20 if ``None``.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     images: Path | None = None
     taxonomy: str = ""
+    max_ratio: int | None = None
 
 
 PlainRead = Callable[[Path], Iterable[Row]]

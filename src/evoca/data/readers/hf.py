@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evoca.data.duck import connect, duck_errors, sql_file
+from evoca.data.duck import connect, duck_errors, sql_file, sql_name
 from evoca.data.readers.base import Cell, ReadOptions, Row, configurable_reader
-from evoca.data.readers.extracted import extract, extraction_folder
+from evoca.data.readers.extracted import (
+    Allowance,
+    Extraction,
+    RefusedArchiveError,
+    extraction_folder,
+)
 from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import printable_name
@@ -17,10 +24,13 @@ from evoca.images import printable_name
 __all__ = ["dataset_rows", "read"]
 
 _LABEL_COLUMNS = ("emotion", "label", "labels")
+_PLAIN = re.compile(r"VARCHAR|JSON|BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|ENUM.*")
 _FETCH = 64
+# What a row costs beside its cells; a compressed file can hold a billion empty ones.
+_ROW_BYTES = 64
 
 
-@configurable_reader("hf", "columns", "labels", "images", "taxonomy")
+@configurable_reader("hf", "columns", "labels", "images", "taxonomy", "max_ratio")
 def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """A Hugging Face dataset: Parquet shards, or a folder from ``save_to_disk``.
 
@@ -29,14 +39,16 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     ``ClassLabel`` are taken from the file's metadata. ``save_to_disk`` writes Arrow
     files, which need the extra ``hf``. The split is the shard's or the folder's name.
     Images are written below ``--images``; ``--column image=NAME`` and
-    ``--column emotion=NAME`` name the columns, ``--label OLD=NEW`` the labels.
+    ``--column emotion=NAME`` name the columns, ``--label OLD=NEW`` the labels. The cells
+    may come to 64 MiB and 20 times what the files weigh (``--max-ratio``).
 
     Source: https://huggingface.co/docs/datasets/image_dataset.
     """
     shards = [source] if source.is_file() else sorted(source.rglob("*.parquet"))
     if shards and all(shard.suffix == ".parquet" for shard in shards):
+        allowance = Allowance(shards, options.max_ratio)
         for shard in shards:
-            yield from _shard_rows(shard, options)
+            yield from _shard_rows(shard, options, allowance)
     elif (source / "dataset_dict.json").is_file() or (source / "state.json").is_file():
         yield from _saved_rows(source, options)
     else:
@@ -50,6 +62,7 @@ def dataset_rows(
     where: str,
     split: str = "",
     names: Sequence[str] | None = None,
+    allowance: Allowance | None = None,
 ) -> Iterator[Row]:
     """Yield the rows of records with undecoded images.
 
@@ -60,17 +73,30 @@ def dataset_rows(
         where: printable name for messages; also names the folder of the images.
         split: of all records.
         names: label of each class number.
+        allowance: what the records may come to; without bound if ``None``.
+
+    Raises:
+        RefusedArchiveError: they come to more.
     """
-    folder = extraction_folder(options, where) / Path(where).stem
-    for number, record in enumerate(dataset, start=1):
-        yield _row(record, options, names, folder, Row(where, number, {"split": split}))
+    with Extraction(extraction_folder(options, where) / Path(where).stem) as target:
+        for number, record in enumerate(dataset, start=1):
+            if allowance is not None:
+                allowance.spend(_weight(record), where)
+            yield _row(record, options, names, target, Row(where, number, {"split": split}))
+
+
+def _weight(record: Mapping[str, Any]) -> int:
+    """Return about the bytes that a record takes."""
+    cells = [*record.values()]
+    cells += [part for cell in cells if isinstance(cell, Mapping) for part in cell.values()]
+    return _ROW_BYTES + sum(len(cell) for cell in cells if isinstance(cell, str | bytes))
 
 
 def _row(
     record: Mapping[str, Any],
     options: ReadOptions,
     names: Sequence[str] | None,
-    folder: Path,
+    folder: Extraction,
     start: Row,
 ) -> Row:
     image_column = options.columns.get("image", "image")
@@ -90,7 +116,7 @@ def _row(
         return Row(start.file, start.row, cells | {"image": str(image["path"])})
     try:
         suffix = Path(str(image.get("path") or "")).suffix
-        path = extract(bytes(image["bytes"]), folder, start.row, suffix)
+        path = folder.write(bytes(image["bytes"]), start.row, suffix)
     except DataError as error:
         return Row(start.file, start.row, cells, str(error))
     return Row(start.file, start.row, cells | {"image": str(path.absolute())})
@@ -115,24 +141,68 @@ def _split_of(name: str) -> str:
     return found if found in SPLITS else ""
 
 
-def _shard_rows(shard: Path, options: ReadOptions) -> Iterator[Row]:
+def _shard_rows(shard: Path, options: ReadOptions, allowance: Allowance) -> Iterator[Row]:
     where = printable_name(shard)
     connection = connect()
+    source = f"read_parquet({sql_file(shard)})"
     with duck_errors(where):
-        found = connection.execute(f"SELECT * FROM read_parquet({sql_file(shard)})")
-        columns = found.columns()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        kinds = {str(name): str(kind) for name, kind, *_ in described}
         for name in options.columns.values():
-            if name not in columns:
-                raise DataError(f"{where}: no column {name!r}; it has {', '.join(columns)}")
-        names = _class_names(shard, options, columns)
+            if name not in kinds:
+                raise DataError(f"{where}: no column {name!r}; it has {', '.join(kinds)}")
+        image, label = options.columns.get("image", "image"), _label_column(kinds, options)
+        names = _class_names(shard, options, list(kinds))
+        # The others are not read: lists of a million numbers, further images.
+        plain = [name for name in kinds if name != image and _PLAIN.fullmatch(kinds[name])]
+        chosen = {name: sql_name(name) for name in dict.fromkeys([label, *plain]) if name}
+        sizes = [f"strlen({cell}::VARCHAR)" for cell in chosen.values()]
+        if parts := _image_parts(image, kinds.get(image, "")):
+            fields = ", ".join(f"{sql_name(name)} := {part}" for name, part in parts.items())
+            chosen[image] = f"struct_pack({fields})"
+            sizes += [f"octet_length({part}::BLOB)" for part in parts.values()]
+        cells = " + ".join([str(_ROW_BYTES), *(f"coalesce({size}, 0)" for size in sizes)])
+        with _fits(where):
+            total = connection.execute(f"SELECT sum({cells}) FROM {source}").fetchone()
+            # Before a row is taken over: DuckDB copies them by the thousand.
+            allowance.spend(int((total or (0,))[0] or 0), where)
 
         def records() -> Iterator[dict[str, Any]]:
-            while batch := found.fetchmany(_FETCH):
-                yield from (dict(zip(columns, record, strict=True)) for record in batch)
+            with _fits(where):
+                columns = ", ".join(chosen.values())
+                found = connection.execute(f"SELECT {columns} FROM {source}")
+                while batch := found.fetchmany(_FETCH):
+                    yield from (dict(zip(chosen, record, strict=True)) for record in batch)
 
-        yield from dataset_rows(
-            records(), options, where=where, split=_split_of(shard.name), names=names
-        )
+        if chosen:
+            split = _split_of(shard.name)
+            yield from dataset_rows(records(), options, where=where, split=split, names=names)
+
+
+def _image_parts(column: str, kind: str) -> dict[str, str]:
+    """Return the fields of an image column that are read, each with its expression."""
+    found = {"bytes": r'\b"?bytes"? BLOB', "path": r'\b"?path"? VARCHAR'}
+    if not kind.startswith("STRUCT("):
+        return {}
+    return {
+        name: f"{sql_name(column)}.{sql_name(name)}"
+        for name, stated in found.items()
+        if re.search(stated, kind)
+    }
+
+
+@contextmanager
+def _fits(where: str) -> Iterator[None]:
+    """Name the file whose pages or cells do not fit into DuckDB's memory."""
+    try:
+        yield
+    except RefusedArchiveError:
+        raise
+    except DataError as error:
+        raise DataError(
+            f"{where}: {error}: a decompression bomb? Where you trust it, write it anew with "
+            "smaller row groups"
+        ) from error
 
 
 def _class_names(shard: Path, options: ReadOptions, columns: Sequence[str]) -> Sequence[str] | None:
@@ -161,6 +231,7 @@ def _saved_rows(source: Path, options: ReadOptions) -> Iterator[Row]:
     loaded = datasets.load_from_disk(str(source))
     parts = loaded.items() if isinstance(loaded, datasets.DatasetDict) else [("", loaded)]
     image = options.columns.get("image", "image")
+    allowance = Allowance(sorted(source.rglob("*.arrow")), options.max_ratio)
     for name, part in parts:
         label = _label_column(dict.fromkeys(part.column_names), options)
         if image not in part.column_names:
@@ -169,7 +240,10 @@ def _saved_rows(source: Path, options: ReadOptions) -> Iterator[Row]:
         names = getattr(part.features[label], "names", None) if label else None
         where = printable_name(source / name) if name else printable_name(source)
         plain = _plain_part(part, image, label)
-        yield from dataset_rows(plain, options, where=where, split=_split_of(name), names=names)
+        split = _split_of(name)
+        yield from dataset_rows(
+            plain, options, where=where, split=split, names=names, allowance=allowance
+        )
 
 
 def _plain_part(part: Any, image: str, label: str | None) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from evoca.data.readers.base import Cell, ReadOptions, Row, configurable_reader
-from evoca.data.readers.extracted import extract, extraction_folder
+from evoca.data.readers.extracted import Allowance, Extraction, extraction_folder
+from evoca.data.readers.tar import TarMember, TarReader
 from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.errors import DataError
@@ -56,7 +56,7 @@ class _Sample:
         return bool(self.named or self.cells)
 
 
-@configurable_reader("webdataset", "labels", "images", "taxonomy")
+@configurable_reader("webdataset", "labels", "images", "taxonomy", "max_ratio")
 def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     """WebDataset shards: tar files of ``key.jpg`` with ``key.cls``, ``key.txt`` or ``key.json``.
 
@@ -70,6 +70,9 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     names class numbers. A ``sha256`` that is not of the picture in the shard, as that of
     img2dataset is of the picture before it was resized, becomes ``source_sha256``.
 
+    Shards may be compressed by gzip, and unpack to 64 MiB and 20 times what all of them
+    weigh (``--max-ratio``); a member stored with holes is refused.
+
     Source: https://github.com/webdataset/webdataset (the format's description).
     """
     folder = extraction_folder(options, printable_name(source))
@@ -77,11 +80,15 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     shards = [shard for shard in shards if shard.name.lower().endswith(_ENDINGS)]
     if not shards:
         raise DataError(f"{printable_name(source)}: no .tar shards")
+    allowance = Allowance(shards, options.max_ratio)
     for shard in shards:
         where = printable_name(shard)
-        target = folder / shard.name.split(".")[0]
-        for number, sample in enumerate(_samples(shard, where), start=1):
-            yield _row(sample, Row(where, number, {"split": _split(shard)}), options, target)
+        with (
+            Extraction(folder / shard.name.split(".")[0]) as target,
+            TarReader(shard, where, allowance) as archive,
+        ):
+            for number, sample in enumerate(_samples(archive), start=1):
+                yield _row(sample, Row(where, number, {"split": _split(shard)}), options, target)
 
 
 def _split(shard: Path) -> str:
@@ -90,33 +97,29 @@ def _split(shard: Path) -> str:
     return next((split for split in found if split in SPLITS), "")
 
 
-def _samples(shard: Path, where: str) -> Iterator[_Sample]:
+def _samples(archive: TarReader) -> Iterator[_Sample]:
     """Yield the samples of a shard; holds two at a time."""
     sample, view = _Sample(""), _Sample("")
-    try:
-        with tarfile.open(shard, "r|*") as archive:
-            for member in archive:
-                suffix = PurePosixPath(member.name).suffix.lower()
-                if not member.isfile() or suffix not in _READ:
-                    continue
-                key = str(PurePosixPath(member.name).with_suffix(""))
-                if key == view.key:
-                    _take(view, archive, member, suffix)
-                    continue
-                yield from _view_of(sample, view)
-                view = _Sample("")
-                other = _Sample(key)
-                if key != sample.key:
-                    if sample.key == other.stem:  # a dot more than the sample's own
-                        view = other
-                    elif sample.stem == key:  # a view came before its sample
-                        sample, view = other, sample
-                    else:
-                        yield from _whole(sample)
-                        sample = other
-                _take(view if view is other else sample, archive, member, suffix)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise DataError(f"{where}: not a readable tar file: {error}") from error
+    for member in archive:
+        suffix = PurePosixPath(member.name).suffix.lower()
+        if suffix not in _READ:
+            continue
+        key = str(PurePosixPath(member.name).with_suffix(""))
+        if key == view.key:
+            _take(view, archive, member, suffix)
+            continue
+        yield from _view_of(sample, view)
+        view = _Sample("")
+        other = _Sample(key)
+        if key != sample.key:
+            if sample.key == other.stem:  # a dot more than the sample's own
+                view = other
+            elif sample.stem == key:  # a view came before its sample
+                sample, view = other, sample
+            else:
+                yield from _whole(sample)
+                sample = other
+        _take(view if view is other else sample, archive, member, suffix)
     yield from _view_of(sample, view)
     yield from _whole(sample)
 
@@ -137,14 +140,16 @@ def _view_of(sample: _Sample, view: _Sample) -> Iterator[_Sample]:
     yield view
 
 
-def _take(sample: _Sample, archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> None:
+def _take(sample: _Sample, archive: TarReader, member: TarMember, suffix: str) -> None:
     is_image = suffix in IMAGE_SUFFIXES
     limit = ImageLimits().max_bytes if is_image else _MAX_TEXT_BYTES
     if member.size > limit:
         sample.cause = f"{suffix} has {member.size:,} bytes, the limit is {limit:,}"
         return
-    file = archive.extractfile(member)
-    data = file.read() if file is not None else b""
+    if member.sparse:
+        sample.cause = f"{suffix} is stored with holes: pack the files without --sparse"
+        return
+    data = archive.read()
     if is_image and sample.suffix:
         sample.cause = f"two pictures under the key {sample.key}: {sample.suffix} and {suffix}"
     elif is_image:
@@ -169,7 +174,7 @@ def _take_json(sample: _Sample, data: bytes) -> None:
     sample.cells |= plain
 
 
-def _row(sample: _Sample, start: Row, options: ReadOptions, folder: Path) -> Row:
+def _row(sample: _Sample, start: Row, options: ReadOptions, folder: Extraction) -> Row:
     cells: dict[str, Cell] = {**start.cells, **sample.cells, "key": sample.key, "image": ""}
     cells |= _label(sample, options)
     cause = sample.cause or ("" if sample.image else f"no image for the key {sample.key}")
@@ -179,7 +184,7 @@ def _row(sample: _Sample, start: Row, options: ReadOptions, folder: Path) -> Row
     if stated and stated.lower() != hashlib.sha256(sample.image).hexdigest():
         cells["source_sha256"] = cells.pop("sha256")
     try:
-        path = extract(sample.image, folder, start.row, sample.suffix)
+        path = folder.write(sample.image, start.row, sample.suffix)
     except DataError as error:
         return Row(start.file, start.row, cells, str(error))
     return Row(start.file, start.row, cells | {"image": str(path.absolute())})
