@@ -90,7 +90,7 @@ def test_a_name_that_is_no_utf8_is_kept_printable(tmp_path: Path, make_image: Ma
         ("image,emotion\na,joy\nb,joy\n", r"row 2: unknown emotion 'joy'.*\(and 1 more rows\)"),
         ("image,votes_joy\na,1\n", "column votes_joy: unknown emotion 'joy'"),
         ("image,votes_awe\na,-1\n", "row 2: votes_awe is -1, below zero"),
-        ("image,votes_awe\na,many\n", "row 2: votes_awe is 'many', not a finite number"),
+        ("image,votes_awe\na,many\n", "row 2: votes_awe is 'many', not a whole number"),
         ("image,p_awe\na,inf\n", "row 2: p_awe is 'inf', not a finite number"),
         ("image,p_awe,p_fear\na,.5,.2\n", "row 2: the distribution sums to 0.7, not 1"),
         ("image,split\na,dev\n", "row 2: unknown split 'dev'"),

@@ -13,7 +13,7 @@ from evoca.data.check import check
 from evoca.data.cli import app
 from evoca.data.labelled import load_labelled
 from evoca.data.manifest import read_manifest
-from evoca.data.validation import SPACES
+from evoca.data.rules import SPACES
 from evoca.errors import DataError
 
 

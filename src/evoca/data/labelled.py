@@ -10,26 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import (
-    Columns,
-    numbers,
-    read_columns,
-    texts,
-)
+from evoca.data.columns import Columns, read_columns, texts
 from evoca.data.folders import scan_class_folders
 from evoca.data.hashing import sha256_files
 from evoca.data.locate import backslash_hint
 from evoca.data.near import as_they_appear
-from evoca.data.schema import (
-    DISAGREE,
-    DISTRIBUTION_TOLERANCE,
-    PROBABILITY,
-    SPLITS,
-    VOTES,
-    check_columns,
-    emotion_columns,
-)
-from evoca.data.taxonomies import DEFAULT_TAXONOMY, TAXONOMIES, labels_of
+from evoca.data.rules import Cells, first_refused, possible_labels, rules_of
+from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, check_columns, emotion_columns
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name, walk_order
@@ -227,13 +215,15 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     names = texts(columns, "image", where, required=True)
     if not len(names):
         raise DataError(f"{where}: no rows; a manifest has one row an image")
-    _refuse(names == "", columns, where, "no image in this row")
-    taxonomy = _one_taxonomy(columns, where, taxonomy or DEFAULT_TAXONOMY)
+    taxonomy = taxonomy or DEFAULT_TAXONOMY
+    cells = Cells(columns)
+    _require_rows(cells, taxonomy, where)
+    taxonomy = _one_taxonomy(cells, where, taxonomy)
     labels = labels_of(taxonomy)
     check_columns(columns.values, labels, where)
-    distribution = _distribution(columns, labels, where)
+    distribution = _distribution(cells, labels)
     groups, has_groups = _groups(columns, where)
-    truth = _truth(columns, labels, distribution, where)
+    truth = _truth(cells, labels, distribution)
     root = path.parent
     return LabelledImages(
         paths=tuple(root / name for name in names),
@@ -242,21 +232,29 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
         labels=labels,
         groups=groups,
         has_groups=has_groups,
-        split=_split(columns, where),
+        split=cells.text("split").astype(np.str_),
         distribution=distribution,
-        agreement=_agreement(columns, labels, truth, distribution, where),
-        affect=_affect(columns, where),
-        recorded_hashes=tuple(str(digest).lower() for digest in texts(columns, "sha256", where)),
+        agreement=_agreement(cells, labels, truth, distribution),
+        affect=_affect(cells),
+        recorded_hashes=tuple(cells.text("sha256").tolist()),
         taxonomy=taxonomy,
         source=where,
     )
 
 
-def _one_taxonomy(columns: Columns, where: str, default: str) -> str:
-    cells = texts(columns, "taxonomy", where)
-    unknown = ~np.isin(cells.astype(np.str_), (*TAXONOMIES, ""))
-    _refuse(unknown, columns, where, f"unknown taxonomy {{!r}}; use {', '.join(TAXONOMIES)}", cells)
-    found = sorted({str(name) or default for name in np.unique(cells.astype(np.str_))})
+def _require_rows(cells: Cells, taxonomy: str, where: str) -> None:
+    """Refuse rows that break a rule: names the first, and counts the others."""
+    names = tuple(cells.columns.values)
+    labels = possible_labels(taxonomy, by_row="taxonomy" in names)
+    if (found := first_refused(rules_of(names, labels, taxonomy), cells)) is not None:
+        row, cause, refused = found
+        rest = f" (and {refused - 1:,} more rows)" if refused > 1 else ""
+        raise DataError(f"{where}: row {cells.columns.rows[row]}: {cause}{rest}")
+
+
+def _one_taxonomy(cells: Cells, where: str, default: str) -> str:
+    own = np.unique(cells.text("taxonomy").astype(np.str_))
+    found = sorted({str(name) or default for name in own})
     if len(found) > 1:
         raise DataError(
             f"{where}: rows of several taxonomies ({', '.join(found)}); map them to one first"
@@ -265,41 +263,24 @@ def _one_taxonomy(columns: Columns, where: str, default: str) -> str:
 
 
 def _truth(
-    columns: Columns,
-    labels: tuple[str, ...],
-    distribution: NDArray[np.float64] | None,
-    where: str,
+    cells: Cells, labels: tuple[str, ...], distribution: NDArray[np.float64] | None
 ) -> NDArray[np.int64]:
-    if "emotion" not in columns:
+    if "emotion" not in cells.columns:
         if distribution is None:
-            return np.full(len(columns), -1, dtype=np.int64)
+            return np.full(len(cells.columns), -1, dtype=np.int64)
         return most_likely(distribution)
-    cells = _lower(texts(columns, "emotion", where))
-    known, codes = np.unique(cells.astype(np.str_), return_inverse=True)
+    known, codes = np.unique(cells.text("emotion").astype(np.str_), return_inverse=True)
     index = {label: i for i, label in enumerate(labels)} | {"": -1}
-    truth = np.array([index.get(label, -2) for label in known.tolist()], dtype=np.int64)[codes]
-    _refuse(
-        truth == -2,
-        columns,
-        where,
-        f"unknown emotion {{!r}}; the taxonomy has {', '.join(labels)}",
-        cells,
-    )
-    return truth
+    return np.array([index[label] for label in known.tolist()], dtype=np.int64)[codes]
 
 
-def _distribution(
-    columns: Columns, labels: tuple[str, ...], where: str
-) -> NDArray[np.float64] | None:
-    stated = _matrix(columns, PROBABILITY, labels, where)
+def _distribution(cells: Cells, labels: tuple[str, ...]) -> NDArray[np.float64] | None:
+    stated = _matrix(cells, PROBABILITY, labels)
     if stated is not None:
-        total = stated.sum(axis=1, keepdims=True)
-        off = np.abs(total[:, 0] - 1.0) > DISTRIBUTION_TOLERANCE
-        _refuse(off, columns, where, "the distribution sums to {:.4g}, not 1", total[:, 0])
-        return np.asarray(stated / total)
-    if any(column in columns for column in emotion_columns(DISAGREE, labels)):
+        return np.asarray(stated / stated.sum(axis=1, keepdims=True))
+    if any(column in cells.columns for column in emotion_columns(DISAGREE, labels)):
         return None
-    votes = _matrix(columns, VOTES, labels, where)
+    votes = _matrix(cells, VOTES, labels)
     if votes is None:
         return None
     with np.errstate(invalid="ignore"):
@@ -307,14 +288,12 @@ def _distribution(
 
 
 def _agreement(
-    columns: Columns,
+    cells: Cells,
     labels: tuple[str, ...],
     truth: NDArray[np.int64],
     distribution: NDArray[np.float64] | None,
-    where: str,
 ) -> NDArray[np.float64] | None:
-    votes = _matrix(columns, VOTES, labels, where)
-    against = _matrix(columns, DISAGREE, labels, where)
+    votes, against = (_matrix(cells, prefix, labels) for prefix in (VOTES, DISAGREE))
     if votes is not None and against is not None:
         with np.errstate(invalid="ignore"):
             shares = votes / (votes + against)
@@ -326,18 +305,12 @@ def _agreement(
     return np.where(truth < 0, np.nan, own)
 
 
-def _matrix(
-    columns: Columns, prefix: str, labels: tuple[str, ...], where: str
-) -> NDArray[np.float64] | None:
-    """One column a label, (n, K); an absent column or an empty cell beside others is 0."""
-    if not any(column in columns for column in emotion_columns(prefix, labels)):
+def _matrix(cells: Cells, prefix: str, labels: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """Return a column per label, (n, K); an absent column or an empty cell beside others is 0."""
+    names = emotion_columns(prefix, labels)
+    if not any(column in cells.columns for column in names):
         return None
-    parts = []
-    for column in emotion_columns(prefix, labels):
-        values = numbers(columns, column, where)
-        _refuse(values < 0, columns, where, f"{column} is {{:g}}, below zero", values)
-        parts.append(values)
-    matrix = np.stack(parts, axis=1)
+    matrix = np.stack([cells.number(column) for column in names], axis=1)
     empty = np.isnan(matrix).all(axis=1, keepdims=True)
     return np.where(empty, np.nan, np.nan_to_num(matrix, nan=0.0))
 
@@ -352,44 +325,10 @@ def _groups(columns: Columns, where: str) -> tuple[NDArray[np.int64], bool]:
     return codes, bool(given.any())
 
 
-def _split(columns: Columns, where: str) -> NDArray[np.str_]:
-    cells = _lower(texts(columns, "split", where))
-    allowed = np.isin(cells.astype(np.str_), (*SPLITS, ""))
-    _refuse(
-        ~allowed,
-        columns,
-        where,
-        f"unknown split {{!r}}; use {', '.join(SPLITS)} or leave it empty",
-        cells,
-    )
-    return cells.astype(np.str_)
-
-
-def _affect(columns: Columns, where: str) -> NDArray[np.float64] | None:
-    if "valence" not in columns and "arousal" not in columns:
+def _affect(cells: Cells) -> NDArray[np.float64] | None:
+    if "valence" not in cells.columns and "arousal" not in cells.columns:
         return None
-    return np.stack([numbers(columns, name, where) for name in ("valence", "arousal")], axis=1)
-
-
-def _lower(cells: NDArray[np.object_]) -> NDArray[np.object_]:
-    return np.fromiter((cell.lower() for cell in cells), dtype=object, count=len(cells))
-
-
-def _refuse(
-    bad: NDArray[np.bool_],
-    columns: Columns,
-    where: str,
-    cause: str,
-    values: NDArray[Any] | None = None,
-) -> None:
-    """Raise for the first bad row, with the number of others."""
-    if not bad.any():
-        return
-    first = int(bad.argmax())
-    text = cause if values is None else cause.format(values[first])
-    more = int(bad.sum()) - 1
-    rest = f" (and {more:,} more rows)" if more else ""
-    raise DataError(f"{where}: row {columns.rows[first]}: {text}{rest}")
+    return np.stack([cells.number(name) for name in ("valence", "arousal")], axis=1)
 
 
 def _require_files(images: LabelledImages) -> None:

@@ -7,7 +7,7 @@ trains or evaluates reads the plainer :class:`evoca.data.labelled.LabelledImages
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from evoca.data.locate import NOT_UTF8
 from evoca.data.outputs import check_table_name
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, column_order, emotion_columns
 from evoca.data.table import TableBuilder
-from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.data.taxonomies import DEFAULT_TAXONOMY, all_labels
 from evoca.data.votes import distribution, most_likely
 from evoca.drafts import drafted
 from evoca.errors import DataError
@@ -354,11 +354,6 @@ def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
         first = f"; the first of {len(bad):,} bad rows: {bad[0]}" if bad else ""
         raise DataError(f"{source}: no rows{first}")
     return manifest
-
-
-def all_labels(taxonomies: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels of several taxonomies, each once, in order of first appearance."""
-    return tuple(dict.fromkeys(label for name in taxonomies for label in labels_of(name)))
 
 
 def read_folder(path: Path, *, taxonomy: str | None = None) -> Manifest:

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from evoca.data.duck import Database, sql_file, sql_name, sql_string
 from evoca.data.rejects import Reject
+from evoca.data.rules import (
+    cause_expression,
+    clean_expression,
+    possible_labels,
+    typed_expression,
+)
 from evoca.data.schema import check_columns, with_image_column
-from evoca.data.taxonomies import TAXONOMIES, labels_of
-from evoca.data.validation import cause_expression, clean_expression, typed_expression
+from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name
 
@@ -141,8 +146,7 @@ class TableBuilder:
         self._keep(columns, labels, "WHERE __refused IS NULL" if refused else "")
 
     def _labels(self, taxonomy_by_row: bool) -> tuple[str, ...]:
-        names = tuple(TAXONOMIES) if taxonomy_by_row else (self.taxonomy,)
-        return tuple(dict.fromkeys(label for name in names for label in labels_of(name)))
+        return possible_labels(self.taxonomy, by_row=taxonomy_by_row)
 
     def _keep(self, columns: tuple[str, ...], labels: tuple[str, ...], where: str) -> None:
         chosen = ", ".join(

@@ -7,7 +7,7 @@ Mappings between categorical models are conventions, not findings; each says who
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_TAXONOMY",
     "TAXONOMIES",
     "TaxonomyMapping",
+    "all_labels",
     "labels_of",
     "mapping",
     "mappings",
@@ -161,6 +162,11 @@ def labels_of(taxonomy: str) -> tuple[str, ...]:
     except KeyError:
         known = ", ".join(TAXONOMIES)
         raise DataError(f"no taxonomy {taxonomy!r}; the known ones are {known}") from None
+
+
+def all_labels(taxonomies: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of several taxonomies, each once, in order of first appearance."""
+    return tuple(dict.fromkeys(label for name in taxonomies for label in labels_of(name)))
 
 
 def mappings() -> tuple[TaxonomyMapping, ...]:
