@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evoca.drafts import drafted
 from evoca.errors import EvocaError
 
 __all__ = ["RUN_VERSION", "new_run", "read_json", "write_json"]
@@ -29,17 +28,11 @@ def new_run(out: Path) -> Iterator[Path]:
         raise EvocaError(f"{out}: exists already; remove it or name another")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise EvocaError(f"{out}: cannot be written: {error.strerror}") from error
-    try:
-        draft.chmod(0o755)
-        yield draft
-        draft.replace(out)
+        with drafted(out) as draft:
+            draft.mkdir()
+            yield draft
     except OSError as error:
         raise EvocaError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
