@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from evoca.drafts import drafted
 from evoca.errors import EvocaError
 
-__all__ = ["RUN_VERSION", "new_run", "read_json", "write_json"]
+__all__ = ["RUN_VERSION", "new_run", "parse_json", "read_json", "write_json"]
 
 RUN_VERSION = 1
 """Of ``run.json``; grows when a key changes its meaning."""
@@ -47,11 +48,31 @@ def read_json(file: Path) -> dict[str, Any]:
         EvocaError: missing, or not JSON.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EvocaError(f"{file}: missing: this is not a complete run directory") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvocaError(f"{file}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise EvocaError(f"{file}: holds no object")
     return content
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        ValueError: it is none, or has numbers or text that no file could hold again.
+        RecursionError: it is nested too deeply.
+    """
+    content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    return content
+
+
+def _finite(number: str) -> float:
+    """Refuse what Python reads and JSON does not know: NaN and Infinity, also as 1e999."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number in JSON")
+    return value
