@@ -27,6 +27,7 @@ from hostile_bundles import (
     external,
     map_of,
     nested,
+    slow_to_load,
     sparse,
     weights,
     write_bundle,
@@ -186,8 +187,9 @@ def test_evidence_that_no_picture_can_show_is_refused(tmp_path):
     assert all("evidence came out as" in line for line in said)
 
 
-def test_a_graph_that_loops_can_be_interrupted(tmp_path):
-    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=endless())
+@pytest.mark.parametrize("nodes", [endless, slow_to_load])
+def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
+    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=nodes())
     photo().save(tmp_path / "photo.png")
     process = subprocess.Popen(
         [*EVOCA, "predict", str(tmp_path / "photo.png"), "--model", str(bundle)],
