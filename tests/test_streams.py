@@ -128,7 +128,9 @@ def test_results_are_whole_after_an_interrupt(folder, form):
     )
     first = b""
     while len(first) < 2000:  # some rows behind the header
-        first += process.stdout.read(100)
+        read = process.stdout.read(100)
+        assert read, process.stderr.read()
+        first += read
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     text = (first + output).decode()

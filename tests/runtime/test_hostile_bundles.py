@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ pytest.importorskip("onnx", reason="needs onnx (extra train), which writes the b
 
 from onnx import helper, numpy_helper
 
+from evoca.runtime import session
 from hostile_bundles import (
     LABELS,
     SIDE,
@@ -206,6 +209,21 @@ def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
     finally:
         process.kill()
     assert (process.returncode, errors) == (130, "evoca: interrupted\n")
+
+
+def test_an_interrupt_waits_for_a_thread_that_has_not_begun(monkeypatch):
+    """As on a busy machine; to end while it enters the engine would be a crash."""
+    done = []
+
+    class Late(threading.Thread):
+        def start(self):
+            threading.Timer(0.3, super().start).start()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "threading", SimpleNamespace(**vars(threading) | {"Thread": Late}))
+    with pytest.raises(KeyboardInterrupt):
+        session._stoppable(lambda: done.append("worked"), lambda: done.append("asked to stop"))
+    assert done == ["asked to stop", "worked"]
 
 
 def _cpu_ticks(pid):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -222,8 +222,11 @@ def _stoppable(work: Callable[[], T], stop: Callable[[], None]) -> T:
         worker.start()
         return result.result()
     except KeyboardInterrupt:
-        # Python must not end while a thread of its own is inside the engine.
+        # Python must not end while a thread of its own is inside the engine, or on its way
+        # there: where the machine is busy, the interrupt comes before the thread has begun, and
+        # it cannot be joined yet.
         stop()
+        wait([result], _STOP_SECONDS)
         if worker.ident is not None:
             worker.join(_STOP_SECONDS)
         raise
