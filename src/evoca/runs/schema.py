@@ -128,9 +128,9 @@ class _Calibration(_Part):
 class Metrics(_Part):
     """The content of ``metrics.json``; whatever has the key ``ci95`` is a figure."""
 
-    n: _Count | None = None
-    labels: list[str] | None = None
-    per_emotion: dict[str, _Emotion] | None = None
+    n: _Count = 0
+    labels: list[str] = []
+    per_emotion: dict[str, _Emotion] = {}
     confusion: list[list[_Cell]] | None = None
     bootstrap: _Bootstrap | None = None
     n_labelled: _Count = 0
@@ -153,9 +153,9 @@ class Metrics(_Part):
             for entry in entries.values():
                 if isinstance(entry, Mapping) and "ci95" in entry:
                     _Interval.model_validate(entry)
-        if self.labels is None:
+        if not self.labels:
             return self
-        if set(self.per_emotion or {}) - set(self.labels):
+        if set(self.per_emotion) - set(self.labels):
             raise ValueError("per_emotion names what is no label")
         k = len(self.labels)
         if self.confusion is not None and [len(row) for row in self.confusion] != [k] * k:
