@@ -147,6 +147,27 @@ def endless() -> list[Any]:
     ]
 
 
+def slow_to_load(products: int = 400, side: int = 2000) -> list[Any]:
+    """Nodes that give ``weights`` after constant products, which are computed at loading."""
+    of_side = numpy_helper.from_array(np.array([side, side], np.int64), "of_side")
+    tiny = numpy_helper.from_array(np.array(1 / side, np.float32), "tiny")
+    start = numpy_helper.from_array(weights(), "start")
+    nodes = [
+        helper.make_node("Constant", [], ["start"], value=start),
+        helper.make_node("Constant", [], ["of_side"], value=of_side),
+        helper.make_node("Constant", [], ["tiny"], value=tiny),
+        helper.make_node("Expand", ["tiny", "of_side"], ["product0"]),
+    ]
+    for i in range(products):
+        factors = [f"product{i}", "product0"]
+        nodes.append(helper.make_node("MatMul", factors, [f"product{i + 1}"]))
+    return [
+        *nodes,
+        helper.make_node("ReduceMean", [f"product{products}"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["start", "mean"], ["weights"]),
+    ]
+
+
 def map_of(shape: Sequence[int]) -> list[Any]:
     """Nodes that give evidence of any shape."""
     size = numpy_helper.from_array(np.array(shape, np.int64), "size")

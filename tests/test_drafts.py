@@ -4,8 +4,10 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from evoca.cli import app
 from evoca.data.rejects import Reject, write_rejects
 from evoca.drafts import drafted
 from evoca.runtime.bundle import bundled_models
+from run_samples import write_run
 from samples import photo
 
 EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]
@@ -46,6 +49,155 @@ def test_two_that_write_the_same_file_do_not_meet(tmp_path):
         assert one != other
     assert target.read_text() == "one"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+LONG = """
+import sys, time
+from pathlib import Path
+from evoca.drafts import drafted
+
+try:
+    with drafted(Path(sys.argv[1])) as draft:
+        draft.write_text("half")
+        print("writing", flush=True)
+        time.sleep(60)
+finally:
+    print("cleaned", flush=True)
+"""
+
+
+def started(script, *arguments):
+    """Start a process and wait until it says that it is writing."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_a_process_that_is_told_to_end_leaves_nothing(tmp_path):
+    process = started(LONG, tmp_path / "page.html")
+    assert len(left_in(tmp_path)) == 1
+    process.terminate()
+    assert process.communicate(timeout=60)[0] == ""  # ended by the signal, as without a draft
+    assert process.returncode == -signal.SIGTERM
+    assert left_in(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    pytest.importorskip("fcntl", reason="this system has no locks that end with a process")
+    dead, living = (started(LONG, tmp_path / name) for name in ("a.html", "b.html"))
+    dead.kill()
+    dead.wait()
+    own = tmp_path / ".mine-0123456789abcdef.draft"
+    own.write_text("whoever named a file like this keeps it")
+    try:
+        assert len(left_in(tmp_path)) == 3
+        write = f"{LONG.partition('try:')[0]}with drafted(Path(sys.argv[1])) as d: d.touch()"
+        subprocess.run([sys.executable, "-c", write, tmp_path / "c.html"], check=True)
+        draft, *others = left_in(tmp_path)
+        assert draft.startswith(".b.html-")
+        assert others == [own.name, "c.html"]
+        assert (tmp_path / draft / "draft").read_text() == "half"
+    finally:
+        living.kill()
+        living.communicate()
+
+
+def test_many_that_write_at_once_take_no_draft_from_each_other(tmp_path):
+    write = (
+        "import sys\nfrom pathlib import Path\nfrom evoca import drafts\n"
+        "for _ in range(150):\n"
+        "    drafts._remove_left.cache_clear()\n"
+        "    with drafts.drafted(Path(sys.argv[1])) as draft: draft.write_text('whole')\n"
+    )
+    command = [sys.executable, "-c", write, str(tmp_path / "page.html")]
+    with ThreadPoolExecutor(4) as pool:
+        runs = [
+            pool.submit(subprocess.run, command, capture_output=True, text=True) for _ in range(4)
+        ]
+    assert [run.result().stderr for run in runs] == [""] * 4
+    assert left_in(tmp_path) == ["page.html"]
+
+
+def test_a_fork_that_is_ended_leaves_the_draft_alone(tmp_path):
+    """Workers that decode are forks, and ended by a signal: the draft is not theirs."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system has no forks")
+    with drafted(tmp_path / "table.csv") as draft:
+        draft.write_text("whole")
+        ready, started = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(started, b".")  # a signal that comes while it is forked is lost
+            time.sleep(60)
+            os._exit(1)
+        os.read(ready, 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    assert (tmp_path / "table.csv").read_text() == "whole"
+
+
+EVALUATE = """
+import sys, time
+import evoca.commands.evaluate as command
+from evoca.cli import main
+
+def run_trial(*_):
+    print("writing", flush=True)
+    time.sleep(60)
+
+command.run_trial = run_trial
+sys.argv = ["evoca", "evaluate", "default", "--data", "set", "--out", "runs/run"]
+main()
+"""
+REPORT = """
+import sys, time
+from evoca.cli import main
+import evoca.report.build as build
+
+def page_parts(*_, **__):
+    yield "half"
+    print("writing", flush=True)
+    time.sleep(60)
+
+build.page_parts = page_parts
+sys.argv = ["evoca", "report", "run", "--out", "runs/page.html", "--no-images"]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("command", ["evaluate", "report"])
+def test_no_command_leaves_drafts_behind(tmp_path, monkeypatch, command):
+    pytest.importorskip("jinja2", reason="needs the extra eval")
+    monkeypatch.chdir(tmp_path)
+    for emotion, name in (("awe", "coffee"), ("fear", "chelsea")):
+        (tmp_path / "set" / emotion).mkdir(parents=True)
+        photo(name).save(tmp_path / "set" / emotion / "0.png")
+    write_run(tmp_path / "run", "default")
+    runs = tmp_path / "runs"
+
+    script = {"evaluate": EVALUATE, "report": REPORT}[command]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        process = started(script)
+        assert len(left_in(runs)) == 1
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == -number
+        assert len(left_in(runs)) == (number == signal.SIGKILL)
+    again = {
+        "evaluate": "evaluate default --data set --split all --allow-missing --out runs/run",
+        "report": "report run --out runs/page.html --no-images",
+    }[command]
+    done = subprocess.run([*EVOCA, *again.split()], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert left_in(runs) == [{"evaluate": "run", "report": "page.html"}[command]]
 
 
 def test_manifests_built_at_the_same_time_are_whole(tmp_path):

@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "runtime": {"errors", "emotions", "softmax", "images", "prediction", "privacy"},
     "evaluation": {"errors", "emotions", "softmax"},
     "data": {"drafts", "errors", "emotions", "images", "terminal", "exits", "evaluation"},
-    "runs": {"errors", "emotions", "images", "data", "evaluation"},
+    "runs": {"drafts", "errors", "emotions", "images", "data", "evaluation"},
     "report": {
+        "drafts",
         "errors",
         "emotions",
         "images",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from samples import photo
+from samples import encode, photo
 
 EVOCA = f"{sys.executable} -c 'from evoca.cli import main; main()'"
 FULL = Path("/dev/full")
@@ -72,6 +72,26 @@ def test_files_are_written_without_any_stream(folder):
     assert [path.name for path in Path("maps").iterdir()] == ["a.png.evoca.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Pillow holds libtiff inside itself")
+def test_libtiff_adds_nothing_to_the_messages(folder):
+    """It writes to file descriptor 2 itself; whole pictures beside it are decoded in threads."""
+    damaged = bytearray(encode(photo(), "TIFF", compression="tiff_adobe_deflate"))
+    damaged[60:120] = bytes(byte ^ 0x5A for byte in damaged[60:120])
+    for number in range(8):
+        Path(f"{number}.tif").write_bytes(damaged)
+        photo().save(f"{number}-whole.tif", compression="tiff_lzw")
+    alone = "from PIL import Image; Image.open('0.tif').load()"
+    talks = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True)
+    assert "ZIPDecode" in talks.stderr  # or this shows nothing
+
+    done = shell("EVOCA predict *.tif")
+    assert done.returncode == 1
+    expected = [
+        f"evoca: {number}.tif: the file is damaged: decoder error -2" for number in range(8)
+    ]
+    assert done.stderr.splitlines() == expected
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(
     "line", ["--version", "--help", "predict --help", "predict a.png", "models list", "data --help"]
@@ -108,7 +128,9 @@ def test_results_are_whole_after_an_interrupt(folder, form):
     )
     first = b""
     while len(first) < 2000:  # some rows behind the header
-        first += process.stdout.read(100)
+        read = process.stdout.read(100)
+        assert read, process.stderr.read()
+        first += read
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     text = (first + output).decode()

@@ -187,6 +187,30 @@ def test_cross_validation_predicts_every_image_by_what_has_not_seen_it(data, tmp
     np.testing.assert_array_equal(again.predictions.probabilities, found.predictions.probabilities)
 
 
+@pytest.mark.parametrize("damage", ["cut off", "other bytes", "of other images"])
+def test_a_damaged_fold_is_trained_again_with_a_note(data, tmp_path, options, damage):
+    recipe = tiny_recipe("steps.0.epochs=1", "steps.1.epochs=1", "steps.1.stop=null")
+    out = tmp_path / "cv"
+    whole = crossval_steps(recipe, build_tiny, data, None, options)
+    with pytest.raises(KeyboardInterrupt):
+        crossval_steps(recipe, build_tiny, data, out, replace(options, announce=Stopper(15)))
+    fold = out / "folds" / "r0f0" / "fold.npz"
+    if damage == "of other images":
+        with np.load(fold) as arrays:
+            content = dict(arrays)
+        np.savez(fold, **content | {"logits": content["logits"][1:]})
+    else:
+        fold.write_bytes(fold.read_bytes()[:700] if damage == "cut off" else b"PK\x03\x04" * 50)
+    said = []
+    found = crossval_steps(
+        recipe, build_tiny, data, out, replace(options, say=said.append), resume=True
+    )
+    assert [line.endswith("is damaged: the fold is trained again") for line in said].count(
+        True
+    ) == 1
+    np.testing.assert_array_equal(found.predictions.probabilities, whole.predictions.probabilities)
+
+
 def test_cross_validation_leaves_test_images_unseen(data, options):
     split = np.where(np.arange(64) % 8 == 0, "test", "train")
     found = crossval_steps(

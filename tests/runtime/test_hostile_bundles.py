@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ pytest.importorskip("onnx", reason="needs onnx (extra train), which writes the b
 
 from onnx import helper, numpy_helper
 
+from evoca.runtime import session
 from hostile_bundles import (
     LABELS,
     SIDE,
@@ -27,6 +30,7 @@ from hostile_bundles import (
     external,
     map_of,
     nested,
+    slow_to_load,
     sparse,
     weights,
     write_bundle,
@@ -186,8 +190,9 @@ def test_evidence_that_no_picture_can_show_is_refused(tmp_path):
     assert all("evidence came out as" in line for line in said)
 
 
-def test_a_graph_that_loops_can_be_interrupted(tmp_path):
-    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=endless())
+@pytest.mark.parametrize("nodes", [endless, slow_to_load])
+def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
+    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=nodes())
     photo().save(tmp_path / "photo.png")
     process = subprocess.Popen(
         [*EVOCA, "predict", str(tmp_path / "photo.png"), "--model", str(bundle)],
@@ -204,6 +209,21 @@ def test_a_graph_that_loops_can_be_interrupted(tmp_path):
     finally:
         process.kill()
     assert (process.returncode, errors) == (130, "evoca: interrupted\n")
+
+
+def test_an_interrupt_waits_for_a_thread_that_has_not_begun(monkeypatch):
+    """As on a busy machine; to end while it enters the engine would be a crash."""
+    done = []
+
+    class Late(threading.Thread):
+        def start(self):
+            threading.Timer(0.3, super().start).start()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "threading", SimpleNamespace(**vars(threading) | {"Thread": Late}))
+    with pytest.raises(KeyboardInterrupt):
+        session._stoppable(lambda: done.append("worked"), lambda: done.append("asked to stop"))
+    assert done == ["asked to stop", "worked"]
 
 
 def _cpu_ticks(pid):

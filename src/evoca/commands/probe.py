@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +13,7 @@ from rich.console import Console
 
 from evoca.commands.progress import steps
 from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.result import Figure
 from evoca.evaluation.robustness import Masking, Movement
@@ -104,20 +103,12 @@ def _spread(images: LabelledImages, limit: int | None) -> LabelledImages:
 def _write(out: Path, found: Probe) -> None:
     """Write into a file that ends in .json, else into a run directory; whole or not at all."""
     file = out if out.suffix.lower() == ".json" else out / PROBE_FILE
-    draft = None
+    content = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, prefix=f".{file.name}-", delete=False, encoding="utf-8"
-        ) as stream:
-            draft = Path(stream.name)
-            stream.write(json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n")
-        draft.chmod(0o644)
-        draft.replace(file)
+        with drafted(file) as draft:
+            draft.write_text(content, encoding="utf-8")
     except OSError as error:
-        if draft is not None:
-            with suppress(OSError):
-                draft.unlink()
         reason = error.strerror or error
         raise EvocaError(f"--out {printable_name(file)}: cannot be written: {reason}") from error
 

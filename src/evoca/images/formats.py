@@ -21,7 +21,7 @@ from evoca.errors import ImageError, install_hint
 from evoca.images.gif import without_comments
 from evoca.images.jpeg import JpegStructure, ended, structure_of
 from evoca.images.png import read_chunks
-from evoca.images.tiff import tiff_kind
+from evoca.images.tiff import silence_libtiff, tiff_kind
 
 __all__ = ["FORMAT_NAMES", "OpenedImage", "is_known_format", "open_image"]
 
@@ -135,6 +135,8 @@ def _open(name: str, data: bytes) -> OpenedImage:
         return OpenedImage(image)
     if name == "GIF":
         data = without_comments(data)
+    elif name == "TIFF":
+        silence_libtiff()
     elif name == "PPM" and not _PPM_HEADER.match(data[:_MAX_PPM_HEADER]):
         raise ImageError("it starts like PPM, but its header is damaged, or longer than 4 kB")
     return OpenedImage(Image.open(io.BytesIO(data), formats=(name,)))

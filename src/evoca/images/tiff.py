@@ -1,16 +1,38 @@
-"""What a TIFF says of its pixels."""
+"""What a TIFF says of its pixels; the messages of the library that decodes it, turned off."""
 
 from __future__ import annotations
 
+import ctypes
 import io
+from contextlib import suppress
+from functools import cache
 
-from PIL import Image
+from PIL import Image, _imaging
 
-__all__ = ["is_inverted", "tiff_kind", "white_point"]
+__all__ = ["is_inverted", "silence_libtiff", "tiff_kind", "white_point"]
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO = 0
 _FORMATS = {2: "signed integer", 3: "floating-point", 5: "complex integer", 6: "complex"}
+
+
+@cache
+def silence_libtiff() -> None:
+    """Turn off what libtiff prints about damaged files, for the whole process.
+
+    The C library writes to file descriptor 2, past ``sys.stderr``. Pillow has no use for that:
+    it raises by what libtiff returns. Handlers with a client's data, which a program may have
+    set for itself, are left. Set once, it is safe where several threads decode; to point the
+    descriptor elsewhere while one of them does would not be.
+    """
+    # A symbol is looked for in Pillow's extension and in what that was linked with, which is
+    # the very libtiff that decodes. Not found where Pillow holds it inside, as on Windows.
+    with suppress(OSError, AttributeError):
+        linked = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            set_handler = getattr(linked, name)
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
 
 
 def white_point(image: Image.Image) -> float | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import write_array_header_1_0
+from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
 from evoca.errors import EvocaError
@@ -135,10 +135,10 @@ class RowStore:
         shards: list[Rows] = []
         where: dict[str, tuple[int, int]] = {}
         for listing in sorted(self._folder.glob("*.txt")):
-            names = listing.read_text(encoding="ascii").split()
             try:
-                rows = np.load(listing.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError):
+                names = listing.read_text(encoding="ascii").split()
+                rows = open_memmap(listing.with_suffix(".npy"), mode="r")
+            except (OSError, ValueError, TypeError, OverflowError, EOFError):
                 continue  # damaged or gone: its rows are computed anew
             if rows.shape != (len(names), self._width) or rows.dtype != np.float32:
                 continue

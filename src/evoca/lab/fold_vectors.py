@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoca.errors import EvocaError
 from evoca.images import printable_name
+from evoca.lab.arrays import DamagedArraysError, read_arrays
 
 __all__ = [
     "FOLDER",
@@ -128,12 +128,24 @@ def _require_all(run: Path, folds: Sequence[tuple[int, FoldVectors]]) -> None:
 
 def _read(file: Path) -> FoldVectors:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            count = sum(name.startswith("vectors") for name in arrays.files)
-            vectors = tuple(arrays[f"vectors{i}"] for i in range(count))
-            kept = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(file)
+        count = sum(name.startswith("vectors") for name in arrays)
+        vectors = tuple(arrays[f"vectors{i}"] for i in range(count))
+        kept = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
+        _require_rows(kept)
+    except (OSError, KeyError, ValueError) as error:
         raise EvocaError(
             f"{printable_name(file)}: damaged: cross-validate the system again"
         ) from error
     return kept
+
+
+def _require_rows(kept: FoldVectors) -> None:
+    columns = (kept.truth, kept.groups, kept.part)
+    whole = all(column.ndim == 1 and column.dtype.kind == "i" for column in columns)
+    rows = {len(column) for column in columns if column.ndim}
+    for one in kept.vectors:
+        whole &= one.ndim == 2 and one.dtype.kind == "f"
+        rows |= {len(one)} if one.ndim else set()
+    if not whole or not kept.vectors or len(rows) != 1:
+        raise DamagedArraysError("not a row of every array for each image")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.errors import EvocaError
+from evoca.lab.arrays import read_arrays
 from evoca.lab.descriptors import WordsHead
 from evoca.lab.fitters import FittedHead
 from evoca.lab.heads import LinearHead
@@ -113,23 +115,25 @@ def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
         EvocaError: missing or damaged.
     """
     file = folder / "head.npz"
-    head: LinearHead | SvmMachine
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if "support" not in arrays:
-                head = LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
-            else:
-                head = SvmMachine(
-                    centre=arrays["centre"],
-                    spread=arrays["spread"],
-                    support=arrays["support"],
-                    weight=arrays["weight"],
-                    bias=arrays["bias"],
-                    gamma=float(arrays["gamma"]),
-                    c=float(arrays["c"]),
-                )
-            if "words" in arrays:
-                return WordsHead(arrays["words"].astype(np.float32), head)
-            return head
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(file)
+        head = _head_of(arrays)
+        if "words" in arrays:
+            return WordsHead(arrays["words"].astype(np.float32), head)
+        return head
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error
+
+
+def _head_of(arrays: Mapping[str, NDArray[Any]]) -> LinearHead | SvmMachine:
+    if "support" not in arrays:
+        return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+    return SvmMachine(
+        centre=arrays["centre"],
+        spread=arrays["spread"],
+        support=arrays["support"],
+        weight=arrays["weight"],
+        bias=arrays["bias"],
+        gamma=float(arrays["gamma"]),
+        c=float(arrays["c"]),
+    )

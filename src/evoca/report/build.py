@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evoca.data.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.evaluation.arrays import IntArray
 from evoca.images import printable_name
@@ -168,24 +167,10 @@ def _write(out: Path, parts: Iterable[str]) -> int:
     """Write a file that is there only when it is complete; return its size in bytes."""
     if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
         raise DataError(f"{printable_name(out)}: not a regular file: name another")
-    draft = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            newline="\n",
-            dir=out.parent,
-            prefix=f".{out.name}-",
-            delete=False,
-        ) as file:
-            draft = Path(file.name)
+        with drafted(out) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(parts)
-        draft.chmod(0o644)
-        os.replace(draft, out)  # noqa: PTH105 - atomic, also over an old file
         return out.stat().st_size
     except OSError as error:
         raise DataError(f"{printable_name(out)}: cannot be written: {error.strerror}") from error
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evoca.drafts import drafted
 from evoca.errors import EvocaError
 
-__all__ = ["RUN_VERSION", "new_run", "read_json", "write_json"]
+__all__ = ["RUN_VERSION", "new_run", "parse_json", "read_json", "write_json"]
 
 RUN_VERSION = 1
 """Of ``run.json``; grows when a key changes its meaning."""
@@ -29,17 +29,11 @@ def new_run(out: Path) -> Iterator[Path]:
         raise EvocaError(f"{out}: exists already; remove it or name another")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise EvocaError(f"{out}: cannot be written: {error.strerror}") from error
-    try:
-        draft.chmod(0o755)
-        yield draft
-        draft.replace(out)
+        with drafted(out) as draft:
+            draft.mkdir()
+            yield draft
     except OSError as error:
         raise EvocaError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
@@ -54,11 +48,31 @@ def read_json(file: Path) -> dict[str, Any]:
         EvocaError: missing, or not JSON.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EvocaError(f"{file}: missing: this is not a complete run directory") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EvocaError(f"{file}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise EvocaError(f"{file}: holds no object")
     return content
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        ValueError: it is none, or has numbers or text that no file could hold again.
+        RecursionError: it is nested too deeply.
+    """
+    content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    return content
+
+
+def _finite(number: str) -> float:
+    """Refuse what Python reads and JSON does not know: NaN and Infinity, also as 1e999."""
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number in JSON")
+    return value

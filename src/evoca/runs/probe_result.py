@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from evoca.errors import DataError
 from evoca.evaluation.result import Figure
 from evoca.evaluation.robustness import Masking, Movement
 from evoca.images import printable_name
+from evoca.runs.directory import parse_json
+from evoca.runs.schema import ProbeContent, require
 
 __all__ = ["PROBE_FILE", "SCHEMA_VERSION", "Probe", "read_probe"]
 
@@ -116,7 +117,7 @@ def read_probe(file: Path) -> Probe:
     """
     where = printable_name(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -129,6 +130,7 @@ def read_probe(file: Path) -> Probe:
             f"{where}: schema_version {version}; this Evoca reads up to {SCHEMA_VERSION}: "
             "install a newer one"
         )
+    require(ProbeContent, content, file, "the result of a probe")
     try:
         return Probe.from_dict(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -16,10 +16,12 @@ from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
 from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
 from evoca.runs.result import Result, completed
+from evoca.runs.schema import Description, Metrics, require
 
 __all__ = ["Run", "read_run"]
 
 _TABLE_SUFFIXES = {".csv", ".parquet", ".jsonl", ".json"}
+_LONGEST = 1e9  # minutes of an epoch
 _TABLES = ("predictions.parquet", "predictions.csv")
 
 
@@ -66,7 +68,7 @@ class Run:
         """The content of ``metrics.json``, of any version, under the keys of today.
 
         Raises:
-            EvocaError: missing, not JSON, or of a newer version.
+            EvocaError: missing, not JSON, of a newer version, or not figures.
         """
         file = self.path / "metrics.json"
         found = read_json(file)
@@ -76,6 +78,7 @@ class Run:
                 f"{printable_name(file)}: schema_version {version!r}; this Evoca reads up to "
                 f"{SCHEMA_VERSION}: install a newer one"
             )
+        require(Metrics, found, file, "the figures of a run")
         return completed(found)
 
     @cached_property
@@ -99,7 +102,7 @@ class Run:
         """
         try:
             return Report.from_dict(self.metrics)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:  # a key is absent
             raise DataError(
                 f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
             ) from error
@@ -163,12 +166,25 @@ class Run:
 
     @cached_property
     def history(self) -> tuple[Mapping[str, str], ...]:
-        """The rows of ``history.csv``, one an epoch; empty where the run has none."""
+        """The rows of ``history.csv``, one an epoch; empty where the run has none.
+
+        Raises:
+            DataError: not a table of epochs.
+        """
         file = self.path / "history.csv"
         if not file.is_file():
             return ()
-        with file.open(encoding="utf-8", newline="") as stream:
-            return tuple(csv.DictReader(stream))
+        try:
+            with file.open(encoding="utf-8", newline="") as stream:
+                rows = tuple(csv.DictReader(stream))
+            for row in rows:
+                if None in row:
+                    raise ValueError("a row has more cells than the header")
+                if not 0 <= float(row.get("minutes") or 0) < _LONGEST:
+                    raise ValueError(f"minutes: {row['minutes']}")
+        except (OSError, ValueError, csv.Error) as error:
+            raise DataError(f"{printable_name(file)}: not a table of epochs: {error}") from error
+        return rows
 
 
 def read_run(path: Path | str) -> Run:
@@ -197,4 +213,5 @@ def read_run(path: Path | str) -> Run:
             f"{printable_name(path / 'run.json')}: run_version {version!r}; this Evoca reads up "
             f"to {RUN_VERSION}: install a newer one"
         )
+    require(Description, description, path / "run.json", "the description of a run")
     return Run(path, description)

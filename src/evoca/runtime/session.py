@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["OrtSession", "Outputs"]
 
 Array = NDArray[np.float32]
-_STOP_SECONDS = 5.0  # for one operator to end, once a run has been interrupted
+T = TypeVar("T")
+_STOP_SECONDS = 5.0  # for one operator to end, once Ctrl-C was pressed
 _OUTPUTS = ("logits", "evidence", "embedding", "affect")
 
 
@@ -69,10 +71,15 @@ class OrtSession:
             "session.model_external_initializers_file_folder_path", "/dev/null/no-external-data"
         )
         data = bundle.onnx_bytes()
-        try:
-            self._session = ort.InferenceSession(
+
+        def load() -> Any:
+            return ort.InferenceSession(
                 data, sess_options=options, providers=["CPUExecutionProvider"]
             )
+
+        try:
+            # What is constant in a graph is computed now. Seen before the next operator.
+            self._session = _stoppable(load, lambda: options.set_load_cancellation_flag(True))
         except Exception as error:  # ONNX Runtime raises its own family of exceptions
             raise BundleError(
                 f"{self._name}: ONNX Runtime cannot load model.onnx: {_first_line(error)}"
@@ -140,32 +147,15 @@ class OrtSession:
         return outputs
 
     def _run_stoppable(self, inputs: dict[str, NDArray[np.uint8]]) -> list[Any]:
-        """Run the graph so that Ctrl-C ends it, even where it would loop for ever.
-
-        Python handles signals in the main thread, between its own instructions: while that
-        thread is inside ONNX Runtime nothing can interrupt it. So another one goes there.
-        """
         options = self._ort.RunOptions()
-        if threading.current_thread() is not threading.main_thread():
+
+        def run() -> list[Any]:
             return list(self._session.run(self._outputs, inputs, options))
-        result: Future[list[Any]] = Future()
 
-        def work() -> None:
-            try:
-                result.set_result(self._session.run(self._outputs, inputs, options))
-            except BaseException as error:
-                result.set_exception(error)
-
-        worker = threading.Thread(target=work, name="evoca-session", daemon=True)
-        try:
-            worker.start()
-            return result.result()
-        except KeyboardInterrupt:
-            # Python must not end while a thread of its own is inside the engine.
+        def stop() -> None:
             options.terminate = True  # seen before the next operator
-            if worker.ident is not None:
-                worker.join(_STOP_SECONDS)
-            raise
+
+        return _stoppable(run, stop)
 
     def _check_outputs(self, outputs: Outputs, n: int) -> None:
         k = len(self._card.labels)
@@ -205,6 +195,41 @@ class OrtSession:
                 f"evidence came out as {shape} for {n} images; it must be ({n}, {k} or 1, h, w), "
                 f"from 1 x 1 to the input's {finest[0]} x {finest[1]}"
             )
+
+
+def _stoppable(work: Callable[[], T], stop: Callable[[], None]) -> T:
+    """Return what ``work`` gives, so that Ctrl-C ends it, even where it would loop for ever.
+
+    Python handles signals in the main thread, between its own instructions: while that
+    thread is inside ONNX Runtime nothing can interrupt it. So another one goes there.
+
+    Args:
+        work: calls ONNX Runtime.
+        stop: asks it to end, from another thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+
+    worker = threading.Thread(target=run, name="evoca-session", daemon=True)
+    try:
+        worker.start()
+        return result.result()
+    except KeyboardInterrupt:
+        # Python must not end while a thread of its own is inside the engine, or on its way
+        # there: where the machine is busy, the interrupt comes before the thread has begun, and
+        # it cannot be joined yet.
+        stop()
+        wait([result], _STOP_SECONDS)
+        if worker.ident is not None:
+            worker.join(_STOP_SECONDS)
+        raise
 
 
 def _first_line(error: Exception) -> str:

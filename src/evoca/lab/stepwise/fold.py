@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.images import printable_name
 from evoca.lab.answers import Chosen, choose, run_over
+from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.state import CheckpointError, Identity
 from evoca.lab.fold_vectors import (
@@ -96,7 +98,12 @@ class Fold:
         identity = identity_of(recipe, train, validation, division=self.division)
         done = self.folder / "fold.npz"
         if done.is_file():
-            return _read_fold(done, identity)
+            try:
+                shape = int(self.held_out.sum()), len(self.data.labels)
+                return _read_fold(done, identity, shape)
+            except DamagedArraysError:
+                self.options.say(f"{printable_name(done)} is damaged: the fold is trained again")
+                done.unlink()
         task = Task(recipe.steps, recipe.preprocessing, train, validation, self.seed, identity)
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
@@ -128,19 +135,38 @@ def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
     draft.replace(file)
 
 
-def _read_fold(file: Path, identity: Identity) -> Found:
+def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
+    """Read a finished fold back.
+
+    Raises:
+        DamagedArraysError: cut short, or not what a fold of so many held-out images and labels
+            leaves.
+        CheckpointError: of another cross-validation.
+    """
+    arrays = read_arrays(file)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
-            seen = Seen(arrays["seen_logits"], arrays["seen_truth"], arrays["seen_groups"])
+        logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
+        seen = Seen(arrays["seen_logits"], arrays["seen_truth"], arrays["seen_groups"])
         found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{file}: damaged: remove it, and the fold is trained anew"
-        ) from error
+        whole = _is_whole(logits, seen, shape)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedArraysError(str(error)) from error
+    if not whole:
+        raise DamagedArraysError("not a row of every array for each image")
     if found != identity:
         raise CheckpointError(
             f"{file}: the fold of another recipe, of other images, splits or groups, or of another "
             "version of Evoca: go on with the same, or start anew elsewhere"
         )
     return Found(logits, chosen, seen)
+
+
+def _is_whole(answers: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:
+    held_out, labels = shape
+    n = seen.truth.size
+    return (
+        answers.dtype.kind == seen.logits.dtype.kind == "f"
+        and answers.shape in {(held_out, labels), (held_out, labels + 2)}
+        and seen.logits.shape == (n, labels)
+        and seen.truth.shape == seen.groups.shape == (n,)
+    )

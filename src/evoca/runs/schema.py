@@ -1,0 +1,230 @@
+"""What the files of a run directory must look like for anything to be read from them.
+
+Every key may be absent, since runs of earlier versions lack some, and keys that are not named
+here may hold anything. One that is there must be of the type that its readers count on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from evoca.errors import DataError
+from evoca.images import printable_name
+
+__all__ = ["Description", "Metrics", "ProbeContent", "require"]
+
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+# An undefined figure and its ends are null.
+_Ends = tuple[_Number | None, _Number | None]
+_Cell = Annotated[float, Field(ge=0, le=1e12)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class _Interval(_Part):
+    value: _Number | None
+    # JSON has lists alone, which a strict tuple is not.
+    ci95: Annotated[_Ends, Field(strict=False)]
+    chance_band: Annotated[tuple[_Number, _Number] | None, Field(strict=False)] = None
+
+    @model_validator(mode="after")
+    def _parts(self) -> _Interval:
+        for part in (self.model_extra or {}).values():
+            if isinstance(part, Mapping):
+                _Interval.model_validate(part)
+        return self
+
+
+class _Data(_Part):
+    images: _Count | None = None
+    name: str | None = None
+    fingerprint: str | None = None
+    location: str | None = None
+
+
+class _Split(_Part):
+    kind: str | None = None
+    name: str | None = None
+    folds: _Count | None = None
+    repeats: _Count | None = None
+    train: _Count | None = None
+    validation: _Count | None = None
+    test: _Count | None = None
+
+
+class _Origin(_Part):
+    recipe: dict[str, Any] | None = None
+    data: _Data | None = None
+    split: _Split | str | None = None
+    training_images: _Count | None = None
+
+
+class _Choice(_Part):
+    c: _Number | None = None
+
+
+class Description(_Part):
+    """The content of ``run.json``."""
+
+    kind: str | None = None
+    model: str | None = None
+    recipe: dict[str, Any] | None = None
+    system: dict[str, Any] | None = None
+    origin: _Origin | None = None
+    data: _Data | None = None
+    split: _Split | str | None = None
+    seeds: list[int] | None = None
+    labels: Annotated[list[str], Field(min_length=2)] | None = None
+    fingerprint: str | None = None
+    protocol: str | None = None
+    notes: list[str] | None = None
+    chosen: _Choice | None = None
+    chosen_in_folds: list[_Choice | None] | None = None
+    # A training lists the hashes of its images, an evaluation counts those it was learnt from.
+    training_images: _Count | list[str] | None = None
+    validation_images: _Count | list[str] | None = None
+    training_perceptual_hashes: list[str] | None = None
+    validation_perceptual_hashes: list[str] | None = None
+    copies_of_training_images: _Count | None = None
+    copies_of_validation_images: _Count | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Description:
+        if self.labels is not None and len(set(self.labels)) < len(self.labels):
+            raise ValueError("a label is there twice")
+        return self
+
+
+class _Emotion(_Part):
+    support: _Count
+    precision: _Number | None
+    recall: _Number | None
+    f1: _Number | None
+    ci95: dict[str, Annotated[_Ends, Field(strict=False)]]
+
+
+class _Bootstrap(_Part):
+    draws: _Count
+    groups: _Count
+
+
+class _Method(_Part):
+    nll: _Interval
+    brier: _Interval
+    ece: _Number
+
+
+class _Calibration(_Part):
+    methods: dict[str, _Method] | None = None
+
+
+class Metrics(_Part):
+    """The content of ``metrics.json``; whatever has the key ``ci95`` is a figure."""
+
+    n: _Count = 0
+    labels: list[str] = []
+    per_emotion: dict[str, _Emotion] = {}
+    confusion: list[list[_Cell]] | None = None
+    bootstrap: _Bootstrap | None = None
+    n_labelled: _Count = 0
+    n_distributions: _Count = 0
+    n_rated: _Count = 0
+    ties: _Count = 0
+    polarity_ties: _Count = 0
+    exact_intervals: list[str] = []
+    unvaried: list[str] = []
+    notes: list[str] | None = None
+    calibration: _Calibration | None = None
+    validation: dict[str, Any] | None = None
+    chosen: _Choice | None = None
+    chosen_in_folds: list[_Choice] = []
+    prediction_sets: dict[str, dict[str, Any] | None] = {}
+    training_images: _Count | None = None
+    copies_of_training_images: _Count | None = None
+    copies_of_validation_images: _Count | None = None
+    copies_left_out: _Count | None = None
+    left_out: _Count | None = None
+    unreadable: _Count | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Metrics:
+        for entries in (self.model_extra or {}, self.validation or {}):
+            for entry in entries.values():
+                if isinstance(entry, Mapping) and "ci95" in entry:
+                    _Interval.model_validate(entry)
+        if not self.labels:
+            return self
+        if set(self.per_emotion) - set(self.labels):
+            raise ValueError("per_emotion names what is no label")
+        k = len(self.labels)
+        if self.confusion is not None and [len(row) for row in self.confusion] != [k] * k:
+            raise ValueError(f"confusion is not {k} x {k}, as there are labels")
+        return self
+
+
+class _Movement(_Part):
+    change: str
+    accuracy: _Interval | None
+    accuracy_change: _Interval | None
+    same_emotion: _Interval | None
+    distance: _Interval
+    drop: _Interval
+
+
+class _Masking(_Part):
+    faces: _Movement
+    elsewhere: _Movement
+    n: _Count
+    with_faces: _Count
+
+
+class _ProbeBootstrap(_Bootstrap):
+    basis: str
+
+
+class ProbeContent(_Part):
+    """The content of ``probe.json``."""
+
+    model: str
+    data: str
+    n: _Count
+    labelled: _Count
+    training_images: _Count
+    copies_of_training_images: _Count | None = None
+    accuracy: _Interval | None
+    perturbations: list[_Movement]
+    masking: _Masking | None
+    unreadable: list[str]
+    notes: list[str]
+    evoca: str
+    bootstrap: _ProbeBootstrap
+
+
+def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, what: str) -> None:
+    """Refuse a file whose content readers cannot count on.
+
+    Args:
+        schema: what it must look like.
+        content: of the file.
+        file: named in the error.
+        what: it should be, in words.
+
+    Raises:
+        DataError: it is something else; the first place that is wrong is named.
+    """
+    try:
+        schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
+        raise DataError(
+            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{said}"
+        ) from error
