@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 from torch import Tensor, nn
 
@@ -21,6 +22,15 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.steps import Colour, Crop, Erase, Mirror, Optimiser, Rotate, Schedule, Step, Stop
 
 SIDE = 32
+# A residual network of 0.4 million parameters that timm keeps for tests.
+RESNET = {
+    "extends": "resnet50",
+    "name": "test_resnet",
+    "architecture": "test_resnet",
+    "weights": {},
+    "tops": [["layer4"], ["layer3"], ["layer2"], ["layer1"]],
+    "channel_dropout": ["layer4.*.conv2"],
+}
 PREPROCESSING = Preprocessing(height=SIDE, width=SIDE)
 
 
@@ -85,6 +95,13 @@ class TinySystem(nn.Module):
 
     def forward(self, image: Tensor) -> Output:
         return self.head(self.pool(self.stage1(self.stem(image))))
+
+
+def write_resnet(folder: Path) -> Path:
+    """Write the record of a small residual network, which a recipe takes as its backbone."""
+    file = folder / "test_resnet.yaml"
+    file.write_text(yaml.safe_dump(RESNET))
+    return file
 
 
 def draw_pictures(folder: Path, each: int = 6, split: str = "train", seed: int = 0) -> None:

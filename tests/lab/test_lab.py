@@ -137,7 +137,7 @@ def test_from_labelled_images_to_a_bundle_that_predicts(labelled, tmp_path):
     data = load_labelled(labelled)
     run, out = tmp_path / "run", tmp_path / "bundle"
     measured = train(recipe(), data, run, data_name="drawn colours")
-    assert measured.outcome.report["accuracy"].value > 0.9
+    assert measured.result.report["accuracy"].value > 0.9
     written = {path.name for path in run.iterdir()}
     assert written >= {"run.json", "metrics.json", "predictions.csv", "checkpoints"}
     description = json.loads((run / "run.json").read_text())

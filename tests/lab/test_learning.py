@@ -11,7 +11,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
-import yaml  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from evoca.data.labelled import LabelledImages, load_labelled  # noqa: E402
@@ -22,7 +21,7 @@ from evoca.lab.fitting.state import Identity  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
 from evoca.lab.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import StagedSystem, build_system  # noqa: E402
-from tiny_system import draw_pictures  # noqa: E402
+from tiny_system import draw_pictures, write_resnet  # noqa: E402
 
 # These have tests of their own: captioners and adapters need other extras and other backbones,
 # valence and arousal other images.
@@ -43,15 +42,6 @@ SHOWN = 120  # about how often each picture is shown, since there cannot be more
 LONGER = {"distribution-emd": 4}
 # One layer on features that were drawn at random.
 STEEPER = {"you2016-imagenet-cnn": 10}
-# A residual network of 0.4 million parameters that timm keeps for tests.
-BACKBONE = {
-    "extends": "resnet50",
-    "name": "test_resnet",
-    "architecture": "test_resnet",
-    "weights": {},
-    "tops": [["layer4"], ["layer3"], ["layer2"], ["layer1"]],
-    "channel_dropout": ["layer4.*.conv2"],
-}
 SMALL = (
     "model.weights=random",
     "preprocessing.height=32",
@@ -78,9 +68,7 @@ class Learnt:
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory) -> Path:
-    file = tmp_path_factory.mktemp("backbone") / "test_resnet.yaml"
-    file.write_text(yaml.safe_dump(BACKBONE))
-    return file
+    return write_resnet(tmp_path_factory.mktemp("backbone"))
 
 
 @pytest.fixture(scope="module")

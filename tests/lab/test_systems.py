@@ -14,6 +14,7 @@ from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters  #
 from evoca.lab.onnx_export import export_system, parity  # noqa: E402
 from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
+from tiny_system import write_resnet  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")
 # Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.
@@ -292,10 +293,15 @@ GRAPHS = {
     if load_recipe(name).model.no_bundle() is None
 }
 MORE = [(name, "vit_tiny_patch16_224") for name in FAMILIES[2:]]
+# A hundred layers take a minute to export: once, and the systems above them on a small network
+# of their kind.
+DEEP = "rapolu2023-resnet101"
 
 
 @pytest.mark.parametrize(("name", "backbone"), [*((n, None) for n in GRAPHS.values()), *MORE])
 def test_every_recipe_exports_and_onnx_agrees(name, backbone, tmp_path):
+    if backbone is None and name != DEEP and load_recipe(name).model.backbone == "resnet101":
+        backbone = write_resnet(tmp_path)
     settings = () if backbone is None else (f"model.backbone={backbone}",)
     _, system = system_of(name, *settings)
     file = tmp_path / "model.onnx"

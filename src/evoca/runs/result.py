@@ -17,7 +17,8 @@ from evoca.runs.predictions import Predictions
 __all__ = ["Counts", "Result", "completed", "score"]
 
 _FEWEST_GROUPS = 2  # of which an interval can be drawn
-_FIGURES = ("set_coverage", "set_size", "calibration", "validation", "chosen")
+_OF_SETS = ("set_coverage", "set_size")
+_FIGURES = (*_OF_SETS, "calibration", "validation", "chosen")
 _COPIES = ("copies_of_training_images", "copies_of_validation_images")
 _SETS = ("model", "class_conditional")
 
@@ -114,7 +115,7 @@ class Result:
         sets, calibration = found["prediction_sets"], found["calibration"]
         return cls(
             predictions,
-            Report.from_dict(found),
+            Report.from_dict({k: v for k, v in found.items() if k not in _OF_SETS}),
             _sets(sets["model"]),
             _sets(sets["class_conditional"]),
             None if calibration is None else CalibrationCheck.from_dict(calibration),
