@@ -21,6 +21,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Files that take minutes; begun last, one of them would leave the other cores without work.
+LONGEST = ("test_privacy.py", "test_systems.py", "test_learning.py", "test_differential.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_ledger(tmp_path_factory) -> Iterator[None]:
     """Keep the tests' evaluations out of the user's record of test uses."""

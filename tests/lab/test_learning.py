@@ -46,7 +46,7 @@ SMALL = (
     "model.weights=random",
     "preprocessing.height=32",
     "preprocessing.width=32",
-    "steps.*.batch_size=8",
+    "steps.*.batch_size=16",
 )
 # Hidden layers of 4096 are slow, and attention needs more than one place.
 SMALL_STREAMS = (
