@@ -239,3 +239,19 @@ def test_a_search_keeps_copies_on_one_side_and_says_where_it_cannot(trained, mon
     write("across.csv", rows)
     said = evoca(*command, "--data", "across.csv", "--out", "named").stderr
     assert "WARNING: of 16 validation images 16 are copies of training images" in said
+
+
+def test_a_training_says_that_copies_chose(trained):
+    """Its test images are clean, but what was stopped and chosen by copies remembers."""
+    rows = [
+        {"image": f"{k}-{n}{end}", "emotion": emotion, "split": split}
+        for k, emotion in enumerate(MIKELS8)
+        for n, end, split in ((0, ".jpg", "train"), (0, "-copy.png", "val"), (3, ".jpg", "test"))
+    ]
+    write("chose.csv", rows)
+    command = ("train", "recipe.yaml", "--data", "chose.csv", "--out", "chose", "--workers", "0")
+    done = evoca(*command)
+    assert done.exit_code == 0, done.stderr
+    warning = "WARNING: of 8 validation images 8 are copies of training images"
+    assert warning in done.stderr
+    assert warning in json.loads(Path("chose/metrics.json").read_text())["notes"][0]

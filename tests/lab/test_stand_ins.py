@@ -86,7 +86,10 @@ def test_settings_are_named_where_the_summary_need_not_hold():
         "ResNet-50 of which only the new classifier learns. ResNet-50 is a stand-in for ResNet-101."
     )
     more = load_recipe("najid2018-resnet101-fc", ["steps.*.trainable=[all]", "protocol.seed=1"])
-    assert more.summary == f"{plain.summary} Changed by --set steps.*.trainable=[all]."
+    # It said first that only the classifier learns.
+    assert more.summary == (
+        f"Changed by --set steps.*.trainable=[all]. Without that: {plain.summary}"
+    )
     back = load_recipe("najid2018-resnet101-fc", ["model.backbone=resnet101"], "lite0")
     assert back.stand_ins == {}
     assert back.summary == f"{plain.summary} Changed by the profile lite0."

@@ -50,6 +50,16 @@ class Holdout:
         """Say which measured images are copies of images that were learnt from or chose."""
         return copied(self.measured, self.train, None if self.test is None else self.validation)
 
+    def chosen_by_copies(self) -> tuple[str, ...]:
+        """Say how many images that choose are copies of images that are learnt from."""
+        n, again = len(self.validation), np.isin(self.validation.groups, self.train.groups).sum()
+        if not again:
+            return ()
+        return (
+            f"WARNING: of {n:,} validation images {again:,} are copies of training images: what "
+            "is stopped and chosen by them remembers",
+        )
+
     def without_copies(self) -> Holdout:
         """Leave those out of the measured images.
 

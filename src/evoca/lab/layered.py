@@ -179,7 +179,10 @@ def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> st
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(_path(first["loc"], content, missing=first["type"] == "missing"))
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(str(first["loc"][-1]), _all_keys(schema), n=1, cutoff=0.5)
+        key, known = str(first["loc"][-1]), _all_keys(schema)
+        if key in known:
+            return f"unknown key {place}: {key} belongs to another place"
+        near = get_close_matches(key, known, n=1, cutoff=0.5)
         return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["described", "rate_in_words", "same_recipe"]
 
+# What summaries take from the recipe itself, and what none speaks of.
+_FILLED_IN = {"backbone", "weights", "rate", "epochs", "batch_size"}
 # What a setting may change without changing what is trained.
 _UNSAID = {"name", "summary", "paper", "published", "protocol", "search", "left_open"}
 
@@ -34,7 +36,12 @@ def described(recipe: Recipe, before: Recipe, overrides: Sequence[str]) -> Recip
     stand_ins = _stand_ins(recipe, before)
     summary = _filled(recipe.summary, recipe)
     new = {key: title for key, title in stand_ins.items() if before.stand_ins.get(key) != title}
-    said = [summary, _stand_ins_in_words(recipe, new), _changes_in_words(recipe, before, overrides)]
+    changes = _changes_in_words(recipe, before, overrides)
+    if any(_may_be_untrue(text, recipe) for text in overrides):
+        # A sentence that the changes make untrue cannot lead.
+        said = [f"{changes} Without that: {summary}", _stand_ins_in_words(recipe, new)]
+    else:
+        said = [summary, _stand_ins_in_words(recipe, new), changes]
     return recipe.model_copy(
         update={"summary": " ".join(filter(None, said)), "stand_ins": stand_ins}
     )
@@ -83,6 +90,14 @@ def _stand_ins_in_words(recipe: Recipe, stand_ins: Mapping[str, str]) -> str:
         return ""
     text = ", ".join(f"{name} is a stand-in for {meant}" for name, meant in pairs)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _may_be_untrue(override: str, recipe: Recipe) -> bool:
+    """Whether a summary may speak of what a setting changes, and is not filled in with it."""
+    key = override.partition("=")[0].split(".")
+    return key[0] in {"model", "steps", "head", "merge"} and key[-1] not in (
+        _FILLED_IN | set(_titles(recipe))
+    )
 
 
 def _changes_in_words(recipe: Recipe, before: Recipe, overrides: Sequence[str]) -> str:

@@ -119,11 +119,8 @@ class Searcher:
         if not grouped.near:
             raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
         parts = hold_out(grouped.images, plain.protocol.validation, plain.protocol.seed, plain)
-        if copies := parts.copied().counts()["copies_of_training_images"]:
-            self.options.say(
-                f"evoca: WARNING: of {len(parts.validation):,} validation images {copies:,} are "
-                "copies of training images: what is chosen by them remembers"
-            )
+        for note in parts.chosen_by_copies():
+            self.options.say(f"evoca: {note}")
         return self._search(grouped.images, out)
 
     def _require(self, out: Path, *, resume: bool) -> None:

@@ -128,6 +128,7 @@ def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tup
         felt=affect_in(found, labels),
     )
     notes = copies.notes()
+    notes += () if chose else parts.chosen_by_copies()
     if chose:
         notes += ("the figures are of validation images, which chose: they flatter",)
     lost = len(parts.measured) - len(kept.measured)
