@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,6 +193,9 @@ def test_evidence_that_no_picture_can_show_is_refused(tmp_path):
 
 @pytest.mark.parametrize("nodes", [endless, slow_to_load])
 def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
+    engine = tuple(map(int, version("onnxruntime").split(".")[:2]))
+    if nodes is slow_to_load and engine < (1, 31):
+        pytest.skip("ONNX Runtime before 1.31 lets no other thread run while it loads a graph")
     bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=nodes())
     photo().save(tmp_path / "photo.png")
     process = subprocess.Popen(
