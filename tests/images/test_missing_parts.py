@@ -85,3 +85,15 @@ def test_large_even_parts_are_no_holes(kind: str, colour: str | tuple[int, ...])
     picture = Image.new("RGB", (1600, 1600), colour)
     picture.paste(photo("coffee", (96, 64)), (10, 10))
     assert decode(encode(picture, "JPEG", **KINDS[kind]), min_size=(640, 640)).notes == ()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", ["padding", "a second picture", "a film"])
+def test_what_stands_behind_a_picture_is_no_hole(kind: str, what: str) -> None:
+    """Gain maps, motion photos and padded blocks were called pictures that lack a part."""
+    behind = {
+        "padding": bytes(4096),
+        "a second picture": jpeg("plain") + bytes(2000),
+        "a film": b"\0\0\x04\0free" + bytes(1016) + b"\0\0\0\x08mdat",
+    }
+    assert decode(jpeg(kind) + behind[what]).notes == ()

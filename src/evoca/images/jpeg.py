@@ -94,7 +94,9 @@ def structure_of(data: bytes) -> JpegStructure:
         raise ImageError(
             f"a JPEG of {scans:,} scans, a decompression bomb? The limit is {_MAX_SCANS}"
         )
-    hole = not progressive and first_code != _END_OF_BLOCK and data.find(_HOLE, first_scan) >= 0
+    # Behind the picture may stand anything: padding, a film, another picture.
+    empty = data.find(_HOLE, first_scan, end if ends else len(data)) >= 0
+    hole = not progressive and first_code != _END_OF_BLOCK and empty
     return JpegStructure(
         end, ends, scans, progressive, not progressive or not any(shifts.values()), hole
     )

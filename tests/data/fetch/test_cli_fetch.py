@@ -67,6 +67,21 @@ def test_download_fills_a_manifest_and_a_table_of_rejects(links, site, tmp_path)
     assert len(site.log) == 3
 
 
+def test_what_a_server_says_reaches_no_table_raw(site, tmp_path):
+    def answer(handler, _page):
+        handler.send_response(404, "\x1b[31mbad\x7f")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    site.add("/dead", b"", answer)
+    path = tmp_path / "links.txt"
+    path.write_text(f"{site.url}/dead")
+    run("download", path, "--out", tmp_path / "out", *ALLOW)
+    table = (tmp_path / "out" / "manifest.rejects.csv").read_text()
+    assert "HTTP 404 \\x1b[31mbad\\x7f" in table
+    assert table.replace("\n", "").isprintable()
+
+
 def test_all_fetched_is_status_0(site, encoded, tmp_path):
     path = tmp_path / "links.txt"
     path.write_text(site.add("/a", encoded(1)))

@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from evoca.data.download.outcomes import Outcome, Status
-from evoca.errors import DataError
+from evoca.errors import DataError, single_line
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def write_tables(folder: Path, links: LinkList, outcomes: Sequence[Outcome]) -> 
             "url": item.text,
             "status": "rejected",
             "reason": "bad row",
-            "detail": item.cause,
+            "detail": single_line(item.cause),
         }
         for item in links.rejects
     ]
@@ -79,7 +79,7 @@ def write_tables(folder: Path, links: LinkList, outcomes: Sequence[Outcome]) -> 
             "url": outcome.url,
             "status": outcome.status,
             "reason": outcome.reason or "",
-            "detail": outcome.detail,
+            "detail": single_line(outcome.detail),  # a server's own words
             "http_status": str(outcome.http_status or ""),
         }
         for outcome in outcomes
