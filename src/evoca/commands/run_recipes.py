@@ -70,12 +70,13 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
         out = runs / name
         try:
             recipe = lab.load_recipe(name, settings, wanted.profile)
-            done = ": finished already" if finished_run(out) is not None else ""
-            say(f"{name} ({number} of {len(names)}){done}")
+            done = finished_run(out) is not None
+            say(f"{name} ({number} of {len(names)}){': finished already' if done else ''}")
             with display(wanted.machine) as options:
                 if unused := unused_options(recipe, options):
-                    say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
                     options = _on_the_cpu(options)
+                if unused and not done:
+                    say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
                 lab.cross_validate(recipe, data, out, options=options, resume=True)
         except EvocaError as error:
             failed = 1
