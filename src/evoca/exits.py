@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -86,6 +88,11 @@ def leave(run: Callable[[], object]) -> None:
     except OSError as error:
         status = status or _failed(error)
         _drop_output()
+    if status == INTERRUPTED and any(thread.daemon for thread in threading.enumerate()):
+        # Ctrl-C left one inside ONNX Runtime or another engine. The process would crash, should
+        # it come back while Python is being taken down.
+        atexit._run_exitfuncs()
+        os._exit(INTERRUPTED)
     sys.exit(status)
 
 

@@ -191,6 +191,21 @@ def test_evidence_that_no_picture_can_show_is_refused(tmp_path):
     assert all("evidence came out as" in line for line in said)
 
 
+def interrupted(command):
+    """Press Ctrl-C once the graph runs; return the status and what was said."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        # It runs once start-up is over: then the process uses nothing but the processor.
+        enough = 3 * os.sysconf("SC_CLK_TCK")
+        while process.poll() is None and sum(_cpu_ticks(process.pid)) < enough:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, errors
+
+
 @pytest.mark.parametrize("nodes", [endless, slow_to_load])
 def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
     engine = tuple(map(int, version("onnxruntime").split(".")[:2]))
@@ -198,21 +213,32 @@ def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
         pytest.skip("ONNX Runtime before 1.31 lets no other thread run while it loads a graph")
     bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=nodes())
     photo().save(tmp_path / "photo.png")
-    process = subprocess.Popen(
-        [*EVOCA, "predict", str(tmp_path / "photo.png"), "--model", str(bundle)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        used = lambda: sum(_cpu_ticks(process.pid))  # noqa: E731
-        # The graph runs once start-up is over: then the process uses nothing but the processor.
-        while process.poll() is None and used() < 3 * os.sysconf("SC_CLK_TCK"):
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert (process.returncode, errors) == (130, "evoca: interrupted\n")
+    command = [*EVOCA, "predict", str(tmp_path / "photo.png"), "--model", str(bundle)]
+    assert interrupted(command) == (130, "evoca: interrupted\n")
+
+
+def test_the_engine_may_come_back_while_the_process_ends(tmp_path):
+    """As where it takes longer than an interrupt waits for it."""
+    if tuple(map(int, version("onnxruntime").split(".")[:2])) < (1, 31):
+        pytest.skip("ONNX Runtime before 1.31 lets no other thread run while it loads a graph")
+    nodes = slow_to_load(products=60)
+    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=nodes)
+    photo().save(tmp_path / "photo.png")
+    command = f"""if True:
+        import sys, time
+        from evoca import cli
+        from evoca.runtime import session
+
+        class SlowToEnd:  # taken down with the module, while no other thread may enter Python
+            def __del__(self):
+                time.sleep(120)
+
+        slow = SlowToEnd()
+        session._STOP_SECONDS = 0.1
+        sys.argv = ["evoca", "predict", {str(tmp_path / "photo.png")!r}, "--model", {str(bundle)!r}]
+        cli.main()
+    """
+    assert interrupted([sys.executable, "-c", command]) == (130, "evoca: interrupted\n")
 
 
 def test_an_interrupt_waits_for_a_thread_that_has_not_begun(monkeypatch):

@@ -23,7 +23,7 @@ __all__ = ["OrtSession", "Outputs"]
 
 Array = NDArray[np.float32]
 T = TypeVar("T")
-_STOP_SECONDS = 5.0  # for one operator to end, once Ctrl-C was pressed
+_STOP_SECONDS = 5.0  # for the engine to come back, once Ctrl-C was pressed
 _OUTPUTS = ("logits", "evidence", "embedding", "affect")
 
 
@@ -78,7 +78,7 @@ class OrtSession:
             )
 
         try:
-            # What is constant in a graph is computed now. Seen before the next operator.
+            # What is constant in a graph is computed now; the flag is seen once that is done.
             self._session = _stoppable(load, lambda: options.set_load_cancellation_flag(True))
         except Exception as error:  # ONNX Runtime raises its own family of exceptions
             raise BundleError(
@@ -222,13 +222,12 @@ def _stoppable(work: Callable[[], T], stop: Callable[[], None]) -> T:
         worker.start()
         return result.result()
     except KeyboardInterrupt:
-        # Python must not end while a thread of its own is inside the engine, or on its way
-        # there: where the machine is busy, the interrupt comes before the thread has begun, and
-        # it cannot be joined yet.
+        # Python must not end while a thread of its own is on its way into the engine: where the
+        # machine is busy, the interrupt comes before the thread has begun, and it cannot be
+        # joined yet. One that stays inside for longer is left there (see ``exits.leave``).
         stop()
-        wait([result], _STOP_SECONDS)
-        if worker.ident is not None:
-            worker.join(_STOP_SECONDS)
+        if wait([result], _STOP_SECONDS).done:
+            worker.join()
         raise
 
 
