@@ -23,6 +23,12 @@ def evoca(*arguments):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+OWN_SUFFIXES = [
+    *("Dr. Smith 12.5", "IMG.thumb", "a.1700000000", "image.jpgx", "img.php", "photo.dat"),
+    "x.jpg.txt",
+]
+
+
 @pytest.fixture
 def folder(tmp_path, examples):
     """Class folders whose images a walk by suffix alone would not see."""
@@ -34,7 +40,17 @@ def folder(tmp_path, examples):
     shutil.copy(photo, awe / "x.jpg.1")
     shutil.copy(photo, awe / "x.jpg_large")
     shutil.copy(photo, awe / "x.jpeg~")
+    for name in OWN_SUFFIXES:
+        shutil.copy(photo, awe / name)
     shutil.copy(other, elsewhere / "deep" / "rocket.jpg")
+    store = tmp_path / "set" / ".store"
+    (store / "more").mkdir(parents=True)
+    (tmp_path / "set" / ".other").mkdir()
+    shutil.copy(other, store / "hidden.jpg")
+    shutil.copy(photo, store / "more" / "fear.jpg")
+    shutil.copy(photo, tmp_path / "set" / ".other" / "anger.jpg")
+    (tmp_path / "set" / "fear" / "stored").symlink_to(store)
+    (tmp_path / "set" / "anger").symlink_to(tmp_path / "set" / ".other")
     (awe / "README").write_text("not an image")
     (awe / "list.jpg.txt").write_text("nor this")
     (awe / "drawing.psd").write_bytes(b"8BPS")
@@ -50,12 +66,17 @@ def test_predict_stats_check_and_training_see_the_same_images(folder):
     status, out, err = evoca("predict", folder, "--format", "json")
     assert status == 0, err
     predicted = sorted(os.path.relpath(item["path"], folder) for item in json.loads(out))
-    assert predicted == [
-        *("awe/nosuffix", "awe/x.jpeg~", "awe/x.jpg.1", "awe/x.jpg_large"),
-        "fear/linked/deep/rocket.jpg",
-    ]
+    assert predicted == sorted(
+        [
+            *(f"awe/{name}" for name in OWN_SUFFIXES),
+            *("awe/nosuffix", "awe/x.jpeg~", "awe/x.jpg.1", "awe/x.jpg_large"),
+            *("fear/linked/deep/rocket.jpg", "fear/stored/hidden.jpg", "fear/stored/more/fear.jpg"),
+            "anger/anger.jpg",
+        ]
+    )
     why = (
-        "links to folders that are read already",
+        "folders that are read already, by a link",
+        "links to folders above this one",
         ".jxl, a format that is not read",
         ".psd, a format that is not read",
     )
@@ -63,11 +84,11 @@ def test_predict_stats_check_and_training_see_the_same_images(folder):
     assert len(err.splitlines()) == 1
     status, out, err = evoca("data", "stats", folder, "--format", "json")
     counts = json.loads(out)["counts"]
-    assert (status, counts["awe"], counts["fear"]) == (0, 4, 1)
+    assert (status, counts["awe"], counts["fear"], counts["anger"]) == (0, 11, 3, 1)
     assert all(reason in err for reason in why), err
     status, out, _ = evoca("data", "check", folder, "--format", "json")
     found = json.loads(out)
-    assert found["images"] == 5
+    assert found["images"] == 15
     left_out = [f["message"] for f in found["findings"] if f["kind"] == "left-out"]
     assert sorted(left_out) == sorted(f"left out: {reason}" for reason in why)
     labelled = load_labelled(folder)
@@ -78,7 +99,7 @@ def test_what_was_recognised_can_be_split_and_read_again(tmp_path, folder):
     status, _, err = evoca("data", "split", folder, "--out", tmp_path / "m.csv", "--no-files")
     assert status == 0, err
     assert "left out: " in err
-    assert len(load_labelled(tmp_path / "m.csv")) == 5
+    assert len(load_labelled(tmp_path / "m.csv")) == 15
 
 
 def test_images_beside_class_folders_are_counted(folder, examples):
@@ -91,13 +112,14 @@ def test_images_beside_class_folders_are_counted(folder, examples):
 def test_a_folder_reached_by_two_links_is_read_once(tmp_path, examples):
     (tmp_path / "real" / "deep").mkdir(parents=True)
     shutil.copy(examples / "china.jpg", tmp_path / "real" / "deep")
+    shutil.copy(examples / "china.jpg", tmp_path / "real" / "beside.jpg")
     walk = tmp_path / "walk"
     walk.mkdir()
     (walk / "a").symlink_to(tmp_path / "real" / "deep")
     (walk / "b").symlink_to(tmp_path / "real")
     left_out = LeftOut()
     found = [str(p.relative_to(walk)) for p in find_images(walk, on_left_out=left_out)]
-    assert found == ["a/china.jpg"]
+    assert found == ["a/china.jpg", "b/beside.jpg"]
     assert len(left_out) == 1
 
 

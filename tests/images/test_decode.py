@@ -406,6 +406,14 @@ def test_compressed_text_in_a_png_is_not_unpacked(kind: bytes) -> None:
     assert peak < 20_000_000
 
 
+def test_a_jpeg_of_endless_segments_or_filler_is_refused() -> None:
+    data = encode(photo(), "JPEG")
+    empty_comment = b"\xff\xfe\0\2"
+    assert decode(data[:2] + empty_comment * 500 + b"\xff" * 5_000 + data[2:]).notes == ()
+    for between in (empty_comment * 20_000, b"\xff" * 2_000_000):
+        refused(data[:2] + between + data[2:], "a JPEG of more than 10,000 segments or 1,048,576")
+
+
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
     data = encode(photo(), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xc4") : -2]

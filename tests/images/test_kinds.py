@@ -238,10 +238,18 @@ def test_comments_of_a_gif_are_left_out() -> None:
         decode(data[:first] + comments * 11 + data[first:])
 
 
+ANIMATED = {"save_all": True, "append_images": [Image.new("RGB", (600, 600), "red")]}
+
+
 def test_what_is_costly_to_decode_has_a_lower_limit() -> None:
     limits = ImageLimits(max_pixels=1_000_000)
     with pytest.raises(ImageError, match="The limit is 250,000 pixels"):
         decode(encode(Image.new("L", (600, 600)), "JPEG2000"), limits=limits)
+    for options in ({}, {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}, ANIMATED):
+        webp = encode(Image.new("RGB", (600, 600)), "WEBP", lossless=True, **options)
+        with pytest.raises(ImageError, match="The limit is 250,000 pixels"):
+            decode(webp, limits=limits)
+    assert decode(encode(photo("china", (600, 600)), "WEBP"), limits=limits).size == (600, 600)
     info = struct.pack("<IiiHHIIiiII", 40, 300, 300, 1, 8, 1, 2, 0, 0, 256, 256) + bytes(1024)
     run_length = b"BM" + struct.pack("<IHHI", 1080, 0, 0, 1078) + info + b"\0\1"
     with pytest.raises(ImageError, match="The limit is 40,000 pixels"):

@@ -26,6 +26,7 @@ __all__ = ["DecodedImage", "decode", "decode_picture"]
 _STILL_FORMATS = frozenset({"MPO", "HEIF"})
 _SCALED_FORMATS = frozenset({"JPEG", "MPO"})
 _RUN_LENGTH = frozenset({1, 2})
+_MOST_PARTS = 10_000
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _PILLOWS_LIMIT = re.compile(r"\((\d+) pixels\) exceeds limit of (\d+) pixels")
@@ -96,7 +97,7 @@ def _decoded(
     stored_min = _as_stored(min_size, opened) if opened.format in _SCALED_FORMATS else None
     if stored_min is not None:
         opened.draft(None, stored_min)
-    limits.check_pixels(opened.size, _costly_kind(opened))
+    limits.check_pixels(opened.size, _costly_kind(data, opened))
     opened.load()  # before the bytes behind it are let go
     if structure is not None:
         notes += _what_is_missing(data, structure, opened, stored_min)
@@ -111,11 +112,25 @@ def _decoded(
     )
 
 
-def _costly_kind(opened: Image.Image) -> str | None:
+def _costly_kind(data: bytes, opened: Image.Image) -> str | None:
     """Return the name under which the limits know what takes far more than others to decode."""
+    if opened.format == "WEBP" and _is_lossless(data):
+        return "lossless WebP"
     if opened.format == "BMP" and opened.info.get("compression") in _RUN_LENGTH:
         return "BMP RLE"
     return opened.format
+
+
+def _is_lossless(webp: bytes) -> bool:
+    """Whether a WebP has a lossless picture, or too many parts to tell."""
+    at = len(b"RIFF....WEBP")
+    for _ in range(_MOST_PARTS):
+        name, size = webp[at : at + 4], int.from_bytes(webp[at + 4 : at + 8], "little")
+        if name in (b"VP8L", b""):
+            return name == b"VP8L"
+        # A frame of an animation has 16 bytes of its own, then parts like the file's.
+        at += 8 + (16 if name == b"ANMF" else size + size % 2)
+    return True
 
 
 def _what_is_missing(

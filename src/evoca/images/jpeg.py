@@ -21,6 +21,10 @@ PART_MISSING = "a part is missing"
 
 _MAX_SCANS = 100
 _MAX_METADATA = 32 * 1024 * 1024
+# Pillow reads segments and the filler before them in Python. Encoders write no filler, and
+# segments by the hundred at most, where metadata are long.
+_MAX_SEGMENTS = 10_000
+_MAX_FILLER = 1024 * 1024
 _METADATA = {*range(0xE0, 0xF0), 0xFE}
 _END = b"\xff\xd9"
 # A marker with a length: not stuffing (FF00), fill (FFFF), TEM, a restart or a start of image.
@@ -61,11 +65,12 @@ def structure_of(data: bytes) -> JpegStructure:
     """Walk the markers of a JPEG.
 
     Raises:
-        ImageError: metadata without end, or more scans than encoders write. Each further
-            scan of a progressive JPEG costs a pass over all pixels and as little as a
-            hundred bytes.
+        ImageError: metadata without end, or more segments, filler or scans than encoders
+            write. Each further scan of a progressive JPEG costs a pass over all pixels and
+            as little as a hundred bytes.
     """
     scans, position, first_scan, metadata = 0, 2, len(data), 0
+    segments, filler = 0, 0
     progressive, ends, first_code = False, False, _END_OF_BLOCK
     end = len(data.rstrip(b"\0"))
     shifts: dict[tuple[int, int], int] = {}
@@ -74,6 +79,13 @@ def structure_of(data: bytes) -> JpegStructure:
         if marker == _END_OF_IMAGE:
             ends, end = True, found.start()
             break
+        segments += 1
+        filler += 0 if scans else found.start() - position
+        if segments > _MAX_SEGMENTS or filler > _MAX_FILLER:
+            raise ImageError(
+                f"a JPEG of more than {_MAX_SEGMENTS:,} segments or {_MAX_FILLER:,} bytes of "
+                "filler: save it again"
+            )
         position = start + int.from_bytes(data[start : start + 2])
         body = data[start + 2 : position]
         progressive |= marker in _PROGRESSIVE

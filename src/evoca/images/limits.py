@@ -16,7 +16,7 @@ _MAX_PIXELS = 100_000_000
 # A JPEG decoded at reduced scale needs no memory for what it leaves out, only time.
 _STORED_JPEG = 4
 # Decoders that need several times the memory of others, or are written in Python.
-_COSTLY = {"JPEG2000": 4, "BMP RLE": 25}
+_COSTLY = {"JPEG2000": 4, "lossless WebP": 4, "BMP RLE": 25}
 
 
 def _max_pixels() -> int:
@@ -40,9 +40,10 @@ class ImageLimits:
             the header before any pixel is decoded; 100 million, or what the environment
             variable ``EVOCA_MAX_PIXELS`` says. Of a JPEG decoded at reduced scale the
             reduced size counts, and four times as many pixels may be stored. JPEG 2000
-            may have a quarter of it and a run-length BMP a 25th, since decoding them
-            costs so much more. Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS``
-            (179 million), stays in force beside it for all formats but JPEG.
+            and lossless WebP may have a quarter of it and a run-length BMP a 25th, since
+            decoding them costs so much more. Pillow's own limit, twice
+            ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), stays in force beside it for all
+            formats but JPEG.
 
     Raises:
         EvocaError: the environment variable is no number.

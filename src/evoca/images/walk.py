@@ -44,11 +44,11 @@ def find_images(
 ) -> Iterator[Path]:
     """Walk a folder for images, in a stable order.
 
-    Images are known by their suffix; what has none, or one after an image's (``x.jpg.1``,
-    ``x.jpg_large``), by its first bytes. Links to folders are followed, but not into a
-    folder that the walk has seen or will see, so a loop of links ends. Hidden files and
-    folders (a leading dot) are left out, and so are pictures that Evoca drew
-    (:data:`EXPLAINED_SUFFIX`).
+    Images are known by their suffix; what has none, or one that no known kind of file has
+    (``x.jpg_large``, ``Dr. Smith 12.5``), by its first bytes. Links to folders are
+    followed, but not into a folder that the walk has seen or will see, so a loop of links
+    ends. Hidden files and folders (a leading dot) are left out, and so are pictures that
+    Evoca drew (:data:`EXPLAINED_SUFFIX`).
 
     Args:
         folder: where to start.
@@ -80,10 +80,11 @@ def find_images(
         for name in sorted(folders):
             if name.startswith("."):
                 continue
-            if links.lead_on(os.path.join(root, name)):  # noqa: PTH118
-                kept.append(name)
+            why_not = links.why_not(os.path.join(root, name))  # noqa: PTH118
+            if why_not:
+                leave_out(Path(root) / name, why_not)
             else:
-                leave_out(Path(root) / name, "links to folders that are read already")
+                kept.append(name)
         folders[:] = kept
         for name in sorted(files):
             path = Path(root) / name
@@ -102,29 +103,29 @@ class _Links:
     """The folders that a walk has seen, so that no link leads into one of them again."""
 
     def __init__(self, top: Path) -> None:
-        self._tops = [os.path.realpath(top)]
+        self._top = os.path.realpath(top)
+        self._tops = [self._top]
         self._seen: set[str] = set()
 
-    def lead_on(self, folder: str) -> bool:
-        """Say whether to walk into a folder below the top, and remember it."""
+    def why_not(self, folder: str) -> str | None:
+        """Say why not to walk into a folder below the top; remember it where there is no reason."""
         real = os.path.realpath(folder)
-        # A real folder is walked where it lies, whatever links to it.
-        inside = any(real == top or real.startswith(top + os.sep) for top in self._tops)
-        if os.path.islink(folder):  # noqa: PTH114
-            above = any(top.startswith(real.rstrip(os.sep) + os.sep) for top in self._tops)
-            if inside or above:
-                return False
+        is_link = os.path.islink(folder)  # noqa: PTH114
+        if is_link and self._top.startswith(real.rstrip(os.sep) + os.sep):
+            return "links to folders above this one"
+        # A real folder is walked where it lies, whatever links to it; not so a hidden one.
+        inside = any(
+            real == top or (real.startswith(top + os.sep) and os.sep + "." not in real[len(top) :])
+            for top in self._tops
+        )
+        if real in self._seen or (is_link and inside):
+            return "folders that are read already, by a link"
+        if is_link:
             self._tops.append(real)
-        elif real in self._seen:
-            return False
         self._seen.add(real)
-        return True
+        return None
 
 
-# After an image's suffix: a copy's number or word, as download managers and sites add it.
-_SUFFIX_BEFORE = re.compile(
-    r"\.(?:" + "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)) + r")(?![a-z])", re.I
-)
 _UNREAD_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
@@ -132,15 +133,31 @@ _UNREAD_SUFFIXES = frozenset(
         *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "raw"),
     )
 )
+# Kinds of files that lie beside images by the thousand, so that none need be opened.
+_OTHER_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("txt", "md", "json", "jsonl", "csv", "tsv", "xml", "yaml", "yml", "html", "htm", "log"),
+        *("pdf", "doc", "docx", "xls", "xlsx", "db", "sqlite", "ini", "url", "lnk", "exe", "dll"),
+        *("py", "ipynb", "sh", "js", "css", "zip", "tar", "gz", "tgz", "7z", "rar", "parquet"),
+        *("npy", "npz", "pt", "pth", "onnx", "safetensors", "mat", "pkl", "h5"),
+        *("mov", "avi", "mkv", "mpg", "m4v", "mp3", "wav", "m4a", "srt", "xmp", "aae", "thm"),
+    )
+)
+# After an image's suffix: a copy's number or word, as download managers and sites add it.
+_SUFFIX_BEFORE = re.compile(
+    r"\.(?:" + "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES)) + r")(?![a-z])", re.I
+)
 _HEAD_BYTES = 1024  # a HEIF file names its brands in its first bytes
 
 
 def is_image(path: Path) -> bool:
-    """Say whether a file is one by its suffix or, where that may be lost, its first bytes."""
+    """Say whether a file is one by its suffix or, where that tells nothing, its first bytes."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return True
-    if suffix and not _SUFFIX_BEFORE.search(path.name):
+    known = suffix in _UNREAD_SUFFIXES or suffix in _OTHER_SUFFIXES
+    if known and not _SUFFIX_BEFORE.search(path.name):
         return False
     # A pipe would wait for ever; importing the formats here keeps the names light.
     from evoca.images.formats import is_known_format
