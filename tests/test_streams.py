@@ -114,12 +114,20 @@ def test_colour_in_a_pipe_is_there_when_it_is_forced(folder, asked, coloured):
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_results_are_whole_after_an_interrupt(folder, form):
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [
+        (signal.SIGINT, (130, b"evoca: interrupted\n")),
+        (signal.SIGTERM, (-signal.SIGTERM, b"")),
+        (signal.SIGHUP, (-signal.SIGHUP, b"")),
+    ],
+)
+def test_results_are_whole_after_an_interrupt(folder, form, number, ends):
     # A reader that waits: its pipe fills up, and the interrupt comes while a row is written.
     source = Path("many")
     source.mkdir()
-    for number in range(400):
-        os.link("a.png", source / f"{number:03}-{'long' * 50}.png")
+    for at in range(400):
+        os.link("a.png", source / f"{at:03}-{'long' * 50}.png")
     process = subprocess.Popen(
         ["bash", "-c", f"exec {EVOCA} predict many --format {form}"],
         stdout=subprocess.PIPE,
@@ -131,10 +139,10 @@ def test_results_are_whole_after_an_interrupt(folder, form):
         read = process.stdout.read(100)
         assert read, process.stderr.read()
         first += read
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, errors = process.communicate(timeout=120)
     text = (first + output).decode()
-    assert (process.returncode, errors) == (130, b"evoca: interrupted\n")
+    assert (process.returncode, errors) == ends
     rows = json.loads(text) if form == "json" else list(csv.DictReader(io.StringIO(text)))
     assert 0 < len(rows) < 400
     assert all(row["emotion"] for row in rows)

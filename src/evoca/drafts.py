@@ -13,12 +13,17 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["drafted"]
+__all__ = ["ENDING_SIGNALS", "drafted", "ended_by_exception"]
 
 _NAME = re.compile(r"\..*-[0-9a-f]{12}\.draft")
-# What ends a process by default, and leaves it time to remove its draft. SIGHUP comes where a
-# terminal is closed, and is unknown to Windows.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+ENDING_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""What ends a process by default, and leaves it time to tidy up.
+
+SIGHUP comes where a terminal is closed, and is unknown to Windows.
+"""
 
 
 @contextmanager
@@ -43,7 +48,7 @@ def drafted(target: Path) -> Iterator[Path]:
         OSError: the folder cannot be written to, or the target cannot be replaced.
     """
     _remove_left(target.parent.absolute())
-    with _ended_by_exception(), _locked_folder(target) as folder:
+    with ended_by_exception(), _locked_folder(target) as folder:
         draft = folder / "draft"
         yield draft
         draft.replace(target)
@@ -54,7 +59,7 @@ class _EndedError(KeyboardInterrupt):
 
 
 @contextmanager
-def _ended_by_exception() -> Iterator[None]:
+def ended_by_exception() -> Iterator[None]:
     """Turn signals that would end the process at once into an exception, then let them end it.
 
     Only in the main thread, and only signals that nobody else handles.
@@ -62,7 +67,7 @@ def _ended_by_exception() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # which no signal reaches
         yield
         return
-    mine = [number for number in _ENDING if signal.getsignal(number) == signal.SIG_DFL]
+    mine = [number for number in ENDING_SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
     came: list[int] = []
     leaving, process = False, os.getpid()
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 
 import typer
 
+from evoca.drafts import ENDING_SIGNALS, ended_by_exception
+
 __all__ = ["INTERRUPTED", "finish", "leave", "open_streams", "uninterrupted"]
 
 INTERRUPTED = 130
@@ -45,6 +47,8 @@ def open_streams() -> None:
 def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
     """Run a command and leave with its status: 0 fine, 1 some failed, 130 interrupted.
 
+    A signal that ends the process (SIGTERM) still does, after what Ctrl-C would have done.
+
     Args:
         call: does the work; returns the status, ``None`` for 0.
         after_interrupt: what to say after "interrupted", where the work can go on.
@@ -55,8 +59,11 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
     from evoca.errors import EvocaError
 
     try:
-        status = call() or 0
-        sys.stdout.flush()
+        with ended_by_exception():
+            try:
+                status = call() or 0
+            finally:
+                sys.stdout.flush()
     except (EvocaError, OSError) as error:
         status = _failed(error)
     except KeyboardInterrupt:
@@ -98,19 +105,23 @@ def leave(run: Callable[[], object]) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until something is written whole; only in the main thread."""
-    came: list[int] = []
-    try:
-        before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    except ValueError:  # another thread, which no signal reaches
+    """Let Ctrl-C and SIGTERM wait until something is written whole; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():  # which no signal reaches
         yield
         return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, *ENDING_SIGNALS)
+        if callable(signal.getsignal(number))
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def _failed(error: Exception) -> int:

@@ -230,11 +230,23 @@ def test_votes_that_share_no_image_are_refused(
     assert (tmp_path / "out.csv").read_text().count("awe,") == 9 + 1  # the votes' column
 
 
-def test_crowdlab_says_in_a_line_that_nobody_agrees(tmp_path: Path) -> None:
-    rows = [(i, w, said) for i in range(3) for w, said in (("a", "awe"), ("b", "fear"))]
-    done = _votes(tmp_path, rows, "crowdlab")
+@pytest.mark.parametrize("rule", ["dawid-skene", "crowdlab"])
+def test_annotators_who_never_agree_are_refused(tmp_path: Path, rule: str) -> None:
+    said = (("a", "awe"), ("b", "fear"), ("c", "anger"))
+    done = _votes(tmp_path, [(i, w, label) for i in range(20) for w, label in said], rule)
     assert done.exit_code == 1
     assert "votes.csv: no two annotators agree on any image" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_agreement_no_better_than_chance_is_told(tmp_path: Path) -> None:
+    # One of three differs on every image: 33% of pairs agree, 50% of votes drawn at random.
+    rows = [(i, w, LABELS[(i + (w == "c")) % 2]) for i in range(40) for w in "abc"]
+    done = _votes(tmp_path, rows, "dawid-skene")
+    assert done.exit_code == 0
+    assert "agree in 33% of the cases, no more than the 50% of votes cast at random" in done.stderr
+    alike = [(i, w, LABELS[i % 8]) for i in range(40) for w in "abc"]
+    assert "rest on nothing" not in _votes(tmp_path, alike, "dawid-skene").stderr
 
 
 def test_labels_on_little_are_told(tmp_path: Path) -> None:
@@ -289,9 +301,9 @@ def _votes(folder: Path, rows: list[tuple[int, str, str]], rule: str) -> Result:
 
 
 def test_a_tie_between_like_annotators_stays_a_tie() -> None:
-    pair = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([0, 1, 1, 0])
-    votes = Annotations(("a", "b"), ("x", "y"), LABELS, *pair)
-    assert dawid_skene(votes).truth.tolist() == [-1, -1]
+    cast = [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0), (2, 0, 0), (2, 1, 0), (3, 0, 1), (3, 1, 1)]
+    votes = Annotations(tuple("abcd"), ("x", "y"), LABELS, *np.array(cast).T)
+    assert dawid_skene(votes).truth.tolist() == [-1, -1, 0, 1]
 
 
 def test_crowdlab_weighs_a_classifier_in() -> None:

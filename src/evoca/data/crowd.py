@@ -147,7 +147,7 @@ def dawid_skene(
         tolerance: stop when no posterior changes by more.
 
     Raises:
-        DataError: no image has votes of two annotators.
+        DataError: no image has votes of two annotators, or on none two of them agree.
 
     Sources: Dawid and Skene (1979), "Maximum Likelihood Estimation of Observer Error-Rates
     Using the EM Algorithm", equations 2.3 to 2.5; priors as in the hierarchical model of
@@ -229,12 +229,17 @@ def require_overlap(votes: Annotations) -> None:
     """Refuse votes from which nothing can be learnt about the annotators.
 
     Raises:
-        DataError: no image has votes of two annotators.
+        DataError: no image has votes of two annotators, or on none two of them agree.
     """
     if not votes.shared.any():
         raise DataError(
             f"{votes.source}: no image has votes of two annotators: nothing shows whom to trust; "
             "--rule plurality takes the votes as they are"
+        )
+    if int(votes.counts().max()) < 2:
+        raise DataError(
+            f"{votes.source}: no two annotators agree on any image: nothing shows whom to trust; "
+            "more votes an image are needed"
         )
 
 
@@ -265,9 +270,27 @@ def cautions(votes: Annotations, truth: NDArray[np.int64]) -> list[str]:
             f"half of the annotators have at most {middle:g} votes on images that others saw too: "
             "how reliable each is can hardly be told; compare with --rule plurality"
         )
+    agreed, by_chance = _agreement(counts)
+    if agreed <= by_chance < 1:
+        found.append(
+            f"two annotators of an image agree in {agreed:.0%} of the cases, no more than the "
+            f"{by_chance:.0%} of votes cast at random: the labels rest on nothing"
+        )
     if int(counts.sum(axis=1).max()) < 3:
         found.append("no image has three votes: where two differ, little says which is right")
     return found
+
+
+def _agreement(counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return how often two votes on an image agree, and how often two votes at all would.
+
+    Source: Fleiss (1971), "Measuring nominal scale agreement among many raters", equations 3
+    to 5, with every pair of votes counted once where images have different numbers of them.
+    """
+    votes = counts.sum(axis=1)
+    agreed = (counts * (counts - 1)).sum() / (votes * (votes - 1)).sum()
+    shared = counts[votes > 1].sum(axis=0)
+    return float(agreed), float(((shared / shared.sum()) ** 2).sum())
 
 
 def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> CrowdLabels:
@@ -289,11 +312,6 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
     if probabilities.shape != wanted:
         raise DataError(f"probabilities of shape {probabilities.shape}, {wanted} wanted")
     require_overlap(votes)
-    if int(votes.counts().max()) < 2:
-        raise DataError(
-            f"{votes.source}: no two annotators agree on any image: nothing shows whom to trust; "
-            "more votes an image are needed"
-        )
     try:
         from cleanlab.multiannotator import get_label_quality_multiannotator
     except ImportError as error:
