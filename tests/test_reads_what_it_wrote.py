@@ -96,6 +96,26 @@ def test_a_run_in_the_place_of_a_bundle_is_told_apart(photos: Path) -> None:
     assert "run: an evaluation, not a training: nothing to export" in err
 
 
+def test_addresses_of_other_kinds(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    shutil.copy(ROOT / "examples" / "china.jpg", tmp_path / "a b")
+    local = (tmp_path / "a b").as_uri()
+    given = [f"{local}/china.jpg", local, "ftp://example.org/a.jpg", "file://elsewhere/a.jpg"]
+    status, out, _ = evoca("predict", *given, "--format", "csv", cwd=tmp_path)
+    one, also, *refused = csv.DictReader(io.StringIO(out))
+    assert (status, one["path"], also["path"]) == (1, *[str(tmp_path / "a b" / "china.jpg")] * 2)
+    assert [row["path"] for row in refused] == given[2:]
+    assert all(row["error"].startswith("only http, https and files of this") for row in refused)
+
+
+def test_backslashes_in_names_are_hinted_at(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("image,emotion\nawe\\1.jpg,awe\n")
+    for command in (["evaluate", "default", "--allow-missing", "--data", "m.csv"], ["predict"]):
+        status, _, err = evoca(*command, *(["awe\\1.jpg"] * (len(command) == 1)), cwd=tmp_path)
+        assert status == 1
+        assert "no such file (paths on Windows have backslashes: write / in their place)" in err
+
+
 def test_an_address_is_fetched_under_the_rules_of_a_download(tmp_path: Path) -> None:
     pytest.importorskip("httpx2", reason="needs evoca[data]")
     server = subprocess.Popen(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rich.cells import cell_len
 
-from evoca.commands.remote import Fetch, RemoteImage, is_address
+from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
 from evoca.drafts import drafted
 from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.exits import uninterrupted
@@ -117,7 +117,11 @@ def expand(paths: Sequence[str]) -> Iterator[Source]:
         if is_address(text):
             yield RemoteImage(text)
             continue
-        path = Path(text)
+        try:
+            path = local_path(text)
+        except ImageError as no_path:
+            yield no_path
+            continue
         try:
             is_folder = path.is_dir()
         except (OSError, ValueError):

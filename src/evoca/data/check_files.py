@@ -14,9 +14,9 @@ from evoca.data.copies import all_grouped, search_copies
 from evoca.data.findings import Finding
 from evoca.data.fingerprints import Fingerprint
 from evoca.data.hashing import sha256_files
-from evoca.data.locate import backslash_hint
 from evoca.data.manifest import Manifest
 from evoca.data.readers import get_reader, reader_names
+from evoca.images.walk import backslash_hint
 
 __all__ = ["look_at_files"]
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from evoca.data.columns import Columns, read_columns, texts
 from evoca.data.folders import scan_class_folders
 from evoca.data.hashing import sha256_files
-from evoca.data.locate import backslash_hint
 from evoca.data.near import as_they_appear
 from evoca.data.rules import Cells, first_refused, possible_labels, rules_of
 from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, check_columns, emotion_columns
@@ -21,6 +20,7 @@ from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name, walk_order
+from evoca.images.walk import backslash_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,26 +8,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from evoca.images import printable_name
+from evoca.images.walk import backslash_hint, printable_name
 
-__all__ = ["NOT_UTF8", "Locator", "backslash_hint"]
+__all__ = ["NOT_UTF8", "Locator"]
 
 NOT_UTF8 = "the file name is not valid UTF-8; rename the file"
 """Why an image that no table could name is refused."""
 
 # A leading slash, a doubled one, dots for a part, bytes that are not UTF-8.
 _UNUSUAL = re.compile(r"^/|//|(?:^|/)\.\.?(?:/|$)|[\ud800-\udfff]", re.MULTILINE)
-
-
-def backslash_hint(name: str) -> str:
-    r"""Return what to add to the message that a file is not there; empty for most names.
-
-    >>> print(backslash_hint("awe/1.jpg"), backslash_hint("awe\\1.jpg"))
-     (paths on Windows have backslashes: write / in their place)
-    """
-    if "\\" not in name or os.sep == "\\":
-        return ""
-    return " (paths on Windows have backslashes: write / in their place)"
 
 
 class Locator:

@@ -19,7 +19,7 @@ from evoca.images.decode import DecodedImage, decode, decode_picture
 from evoca.images.limits import ImageLimits
 from evoca.images.preprocess import Preprocessing, shrunk
 from evoca.images.screening import screen
-from evoca.images.walk import printable_name
+from evoca.images.walk import backslash_hint, printable_name
 
 __all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "pixels_of", "read_file"]
 
@@ -167,7 +167,7 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     except ImageError:  # is a ValueError too
         raise
     except FileNotFoundError as error:
-        raise ImageError("no such file") from error
+        raise ImageError(f"no such file{backslash_hint(str(path))}") from error
     except PermissionError as error:
         raise ImageError("no permission to read it") from error
     except (OSError, ValueError) as error:

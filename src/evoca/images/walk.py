@@ -15,6 +15,7 @@ __all__ = [
     "EXPLAINED_SUFFIX",
     "IMAGE_SUFFIXES",
     "LeftOut",
+    "backslash_hint",
     "find_images",
     "is_image",
     "printable_name",
@@ -215,6 +216,17 @@ def walk_order(name: str) -> tuple[tuple[bool, str], ...]:
     """
     *folders, file = name.split("/")
     return (*((True, folder) for folder in folders), (False, file))
+
+
+def backslash_hint(name: str) -> str:
+    r"""Return what to add to the message that a file is not there; empty for most names.
+
+    >>> print(backslash_hint("awe/1.jpg"), backslash_hint("awe\\1.jpg"))
+     (paths on Windows have backslashes: write / in their place)
+    """
+    if "\\" not in name or os.sep == "\\":
+        return ""
+    return " (paths on Windows have backslashes: write / in their place)"
 
 
 def printable_name(path: str | os.PathLike[str]) -> str:
