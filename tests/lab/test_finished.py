@@ -170,13 +170,13 @@ def awe_in(groups):
 @pytest.mark.parametrize(
     ("command", "groups", "message"),
     [
-        (("crossval", *HOG), 2, "awe has 8 images in 2 groups of copies: folds inside folds need"),
-        (("train", *HOG), 1, "awe has 8 images in 1 group of copies: folds inside folds need 3"),
-        (("crossval", "steps.yaml"), 1, "awe has 8 images in 1 group of copies: folds need 2"),
+        (("crossval", *HOG), 2, "awe has 8 images in 2 groups: folds inside folds need"),
+        (("train", *HOG), 1, "awe has 8 images in 1 group: folds inside folds need 3"),
+        (("crossval", "steps.yaml"), 1, "awe has 8 images in 1 group: folds need 2"),
         (
             ("search", "steps.yaml", "--trials", "1"),
             1,
-            "awe has 8 images in 1 group of copies, all",
+            "awe has 8 images in 1 group, all",
         ),
     ],
 )

@@ -118,8 +118,8 @@ def test_a_class_too_small_for_the_folds_is_named(folds, inner, message, data):
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ({0: "test"}, "the split test has 1 images in 1 group of copies"),
-        ({0: "val"}, "the split val has 1 images in 1 group of copies"),
+        ({0: "test"}, "the split test has 1 images in 1 group"),
+        ({0: "val"}, "the split val has 1 images in 1 group"),
         (dict.fromkeys(range(64), "test"), "all 64 labelled images are of the splits val and test"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.lab.crossval import folds_of
-from evoca.lab.holdout import cut_validation, hold_out, require_folds
+from evoca.lab.holdout import MORE_GROUPS, cut_validation, hold_out, require_folds
 from evoca.lab.recipe import Protocol, Recipe
 from evoca.lab.usable import strata
 
@@ -110,7 +110,7 @@ def _group_counts(data: LabelledImages) -> dict[str, tuple[int, int]]:
 
 def _in_words(data: LabelledImages, label: str) -> str:
     images, groups = _group_counts(data)[label]
-    return f"{label} has {images} images in {groups} group{'s' if groups > 1 else ''} of copies"
+    return f"{label} has {images} images in {groups} group{'s' if groups > 1 else ''}"
 
 
 def _require_groups(data: LabelledImages, least: int, what: str) -> None:
@@ -119,7 +119,7 @@ def _require_groups(data: LabelledImages, least: int, what: str) -> None:
         if groups < least:
             raise DataError(
                 f"{_in_words(data, label)}: {what} need {least}, so that each part learns from "
-                "some; a group stays together: give more images that are not copies"
+                f"some: {MORE_GROUPS}"
             )
 
 
@@ -132,8 +132,8 @@ def _require_every(data: LabelledImages, part: LabelledImages, where: str) -> No
     for code, label in enumerate(data.labels):
         if (data.truth == code).any() and not (part.truth == code).any():
             raise DataError(
-                f"{_in_words(data, label)}: {where} would learn from none of them; give more "
-                "images that are not copies, or more folds"
+                f"{_in_words(data, label)}: {where} would learn from none of them: {MORE_GROUPS}, "
+                "or more folds"
             )
 
 
@@ -145,8 +145,8 @@ def _require_inner(
         count = int((inside.truth == code).sum())
         if 0 < count < folds:
             raise DataError(
-                f"{_in_words(data, label)}, of which {where} have {count}: give more images that "
-                "are not copies, or fewer folds (protocol.inner_folds)"
+                f"{_in_words(data, label)}, and {where} have {count} of the images: {MORE_GROUPS}, "
+                "or fewer folds (protocol.inner_folds)"
             )
     fold = folds_of(inside.truth, inside.groups, folds, seed)
     for number in range(folds):

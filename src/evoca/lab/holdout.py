@@ -14,6 +14,7 @@ from evoca.lab.recipe import Recipe
 from evoca.lab.usable import strata, usable
 
 __all__ = [
+    "MORE_GROUPS",
     "Holdout",
     "cut_validation",
     "has_test",
@@ -23,6 +24,12 @@ __all__ = [
     "require_measurable",
     "require_parts",
 ]
+
+MORE_GROUPS = (
+    "give images of more groups (copies, and images that the column group names alike, stay "
+    "together)"
+)
+"""What to do where too few groups of images can be divided, for messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +186,9 @@ def _require_kept(data: LabelledImages, train: LabelledImages) -> None:
         if own.any() and not (train.truth == code).any():
             groups = len(np.unique(data.groups[own]))
             raise DataError(
-                f"{label} has {int(own.sum())} images in {groups} group{'s' * (groups > 1)} of "
-                "copies, all of which are set aside for validation, and none is left to learn "
-                "from: give more images that are not copies, or name a split val"
+                f"{label} has {int(own.sum())} images in {groups} group{'s' * (groups > 1)}, "
+                "all of which are set aside for validation, and none is left to learn from: "
+                f"{MORE_GROUPS}, or name a split val"
             )
 
 
@@ -247,6 +254,6 @@ def require_measurable(parts: Holdout) -> None:
     if len(np.unique(measured.groups)) < 2:
         split = "val" if parts.test is None else "test"
         raise DataError(
-            f"{measured.source}: the split {split} has {len(measured)} images in 1 group of "
-            "copies: figures with intervals need two that are not copies of one another"
+            f"{measured.source}: the split {split} has {len(measured)} images in 1 group: "
+            f"figures with intervals need two; {MORE_GROUPS}"
         )
