@@ -35,12 +35,12 @@ from evoca.errors import EvocaError
 from evoca.evaluation.means import mean_figure
 from evoca.evaluation.metrics import nll
 from evoca.evaluation.result import Figure
+from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.crossval import cross_validate, folds_of
 from evoca.lab.feature_store import cache_folder
 from evoca.lab.features import kept_features
 from evoca.lab.fixed import extractor_of, fitter_of
 from evoca.lab.prepare import prepare
-from evoca.lab.recipe import Recipe, load_recipe
 from evoca.softmax import softmax
 
 Floats = NDArray[np.float64]

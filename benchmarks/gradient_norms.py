@@ -29,8 +29,8 @@ from torch.nn.utils import get_total_norm
 from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.images.sources import load_image
-from evoca.lab.backbone_record import STAGES, find_backbone
-from evoca.lab.recipe import Recipe, load_recipe
+from evoca.lab.config.backbone import STAGES, find_backbone
+from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.systems import StagedSystem, build_system
 
 RECIPE = "jacobson2019-fractalnet"

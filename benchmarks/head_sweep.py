@@ -23,9 +23,9 @@ from rich.table import Table
 from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_probe
+from evoca.lab.config.recipe import load_recipe
 from evoca.lab.features import FrozenTrunk, kept_features
 from evoca.lab.heads import fit_linear_path
-from evoca.lab.recipe import load_recipe
 
 
 def draw(folder: Path, images: int) -> None:

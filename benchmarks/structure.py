@@ -44,7 +44,7 @@ class Walk:
         self.pairs: Counter[tuple[str, str]] = Counter()
         self._last = threading.local()
 
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
         """Note a call; what only runs because a module is imported does not count."""
         if event != "call":
             return

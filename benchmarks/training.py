@@ -31,9 +31,9 @@ from torch.utils.data import DataLoader, Dataset
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
+from evoca.lab.config.step import Optimiser, Step
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.state import Identity
-from evoca.lab.steps import Optimiser, Step
 from head_sweep import draw
 
 

@@ -15,11 +15,21 @@ from torch import Tensor, nn
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.emotions import MIKELS8
 from evoca.images.preprocess import Preprocessing
+from evoca.lab.config.base import apply_setting
+from evoca.lab.config.recipe import Recipe
+from evoca.lab.config.step import (
+    Colour,
+    Crop,
+    Erase,
+    Mirror,
+    Optimiser,
+    Rotate,
+    Schedule,
+    Step,
+    Stop,
+)
 from evoca.lab.fitting import Task
 from evoca.lab.fitting.state import Identity
-from evoca.lab.layered import apply_setting
-from evoca.lab.recipe import Recipe
-from evoca.lab.steps import Colour, Crop, Erase, Mirror, Optimiser, Rotate, Schedule, Step, Stop
 
 SIDE = 32
 # A residual network of 0.4 million parameters that timm keeps for tests.

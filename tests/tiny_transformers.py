@@ -17,9 +17,9 @@ from timm.models.vision_transformer import (
 )
 from torch import Tensor, nn
 
-from evoca.lab.backbone_record import Backbone
 from evoca.lab.backbones import Trunk, build_trunk
 from evoca.lab.backbones.weights import build_network
+from evoca.lab.config.backbone import Backbone
 
 SIDE = 28
 THIN: dict[str, Any] = {"embed_dim": 16, "depth": 4, "num_heads": 2, "patch_size": 7}

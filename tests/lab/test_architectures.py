@@ -12,11 +12,11 @@ from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.architectures import build_architecture  # noqa: E402
 from evoca.lab.architectures.fractalnet import DropPathJoin, Subnetworks  # noqa: E402
-from evoca.lab.backbone_record import find_backbone  # noqa: E402
+from evoca.lab.config.backbone import find_backbone  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.examples import PixelExamples  # noqa: E402
 from evoca.lab.fitting import RunOptions, fit  # noqa: E402
 from evoca.lab.fitting.measure import logits_of, plain_batches  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from tiny_system import PREPROCESSING, drawn_task  # noqa: E402
 

@@ -12,14 +12,14 @@ from huggingface_hub import constants  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.lab.backbone_record import STAGES, backbone_names, find_backbone  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_backbone, weights  # noqa: E402
 from evoca.lab.backbones.dropout import ChannelDropout  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
+from evoca.lab.config.backbone import STAGES, backbone_names, find_backbone  # noqa: E402
+from evoca.lab.config.base import RecipeError  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.hub import asking_hub  # noqa: E402
-from evoca.lab.layered import RecipeError  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 
 SIZE = (64, 64)
 # Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.

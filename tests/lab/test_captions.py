@@ -14,12 +14,12 @@ from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError, MissingExtraError  # noqa: E402
 from evoca.lab import hub_models  # noqa: E402
-from evoca.lab.backbone_record import find_backbone  # noqa: E402
+from evoca.lab.config.backbone import find_backbone  # noqa: E402
+from evoca.lab.config.describe import in_words  # noqa: E402
+from evoca.lab.config.recipe import load_recipe, recipe_names  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters  # noqa: E402
-from evoca.lab.recipe import load_recipe, recipe_names  # noqa: E402
-from evoca.lab.recipe_words import in_words  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402

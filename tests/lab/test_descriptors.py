@@ -15,6 +15,8 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import DataError, EvocaError  # noqa: E402
+from evoca.lab.config.models import Hog, SiftWords  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.descriptors import DenseSift, OrientedGradients, WordsFitter  # noqa: E402
 from evoca.lab.descriptors.colour import colour_bins, uniform_patterns  # noqa: E402
 from evoca.lab.descriptors.words import BagOfWords, WordsHead, word_shares  # noqa: E402
@@ -22,9 +24,7 @@ from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.features import load_pixels  # noqa: E402
 from evoca.lab.fixed import extractor_of, fitter_of, network_of  # noqa: E402
-from evoca.lab.model_options import Hog, SiftWords  # noqa: E402
 from evoca.lab.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.run import read_head  # noqa: E402
 from evoca.lab.svm import SvmFitter  # noqa: E402
 from evoca.lab.systems.svm import SvmClassifier  # noqa: E402

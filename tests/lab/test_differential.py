@@ -16,6 +16,7 @@ import evoca  # noqa: E402
 from evoca.cli import app  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
+from evoca.lab.config.recipe import RecipeError, load_recipe  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.fold_vectors import (  # noqa: E402
@@ -27,7 +28,6 @@ from evoca.lab.fold_vectors import (  # noqa: E402
     write_vectors,
 )
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
-from evoca.lab.recipe import RecipeError, load_recipe  # noqa: E402
 from evoca.lab.run import read_head  # noqa: E402
 from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
 from evoca.lab.svm import SvmFitter  # noqa: E402
@@ -416,8 +416,8 @@ def test_the_scenes_stand_beside_the_objects():
 def test_the_weights_of_scenes_are_read_from_a_file(tmp_path):
     from safetensors.torch import save_file
 
-    from evoca.lab.backbone_record import find_backbone
     from evoca.lab.backbones.weights import build_network
+    from evoca.lab.config.backbone import find_backbone
 
     record, file = find_backbone("resnet50_places365"), tmp_path / "places.safetensors"
     network = build_network(record, "random", whole=True)

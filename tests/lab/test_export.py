@@ -11,10 +11,10 @@ onnx = pytest.importorskip("onnx", reason="needs the extra train")
 import evoca  # noqa: E402
 from evoca.images import Preprocessing, load_image  # noqa: E402
 from evoca.lab.backbones import load_backbone  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.export import PARITY  # noqa: E402
 from evoca.lab.heads import LinearHead  # noqa: E402
 from evoca.lab.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.systems.linear_probe import AdditiveClassifier  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError, ImageError
+from evoca.lab.config.step import Mirror, Optimiser, Schedule, Step, Stop
 from evoca.lab.draws import Position, epoch_batches, epoch_order
 from evoca.lab.examples import PixelExamples, targets_of
 from evoca.lab.fitting import RunOptions, fit
@@ -22,7 +23,6 @@ from evoca.lab.fitting.rates import rate_factor
 from evoca.lab.fitting.state import load_state
 from evoca.lab.fitting.stopping import Progress
 from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters
-from evoca.lab.steps import Mirror, Optimiser, Schedule, Step, Stop
 from tiny_system import PREPROCESSING, TinySystem, draw_pictures, drawn_task, task_of
 
 QUIET = RunOptions(accelerator="cpu", workers=0, tensorboard=False)

@@ -14,12 +14,12 @@ import evoca
 from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_backbone
+from evoca.lab.config.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from evoca.lab.crossval import cross_validate, folds_of
 from evoca.lab.experiments.probing import train
 from evoca.lab.export import export_bundle
 from evoca.lab.fixed import fitter_of
 from evoca.lab.heads import fit_linear_path
-from evoca.lab.recipe import Recipe, RecipeError, load_recipe, recipe_names
 
 SMALL = (
     "model.backbone=efficientnet_lite0",

@@ -16,10 +16,10 @@ from torch import Tensor, nn  # noqa: E402
 from evoca.data.labelled import LabelledImages, load_labelled  # noqa: E402
 from evoca.images.sources import load_image  # noqa: E402
 from evoca.lab.answers import predict_logits  # noqa: E402
+from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from evoca.lab.fitting import RunOptions, Task, fit  # noqa: E402
 from evoca.lab.fitting.state import Identity  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
-from evoca.lab.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from evoca.lab.systems import StagedSystem, build_system  # noqa: E402
 from tiny_system import draw_pictures, write_resnet  # noqa: E402
 

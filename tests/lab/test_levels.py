@@ -7,9 +7,9 @@ from torch import nn  # noqa: E402
 
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
+from evoca.lab.config.models import Mldr, Recurrent  # noqa: E402
+from evoca.lab.config.recipe import RecipeError, load_recipe  # noqa: E402
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
-from evoca.lab.model_options import Mldr, Recurrent  # noqa: E402
-from evoca.lab.recipe import RecipeError, load_recipe  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.systems.mldr import Bags, patches  # noqa: E402
 from evoca.lab.systems.recurrent import Levels  # noqa: E402

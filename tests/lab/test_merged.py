@@ -9,8 +9,8 @@ pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.lab.recipe import RecipeError, load_recipe
-from evoca.lab.recipe_words import in_words
+from evoca.lab.config.describe import in_words
+from evoca.lab.config.recipe import RecipeError, load_recipe
 from tiny_system import draw_pictures
 
 MERGE = ("--set", "merge=[[anger, fear]]")

@@ -16,19 +16,19 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.lab.backbone_record import find_backbone  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402
 from evoca.lab.backbones.clip import create_clip, text_tower  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
+from evoca.lab.config.backbone import find_backbone  # noqa: E402
+from evoca.lab.config.base import RecipeError  # noqa: E402
+from evoca.lab.config.prompts import load_prompts  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
-from evoca.lab.layered import RecipeError  # noqa: E402
 from evoca.lab.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.prompts import load_prompts  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402

@@ -11,11 +11,11 @@ import yaml
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.lab.backbone_record import backbone_names, find_backbone
-from evoca.lab.model_options import Network
-from evoca.lab.profile import profile_names
-from evoca.lab.recipe import load_recipe, recipe_names
-from evoca.lab.recipe_words import in_words
+from evoca.lab.config.backbone import backbone_names, find_backbone
+from evoca.lab.config.describe import in_words
+from evoca.lab.config.models import Network
+from evoca.lab.config.profile import profile_names
+from evoca.lab.config.recipe import load_recipe, recipe_names
 from tiny_system import draw_pictures
 
 TITLES = [find_backbone(name).called for name in backbone_names()]

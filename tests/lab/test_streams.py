@@ -16,11 +16,11 @@ from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.answers import predict_logits  # noqa: E402
 from evoca.lab.architectures import build_architecture  # noqa: E402
-from evoca.lab.backbone_record import find_backbone  # noqa: E402
+from evoca.lab.config.backbone import find_backbone  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions, fit  # noqa: E402
 from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.systems.attention import ContextAttention, PlaceAttention  # noqa: E402

@@ -11,15 +11,15 @@ from safetensors.torch import save_file  # noqa: E402
 import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
-from evoca.lab.backbone_record import find_backbone  # noqa: E402
 from evoca.lab.backbones import load_probe  # noqa: E402
 from evoca.lab.backbones.clip import create_clip  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
+from evoca.lab.config.backbone import find_backbone  # noqa: E402
+from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
-from evoca.lab.recipe import load_recipe  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.systems import build_system  # noqa: E402
 from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402

@@ -6,7 +6,7 @@ import pytest
 
 from evoca.errors import EvocaError
 from evoca.evaluation.result import HEADLINE
-from evoca.lab.recipe import load_recipe
+from evoca.lab.config.recipe import load_recipe
 from evoca.lab.trained import read_training
 from evoca.runs import write_json
 from evoca.runtime.bundle import read_bundle

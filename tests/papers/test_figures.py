@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from evoca.lab.recipe import load_recipe, recipe_names
+from evoca.lab.config.recipe import load_recipe, recipe_names
 from evoca.papers import (
     PaperError,
     load_paper,

@@ -7,7 +7,7 @@ import pytest
 from evoca.commands.reproduce import reproduce as command
 from evoca.documents import to_markdown
 from evoca.errors import EvocaError
-from evoca.lab.recipe import load_recipe, recipe_names
+from evoca.lab.config.recipe import load_recipe, recipe_names
 from evoca.papers import load_paper, load_papers, published_system
 from evoca.papers.glance import glance
 from evoca.papers.present import comparison_document

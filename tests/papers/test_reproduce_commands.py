@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.lab import recipe as recipes
+from evoca.lab.config import recipe as recipes
 from evoca.papers import load
 from tiny_system import draw_pictures
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("jinja2", reason="needs the extra eval")
 from evoca.cli import app
-from evoca.lab.recipe import load_recipe
+from evoca.lab.config.recipe import load_recipe
 from samples import photo
 from tampering import tampered
 

@@ -16,7 +16,7 @@ _INDENT = 2
 
 def list_recipes() -> None:
     """Print the recipes by the paper they follow."""
-    from evoca.lab.recipe import load_recipe, recipe_names
+    from evoca.lab.config.recipe import load_recipe, recipe_names
     from evoca.papers import load_papers
 
     console = console_for()
@@ -33,7 +33,7 @@ def list_recipes() -> None:
 
 def list_backbones() -> None:
     """Print the backbones with their size, licence and source of weights."""
-    from evoca.lab.backbone_record import backbone_names, find_backbone
+    from evoca.lab.config.backbone import backbone_names, find_backbone
 
     for name in backbone_names():
         record = find_backbone(name)
@@ -47,8 +47,8 @@ def show_recipe(
     """Explain a recipe in words, or print it with every setting as YAML."""
     import yaml
 
-    from evoca.lab.recipe import load_recipe
-    from evoca.lab.recipe_words import in_words
+    from evoca.lab.config.describe import in_words
+    from evoca.lab.config.recipe import load_recipe
 
     recipe = load_recipe(name, settings, profile)
     if as_yaml:

@@ -95,7 +95,7 @@ def _on_the_cpu(options: RunOptions) -> RunOptions:
 
 def _names(patterns: Sequence[str]) -> list[str]:
     """Return the recipes that a pattern matches, in order."""
-    from evoca.lab.recipe import recipe_names
+    from evoca.lab.config.recipe import recipe_names
 
     known = recipe_names()
     for pattern in patterns:

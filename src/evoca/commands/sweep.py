@@ -19,7 +19,7 @@ from evoca.runs import read_json
 from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
-    from evoca.lab.model_options.differential import Form
+    from evoca.lab.config.models.differential import Form
     from evoca.lab.sweep import Accuracy, Cell, Sweep
 
 __all__ = ["sweep"]
@@ -55,7 +55,7 @@ def sweep(
         EvocaError: the run, the numbers or the file cannot be used.
     """
     with needs_extra("train"):
-        from evoca.lab.model_options.differential import MOST_BETA
+        from evoca.lab.config.models.differential import MOST_BETA
         from evoca.lab.sweep import Grid
         from evoca.lab.sweep import sweep as run_sweep
     if form == "amplify" and beta is None:

@@ -21,7 +21,7 @@ from evoca.terminal import clean, console_for
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
-    from evoca.lab.recipe import Recipe
+    from evoca.lab.config.recipe import Recipe
     from evoca.runs.result import Result
 
 __all__ = ["Machine", "crossval", "display", "search", "train"]
@@ -111,10 +111,10 @@ def search(
     with needs_extra("train"):
         from evoca import lab
         from evoca.data.labelled import load_labelled
+        from evoca.lab.config.recipe import load_recipe
+        from evoca.lab.config.search import read_space
         from evoca.lab.experiments.run import build
-        from evoca.lab.recipe import load_recipe
         from evoca.lab.search import Searcher
-        from evoca.lab.search_space import read_space
     own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
     chosen = load_recipe(recipe, own, profile)
     wanted = chosen.search if space is None else read_space(space)

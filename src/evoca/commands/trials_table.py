@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evoca.documents.blocks import Table
-from evoca.lab.search_space import short, short_names
+from evoca.lab.config.search import short, short_names
 
 if TYPE_CHECKING:
     from evoca.lab.search import Trial

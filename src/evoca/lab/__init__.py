@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evoca.lab.config.recipe import load_recipe
     from evoca.lab.experiments.run import cross_validate, train
     from evoca.lab.export import export_bundle
     from evoca.lab.fitting.options import RunOptions
-    from evoca.lab.recipe import load_recipe
 
 __all__ = ["RunOptions", "cross_validate", "export_bundle", "load_recipe", "train"]
 
@@ -22,7 +22,7 @@ _HOMES = {
     "RunOptions": "evoca.lab.fitting.options",
     "cross_validate": "evoca.lab.experiments.run",
     "export_bundle": "evoca.lab.export",
-    "load_recipe": "evoca.lab.recipe",
+    "load_recipe": "evoca.lab.config.recipe",
     "train": "evoca.lab.experiments.run",
 }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.steps import Augmentation, Colour, Crop, Erase, Mirror, Rotate
+from evoca.lab.config.step import Augmentation, Colour, Crop, Erase, Mirror, Rotate
 
 __all__ = ["augment", "enumerable", "loading", "mirrored", "variants"]
 

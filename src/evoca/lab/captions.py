@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models import CaptionText
 from evoca.lab.hub_models import captioner_of, folder_of, load_encoder, load_tokenizer
-from evoca.lab.model_options import CaptionText
 
 __all__ = ["Words", "load_words"]
 

@@ -13,10 +13,10 @@ from evoca.errors import DataError
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.conformal import set_threshold
 from evoca.evaluation.metrics import nll
+from evoca.lab.config.recipe import Protocol
 from evoca.lab.fitters import FittedHead, Fitter, Truth
 from evoca.lab.heads import Features
 from evoca.lab.outcome import HeldOut
-from evoca.lab.recipe import Protocol
 from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.lab.steps import Step
+from evoca.lab.config.step import Step
 
 __all__ = ["Draw", "Position", "epoch_batches", "generator", "torch_seed"]
 

@@ -17,8 +17,8 @@ from evoca.errors import DataError, ImageError
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
 from evoca.lab.augment import augment, loading
+from evoca.lab.config.step import Augmentation, Step
 from evoca.lab.draws import Draw, generator
-from evoca.lab.steps import Augmentation, Step
 
 __all__ = [
     "Batch",

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models import MultiTask, Network, Pretrained
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.descriptors import BagOfWords, WordsHead
 from evoca.lab.fitters import FittedHead
 from evoca.lab.fitting.state import load_weights
 from evoca.lab.fixed import network_of
 from evoca.lab.heads import LinearHead
-from evoca.lab.model_options import MultiTask, Network, Pretrained
 from evoca.lab.onnx_export import export_system, parity
-from evoca.lab.recipe import Recipe
 from evoca.lab.recorded import shareable
 from evoca.lab.run import read_head
 from evoca.lab.svm import SvmMachine

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.config.recipe import Recipe
+from evoca.lab.config.summary import same_recipe
 from evoca.lab.holdout import has_test
-from evoca.lab.recipe import Recipe
-from evoca.lab.recipe_summary import same_recipe
 from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_division
 

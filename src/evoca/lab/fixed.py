@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from torch import nn
 
 from evoca.lab.backbones import load_probe
+from evoca.lab.config.models import Colour, Hog, SiftWords, ZeroShot
+from evoca.lab.config.recipe import Recipe, RecipeError, SvmHead
 from evoca.lab.descriptors import ColourHistograms, DenseSift, OrientedGradients, WordsFitter
 from evoca.lab.features import Extractor, FrozenTrunk
 from evoca.lab.fitters import Fitter, GivenHead, LinearFitter
-from evoca.lab.head_options import SvmHead
-from evoca.lab.model_options import Colour, Hog, SiftWords, ZeroShot
-from evoca.lab.recipe import Recipe, RecipeError
 from evoca.lab.svm import SvmFitter
 from evoca.lab.systems.zero_shot import zero_shot_head
 

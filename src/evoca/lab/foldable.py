@@ -10,9 +10,9 @@ import numpy as np
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
+from evoca.lab.config.recipe import Protocol, Recipe
 from evoca.lab.crossval import folds_of
 from evoca.lab.holdout import MORE_GROUPS, cut_validation, hold_out, require_folds
-from evoca.lab.recipe import Protocol, Recipe
 from evoca.lab.usable import strata
 
 __all__ = ["require_cuts", "require_nested"]

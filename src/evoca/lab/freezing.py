@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.steps import Step
+from evoca.lab.config.step import Step
 
 __all__ = [
     "System",

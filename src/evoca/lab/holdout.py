@@ -9,8 +9,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.copied import Copied, copied
-from evoca.lab.recipe import Recipe
 from evoca.lab.usable import strata, usable
 
 __all__ = [

@@ -14,11 +14,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.augment import enumerable, variants
+from evoca.lab.config.step import Step
 from evoca.lab.examples import Inputs
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.freezing import System, SystemOutput
 from evoca.lab.kept_rows import FrozenStart, KeptExamples
-from evoca.lab.steps import Step
 
 __all__ = ["Kept", "frozen_length", "keep_frozen"]
 

@@ -23,13 +23,13 @@ from evoca import __version__
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.augment import mirrored, variants
+from evoca.lab.config.step import Augmentation
 from evoca.lab.draws import Draw, generator
 from evoca.lab.examples import Inputs, PixelExamples, PlainExamples, collate_plain
 from evoca.lab.feature_store import KeptRows, RowStore
 from evoca.lab.fitting.interrupts import leave_interrupts
 from evoca.lab.fitting.loader import raise_errors
 from evoca.lab.fitting.options import RunOptions
-from evoca.lab.steps import Augmentation
 
 __all__ = ["FrozenStart", "KeptExamples"]
 

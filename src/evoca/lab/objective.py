@@ -11,8 +11,7 @@ from torch import Tensor
 from evoca.emotions import MIKELS8, MIKELS_WHEEL, Polarity, label_polarity
 from evoca.errors import EvocaError
 from evoca.lab import losses
-from evoca.lab.freezing import SystemOutput
-from evoca.lab.steps import (
+from evoca.lab.config.step import (
     ClassBalanced,
     CrossEntropy,
     Divergence,
@@ -24,6 +23,7 @@ from evoca.lab.steps import (
     Step,
     WheelAware,
 )
+from evoca.lab.freezing import SystemOutput
 
 __all__ = ["Criterion", "answers_of", "criterion", "objective", "with_affect"]
 

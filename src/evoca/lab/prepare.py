@@ -11,8 +11,8 @@ from evoca.data.fingerprints import Fingerprint
 from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.holdout import require_classes
-from evoca.lab.recipe import Recipe
 from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_division
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.layered import RecipeError
-from evoca.lab.model_options import Network
-from evoca.lab.recipe import Recipe, load_recipe, recipe_names
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.base import RecipeError
+from evoca.lab.config.models import Network
+from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names
 
 __all__ = ["PackagedRecipes", "shareable"]
 

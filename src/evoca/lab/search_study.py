@@ -14,7 +14,7 @@ from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from evoca.errors import EvocaError
-from evoca.lab.search_space import Choice, Search
+from evoca.lab.config.search import Choice, Search
 
 __all__ = ["CAUSE", "draw", "finished", "open_study", "possible", "requeue"]
 

@@ -21,11 +21,11 @@ from evoca.errors import DataError
 from evoca.evaluation.bootstrap import interval, resample, sum_by_group
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.metrics import nll
+from evoca.lab.config.models.differential import Form, factors_of
 from evoca.lab.fitters import FittedHead
 from evoca.lab.fitting.options import Announce, silent
 from evoca.lab.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads import fit_linear_path
-from evoca.lab.model_options.differential import Form, factors_of
 from evoca.lab.svm import SvmFitter
 from evoca.runs import read_json
 from evoca.softmax import softmax
@@ -41,7 +41,7 @@ class Cell:
     """One setting.
 
     Attributes:
-        alpha: see :class:`evoca.lab.model_options.Differential`.
+        alpha: see :class:`evoca.lab.config.models.Differential`.
         beta: likewise.
         c: of a support vector machine; ``None`` for the logistic regression, whose penalty
             the validation images choose.

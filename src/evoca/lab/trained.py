@@ -14,7 +14,7 @@ from evoca.emotions import TAXONOMIES, parts_of
 from evoca.errors import EvocaError, single_line
 from evoca.evaluation.result import HEADLINE
 from evoca.images.walk import printable_name
-from evoca.lab.recipe import Recipe
+from evoca.lab.config.recipe import Recipe
 from evoca.runs import read_json, read_run
 from evoca.runtime.card import DeletionTest, Metric
 from evoca.runtime.card_analysis import Analysis

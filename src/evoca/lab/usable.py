@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from evoca.data.labelled import LabelledImages
 from evoca.data.merging import merge_labels
 from evoca.errors import DataError
+from evoca.lab.config.models import MultiTask
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.examples import ratings_of
-from evoca.lab.model_options import MultiTask
-from evoca.lab.recipe import Recipe
 
 __all__ = ["strata", "usable"]
 

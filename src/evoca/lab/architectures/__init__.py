@@ -12,7 +12,7 @@ from evoca.errors import EvocaError
 from evoca.lab.architectures.fractalnet import FractalNet, FractalOptions
 from evoca.lab.architectures.grouped_alexnet import GroupedAlexNet, GroupedAlexNetOptions
 from evoca.lab.architectures.preact_resnet import PreActOptions, PreActResNet
-from evoca.lab.layered import Strict, explain
+from evoca.lab.config.base import Strict, explain
 
 __all__ = ["build_architecture"]
 

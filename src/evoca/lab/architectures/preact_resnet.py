@@ -12,7 +12,7 @@ from typing import Annotated, cast
 from pydantic import Field
 from torch import Tensor, nn
 
-from evoca.lab.layered import Strict
+from evoca.lab.config.base import Strict
 
 __all__ = ["PreActOptions", "PreActResNet"]
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, needs_extra
-from evoca.lab.backbone_record import Backbone
+from evoca.lab.config.backbone import Backbone
 from evoca.lab.hub import HubError, asking_hub
 from evoca.lab.quiet import quiet_loggers
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
+from evoca.lab.config.backbone import Backbone
 
 __all__ = ["ChannelDropout", "drop_channels"]
 

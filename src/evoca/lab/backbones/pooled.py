@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from evoca.lab.backbone_record import STAGES, Backbone, find_backbone
 from evoca.lab.backbones.trunk import Trunk, build_trunk
+from evoca.lab.config.backbone import STAGES, Backbone, find_backbone
 
 __all__ = ["StagedBackbone", "load_backbone", "pool_to"]
 

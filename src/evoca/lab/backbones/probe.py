@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
 from evoca.lab.backbones.pooled import load_backbone
 from evoca.lab.backbones.trunk import Pixels, Trunk, build_trunk
 from evoca.lab.backbones.weights import build_network
-from evoca.lab.model_options import LinearProbe, ZeroShot
-from evoca.lab.recipe import Recipe, RecipeError
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models import LinearProbe, ZeroShot
+from evoca.lab.config.recipe import Recipe, RecipeError
 
 __all__ = ["ClassToken", "Embedding", "load_probe"]
 

@@ -14,7 +14,7 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
+from evoca.lab.config.backbone import Backbone
 
 __all__ = ["Tokens", "as_tokens"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import STAGES, Backbone
 from evoca.lab.backbones.dropout import drop_channels
 from evoca.lab.backbones.tokens import Tokens, as_tokens
 from evoca.lab.backbones.weights import build_network
+from evoca.lab.config.backbone import STAGES, Backbone
 
 __all__ = ["Pixels", "Trunk", "build_trunk"]
 

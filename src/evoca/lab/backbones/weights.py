@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError, MissingExtraError
 from evoca.lab.architectures import build_architecture
-from evoca.lab.backbone_record import STAGES, Backbone, backbone_names, find_backbone
 from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
+from evoca.lab.config.backbone import STAGES, Backbone, backbone_names, find_backbone
 from evoca.lab.hub import HubError, asking_hub
 from evoca.lab.hub_models import captioner_of
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.model_options import Colour
+from evoca.lab.config.models import Colour
 
 __all__ = ["ColourHistograms", "colour_bins", "uniform_patterns"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.model_options import Hog
+from evoca.lab.config.models import Hog
 
 __all__ = ["OrientedGradients"]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.model_options import SiftWords
+from evoca.lab.config.models import SiftWords
 
 __all__ = ["LENGTH", "DenseSift"]
 

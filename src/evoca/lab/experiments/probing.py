@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.copied import hashes_of
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
@@ -23,7 +24,6 @@ from evoca.lab.heads import LinearHead
 from evoca.lab.holdout import Holdout, has_test, require_measurable
 from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.prepare import Prepared, prepare
-from evoca.lab.recipe import Recipe
 from evoca.lab.run import choice, choice_in_fold, run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import EvocaError
+from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing
 from evoca.lab.finished import CROSS_VALIDATION, TRAINING, difference
 from evoca.lab.fitting.options import RunOptions
 from evoca.lab.freezing import System
-from evoca.lab.recipe import Recipe, load_recipe
 from evoca.lab.stepwise import Tune, crossval_steps, train_steps
 from evoca.lab.systems import build_system
 from evoca.runs import Run, new_run, read_run

@@ -15,6 +15,7 @@ from torch import nn
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.images.preprocess import Preprocessing
+from evoca.lab.config.step import Step
 from evoca.lab.draws import Position
 from evoca.lab.examples import Examples, PixelExamples, targets_of
 from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
@@ -36,7 +37,6 @@ from evoca.lab.fitting.state import (
 from evoca.lab.freezing import System, freeze, parameter_groups, trainable_parameters
 from evoca.lab.kept import keep_frozen
 from evoca.lab.objective import Criterion, criterion, with_affect
-from evoca.lab.steps import Step
 
 __all__ = ["Fitted", "Task", "fit"]
 

@@ -10,6 +10,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
+from evoca.lab.config.step import Step
 from evoca.lab.examples import Inputs
 from evoca.lab.fitting.interrupts import Interrupts
 from evoca.lab.fitting.loader import StepLoader
@@ -17,7 +18,6 @@ from evoca.lab.fitting.options import RunOptions
 from evoca.lab.fitting.state import Identity
 from evoca.lab.freezing import System
 from evoca.lab.objective import Criterion
-from evoca.lab.steps import Step
 
 __all__ = ["Interrupted", "Job", "TrainingError", "Validation"]
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from evoca.errors import ImageError
+from evoca.lab.config.step import Step
 from evoca.lab.draws import Draw, Position, batches_in_epoch, epoch_batches
 from evoca.lab.examples import Batch, DrawnExamples, Examples, collate
 from evoca.lab.fitting.interrupts import leave_interrupts
-from evoca.lab.steps import Step
 
 __all__ = ["StepLoader", "raise_errors"]
 

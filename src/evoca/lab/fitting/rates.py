@@ -7,8 +7,8 @@ import math
 import torch
 from torch import optim
 
+from evoca.lab.config.step import Step
 from evoca.lab.freezing import System, parameter_groups
-from evoca.lab.steps import Step
 
 __all__ = ["build_optimiser", "rate_factor"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from evoca.lab.steps import Stop
+from evoca.lab.config.step import Stop
 
 __all__ = ["Progress"]
 

@@ -16,6 +16,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.images import printable_name
 from evoca.lab.answers import Chosen, choose, run_over
 from evoca.lab.arrays import DamagedArraysError, read_arrays
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.fitting import RunOptions, Task, fit
 from evoca.lab.fitting.state import CheckpointError, Identity
 from evoca.lab.fold_vectors import (
@@ -28,7 +29,6 @@ from evoca.lab.fold_vectors import (
 )
 from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation
-from evoca.lab.recipe import Recipe
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import judge_of
 from evoca.lab.stepwise.validation import Seen

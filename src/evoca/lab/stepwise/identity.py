@@ -6,8 +6,8 @@ import hashlib
 import json
 
 from evoca.data.labelled import LabelledImages
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.fitting.state import Identity
-from evoca.lab.recipe import Recipe
 
 __all__ = ["identity_of"]
 

@@ -13,10 +13,9 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.calibration import likeliest
 from evoca.lab.answers import predict_logits, run_over
+from evoca.lab.config.recipe import Recipe, SvmHead
 from evoca.lab.fitting import RunOptions
 from evoca.lab.freezing import System
-from evoca.lab.head_options import SvmHead
-from evoca.lab.recipe import Recipe
 from evoca.lab.svm import SvmFitter, SvmMachine
 
 __all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]

@@ -14,6 +14,7 @@ from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.answers import Chosen, affect_in, choose
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.copied import hashes_of
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
 from evoca.lab.fitting import RunOptions, Task, fit
@@ -21,7 +22,6 @@ from evoca.lab.fitting.lightning import is_main
 from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
 from evoca.lab.outcome import HeldOut, result_of
-from evoca.lab.recipe import Recipe
 from evoca.lab.run import choice, write_head
 from evoca.lab.stepwise.fold import Build
 from evoca.lab.stepwise.identity import identity_of

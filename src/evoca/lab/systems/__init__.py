@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from evoca.errors import EvocaError
-from evoca.lab.model_options import Network
-from evoca.lab.recipe import Recipe
+from evoca.lab.config.models import Network
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.systems import (  # noqa: F401 - they register
     caption_text,
     classifier,

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk, build_trunk
-from evoca.lab.model_options import Network, Pretrained
-from evoca.lab.recipe import Recipe
+from evoca.lab.config.models import Network, Pretrained
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.systems.outputs import EvidenceKind, SystemOutputs
 
 __all__ = ["Builder", "Pool", "StagedSystem", "Surroundings", "builders", "registered"]

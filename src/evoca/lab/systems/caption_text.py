@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
 from evoca.lab.captions import Words, load_words
-from evoca.lab.model_options import CaptionText
+from evoca.lab.config.models import CaptionText
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.classifier import Head
 from evoca.lab.systems.outputs import SystemOutputs

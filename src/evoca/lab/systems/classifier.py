@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Classifier
+from evoca.lab.config.models import Classifier
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbone_record import Backbone
 from evoca.lab.backbones import Trunk, pool_to
 from evoca.lab.backbones.trunk import Pixels
 from evoca.lab.backbones.weights import build_network
-from evoca.lab.model_options import Differential, Pretrained
-from evoca.lab.model_options.differential import ORDINALS
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models import Differential, Pretrained
+from evoca.lab.config.models.differential import ORDINALS
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.classifier import Head
 from evoca.lab.systems.outputs import SystemOutputs

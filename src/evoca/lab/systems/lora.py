@@ -14,7 +14,7 @@ from torch import nn
 
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Lora
+from evoca.lab.config.models import Lora
 from evoca.lab.systems.base import Surroundings, registered
 from evoca.lab.systems.classifier import PooledClassifier, classifier_on
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Mldr
+from evoca.lab.config.models import Mldr
 from evoca.lab.systems.base import StagedSystem, Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import MultiTask
+from evoca.lab.config.models import MultiTask
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 from evoca.lab.systems.stage_ensemble import Collecting, Vectors

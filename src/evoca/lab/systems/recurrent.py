@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Recurrent
+from evoca.lab.config.models import Recurrent
 from evoca.lab.systems.base import Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 from evoca.lab.systems.stage_ensemble import Average, Ensemble

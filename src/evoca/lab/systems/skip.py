@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Skip
+from evoca.lab.config.models import Skip
 from evoca.lab.systems.base import Surroundings, registered
 from evoca.lab.systems.classifier import Head, PooledClassifier
 

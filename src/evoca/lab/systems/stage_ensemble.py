@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import StageEnsemble
+from evoca.lab.config.models import StageEnsemble
 from evoca.lab.systems.base import Pool, StagedSystem, Surroundings, registered
 from evoca.lab.systems.outputs import SystemOutputs
 

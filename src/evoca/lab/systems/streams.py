@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk
-from evoca.lab.model_options import Streams
-from evoca.lab.model_options.streams import HIDDEN
+from evoca.lab.config.models import Streams
+from evoca.lab.config.models.streams import HIDDEN
 from evoca.lab.systems.attention import ContextAttention, PlaceAttention
 from evoca.lab.systems.base import StagedSystem, Surroundings, registered
 from evoca.lab.systems.classifier import Head

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from evoca.lab.backbones.clip import TextTower, text_tower
+from evoca.lab.config.models import ZeroShot
+from evoca.lab.config.prompts import Prompts, load_prompts
+from evoca.lab.config.recipe import Recipe, RecipeError
 from evoca.lab.heads import LinearHead
-from evoca.lab.model_options import ZeroShot
-from evoca.lab.prompts import Prompts, load_prompts
-from evoca.lab.recipe import Recipe, RecipeError
 
 __all__ = ["sentence_head", "zero_shot_head"]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.head_options import SvmHead
-from evoca.lab.model_options import Classifier, Descriptors, MultiTask, Pretrained
-from evoca.lab.recipe import Recipe
-from evoca.lab.recipe_summary import rate_in_words
-from evoca.lab.search_space import Choice, Search, short
-from evoca.lab.steps import Augmentation, Schedule, Step
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models import Classifier, Descriptors, MultiTask, Pretrained
+from evoca.lab.config.recipe import Recipe, SvmHead
+from evoca.lab.config.search import Choice, Search, short
+from evoca.lab.config.step import Augmentation, Schedule, Step
+from evoca.lab.config.summary import rate_in_words
 from evoca.papers import PaperError, load_paper, published_system
 from evoca.papers.targets import shown_setting
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from evoca.lab.backbone_record import STAGES, Backbone
-from evoca.lab.layered import RecipeError, Strict, explain, read_layers
-from evoca.lab.model_options.differential import ORDINALS
-from evoca.lab.steps import Step
+from evoca.lab.config.backbone import STAGES, Backbone
+from evoca.lab.config.base import RecipeError, Strict, explain, read_layers
+from evoca.lab.config.models.differential import ORDINALS
+from evoca.lab.config.step import Step
 
 if TYPE_CHECKING:
-    from evoca.lab.recipe import Recipe
+    from evoca.lab.config.recipe import Recipe
 
 __all__ = ["Profile", "load_profile", "profile_names"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.model_options.network import Dropout, Network
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models.base import Dropout, Network
 
 __all__ = ["CaptionText"]
 

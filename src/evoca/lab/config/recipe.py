@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.backbone_record import Backbone, find_backbone
-from evoca.lab.head_options import AnyHead, Head
-from evoca.lab.layered import (
+from evoca.lab.config.backbone import Backbone, find_backbone
+from evoca.lab.config.base import (
     RecipeError,
     Strict,
     apply_setting,
@@ -21,7 +20,7 @@ from evoca.lab.layered import (
     is_file_name,
     read_layers,
 )
-from evoca.lab.model_options import (
+from evoca.lab.config.models import (
     CaptionText,
     Descriptors,
     Differential,
@@ -32,13 +31,81 @@ from evoca.lab.model_options import (
     Pretrained,
     ZeroShot,
 )
-from evoca.lab.profile import load_profile
-from evoca.lab.prompts import load_prompts
-from evoca.lab.recipe_summary import described
-from evoca.lab.search_space import Search
-from evoca.lab.steps import Step
+from evoca.lab.config.profile import load_profile
+from evoca.lab.config.prompts import load_prompts
+from evoca.lab.config.search import Search
+from evoca.lab.config.step import Step
+from evoca.lab.config.summary import described
 
-__all__ = ["Protocol", "Recipe", "RecipeError", "load_recipe", "recipe_names"]
+__all__ = [
+    "AnyHead",
+    "Head",
+    "Protocol",
+    "Recipe",
+    "RecipeError",
+    "SvmHead",
+    "load_recipe",
+    "recipe_names",
+]
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Head(Strict):
+    """The classifier on the averaged features: multinomial logistic regression.
+
+    Attributes:
+        kind: ``linear``, whose evidence map is exactly additive.
+        c_grid: candidates for the inverse L2 penalty, on standardised features whose
+            mean squared norm is 100; inner folds choose by likelihood.
+    """
+
+    kind: Literal["linear"] = "linear"
+    c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+
+    def in_words(self) -> str:
+        """Say what is fitted."""
+        grid = ", ".join(f"{c:g}" for c in self.c_grid)
+        return f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."
+
+
+class SvmHead(Strict):
+    """The classifier on features: a support vector machine with Gaussian kernels.
+
+    Attributes:
+        kind: ``svm``.
+        c_grid: candidates for C; inner folds choose by the likelihood of the calibrated
+            decision values. After steps, the validation images do.
+        gamma: of exp(-gamma |x - y|^2), times the number of features and their variance: 1
+            is scikit-learn's ``scale``.
+        standardise: whether every feature is given the mean 0 and the variance 1 first.
+    """
+
+    kind: Literal["svm"]
+    c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    gamma: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    standardise: bool = True
+
+    def in_words(self, *, after_steps: bool = False) -> str:
+        """Say what is fitted, and what chooses."""
+        grid = ", ".join(f"{c:g}" for c in self.c_grid)
+        features = "standardised features" if self.standardise else "features as they are"
+        choosing = "validation images choose" if after_steps else "inner folds choose"
+        return (
+            f"A support vector machine with Gaussian kernels is fitted on {features}; {choosing} "
+            f"its C from {grid}."
+        )
+
+
+def _head_kind(content: Any) -> str:
+    own = content.get("kind") if isinstance(content, dict) else getattr(content, "kind", None)
+    return "svm" if own == "svm" else "linear"
+
+
+AnyHead: TypeAlias = Annotated[
+    Annotated[Head, Tag("linear")] | Annotated[SvmHead, Tag("svm")], Discriminator(_head_kind)
+]
+"""Any of them, told apart by ``kind``."""
 
 
 class Protocol(Strict):
@@ -69,7 +136,7 @@ class Recipe(Strict):
     Attributes:
         name: how the command line calls it.
         summary: one sentence; in a file it may name ``{backbone}`` and more, see
-            :mod:`evoca.lab.recipe_summary`.
+            :mod:`evoca.lab.config.summary`.
         paper: key of the paper it follows.
         published: name of the paper's system whose figures it is to be held against.
         left_open: what the paper does not state, and what is done here, by topic.
@@ -82,7 +149,7 @@ class Recipe(Strict):
         merge: groups of emotions that are one class each, such as ``[[anger, fear]]``.
         protocol: how it is measured and calibrated.
         search: settings to try, for ``evoca search``.
-        profile: name of the profile that changed it; see :mod:`evoca.lab.profile`.
+        profile: name of the profile that changed it; see :mod:`evoca.lab.config.profile`.
         stand_ins: key of a network that a profile or a setting replaced, such as
             ``backbone``, to what texts call the network that it stands in for.
     """

@@ -5,8 +5,8 @@ import re
 import pytest
 import yaml
 
-from evoca.lab.recipe import Recipe, RecipeError, load_recipe, recipe_names
-from evoca.lab.recipe_words import in_words
+from evoca.lab.config.describe import in_words
+from evoca.lab.config.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from evoca.papers import load_paper
 
 

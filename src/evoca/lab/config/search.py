@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from evoca.errors import EvocaError
-from evoca.lab.layered import explain
+from evoca.lab.config.base import explain
 
 __all__ = ["Choice", "Range", "Search", "read_space", "short", "short_names"]
 

@@ -10,9 +10,9 @@ import yaml
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.lab.model_options.descriptors import Descriptors
-from evoca.lab.profile import load_profile, profile_names, trains_backbone
-from evoca.lab.recipe import RecipeError, load_recipe, recipe_names
+from evoca.lab.config.models.descriptors import Descriptors
+from evoca.lab.config.profile import load_profile, profile_names, trains_backbone
+from evoca.lab.config.recipe import RecipeError, load_recipe, recipe_names
 from evoca.lab.stepwise import identity_of
 from tiny_system import draw_pictures
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.layered import Strict
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.base import Strict
 
 __all__ = ["Dropout", "Network", "Pretrained"]
 

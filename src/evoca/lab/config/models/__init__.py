@@ -6,16 +6,15 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Discriminator, Tag
 
-from evoca.lab.model_options.captioned import CaptionText
-from evoca.lab.model_options.descriptors import Colour, Descriptors, Hog, SiftWords
-from evoca.lab.model_options.differential import Differential
-from evoca.lab.model_options.levels import Mldr, Recurrent
-from evoca.lab.model_options.lora import Lora
-from evoca.lab.model_options.network import Network, Pretrained
-from evoca.lab.model_options.staged import Classifier, LinearProbe, Skip, StageEnsemble
-from evoca.lab.model_options.streams import Streams
-from evoca.lab.model_options.tasks import MultiTask
-from evoca.lab.model_options.zero_shot import ZeroShot
+from evoca.lab.config.models.base import Network, Pretrained
+from evoca.lab.config.models.caption_text import CaptionText
+from evoca.lab.config.models.classifier import Classifier, LinearProbe, Lora, Skip, StageEnsemble
+from evoca.lab.config.models.descriptors import Colour, Descriptors, Hog, SiftWords
+from evoca.lab.config.models.differential import Differential
+from evoca.lab.config.models.mldr import Mldr, Recurrent
+from evoca.lab.config.models.multi_task import MultiTask
+from evoca.lab.config.models.streams import Streams
+from evoca.lab.config.models.zero_shot import ZeroShot
 
 __all__ = [
     "SYSTEMS",

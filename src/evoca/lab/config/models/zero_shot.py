@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.model_options.network import Network
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models.base import Network
 
 __all__ = ["ZeroShot"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from evoca.lab.layered import Strict
+from evoca.lab.config.base import Strict
 
 __all__ = ["Colour", "Descriptors", "Hog", "SiftWords"]
 

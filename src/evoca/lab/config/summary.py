@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evoca.lab.model_options import Network
+from evoca.lab.config.models import Network
 
 if TYPE_CHECKING:
-    from evoca.lab.recipe import Recipe
+    from evoca.lab.config.recipe import Recipe
 
 __all__ = ["described", "rate_in_words", "same_recipe"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from evoca.lab.backbone_record import Backbone
-from evoca.lab.model_options.network import Network, Pretrained
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models.base import Network, Pretrained
 
 __all__ = ["MOST_BETA", "ORDINALS", "Differential", "Form", "factors_of"]
 

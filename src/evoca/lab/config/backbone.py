@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from evoca.lab.layered import RecipeError, Strict, explain, nearest, read_layers
+from evoca.lab.config.base import RecipeError, Strict, explain, nearest, read_layers
 
 __all__ = ["STAGES", "Backbone", "Stages", "Weights", "backbone_names", "find_backbone"]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from evoca.emotions import parts_of
-from evoca.lab.layered import RecipeError, Strict, explain, read_layers
+from evoca.lab.config.base import RecipeError, Strict, explain, read_layers
 
 __all__ = ["Prompts", "load_prompts"]
 

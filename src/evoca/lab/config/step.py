@@ -1,4 +1,4 @@
-"""One step of training, as data."""
+"""One step of training, as data: what it minimises, how it augments, how fast and how long."""
 
 from __future__ import annotations
 
@@ -6,11 +6,135 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from evoca.lab.layered import Strict
-from evoca.lab.steps.augmentation import Augmentation
-from evoca.lab.steps.loss import CrossEntropy, Loss
+from evoca.lab.config.base import Strict
 
-__all__ = ["Optimiser", "Schedule", "Step", "Stop"]
+__all__ = [
+    "Augmentation",
+    "ClassBalanced",
+    "Colour",
+    "Crop",
+    "CrossEntropy",
+    "Divergence",
+    "EarthMover",
+    "Erase",
+    "LogitAdjusted",
+    "Loss",
+    "Mirror",
+    "MultiHot",
+    "Optimiser",
+    "PolarityAware",
+    "Rotate",
+    "Schedule",
+    "Step",
+    "Stop",
+    "WheelAware",
+]
+
+
+class CrossEntropy(Strict):
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, section 7).
+
+    Attributes:
+        smoothing: share of the target spread evenly over the labels.
+    """
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ClassBalanced(Strict):
+    """Cross-entropy weighted by the effective number of samples (Cui et al. 2019, eq. 2).
+
+    Attributes:
+        beta: 0 weighs all classes alike; towards 1 by inverse frequency.
+        smoothing: as in cross-entropy.
+    """
+
+    kind: Literal["class_balanced"]
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class LogitAdjusted(Strict):
+    """Cross-entropy of logits + tau log(prior) (Menon et al. 2021, equation 10).
+
+    Attributes:
+        tau: 1 is consistent for the balanced error.
+        smoothing: as in cross-entropy.
+    """
+
+    kind: Literal["logit_adjusted"]
+    tau: NotNegative = 1.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Divergence(Strict):
+    """Kullback-Leibler divergence from the viewers' distribution to the predicted one."""
+
+    kind: Literal["kl"]
+
+
+class EarthMover(Strict):
+    """Earth mover's distance around Mikels' wheel from the viewers' distribution.
+
+    The least work of moving one distribution onto the other, in steps around the circle of
+    eight (Rabin et al. 2011, "Transportation distances on the circle", equation 12).
+    """
+
+    kind: Literal["emd"]
+
+
+class MultiHot(Strict):
+    """Binary cross-entropy a label: several emotions may hold at once.
+
+    Attributes:
+        threshold: a label holds where the viewers' share is at or above it; the top
+            label always does.
+    """
+
+    kind: Literal["multi_hot"]
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+
+class PolarityAware(Strict):
+    """Cross-entropy over labels plus cross-entropy over the two polarities.
+
+    Attributes:
+        weight: of the second; what a wrong polarity costs beyond a wrong emotion.
+        smoothing: as in cross-entropy.
+    """
+
+    kind: Literal["polarity"]
+    weight: NotNegative = 1.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class WheelAware(Strict):
+    """Cross-entropy plus the earth mover's distance around Mikels' wheel.
+
+    Attributes:
+        weight: of the distance, which is 0 to 4 steps.
+        smoothing: as in cross-entropy; the distance uses the target as it is.
+    """
+
+    kind: Literal["wheel"]
+    weight: NotNegative = 0.25
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+Loss = Annotated[
+    CrossEntropy
+    | ClassBalanced
+    | LogitAdjusted
+    | Divergence
+    | EarthMover
+    | MultiHot
+    | PolarityAware
+    | WheelAware,
+    Field(discriminator="kind"),
+]
+"""What a step minimises, by name, with its options."""
+
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -158,3 +282,66 @@ class Step(Strict):
                 "output, since an image that is only rated has no class and no branch"
             )
         return self
+
+
+class Mirror(Strict):
+    """Left and right exchanged.
+
+    Attributes:
+        p: how often.
+    """
+
+    kind: Literal["mirror"]
+    p: Share = 0.5
+
+
+class Crop(Strict):
+    """A window of the input size at a random place of a larger picture.
+
+    Attributes:
+        zoom: pictures are first brought to this many times the input size. Nothing is
+            resampled twice.
+    """
+
+    kind: Literal["crop"]
+    zoom: Annotated[float, Field(gt=1, le=4)] = 1.15
+
+
+class Rotate(Strict):
+    """A turn by a random angle, corners filled with the picture's mean colour.
+
+    Attributes:
+        degrees: largest angle to either side.
+    """
+
+    kind: Literal["rotate"]
+    degrees: Annotated[float, Field(gt=0, le=180)] = 10.0
+
+
+class Colour(Strict):
+    """Random brightness, contrast and saturation, each by a factor from 1 - x to 1 + x.
+
+    Changing colours may change what a picture evokes: use it with care.
+    """
+
+    kind: Literal["colour"]
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+
+
+class Erase(Strict):
+    """A random rectangle replaced by the picture's mean colour (Zhong et al. 2020).
+
+    Attributes:
+        p: how often.
+        largest: area of the largest rectangle, as a share of the picture.
+    """
+
+    kind: Literal["erase"]
+    p: Share = 0.25
+    largest: Annotated[float, Field(gt=0, le=0.9)] = 0.2
+
+
+Augmentation = Annotated[Mirror | Crop | Rotate | Colour | Erase, Field(discriminator="kind")]
+"""One change drawn anew for every image and epoch; a step applies its list in order."""

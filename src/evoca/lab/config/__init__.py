@@ -1,0 +1,1 @@
+"""What a recipe says, before anything is built: recipes, steps, profiles, backbones."""
