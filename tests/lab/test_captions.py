@@ -13,7 +13,7 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError, MissingExtraError  # noqa: E402
-from evoca.lab import hub_models  # noqa: E402
+from evoca.lab.backbones import transformers as hub_models  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.describe import in_words  # noqa: E402
 from evoca.lab.config.recipe import load_recipe, recipe_names  # noqa: E402

@@ -17,7 +17,7 @@ from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402
-from evoca.lab.backbones.clip import create_clip, text_tower  # noqa: E402
+from evoca.lab.backbones.open_clip import create_clip, text_tower  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402

@@ -15,7 +15,7 @@ from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.answers import predict_logits  # noqa: E402
-from evoca.lab.architectures import build_architecture  # noqa: E402
+from evoca.lab.backbones.architectures import build_architecture  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402

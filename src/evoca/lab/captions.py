@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
+from evoca.lab.backbones.transformers import captioner_of, folder_of, load_encoder, load_tokenizer
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models import CaptionText
-from evoca.lab.hub_models import captioner_of, folder_of, load_encoder, load_tokenizer
 
 __all__ = ["Words", "load_words"]
 

@@ -1,7 +1,6 @@
 """Pretrained networks in five stages."""
 
-from evoca.lab.backbones.pooled import StagedBackbone, load_backbone, pool_to
-from evoca.lab.backbones.probe import load_probe
+from evoca.lab.backbones.frozen import StagedBackbone, load_backbone, load_probe, pool_to
 from evoca.lab.backbones.trunk import Trunk, build_trunk
 
 __all__ = ["StagedBackbone", "Trunk", "build_trunk", "load_backbone", "load_probe", "pool_to"]

@@ -20,11 +20,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, MissingExtraError
-from evoca.lab.architectures import build_architecture
-from evoca.lab.backbones.clip import create_clip, image_tower, of_image_tower
+from evoca.lab.backbones.architectures import build_architecture
+from evoca.lab.backbones.hub import HubError, asking_hub
+from evoca.lab.backbones.open_clip import create_clip, image_tower, of_image_tower
+from evoca.lab.backbones.transformers import captioner_of
 from evoca.lab.config.backbone import STAGES, Backbone, backbone_names, find_backbone
-from evoca.lab.hub import HubError, asking_hub
-from evoca.lab.hub_models import captioner_of
 
 __all__ = ["build_network"]
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
-from evoca.lab.backbones.pooled import pool_to
+from evoca.lab.backbones.frozen import pool_to
 
 __all__ = ["Dense", "LastMap", "new_layers"]
 

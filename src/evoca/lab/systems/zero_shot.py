@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from evoca.lab.backbones.clip import TextTower, text_tower
+from evoca.lab.backbones.open_clip import TextTower, text_tower
 from evoca.lab.config.models import ZeroShot
 from evoca.lab.config.prompts import Prompts, load_prompts
 from evoca.lab.config.recipe import Recipe, RecipeError

@@ -12,7 +12,7 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.lab.backbones import load_probe  # noqa: E402
-from evoca.lab.backbones.clip import create_clip  # noqa: E402
+from evoca.lab.backbones.open_clip import create_clip  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402

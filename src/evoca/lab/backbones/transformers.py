@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from evoca.errors import EvocaError, needs_extra
+from evoca.lab.backbones.hub import HubError, asking_hub
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.hub import HubError, asking_hub
 
 __all__ = ["EXTRA", "captioner_of", "folder_of", "load_encoder", "load_tokenizer"]
 

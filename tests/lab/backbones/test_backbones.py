@@ -13,13 +13,15 @@ from safetensors.torch import save_file  # noqa: E402
 
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_backbone, weights  # noqa: E402
-from evoca.lab.backbones.dropout import ChannelDropout  # noqa: E402
-from evoca.lab.backbones.trunk import Pixels  # noqa: E402
+from evoca.lab.backbones.hub import asking_hub  # noqa: E402
+from evoca.lab.backbones.trunk import (  # noqa: E402
+    ChannelDropout,
+    Pixels,
+)
 from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.config.backbone import STAGES, backbone_names, find_backbone  # noqa: E402
 from evoca.lab.config.base import RecipeError  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
-from evoca.lab.hub import asking_hub  # noqa: E402
 
 SIZE = (64, 64)
 # Captioners, CLIP, SigLIP and DINO have tests of their own; slim ones are the same graphs.

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, needs_extra
+from evoca.lab.backbones.hub import HubError, asking_hub
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.hub import HubError, asking_hub
 from evoca.lab.quiet import quiet_loggers
 
 __all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]

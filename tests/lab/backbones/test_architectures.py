@@ -10,8 +10,8 @@ from torch import nn  # noqa: E402
 
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.lab.architectures import build_architecture  # noqa: E402
-from evoca.lab.architectures.fractalnet import DropPathJoin, Subnetworks  # noqa: E402
+from evoca.lab.backbones.architectures import build_architecture  # noqa: E402
+from evoca.lab.backbones.architectures.fractalnet import DropPathJoin, Subnetworks  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.examples import PixelExamples  # noqa: E402

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from evoca.errors import EvocaError
-from evoca.lab.architectures.fractalnet import FractalNet, FractalOptions
-from evoca.lab.architectures.grouped_alexnet import GroupedAlexNet, GroupedAlexNetOptions
-from evoca.lab.architectures.preact_resnet import PreActOptions, PreActResNet
+from evoca.lab.backbones.architectures.fractalnet import FractalNet, FractalOptions
+from evoca.lab.backbones.architectures.grouped_alexnet import GroupedAlexNet, GroupedAlexNetOptions
+from evoca.lab.backbones.architectures.preact_resnet import PreActOptions, PreActResNet
 from evoca.lab.config.base import Strict, explain
 
 __all__ = ["build_architecture"]
