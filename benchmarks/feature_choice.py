@@ -37,9 +37,9 @@ from evoca.evaluation.metrics import nll
 from evoca.evaluation.result import Figure
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.crossval import cross_validate, folds_of
-from evoca.lab.feature_store import cache_folder
-from evoca.lab.features import kept_features
-from evoca.lab.fixed import extractor_of, fitter_of
+from evoca.lab.features.cache import cache_folder
+from evoca.lab.features.extract import kept_features
+from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.lab.prepare import prepare
 from evoca.softmax import softmax
 

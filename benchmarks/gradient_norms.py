@@ -31,7 +31,7 @@ from evoca.emotions import MIKELS8
 from evoca.images.sources import load_image
 from evoca.lab.config.backbone import STAGES, find_backbone
 from evoca.lab.config.recipe import Recipe, load_recipe
-from evoca.lab.systems import StagedSystem, build_system
+from evoca.lab.models import StagedSystem, build_system
 
 RECIPE = "jacobson2019-fractalnet"
 NO_DROPS = {"local_drop": 0.0, "global_share": 0.0}

@@ -24,8 +24,8 @@ from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_probe
 from evoca.lab.config.recipe import load_recipe
-from evoca.lab.features import FrozenTrunk, kept_features
-from evoca.lab.heads import fit_linear_path
+from evoca.lab.features.extract import FrozenTrunk, kept_features
+from evoca.lab.heads.linear import fit_linear_path
 
 
 def draw(folder: Path, images: int) -> None:

@@ -13,9 +13,11 @@ from evoca.images import Preprocessing, load_image  # noqa: E402
 from evoca.lab.backbones import load_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.export import PARITY  # noqa: E402
-from evoca.lab.heads import LinearHead  # noqa: E402
-from evoca.lab.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.systems.linear_probe import AdditiveClassifier  # noqa: E402
+from evoca.lab.heads.linear import (  # noqa: E402
+    AdditiveClassifier,
+    LinearHead,
+)
+from evoca.lab.models.onnx_export import export_system, parity  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))

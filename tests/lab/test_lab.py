@@ -18,8 +18,8 @@ from evoca.lab.config.recipe import Recipe, RecipeError, load_recipe, recipe_nam
 from evoca.lab.crossval import cross_validate, folds_of
 from evoca.lab.experiments.probing import train
 from evoca.lab.export import export_bundle
-from evoca.lab.fixed import fitter_of
-from evoca.lab.heads import fit_linear_path
+from evoca.lab.heads.factory import fitter_of
+from evoca.lab.heads.linear import fit_linear_path
 
 SMALL = (
     "model.backbone=efficientnet_lite0",

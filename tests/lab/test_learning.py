@@ -20,7 +20,7 @@ from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names  # noqa: E
 from evoca.lab.fitting import RunOptions, Task, fit  # noqa: E402
 from evoca.lab.fitting.state import Identity  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
-from evoca.lab.systems import StagedSystem, build_system  # noqa: E402
+from evoca.lab.models import StagedSystem, build_system  # noqa: E402
 from tiny_system import draw_pictures, write_resnet  # noqa: E402
 
 # These have tests of their own: captioners and adapters need other extras and other backbones,

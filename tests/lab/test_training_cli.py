@@ -154,7 +154,7 @@ def test_a_recipe_without_steps_takes_what_it_keeps(place):
 def test_workers_decode_for_a_recipe_without_steps(place, monkeypatch):
     from concurrent.futures import ThreadPoolExecutor
 
-    from evoca.lab import features
+    from evoca.lab.features import extract as features
 
     sizes = []
 

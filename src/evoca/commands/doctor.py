@@ -13,7 +13,7 @@ from PIL import features as pillow_features
 
 import evoca
 from evoca.errors import EvocaError, install_hint
-from evoca.lab.feature_store import CACHE_VARIABLE, cache_folder
+from evoca.lab.features.cache import CACHE_VARIABLE, cache_folder
 from evoca.runtime.bundle import MODEL_VARIABLE
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for

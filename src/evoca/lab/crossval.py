@@ -14,8 +14,7 @@ from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.conformal import set_threshold
 from evoca.evaluation.metrics import nll
 from evoca.lab.config.recipe import Protocol
-from evoca.lab.fitters import FittedHead, Fitter, Truth
-from evoca.lab.heads import Features
+from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
 from evoca.lab.outcome import HeldOut
 from evoca.softmax import softmax
 

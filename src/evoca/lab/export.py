@@ -16,19 +16,17 @@ from evoca.errors import EvocaError
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models import MultiTask, Network, Pretrained
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.descriptors import BagOfWords, WordsHead
-from evoca.lab.fitters import FittedHead
 from evoca.lab.fitting.state import load_weights
-from evoca.lab.fixed import network_of
-from evoca.lab.heads import LinearHead
-from evoca.lab.onnx_export import export_system, parity
+from evoca.lab.heads.base import FittedHead
+from evoca.lab.heads.factory import network_of
+from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
+from evoca.lab.heads.svm import SvmClassifier, SvmMachine, VectorOf
+from evoca.lab.heads.visual_words import BagOfWords, WordsHead
+from evoca.lab.models import StagedSystem, build_system
+from evoca.lab.models.base import EvidenceKind
+from evoca.lab.models.onnx_export import export_system, parity
 from evoca.lab.recorded import shareable
 from evoca.lab.run import read_head
-from evoca.lab.svm import SvmMachine
-from evoca.lab.systems import StagedSystem, build_system
-from evoca.lab.systems.linear_probe import AdditiveClassifier
-from evoca.lab.systems.outputs import EvidenceKind
-from evoca.lab.systems.svm import SvmClassifier, VectorOf
 from evoca.lab.trained import Split, Training, read_training
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle

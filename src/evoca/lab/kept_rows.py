@@ -26,7 +26,7 @@ from evoca.lab.augment import mirrored, variants
 from evoca.lab.config.step import Augmentation
 from evoca.lab.draws import Draw, generator
 from evoca.lab.examples import Inputs, PixelExamples, PlainExamples, collate_plain
-from evoca.lab.feature_store import KeptRows, RowStore
+from evoca.lab.features.cache import KeptRows, RowStore
 from evoca.lab.fitting.interrupts import leave_interrupts
 from evoca.lab.fitting.loader import raise_errors
 from evoca.lab.fitting.options import RunOptions

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from evoca.errors import EvocaError
 from evoca.lab.arrays import read_arrays
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.descriptors import WordsHead
-from evoca.lab.fitters import FittedHead
-from evoca.lab.heads import LinearHead
+from evoca.lab.heads.base import FittedHead
+from evoca.lab.heads.linear import LinearHead
+from evoca.lab.heads.svm import SvmMachine
+from evoca.lab.heads.visual_words import WordsHead
 from evoca.lab.prepare import Prepared
-from evoca.lab.svm import SvmMachine
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 

@@ -20,9 +20,9 @@ from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.fitting import RunOptions  # noqa: E402
 from evoca.lab.freezing import trainable_parameters  # noqa: E402
+from evoca.lab.heads.zero_shot import zero_shot_head  # noqa: E402
+from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
-from evoca.lab.systems import build_system  # noqa: E402
-from evoca.lab.systems.zero_shot import zero_shot_head  # noqa: E402
 from evoca.softmax import softmax  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
 from tiny_transformers import (  # noqa: E402

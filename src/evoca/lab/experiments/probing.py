@@ -16,11 +16,11 @@ from evoca.lab.config.recipe import Recipe
 from evoca.lab.copied import hashes_of
 from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
-from evoca.lab.features import Extractor, kept_features, load_pixels, pooled_features
-from evoca.lab.fitters import FittedHead, Fitter
-from evoca.lab.fixed import extractor_of, fitter_of
+from evoca.lab.features.extract import Extractor, kept_features, load_pixels, pooled_features
 from evoca.lab.foldable import require_nested
-from evoca.lab.heads import LinearHead
+from evoca.lab.heads.base import FittedHead, Fitter
+from evoca.lab.heads.factory import extractor_of, fitter_of
+from evoca.lab.heads.linear import LinearHead
 from evoca.lab.holdout import Holdout, has_test, require_measurable
 from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.prepare import Prepared, prepare

@@ -29,10 +29,10 @@ from evoca.lab.fold_vectors import (
 )
 from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation
+from evoca.lab.models.differential import DifferentialNetworks
 from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import judge_of
 from evoca.lab.stepwise.validation import Seen
-from evoca.lab.systems.differential import DifferentialNetworks
 
 __all__ = ["Build", "Fold", "Found", "Tune"]
 

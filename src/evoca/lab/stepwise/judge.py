@@ -16,7 +16,7 @@ from evoca.lab.answers import predict_logits, run_over
 from evoca.lab.config.recipe import Recipe, SvmHead
 from evoca.lab.fitting import RunOptions
 from evoca.lab.freezing import System
-from evoca.lab.svm import SvmFitter, SvmMachine
+from evoca.lab.heads.svm import SvmFitter, SvmMachine
 
 __all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
 

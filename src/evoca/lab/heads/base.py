@@ -1,0 +1,49 @@
+"""What every head on frozen features has: candidates, of which inner folds choose one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Features", "FittedHead", "Fitter", "Truth"]
+
+Features: TypeAlias = NDArray[np.float32]
+"""(N, D), a vector per image."""
+Truth: TypeAlias = NDArray[np.int_]
+"""(N,) class indices."""
+
+
+class FittedHead(Protocol):
+    """What a fitter gives: logits of features, and what is needed to keep it."""
+
+    @property
+    def c(self) -> float:
+        """The candidate it is, such as an inverse penalty."""
+
+    def logits(self, features: Features) -> NDArray[np.float64]:
+        """Return (N, K) logits of features (N, D)."""
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return all that it consists of, by name."""
+
+
+class Fitter(Protocol):
+    """Fits a head for each of its candidates, of which inner folds choose one."""
+
+    @property
+    def candidates(self) -> Sequence[float]:
+        """What is chosen among."""
+
+    def path(
+        self, features: Features, truth: Truth, candidates: Sequence[float]
+    ) -> Iterator[FittedHead]:
+        """Fit one head a candidate, in their order.
+
+        Args:
+            features: (N, D) of training images alone.
+            truth: (N,) class indices; every class 0..K-1 occurs.
+            candidates: some of :attr:`candidates`.
+        """

@@ -1,0 +1,191 @@
+"""Linear heads: a path of logistic regressions, and the network with one that is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import ThreadpoolController
+from torch import Tensor, nn
+
+from evoca.lab.heads.base import Features, Truth
+from evoca.lab.models.base import EvidenceKind, SystemOutputs
+
+__all__ = ["AdditiveClassifier", "GivenHead", "LinearFitter", "LinearHead", "fit_linear_path"]
+
+# Mean squared norm of the standardised features, so that one grid of penalties serves
+# backbones of every width.
+_SQUARED_NORM = 100.0
+_SMALL = 4_000_000
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """A linear layer on the raw averaged features.
+
+    Attributes:
+        weight: float64 (K, D); the standardisation of the features is folded in.
+        bias: float64 (K,).
+        c: the inverse L2 penalty it was fitted with.
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    c: float
+
+    def logits(self, features: Features) -> NDArray[np.float64]:
+        """Return (N, K) logits of features (N, D)."""
+        return np.asarray(features.astype(np.float64) @ self.weight.T + self.bias)
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return all that it consists of, by name."""
+        return {"weight": self.weight, "bias": self.bias, "c": np.array(self.c)}
+
+
+def fit_linear_path(
+    features: Features,
+    truth: NDArray[np.int_],
+    c_grid: Sequence[float],
+    *,
+    standardise: bool = True,
+) -> Iterator[LinearHead]:
+    """Fit multinomial logistic regression for each penalty, weakest penalty last.
+
+    An L2-penalised solution lies in the span of the N training rows, so it is found in
+    at most N dimensions after an exact rotation: with 480 images and 2,136 features
+    that is several times faster and gives the same result.
+
+    Args:
+        features: (N, D) averaged features.
+        truth: (N,) class indices; every class 0..K-1 must occur.
+        c_grid: inverse penalties.
+        standardise: whether every feature counts alike; else by its own scale.
+
+    Yields:
+        One head for each value of the grid, in its order.
+    """
+    centre = features.mean(axis=0, dtype=np.float64)
+    spread = features.std(axis=0, dtype=np.float64) + 1e-6
+    if not standardise:
+        spread = np.ones_like(spread)
+    standard = (features - centre) / spread
+    norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
+    standard /= norm
+    # On small problems threads wait for each other longer than they work.
+    threads = 1 if standard.size < _SMALL else None
+    limit = partial(ThreadpoolController().limit, limits=threads, user_api="blas")
+    with limit():
+        rotation = _rotation(standard)
+        rotated = standard if rotation is None else standard @ rotation
+    for c in c_grid:
+        with limit():
+            fitted = LogisticRegression(C=c, max_iter=1000, tol=1e-4).fit(rotated, truth)
+            coefficients, intercept = _multinomial(fitted)
+            if rotation is not None:
+                coefficients = coefficients @ rotation.T
+            weight = coefficients / (spread * norm)
+            head = LinearHead(weight, intercept - weight @ centre, c)
+        yield head
+
+
+def _rotation(standard: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return (D, r) orthonormal columns that span the rows; ``None`` where r would be D."""
+    rows, columns = standard.shape
+    if rows > columns:
+        return None
+    eigenvalues, vectors = np.linalg.eigh(standard @ standard.T)
+    kept = eigenvalues > 1e-6 * eigenvalues[-1]
+    return np.asarray(standard.T @ (vectors[:, kept] / np.sqrt(eigenvalues[kept])))
+
+
+def _multinomial(
+    fitted: LogisticRegression,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return one row a class; scikit-learn keeps a single one for two classes."""
+    weight, bias = np.asarray(fitted.coef_), np.asarray(fitted.intercept_)
+    if len(weight) == 1:
+        return np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias
+
+
+class AdditiveClassifier(nn.Module):
+    """A linear layer on globally averaged maps, with its exact evidence map.
+
+    The logit is the mean over cells of the layer applied to each cell, plus the bias
+    (class activation mapping, Zhou et al. 2016, equations 1 and 2), so each cell's value
+    is its share in the logit and nothing is attributed twice or lost. A backbone that
+    gives one vector an image has no such map.
+    """
+
+    def __init__(self, backbone: nn.Module, head: LinearHead, *, additive: bool = True) -> None:
+        """Join a backbone and a head.
+
+        Args:
+            backbone: gives maps (N, C, h, w), or vectors as maps of one cell.
+            head: fitted on their spatial means, or given.
+            additive: whether the backbone's maps are maps.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.additive = additive
+        self.register_buffer("weight", torch.tensor(head.weight, dtype=torch.float32))
+        self.register_buffer("bias", torch.tensor(head.bias, dtype=torch.float32))
+
+    @property
+    def evidence_bias(self) -> Tensor | None:
+        """What to add to the mean of the evidence; ``None`` where there is none."""
+        return cast("Tensor", self.bias) if self.additive else None
+
+    @property
+    def evidence_kind(self) -> EvidenceKind | None:
+        """What the evidence is; ``None`` where there is none."""
+        return "additive" if self.additive else None
+
+    def forward(self, image: Tensor) -> SystemOutputs:
+        """Compute all outputs of uint8 images (N, H, W, 3)."""
+        weight, bias = cast("Tensor", self.weight), cast("Tensor", self.bias)
+        maps = self.backbone(image)
+        embedding = maps.mean(dim=(2, 3))
+        logits = nn.functional.linear(embedding, weight, bias)
+        if not self.additive:
+            return SystemOutputs(logits, None, embedding)
+        evidence = nn.functional.conv2d(maps, weight[:, :, None, None])
+        return SystemOutputs(logits, evidence, embedding)
+
+
+@dataclass(frozen=True)
+class LinearFitter:
+    """Multinomial logistic regression, by inverse penalty."""
+
+    candidates: tuple[float, ...]
+
+    def path(
+        self, features: Features, truth: Truth, candidates: Sequence[float]
+    ) -> Iterator[LinearHead]:
+        """See :func:`fit_linear_path`."""
+        return fit_linear_path(features, truth, candidates)
+
+
+@dataclass(frozen=True)
+class GivenHead:
+    """A head that is not fitted: a zero-shot classifier's. Folds calibrate it alone."""
+
+    head: LinearHead
+
+    @property
+    def candidates(self) -> tuple[float]:
+        """The one there is."""
+        return (self.head.c,)
+
+    def path(
+        self, features: Features, truth: Truth, candidates: Sequence[float]
+    ) -> Iterator[LinearHead]:
+        """Give the head whatever the features are."""
+        del features, truth
+        return (self.head for _ in candidates)

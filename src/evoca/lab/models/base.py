@@ -1,0 +1,203 @@
+"""What trained systems share: a trunk, named parts, and how they are registered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypeVar, cast
+
+from torch import Tensor, nn
+
+from evoca.errors import EvocaError
+from evoca.lab.backbones import Trunk, build_trunk
+from evoca.lab.config.models import Network, Pretrained
+from evoca.lab.config.recipe import Recipe
+
+__all__ = [
+    "OUTPUT_NAMES",
+    "Builder",
+    "EvidenceKind",
+    "Pool",
+    "StagedSystem",
+    "Surroundings",
+    "SystemOutputs",
+    "builders",
+    "registered",
+]
+
+EvidenceKind: TypeAlias = Literal["additive", "relevance", "attention"]
+"""What a bundle may say that its evidence is."""
+
+OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
+"""Those that a bundle may have, in its order."""
+
+
+class SystemOutputs(NamedTuple):
+    """Outputs for N images and K labels.
+
+    Attributes:
+        logits: (N, K).
+        evidence: (N, K, h, w) whose spatial mean, plus a bias, is the logit, where it is
+            additive; (N, 1, h, w), the weights of the places, where it is attention;
+            ``None`` in training, and where a system has no map.
+        embedding: (N, D); ``None`` in training.
+        branch_logits: (N, B, K), of each branch of a system that has branches.
+        affect: (N, 2), valence and arousal on the scale that the system's options declare.
+    """
+
+    logits: Tensor
+    evidence: Tensor | None = None
+    embedding: Tensor | None = None
+    branch_logits: Tensor | None = None
+    affect: Tensor | None = None
+
+
+class StagedSystem(nn.Module, ABC):
+    """A trunk of five stages with something on it; see :class:`evoca.lab.freezing.System`.
+
+    Called with uint8 (N, H, W, 3), RGB, 0..255; normalisation is the trunk's.
+    """
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    @abstractmethod
+    def own_parts(self) -> Mapping[str, list[nn.Module]]:
+        """Return the modules of the parts beyond the trunk; one is called ``head``."""
+
+    @abstractmethod
+    def chain(self) -> list[nn.Module]:
+        """Return modules which, each on what the one before returned, give the logits."""
+
+    @property
+    def evidence_bias(self) -> Tensor | None:
+        """What to add to the mean of the evidence; ``None`` where there is none."""
+        return None
+
+    @property
+    def evidence_kind(self) -> EvidenceKind | None:
+        """What the evidence is; ``None`` where there is none."""
+        return None if self.evidence_bias is None else "additive"
+
+    def trunks(self) -> list[Trunk]:
+        """Return every trunk, all of one backbone: a stage is a part of each of them."""
+        return [self.trunk]
+
+    def for_export(self) -> Self:
+        """Return the system as it is exported: the same function, maybe a simpler graph."""
+        return self
+
+    def parts(self) -> list[str]:
+        """Name the parts from the input upwards."""
+        return [*self.trunk.parts(), *self.own_parts()]
+
+    def part(self, name: str) -> list[nn.Module]:
+        """Return the modules of a part.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        own = self.own_parts()
+        if name in own:
+            return own[name]
+        return [module for trunk in self.trunks() for module in trunk.parts()[name]]
+
+    def forward(self, image: Tensor) -> SystemOutputs:
+        """Compute the outputs of images; systems with an evidence map override it."""
+        value: Any = image
+        for module in self.chain():
+            value = module(value)
+        return cast("SystemOutputs", value)
+
+
+class Pool(nn.Module):
+    """What a stage returned as a vector: ``mean``, ``flatten`` or the class ``token``."""
+
+    def __init__(self, trunk: Trunk, kind: str) -> None:
+        super().__init__()
+        if kind == "token" and not (trunk.record.layout == "tokens" and trunk.prefix):
+            raise EvocaError(f"model.pool: {trunk.record.name} has no class token to pool")
+        self.kind = kind
+        self._map_of = trunk.map_of
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, D)."""
+        if self.kind == "token":
+            return x[:, 0]
+        maps = self._map_of(x)
+        return maps.flatten(1) if self.kind == "flatten" else maps.mean(dim=(2, 3))
+
+    def extra_repr(self) -> str:
+        """Say how."""
+        return self.kind
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a system is built for.
+
+    Attributes:
+        recipe: its recipe.
+        labels: how many.
+        weights: ``recorded``, ``random`` or a file, in place of the recipe's own.
+    """
+
+    recipe: Recipe
+    labels: int
+    weights: str | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return self.recipe.preprocessing.height, self.recipe.preprocessing.width
+
+    def weights_of(self, options: Pretrained) -> str:
+        """Where the weights of a network come from."""
+        return self.weights or options.weights
+
+    def starts_at_random(self, options: Network) -> bool:
+        """Whether a backbone of these options has no weights that were learnt."""
+        return self.weights_of(options) == "random"
+
+    def trunk(
+        self,
+        options: Pretrained,
+        *,
+        channel_dropout: float = 0.0,
+        enlarge: int | None = None,
+        dense: bool = False,
+    ) -> Trunk:
+        """Build the backbone of some options, with its fully connected layers if wanted.
+
+        Raises:
+            EvocaError: its weights cannot be had, or pictures are larger than they are to
+                be enlarged to.
+        """
+        return build_trunk(
+            self.recipe.record_of(options),
+            size=self.size,
+            weights=self.weights_of(options),
+            without=options.without if isinstance(options, Network) else (),
+            channel_dropout=channel_dropout,
+            enlarge=enlarge,
+            dense=dense,
+        )
+
+
+O = TypeVar("O", bound=Network)  # noqa: E741
+Builder = Callable[[O, Surroundings], StagedSystem]
+
+builders: dict[type[Network], Builder[Any]] = {}
+"""How each family of systems is built, by the class of its options."""
+
+
+def registered(options: type[O]) -> Callable[[Builder[O]], Builder[O]]:
+    """Say that a function builds the systems of some options."""
+
+    def register(builder: Builder[O]) -> Builder[O]:
+        builders[options] = builder
+        return builder
+
+    return register
