@@ -32,8 +32,8 @@ from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from evoca.lab.config.step import Optimiser, Step
-from evoca.lab.fitting import RunOptions, Task, fit
-from evoca.lab.fitting.state import Identity
+from evoca.lab.training import RunOptions, Task, fit
+from evoca.lab.training.checkpoint import Identity
 from head_sweep import draw
 
 

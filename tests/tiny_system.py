@@ -28,8 +28,8 @@ from evoca.lab.config.step import (
     Step,
     Stop,
 )
-from evoca.lab.fitting import Task
-from evoca.lab.fitting.state import Identity
+from evoca.lab.training import Task
+from evoca.lab.training.checkpoint import Identity
 
 SIDE = 32
 # A residual network of 0.4 million parameters that timm keeps for tests.

@@ -17,10 +17,14 @@ from evoca.data.labelled import LabelledImages, load_labelled  # noqa: E402
 from evoca.images.sources import load_image  # noqa: E402
 from evoca.lab.answers import predict_logits  # noqa: E402
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
-from evoca.lab.fitting import RunOptions, Task, fit  # noqa: E402
-from evoca.lab.fitting.state import Identity  # noqa: E402
-from evoca.lab.freezing import trainable_parameters  # noqa: E402
 from evoca.lab.models import StagedSystem, build_system  # noqa: E402
+from evoca.lab.training import (  # noqa: E402
+    RunOptions,
+    Task,
+    fit,
+)
+from evoca.lab.training.checkpoint import Identity  # noqa: E402
+from evoca.lab.training.freezing import trainable_parameters  # noqa: E402
 from tiny_system import draw_pictures, write_resnet  # noqa: E402
 
 # These have tests of their own: captioners and adapters need other extras and other backbones,

@@ -15,11 +15,11 @@ from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.config.search import Search, read_space
-from evoca.lab.fitting import RunOptions
-from evoca.lab.fitting.state import load_weights
 from evoca.lab.holdout import hold_out, require_folds
 from evoca.lab.search import Searcher, Trial
 from evoca.lab.stepwise import crossval_steps, train_steps
+from evoca.lab.training import RunOptions
+from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import read_run
 from tiny_system import TinySystem, build_tiny, draw_pictures, tiny_recipe
 

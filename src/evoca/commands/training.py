@@ -152,7 +152,7 @@ def display(machine: Machine) -> Iterator[RunOptions]:
     """Show the work: bars on a terminal, a line a part elsewhere; one line an epoch."""
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
-        from evoca.lab.fitting import RunOptions
+        from evoca.lab.training import RunOptions
     content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
     if not sys.stderr.isatty():
 

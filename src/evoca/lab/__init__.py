@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from evoca.lab.config.recipe import load_recipe
     from evoca.lab.experiments.run import cross_validate, train
     from evoca.lab.export import export_bundle
-    from evoca.lab.fitting.options import RunOptions
+    from evoca.lab.training.machine import RunOptions
 
 __all__ = ["RunOptions", "cross_validate", "export_bundle", "load_recipe", "train"]
 
 _HOMES = {
-    "RunOptions": "evoca.lab.fitting.options",
+    "RunOptions": "evoca.lab.training.machine",
     "cross_validate": "evoca.lab.experiments.run",
     "export_bundle": "evoca.lab.export",
     "load_recipe": "evoca.lab.config.recipe",

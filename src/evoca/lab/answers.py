@@ -16,11 +16,11 @@ from evoca.evaluation.calibration import fit_temperature
 from evoca.evaluation.conformal import set_threshold
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
-from evoca.lab.examples import Examples, PixelExamples
-from evoca.lab.fitting.measure import ALONE, logits_of, plain_batches
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.freezing import System, freeze, trainable_parameters
-from evoca.lab.kept import keep_frozen
+from evoca.lab.training.data import Examples, PixelExamples
+from evoca.lab.training.freezing import System, freeze, trainable_parameters
+from evoca.lab.training.frozen_cache import keep_frozen
+from evoca.lab.training.inference import ALONE, logits_of, plain_batches
+from evoca.lab.training.machine import RunOptions
 from evoca.softmax import softmax
 
 __all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]

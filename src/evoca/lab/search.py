@@ -22,12 +22,12 @@ from evoca.errors import DataError, EvocaError, MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.search import Choice, Range, Search, short, short_names
 from evoca.lab.config.step import Step
-from evoca.lab.fitting import RunOptions, Task, fit
-from evoca.lab.fitting.job import TrainingError
-from evoca.lab.fitting.state import HistoryRow
 from evoca.lab.holdout import hold_out, require_parts
 from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, requeue
 from evoca.lab.stepwise import Build, identity_of
+from evoca.lab.training import RunOptions, Task, fit
+from evoca.lab.training.checkpoint import HistoryRow
+from evoca.lab.training.step_context import TrainingError
 from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_division
 

@@ -22,11 +22,11 @@ from evoca.evaluation.bootstrap import interval, resample, sum_by_group
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.metrics import nll
 from evoca.lab.config.models.differential import Form, factors_of
-from evoca.lab.fitting.options import Announce, silent
 from evoca.lab.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.linear import fit_linear_path
 from evoca.lab.heads.svm import SvmFitter
+from evoca.lab.training.machine import Announce, silent
 from evoca.runs import read_json
 from evoca.softmax import softmax
 

@@ -12,7 +12,7 @@ from evoca.data.merging import merge_labels
 from evoca.errors import DataError
 from evoca.lab.config.models import MultiTask
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.examples import ratings_of
+from evoca.lab.training.data import ratings_of
 
 __all__ = ["strata", "usable"]
 

@@ -14,10 +14,13 @@ from evoca.lab.backbones.architectures import build_architecture  # noqa: E402
 from evoca.lab.backbones.architectures.fractalnet import DropPathJoin, Subnetworks  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
-from evoca.lab.examples import PixelExamples  # noqa: E402
-from evoca.lab.fitting import RunOptions, fit  # noqa: E402
-from evoca.lab.fitting.measure import logits_of, plain_batches  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
+from evoca.lab.training import (  # noqa: E402
+    RunOptions,
+    fit,
+)
+from evoca.lab.training.data import PixelExamples  # noqa: E402
+from evoca.lab.training.inference import logits_of, plain_batches  # noqa: E402
 from tiny_system import PREPROCESSING, drawn_task  # noqa: E402
 
 NARROW = {"filters": (4, 4, 4, 4, 4), "dropout": (0, 0, 0, 0, 0)}

@@ -9,10 +9,10 @@ from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.config.models import Mldr, Recurrent  # noqa: E402
 from evoca.lab.config.recipe import RecipeError, load_recipe  # noqa: E402
-from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.models.mldr import Bags, patches  # noqa: E402
 from evoca.lab.models.stages import Levels  # noqa: E402
+from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
 
 MLDR, RNN = "rao2016-mldrnet", "zhu2017-cnn-rnn"
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")

@@ -11,9 +11,9 @@ from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.config.backbone import backbone_names, find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe, recipe_names  # noqa: E402
-from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.models.onnx_export import export_system, parity  # noqa: E402
+from evoca.lab.training.freezing import freeze, parameter_groups, trainable_parameters  # noqa: E402
 from tiny_system import write_resnet  # noqa: E402
 
 TINY = ("preprocessing.height=64", "preprocessing.width=64", "model.weights=random")

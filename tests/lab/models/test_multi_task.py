@@ -12,15 +12,17 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import DataError, EvocaError  # noqa: E402
-from evoca.lab import losses  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
-from evoca.lab.examples import targets_of  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
-from evoca.lab.fitting import RunOptions  # noqa: E402
-from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.objective import criterion, objective, with_affect  # noqa: E402
 from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
+from evoca.lab.training import (  # noqa: E402
+    RunOptions,
+    losses,
+)
+from evoca.lab.training.data import targets_of  # noqa: E402
+from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
+from evoca.lab.training.losses import criterion, objective, with_affect  # noqa: E402
 from evoca.lab.usable import strata, usable  # noqa: E402
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)

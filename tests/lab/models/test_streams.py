@@ -19,11 +19,14 @@ from evoca.lab.backbones.architectures import build_architecture  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
-from evoca.lab.fitting import RunOptions, fit  # noqa: E402
-from evoca.lab.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.models.layers import ContextAttention, PlaceAttention  # noqa: E402
 from evoca.lab.stepwise import train_steps  # noqa: E402
+from evoca.lab.training import (  # noqa: E402
+    RunOptions,
+    fit,
+)
+from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
 from tiny_system import draw_pictures, drawn_task  # noqa: E402
 
 ATTENDING, CONTROL = "agarwal2019-attention-alexnet", "agarwal2019-alexnet"

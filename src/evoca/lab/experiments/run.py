@@ -10,10 +10,10 @@ from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing
 from evoca.lab.finished import CROSS_VALIDATION, TRAINING, difference
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.freezing import System
 from evoca.lab.models import build_system
 from evoca.lab.stepwise import Tune, crossval_steps, train_steps
+from evoca.lab.training.freezing import System
+from evoca.lab.training.machine import RunOptions
 from evoca.runs import Run, new_run, read_run
 from evoca.runs.result import Result
 

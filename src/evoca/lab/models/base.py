@@ -54,7 +54,7 @@ class SystemOutputs(NamedTuple):
 
 
 class StagedSystem(nn.Module, ABC):
-    """A trunk of five stages with something on it; see :class:`evoca.lab.freezing.System`.
+    """A trunk of five stages with something on it; see :class:`evoca.lab.training.freezing.System`.
 
     Called with uint8 (N, H, W, 3), RGB, 0..255; normalisation is the trunk's.
     """

@@ -17,8 +17,6 @@ from evoca.data.labelled import LabelledImages
 from evoca.lab.answers import affect_in
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.crossval import folds_of
-from evoca.lab.fitting import RunOptions
-from evoca.lab.fitting.options import Announce
 from evoca.lab.foldable import require_cuts
 from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.prepare import prepare
@@ -26,6 +24,8 @@ from evoca.lab.run import choice_in_fold, run_description
 from evoca.lab.stepwise.fold import Build, Fold, Tune
 from evoca.lab.stepwise.run_folder import require_fresh, write_result
 from evoca.lab.stepwise.validation import Seen, validation_figures
+from evoca.lab.training import RunOptions
+from evoca.lab.training.machine import Announce
 from evoca.lab.usable import strata
 from evoca.runs.result import Result
 from evoca.softmax import softmax

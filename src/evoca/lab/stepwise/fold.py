@@ -17,8 +17,6 @@ from evoca.images import printable_name
 from evoca.lab.answers import Chosen, choose, run_over
 from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.fitting import RunOptions, Task, fit
-from evoca.lab.fitting.state import CheckpointError, Identity
 from evoca.lab.fold_vectors import (
     FOLDER,
     HELD_OUT,
@@ -27,12 +25,13 @@ from evoca.lab.fold_vectors import (
     FoldVectors,
     write_vectors,
 )
-from evoca.lab.freezing import System
 from evoca.lab.holdout import cut_validation
 from evoca.lab.models.differential import DifferentialNetworks
-from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import judge_of
 from evoca.lab.stepwise.validation import Seen
+from evoca.lab.training import RunOptions, Task, fit
+from evoca.lab.training.checkpoint import CheckpointError, Identity, identity_of
+from evoca.lab.training.freezing import System
 
 __all__ = ["Build", "Fold", "Found", "Tune"]
 

@@ -14,9 +14,9 @@ from evoca.errors import DataError, EvocaError
 from evoca.evaluation.calibration import likeliest
 from evoca.lab.answers import predict_logits, run_over
 from evoca.lab.config.recipe import Recipe, SvmHead
-from evoca.lab.fitting import RunOptions
-from evoca.lab.freezing import System
 from evoca.lab.heads.svm import SvmFitter, SvmMachine
+from evoca.lab.training import RunOptions
+from evoca.lab.training.freezing import System
 
 __all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
 

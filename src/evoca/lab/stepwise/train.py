@@ -17,17 +17,17 @@ from evoca.lab.answers import Chosen, affect_in, choose
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.copied import hashes_of
 from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
-from evoca.lab.fitting import RunOptions, Task, fit
-from evoca.lab.fitting.lightning import is_main
-from evoca.lab.freezing import System
 from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
 from evoca.lab.outcome import HeldOut, result_of
 from evoca.lab.run import choice, write_head
 from evoca.lab.stepwise.fold import Build
-from evoca.lab.stepwise.identity import identity_of
 from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
 from evoca.lab.stepwise.run_folder import require_fresh, write_result
 from evoca.lab.stepwise.validation import Seen, validation_figures
+from evoca.lab.training import RunOptions, Task, fit
+from evoca.lab.training.checkpoint import identity_of
+from evoca.lab.training.freezing import System
+from evoca.lab.training.lightning_trainer import is_main
 from evoca.lab.usable import usable
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run

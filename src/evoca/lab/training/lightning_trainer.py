@@ -13,11 +13,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from evoca.errors import EvocaError, single_line
-from evoca.lab.fitting.job import Interrupted, Job
-from evoca.lab.fitting.loop import StepModule
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.fitting.state import TrainingState
 from evoca.lab.quiet import quiet_loggers
+from evoca.lab.training.checkpoint import TrainingState
+from evoca.lab.training.lightning_module import StepModule
+from evoca.lab.training.machine import RunOptions
+from evoca.lab.training.step_context import Interrupted, Job
 
 __all__ = ["is_main", "require_machine", "run_job"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from evoca.lab.fitting.options import Announce
+from evoca.lab.training.machine import Announce
 
 __all__ = ["Interrupts", "interrupts_noted", "leave_interrupts"]
 

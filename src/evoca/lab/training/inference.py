@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
-from evoca.lab.examples import Examples, Inputs, PlainExamples, collate_plain
-from evoca.lab.fitting.interrupts import leave_interrupts
-from evoca.lab.fitting.loader import raise_errors
-from evoca.lab.objective import answers_of
+from evoca.lab.training.data import Examples, Inputs, PlainExamples, collate_plain, raise_errors
+from evoca.lab.training.interrupts import leave_interrupts
+from evoca.lab.training.losses import answers_of
 
 __all__ = ["ALONE", "evaluating", "logits_of", "plain_batches"]
 
@@ -83,7 +82,7 @@ def logits_of(
     """Compute the logits of all images, in every process, and what else is predicted.
 
     Args:
-        network: gives what :func:`evoca.lab.objective.answers_of` takes.
+        network: gives what :func:`evoca.lab.training.losses.answers_of` takes.
         batches: of :func:`plain_batches`.
         count: number of images.
         device: where the network is.

@@ -14,23 +14,22 @@ from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from evoca.lab.draws import torch_seed
-from evoca.lab.examples import Batch
-from evoca.lab.fitting.chance import mixed, seed_network
-from evoca.lab.fitting.history import epoch_line, write_history
-from evoca.lab.fitting.job import Interrupted, Job, TrainingError
-from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.measure import logits_of
-from evoca.lab.fitting.rates import build_optimiser, rate_factor
-from evoca.lab.fitting.state import (
+from evoca.lab.training.augmentation import mixed, seed_network
+from evoca.lab.training.checkpoint import (
     HistoryRow,
     TrainingState,
     all_finite,
     save_state,
     weights_of,
 )
-from evoca.lab.freezing import SystemOutput
-from evoca.lab.objective import objective
+from evoca.lab.training.data import Batch, StepLoader
+from evoca.lab.training.freezing import SystemOutput
+from evoca.lab.training.history import epoch_line, write_history
+from evoca.lab.training.inference import logits_of
+from evoca.lab.training.losses import objective
+from evoca.lab.training.sampling import torch_seed
+from evoca.lab.training.schedule import build_optimiser, rate_factor
+from evoca.lab.training.step_context import Interrupted, Job, TrainingError
 
 __all__ = ["StepModule"]
 

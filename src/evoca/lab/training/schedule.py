@@ -1,16 +1,17 @@
-"""Learning rates as a function of the place in a step."""
+"""Learning rates as a function of the place in a step, and when a step stops early."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import optim
 
-from evoca.lab.config.step import Step
-from evoca.lab.freezing import System, parameter_groups
+from evoca.lab.config.step import Step, Stop
+from evoca.lab.training.freezing import System, parameter_groups
 
-__all__ = ["build_optimiser", "rate_factor"]
+__all__ = ["Progress", "build_optimiser", "rate_factor"]
 
 
 def rate_factor(step: Step, epochs_done: float) -> float:
@@ -49,3 +50,33 @@ def build_optimiser(system: System, step: Step) -> torch.optim.Optimizer:
             return optim.Adam(groups, lr=step.rate, betas=chosen.betas)
         case "adamw":
             return optim.AdamW(groups, lr=step.rate, betas=chosen.betas)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a step has fared so far.
+
+    Attributes:
+        best: the best value of the metric; ``None`` before the first epoch.
+        best_epoch: when it was reached; -1 before the first epoch.
+        waited: epochs since.
+    """
+
+    best: float | None = None
+    best_epoch: int = -1
+    waited: int = 0
+
+    def after(self, epoch: int, value: float, stop: Stop) -> Progress:
+        """Take in the validation value of one more epoch."""
+        if not math.isfinite(value):
+            return replace(self, waited=self.waited + 1)
+        gain = 0.0 if self.best is None else value - self.best
+        if stop.metric == "loss":
+            gain = -gain
+        if self.best is None or gain > stop.min_change:
+            return Progress(best=value, best_epoch=epoch)
+        return replace(self, waited=self.waited + 1)
+
+    def is_over(self, stop: Stop) -> bool:
+        """Whether patience has run out."""
+        return self.waited >= stop.patience

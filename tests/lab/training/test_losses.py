@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from evoca.emotions import MIKELS8, MIKELS_WHEEL, POSITIVE, wheel_steps
 from evoca.errors import EvocaError
-from evoca.lab import losses
 from evoca.lab.config.step import Loss, Step
-from evoca.lab.objective import criterion, objective
+from evoca.lab.training import losses
+from evoca.lab.training.losses import criterion, objective
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)
 COUNTS = (40, 10, 25, 44, 13, 24, 8, 23)

@@ -15,14 +15,13 @@ from pydantic import ValidationError
 from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.lab.config.step import Mirror, Optimiser, Schedule, Step, Stop
-from evoca.lab.draws import Position, epoch_batches, epoch_order
-from evoca.lab.examples import PixelExamples, targets_of
-from evoca.lab.fitting import RunOptions, fit
-from evoca.lab.fitting.measure import logits_of, plain_batches
-from evoca.lab.fitting.rates import rate_factor
-from evoca.lab.fitting.state import load_state
-from evoca.lab.fitting.stopping import Progress
-from evoca.lab.freezing import freeze, parameter_groups, trainable_parameters
+from evoca.lab.training import RunOptions, fit
+from evoca.lab.training.checkpoint import load_state
+from evoca.lab.training.data import PixelExamples, targets_of
+from evoca.lab.training.freezing import freeze, parameter_groups, trainable_parameters
+from evoca.lab.training.inference import logits_of, plain_batches
+from evoca.lab.training.sampling import Position, epoch_batches, epoch_order
+from evoca.lab.training.schedule import Progress, rate_factor
 from tiny_system import PREPROCESSING, TinySystem, draw_pictures, drawn_task, task_of
 
 QUIET = RunOptions(accelerator="cpu", workers=0, tensorboard=False)

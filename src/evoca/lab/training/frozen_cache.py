@@ -1,4 +1,4 @@
-"""What a frozen beginning computes of images: how it is found, kept and read."""
+"""The cache of what the frozen beginning of a model computes, once per image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import json
 import math
 import shutil
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,21 +17,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.data import DataLoader
 
 from evoca import __version__
 from evoca.data.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.augment import mirrored, variants
-from evoca.lab.config.step import Augmentation
-from evoca.lab.draws import Draw, generator
-from evoca.lab.examples import Inputs, PixelExamples, PlainExamples, collate_plain
+from evoca.lab.config.step import Augmentation, Step
 from evoca.lab.features.cache import KeptRows, RowStore
-from evoca.lab.fitting.interrupts import leave_interrupts
-from evoca.lab.fitting.loader import raise_errors
-from evoca.lab.fitting.options import RunOptions
+from evoca.lab.training.augmentation import enumerable, mirrored, variants
+from evoca.lab.training.data import (
+    Inputs,
+    PixelExamples,
+    PlainExamples,
+    collate_plain,
+    raise_errors,
+)
+from evoca.lab.training.freezing import System, SystemOutput
+from evoca.lab.training.interrupts import leave_interrupts
+from evoca.lab.training.machine import RunOptions
+from evoca.lab.training.sampling import Draw, generator
 
-__all__ = ["FrozenStart", "KeptExamples"]
+__all__ = ["FrozenStart", "Kept", "KeptExamples", "frozen_length", "keep_frozen"]
 
 _BATCH = 32
 _FREE_SHARE = 0.5  # of the disk, so that keeping features never fills it
@@ -168,3 +176,107 @@ def _source(kind: Any) -> str:
 def _parts(outputs: Inputs) -> tuple[Tensor, ...]:
     parts = (outputs,) if isinstance(outputs, Tensor) else outputs
     return tuple(part.float() for part in parts)
+
+
+class Tail(nn.Module):
+    """The end of a chain, run on what its beginning gave."""
+
+    def __init__(self, modules: Sequence[nn.Module], *, channels_last: bool) -> None:
+        super().__init__()
+        self.chain = nn.ModuleList(modules)
+        self._channels_last = channels_last
+
+    def forward(self, inputs: Inputs) -> SystemOutput:
+        """Return the system's output of kept outputs."""
+        value: Any = self._laid_out(inputs)
+        for module in self.chain:
+            value = module(value)
+        return cast("SystemOutput", value)
+
+    def _laid_out(self, inputs: Inputs) -> Inputs:
+        if not isinstance(inputs, Tensor):
+            return tuple(cast("Tensor", self._laid_out(part)) for part in inputs)
+        if self._channels_last and inputs.ndim == 4:
+            return inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a step trains on instead of pictures.
+
+    Attributes:
+        train: of the training images.
+        validation: of the validation images.
+        network: the rest of the system.
+    """
+
+    train: KeptExamples
+    validation: KeptExamples | None
+    network: nn.Module
+
+
+def frozen_length(modules: Sequence[nn.Module]) -> int:
+    """Count the modules at the start of a chain that always compute the same."""
+    for number, module in enumerate(modules):
+        if _varies(module):
+            return number
+    return len(modules)
+
+
+def _varies(module: nn.Module) -> bool:
+    if any(parameter.requires_grad for parameter in module.parameters()):
+        return True
+    # Droppers of libraries are known by their names alone.
+    return any(
+        part.training
+        and (isinstance(part, _NormBase | _DropoutNd) or "drop" in type(part).__name__.lower())
+        for part in module.modules()
+    )
+
+
+def keep_frozen(
+    system: System,
+    step: Step,
+    images: tuple[LabelledImages, LabelledImages | None],
+    preprocessing: Preprocessing,
+    seed: int,
+    options: RunOptions,
+) -> Kept | None:
+    """Compute, or find, what the frozen beginning of a system gives.
+
+    Args:
+        system: already frozen for the step.
+        step: whose augmentation must be enumerable.
+        images: to train on, and to validate on.
+        preprocessing: of the recipe.
+        seed: of the training.
+        options: say where to keep it, and what to compute on.
+
+    Returns:
+        ``None`` where nothing can be kept: no cache is wanted, the system is no chain,
+        nothing at its start is frozen, pictures change in too many ways, or the disk
+        lacks room.
+
+    Raises:
+        ImageError: an image cannot be read.
+        EvocaError: the cache cannot be written.
+    """
+    chain: Callable[[], list[nn.Module]] | None = getattr(system, "chain", None)
+    if options.cache is None or chain is None or step.mixup or not enumerable(step.augmentation):
+        return None
+    modules = chain()
+    length = frozen_length(modules)
+    if length == 0:
+        return None
+    trunk = FrozenStart(nn.ModuleList(modules[:length]), preprocessing, options)
+    train, validation = images
+    forms = variants(step.augmentation)
+    if not trunk.fits(options.cache, len(train) * forms + len(validation or ())):
+        options.say("the disk lacks room to keep features; they are computed anew each time")
+        return None
+    return Kept(
+        trunk.examples(train, step.augmentation, seed),
+        None if validation is None else trunk.examples(validation, (), seed),
+        Tail(modules[length:], channels_last=options.channels_last),
+    )

@@ -16,16 +16,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
-from evoca.lab.draws import Position
-from evoca.lab.examples import Examples, PixelExamples, targets_of
-from evoca.lab.fitting.interrupts import Interrupts, interrupts_noted
-from evoca.lab.fitting.job import Job, Validation
-from evoca.lab.fitting.lightning import is_main, require_machine, run_job
-from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.measure import plain_batches
-from evoca.lab.fitting.memory import keep_freed_memory
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.fitting.state import (
+from evoca.lab.training.checkpoint import (
     HistoryRow,
     Identity,
     TrainingState,
@@ -34,9 +25,16 @@ from evoca.lab.fitting.state import (
     save_weights,
     weights_of,
 )
-from evoca.lab.freezing import System, freeze, parameter_groups, trainable_parameters
-from evoca.lab.kept import keep_frozen
-from evoca.lab.objective import Criterion, criterion, with_affect
+from evoca.lab.training.data import Examples, PixelExamples, StepLoader, targets_of
+from evoca.lab.training.freezing import System, freeze, parameter_groups, trainable_parameters
+from evoca.lab.training.frozen_cache import keep_frozen
+from evoca.lab.training.inference import plain_batches
+from evoca.lab.training.interrupts import Interrupts, interrupts_noted
+from evoca.lab.training.lightning_trainer import is_main, require_machine, run_job
+from evoca.lab.training.losses import Criterion, criterion, with_affect
+from evoca.lab.training.machine import RunOptions, keep_freed_memory
+from evoca.lab.training.sampling import Position
+from evoca.lab.training.step_context import Job, Validation
 
 __all__ = ["Fitted", "Task", "fit"]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evoca.errors import EvocaError
-from evoca.lab.fitting.state import HistoryRow
+from evoca.lab.training.checkpoint import HistoryRow
 
 __all__ = ["COLUMNS", "epoch_line", "write_history"]
 

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.config.step import Step
-from evoca.lab.examples import Inputs
-from evoca.lab.fitting.interrupts import Interrupts
-from evoca.lab.fitting.loader import StepLoader
-from evoca.lab.fitting.options import RunOptions
-from evoca.lab.fitting.state import Identity
-from evoca.lab.freezing import System
-from evoca.lab.objective import Criterion
+from evoca.lab.training.checkpoint import Identity
+from evoca.lab.training.data import Inputs, StepLoader
+from evoca.lab.training.freezing import System
+from evoca.lab.training.interrupts import Interrupts
+from evoca.lab.training.losses import Criterion
+from evoca.lab.training.machine import RunOptions
 
 __all__ = ["Interrupted", "Job", "TrainingError", "Validation"]
 

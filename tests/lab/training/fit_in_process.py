@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from evoca.lab.fitting import RunOptions, fit
+from evoca.lab.training import RunOptions, fit
 from tiny_system import STEPS, TinySystem, drawn_task
 
 

@@ -1,4 +1,4 @@
-"""Random changes to pictures, each a function of the picture and a generator."""
+"""Random changes to pictures, and the generators that they are drawn from."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from torch import Tensor
 
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Augmentation, Colour, Crop, Erase, Mirror, Rotate
+from evoca.lab.training.sampling import Position, generator
 
-__all__ = ["augment", "enumerable", "loading", "mirrored", "variants"]
+__all__ = ["augment", "enumerable", "loading", "mirrored", "mixed", "seed_network", "variants"]
 
 Pixels = NDArray[np.uint8]
 
@@ -126,3 +129,36 @@ def _erase(pixels: Pixels, change: Erase, draw: np.random.Generator) -> Pixels:
     erased = pixels.copy()
     erased[top : top + height, left : left + width] = _mean_colour(pixels)
     return erased
+
+
+def mixed(
+    inputs: Tensor, targets: Tensor, alpha: float, seed: int, place: Position, rank: int
+) -> tuple[Tensor, Tensor]:
+    """Mix each picture with another of the batch (Zhang et al. 2018, equation 1).
+
+    Args:
+        inputs: uint8 (N, H, W, 3).
+        targets: float32 (N, K).
+        alpha: of the Beta distribution of the shares.
+        seed: of the training.
+        place: of the batch.
+        rank: of this process.
+    """
+    draw = generator("mixup", seed, place.step, place.epoch, place.batch, rank)
+    share = float(draw.beta(alpha, alpha))
+    other = torch.from_numpy(draw.permutation(len(inputs))).to(inputs.device)
+    pictures = share * inputs.float() + (1 - share) * inputs[other].float()
+    return pictures.round().to(inputs.dtype), share * targets + (1 - share) * targets[other]
+
+
+def seed_network(seed: int, device: torch.device) -> None:
+    """Seed what a network draws from on its device.
+
+    ``torch.manual_seed`` would also queue a call, with its stack, for every kind of
+    device that has not been used yet, each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -15,9 +15,9 @@ pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 import torch
 
 from evoca.errors import EvocaError
-from evoca.lab.draws import Position
-from evoca.lab.fitting import RunOptions, fit
-from evoca.lab.fitting.state import Identity, load_state, load_weights, save_weights
+from evoca.lab.training import RunOptions, fit
+from evoca.lab.training.checkpoint import Identity, load_state, load_weights, save_weights
+from evoca.lab.training.sampling import Position
 from tiny_system import STEPS, TinySystem, drawn_task
 
 SCRIPT = Path(__file__).with_name("fit_in_process.py")

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 from pathlib import Path
-from evoca.lab.fitting.memory import keep_freed_memory
+from evoca.lab.training.machine import keep_freed_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
