@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra train")
 from evoca.errors import EvocaError
 from evoca.lab.arrays import DamagedArraysError, read_arrays
+from evoca.lab.experiments.fold_vectors import FOLDER, FoldVectors, read_vectors, write_vectors
+from evoca.lab.experiments.run_files import read_head
 from evoca.lab.features.cache import RowStore
-from evoca.lab.fold_vectors import FOLDER, FoldVectors, read_vectors, write_vectors
-from evoca.lab.run import read_head
 
 
 def bytes_of(save, *arrays, **named):

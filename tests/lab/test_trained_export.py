@@ -10,9 +10,9 @@ import evoca  # noqa: E402
 from evoca.cards import render_card  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.training import RunOptions  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402

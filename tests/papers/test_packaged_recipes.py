@@ -3,7 +3,7 @@
 import pytest
 
 from evoca.lab.config.recipe import load_recipe, recipe_names
-from evoca.lab.recorded import PackagedRecipes, shareable
+from evoca.lab.experiments.results import PackagedRecipes, shareable
 from evoca.papers import load_papers
 from evoca.papers.changes import changes_of
 from evoca.papers.facts import facts_of

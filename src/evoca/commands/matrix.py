@@ -116,7 +116,7 @@ def _trained(
     """Train a recipe on each data set, unless a training is there already."""
     with needs_extra("train"):
         from evoca import lab
-        from evoca.lab.finished import TRAINING, difference
+        from evoca.lab.experiments.finished import TRAINING, difference
     chosen = lab.load_recipe(recipe, settings)
     for name, data in columns.items():
         place = folder / f"{chosen.name}--trained-on--{name.replace('/', '_')}"

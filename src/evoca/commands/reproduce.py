@@ -50,7 +50,7 @@ def reproduce(
     """
     papers = list(load_papers().values()) if paper is None else [load_paper(paper)]
     runs, failed = _read(places or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
-    from evoca.lab.recorded import PackagedRecipes
+    from evoca.lab.experiments.results import PackagedRecipes
 
     packaged = PackagedRecipes()
     rows = put_beside(runs, papers, packaged)

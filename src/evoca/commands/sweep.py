@@ -20,7 +20,7 @@ from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
     from evoca.lab.config.models.differential import Form
-    from evoca.lab.sweep import Accuracy, Cell, Sweep
+    from evoca.lab.experiments.sweep import Accuracy, Cell, Sweep
 
 __all__ = ["sweep"]
 
@@ -56,8 +56,8 @@ def sweep(
     """
     with needs_extra("train"):
         from evoca.lab.config.models.differential import MOST_BETA
-        from evoca.lab.sweep import Grid
-        from evoca.lab.sweep import sweep as run_sweep
+        from evoca.lab.experiments.sweep import Grid
+        from evoca.lab.experiments.sweep import sweep as run_sweep
     if form == "amplify" and beta is None:
         raise EvocaError("--form amplify: how beta is meant; give --beta too")
     if alpha is None:

@@ -114,7 +114,7 @@ def search(
         from evoca.lab.config.recipe import load_recipe
         from evoca.lab.config.search import read_space
         from evoca.lab.experiments.run import build
-        from evoca.lab.search import Searcher
+        from evoca.lab.experiments.search import Searcher
     own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
     chosen = load_recipe(recipe, own, profile)
     wanted = chosen.search if space is None else read_space(space)

@@ -9,7 +9,7 @@ from evoca.documents.blocks import Table
 from evoca.lab.config.search import short, short_names
 
 if TYPE_CHECKING:
-    from evoca.lab.search import Trial
+    from evoca.lab.experiments.search import Trial
 
 __all__ = ["trials_table"]
 

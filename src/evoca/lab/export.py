@@ -16,6 +16,8 @@ from evoca.errors import EvocaError
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models import MultiTask, Network, Pretrained
 from evoca.lab.config.recipe import Recipe
+from evoca.lab.experiments.results import shareable
+from evoca.lab.experiments.run_files import Split, Training, read_head, read_training
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.factory import network_of
 from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
@@ -24,9 +26,6 @@ from evoca.lab.heads.visual_words import BagOfWords, WordsHead
 from evoca.lab.models import StagedSystem, build_system
 from evoca.lab.models.base import EvidenceKind
 from evoca.lab.models.onnx_export import export_system, parity
-from evoca.lab.recorded import shareable
-from evoca.lab.run import read_head
-from evoca.lab.trained import Split, Training, read_training
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle

@@ -22,7 +22,7 @@ _LABELS = {"name", "summary", "paper", "published", "left_open", "profile"}
 
 
 class Packaged(Protocol):
-    """The recipes of the package: :class:`evoca.lab.recorded.PackagedRecipes`."""
+    """The recipes of the package: :class:`evoca.lab.experiments.results.PackagedRecipes`."""
 
     def recipe(self, name: str) -> Mapping[str, Any] | None:
         """Return the content of one, with every default; ``None`` where there is none."""

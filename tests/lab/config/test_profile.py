@@ -13,7 +13,7 @@ from evoca.cli import app
 from evoca.lab.config.models.descriptors import Descriptors
 from evoca.lab.config.profile import load_profile, profile_names, trains_backbone
 from evoca.lab.config.recipe import RecipeError, load_recipe, recipe_names
-from evoca.lab.stepwise import identity_of
+from evoca.lab.training.checkpoint import identity_of
 from tiny_system import draw_pictures
 
 

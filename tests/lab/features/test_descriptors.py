@@ -18,6 +18,7 @@ from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.config.models import Hog, SiftWords  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.experiments.probing import train  # noqa: E402
+from evoca.lab.experiments.run_files import read_head  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.features.colour import colour_bins, uniform_patterns  # noqa: E402
 from evoca.lab.features.extract import load_pixels  # noqa: E402
@@ -35,7 +36,6 @@ from evoca.lab.heads.visual_words import (  # noqa: E402
     word_shares,
 )
 from evoca.lab.models.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.run import read_head  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
 
 SMALL = ("preprocessing.height=64", "preprocessing.width=64", "protocol.inner_folds=2")

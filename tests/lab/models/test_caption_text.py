@@ -17,9 +17,9 @@ from evoca.lab.backbones import transformers as hub_models  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.describe import in_words  # noqa: E402
 from evoca.lab.config.recipe import load_recipe, recipe_names  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.training import RunOptions  # noqa: E402
 from evoca.lab.training.freezing import freeze, parameter_groups, trainable_parameters  # noqa: E402
 from evoca.runtime.bundle import read_bundle  # noqa: E402

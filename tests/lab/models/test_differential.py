@@ -17,8 +17,9 @@ from evoca.cli import app  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.lab.config.recipe import RecipeError, load_recipe  # noqa: E402
-from evoca.lab.export import export_bundle  # noqa: E402
-from evoca.lab.fold_vectors import (  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
+from evoca.lab.experiments.finetune_cv import crossval_steps  # noqa: E402
+from evoca.lab.experiments.fold_vectors import (  # noqa: E402
     HELD_OUT,
     TRAIN,
     VALIDATION,
@@ -26,11 +27,11 @@ from evoca.lab.fold_vectors import (  # noqa: E402
     read_vectors,
     write_vectors,
 )
+from evoca.lab.experiments.run_files import read_head  # noqa: E402
+from evoca.lab.experiments.sweep import Cell, Grid, sweep  # noqa: E402
+from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.heads.svm import SvmFitter  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.run import read_head  # noqa: E402
-from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
-from evoca.lab.sweep import Cell, Grid, sweep  # noqa: E402
 from evoca.lab.training import RunOptions  # noqa: E402
 from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402

@@ -13,9 +13,11 @@ from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
+from evoca.lab.experiments.finetune_cv import crossval_steps  # noqa: E402
+from evoca.lab.experiments.holdout import strata, usable  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
 from evoca.lab.training import (  # noqa: E402
     RunOptions,
     losses,
@@ -23,7 +25,6 @@ from evoca.lab.training import (  # noqa: E402
 from evoca.lab.training.data import targets_of  # noqa: E402
 from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.lab.training.losses import criterion, objective, with_affect  # noqa: E402
-from evoca.lab.usable import strata, usable  # noqa: E402
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)
 # The graph, rate and schedule of the recipe; a small input, random weights, more epochs.

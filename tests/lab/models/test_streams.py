@@ -14,14 +14,14 @@ import evoca  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.lab.answers import predict_logits  # noqa: E402
 from evoca.lab.backbones.architectures import build_architecture  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
+from evoca.lab.experiments.operating_point import predict_logits  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.models.layers import ContextAttention, PlaceAttention  # noqa: E402
-from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.training import (  # noqa: E402
     RunOptions,
     fit,

@@ -12,7 +12,7 @@ from functools import cache
 from huggingface_hub import constants, get_session
 
 from evoca.errors import MissingExtraError, single_line
-from evoca.lab.quiet import quiet_loggers
+from evoca.lab.logs import quiet_loggers
 
 __all__ = ["HubError", "asking_hub"]
 

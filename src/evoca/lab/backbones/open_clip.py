@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbones.hub import HubError, asking_hub
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.quiet import quiet_loggers
+from evoca.lab.logs import quiet_loggers
 
 __all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]
 

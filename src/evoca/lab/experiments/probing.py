@@ -13,18 +13,24 @@ from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.copied import hashes_of
-from evoca.lab.crossval import Calibrated, CrossValidation, calibrate, cross_validate, fit_head
-from evoca.lab.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
+from evoca.lab.experiments.copies import hashes_of
+from evoca.lab.experiments.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
+from evoca.lab.experiments.foldable import require_nested
+from evoca.lab.experiments.holdout import Holdout, has_test, require_measurable
+from evoca.lab.experiments.nested_cv import (
+    Calibrated,
+    CrossValidation,
+    calibrate,
+    cross_validate,
+    fit_head,
+)
+from evoca.lab.experiments.preparation import Prepared, prepare
+from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.run_files import choice, choice_in_fold, run_description, write_head
 from evoca.lab.features.extract import Extractor, kept_features, load_pixels, pooled_features
-from evoca.lab.foldable import require_nested
 from evoca.lab.heads.base import FittedHead, Fitter
 from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.lab.heads.linear import LinearHead
-from evoca.lab.holdout import Holdout, has_test, require_measurable
-from evoca.lab.outcome import HeldOut, result_of
-from evoca.lab.prepare import Prepared, prepare
-from evoca.lab.run import choice, choice_in_fold, run_description, write_head
 from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax

@@ -9,9 +9,11 @@ from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing
-from evoca.lab.finished import CROSS_VALIDATION, TRAINING, difference
+from evoca.lab.experiments.finetune import train_steps
+from evoca.lab.experiments.finetune_cv import crossval_steps
+from evoca.lab.experiments.finetune_fold import Tune
+from evoca.lab.experiments.finished import CROSS_VALIDATION, TRAINING, difference
 from evoca.lab.models import build_system
-from evoca.lab.stepwise import Tune, crossval_steps, train_steps
 from evoca.lab.training.freezing import System
 from evoca.lab.training.machine import RunOptions
 from evoca.runs import Run, new_run, read_run
@@ -172,7 +174,7 @@ def _require_same(run: Run, recipe: Recipe, data: LabelledImages, kind: str) -> 
         run: finished.
         recipe: asked for.
         data: asked for.
-        kind: :data:`evoca.lab.finished.TRAINING` or ``CROSS_VALIDATION``.
+        kind: :data:`evoca.lab.experiments.finished.TRAINING` or ``CROSS_VALIDATION``.
 
     Raises:
         EvocaError: it is of another kind, recipe or settings, or of other images, splits or

@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from evoca.errors import EvocaError, single_line
-from evoca.lab.quiet import quiet_loggers
+from evoca.lab.logs import quiet_loggers
 from evoca.lab.training.checkpoint import TrainingState
 from evoca.lab.training.lightning_module import StepModule
 from evoca.lab.training.machine import RunOptions

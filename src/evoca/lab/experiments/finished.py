@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from evoca.data.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.summary import same_recipe
-from evoca.lab.holdout import has_test
-from evoca.lab.usable import usable
+from evoca.lab.experiments.holdout import has_test, usable
 from evoca.runs.provenance import describe_division
 
 __all__ = ["CROSS_VALIDATION", "TRAINING", "difference"]

@@ -15,7 +15,7 @@ from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_backbone
 from evoca.lab.config.recipe import Recipe, RecipeError, load_recipe, recipe_names
-from evoca.lab.crossval import cross_validate, folds_of
+from evoca.lab.experiments.nested_cv import cross_validate, folds_of
 from evoca.lab.experiments.probing import train
 from evoca.lab.export import export_bundle
 from evoca.lab.heads.factory import fitter_of

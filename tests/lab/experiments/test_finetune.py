@@ -15,9 +15,10 @@ from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.config.search import Search, read_space
-from evoca.lab.holdout import hold_out, require_folds
-from evoca.lab.search import Searcher, Trial
-from evoca.lab.stepwise import crossval_steps, train_steps
+from evoca.lab.experiments.finetune import train_steps
+from evoca.lab.experiments.finetune_cv import crossval_steps
+from evoca.lab.experiments.holdout import hold_out, require_folds
+from evoca.lab.experiments.search import Searcher, Trial
 from evoca.lab.training import RunOptions
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import read_run

@@ -10,7 +10,7 @@ from PIL import Image
 
 from evoca.emotions import MIKELS8
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.deletion import deletion_test
+from evoca.lab.experiments.deletion import deletion_test
 from evoca.softmax import softmax
 
 SIDE, CELLS = 32, 4

@@ -1,4 +1,4 @@
-"""What a trained system answers, and what is chosen on validation images."""
+"""What a trained model predicts, and the operating point that validation images choose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers once all steps are trained: the network, or a machine fitted on its vectors."""
+"""What predicts once all steps are trained: the network, or a machine fitted on its vectors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.calibration import likeliest
-from evoca.lab.answers import predict_logits, run_over
 from evoca.lab.config.recipe import Recipe, SvmHead
+from evoca.lab.experiments.operating_point import predict_logits, run_over
 from evoca.lab.heads.svm import SvmFitter, SvmMachine
 from evoca.lab.training import RunOptions
 from evoca.lab.training.freezing import System
@@ -42,7 +42,7 @@ class NetworkJudge:
     c: None = None
 
     def logits(self, images: LabelledImages) -> NDArray[np.float32]:
-        """See :func:`evoca.lab.answers.predict_logits`."""
+        """See :func:`evoca.lab.experiments.operating_point.predict_logits`."""
         step = self.recipe.steps[-1]
         return predict_logits(self.system, step, images, self.recipe.preprocessing, self.options)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from evoca.data.labelled import LabelledImages, load_labelled  # noqa: E402
 from evoca.images.sources import load_image  # noqa: E402
-from evoca.lab.answers import predict_logits  # noqa: E402
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
+from evoca.lab.experiments.operating_point import predict_logits  # noqa: E402
 from evoca.lab.models import StagedSystem, build_system  # noqa: E402
 from evoca.lab.training import (  # noqa: E402
     RunOptions,

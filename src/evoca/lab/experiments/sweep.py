@@ -22,7 +22,7 @@ from evoca.evaluation.bootstrap import interval, resample, sum_by_group
 from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.metrics import nll
 from evoca.lab.config.models.differential import Form, factors_of
-from evoca.lab.fold_vectors import FoldVectors, read_vectors
+from evoca.lab.experiments.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.linear import fit_linear_path
 from evoca.lab.heads.svm import SvmFitter

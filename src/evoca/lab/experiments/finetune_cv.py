@@ -14,19 +14,22 @@ from typing import Any
 import numpy as np
 
 from evoca.data.labelled import LabelledImages
-from evoca.lab.answers import affect_in
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.crossval import folds_of
-from evoca.lab.foldable import require_cuts
-from evoca.lab.outcome import HeldOut, result_of
-from evoca.lab.prepare import prepare
-from evoca.lab.run import choice_in_fold, run_description
-from evoca.lab.stepwise.fold import Build, Fold, Tune
-from evoca.lab.stepwise.run_folder import require_fresh, write_result
-from evoca.lab.stepwise.validation import Seen, validation_figures
+from evoca.lab.experiments.finetune_fold import Build, Fold, Seen, Tune, validation_figures
+from evoca.lab.experiments.foldable import require_cuts
+from evoca.lab.experiments.holdout import strata
+from evoca.lab.experiments.nested_cv import folds_of
+from evoca.lab.experiments.operating_point import affect_in
+from evoca.lab.experiments.preparation import prepare
+from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.run_files import (
+    choice_in_fold,
+    require_fresh,
+    run_description,
+    write_result,
+)
 from evoca.lab.training import RunOptions
 from evoca.lab.training.machine import Announce
-from evoca.lab.usable import strata
 from evoca.runs.result import Result
 from evoca.softmax import softmax
 

@@ -24,12 +24,12 @@ from evoca.lab.config.backbone import find_backbone  # noqa: E402
 from evoca.lab.config.base import RecipeError  # noqa: E402
 from evoca.lab.config.prompts import load_prompts  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
 from evoca.lab.experiments.probing import train  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402
 from evoca.lab.heads.zero_shot import zero_shot_head  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
 from evoca.lab.models.onnx_export import export_system, parity  # noqa: E402
-from evoca.lab.stepwise import train_steps  # noqa: E402
 from evoca.lab.training import RunOptions  # noqa: E402
 from evoca.lab.training.freezing import freeze, trainable_parameters  # noqa: E402
 from evoca.softmax import softmax  # noqa: E402

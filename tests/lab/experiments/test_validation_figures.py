@@ -12,8 +12,9 @@ pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 from evoca.cli import app  # noqa: E402
 from evoca.data.labelled import load_labelled  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
+from evoca.lab.experiments.finetune import train_steps  # noqa: E402
+from evoca.lab.experiments.finetune_cv import crossval_steps  # noqa: E402
 from evoca.lab.models import build_system  # noqa: E402
-from evoca.lab.stepwise import crossval_steps, train_steps  # noqa: E402
 from evoca.lab.training import RunOptions  # noqa: E402
 from tiny_system import draw_pictures  # noqa: E402
 

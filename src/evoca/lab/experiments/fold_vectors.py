@@ -1,4 +1,4 @@
-"""What the networks of a fold give of every image, kept for sweeps of what follows them."""
+"""The vectors that the networks of a fold compute, kept for sweeps of what follows them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from evoca.evaluation.calibration import likeliest
 from evoca.evaluation.conformal import set_threshold
 from evoca.evaluation.metrics import nll
 from evoca.lab.config.recipe import Protocol
+from evoca.lab.experiments.results import HeldOut
 from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
-from evoca.lab.outcome import HeldOut
 from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]

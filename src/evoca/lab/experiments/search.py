@@ -22,13 +22,12 @@ from evoca.errors import DataError, EvocaError, MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.search import Choice, Range, Search, short, short_names
 from evoca.lab.config.step import Step
-from evoca.lab.holdout import hold_out, require_parts
-from evoca.lab.search_study import CAUSE, draw, finished, open_study, possible, requeue
-from evoca.lab.stepwise import Build, identity_of
+from evoca.lab.experiments.finetune_fold import Build
+from evoca.lab.experiments.holdout import hold_out, require_parts, usable
+from evoca.lab.experiments.optuna_study import CAUSE, draw, finished, open_study, possible, requeue
 from evoca.lab.training import RunOptions, Task, fit
-from evoca.lab.training.checkpoint import HistoryRow
+from evoca.lab.training.checkpoint import HistoryRow, identity_of
 from evoca.lab.training.step_context import TrainingError
-from evoca.lab.usable import usable
 from evoca.runs.provenance import describe_division
 
 __all__ = ["Found", "Searcher", "Trial", "in_words"]
@@ -86,7 +85,7 @@ class Searcher:
     def tune(self, data: LabelledImages, folder: Path) -> Recipe:
         """Choose a recipe inside a fold, whose images are in groups already.
 
-        See :data:`evoca.lab.stepwise.Tune`.
+        See :data:`evoca.lab.experiments.Tune`.
         """
         self._require(folder, resume=True)
         return self._search(data, folder).recipe

@@ -13,22 +13,25 @@ from torch import nn
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
-from evoca.lab.answers import Chosen, affect_in, choose
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.copied import hashes_of
-from evoca.lab.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
-from evoca.lab.holdout import Holdout, hold_out, require_measurable, require_parts
-from evoca.lab.outcome import HeldOut, result_of
-from evoca.lab.run import choice, write_head
-from evoca.lab.stepwise.fold import Build
-from evoca.lab.stepwise.judge import Judge, MachineJudge, judge_of
-from evoca.lab.stepwise.run_folder import require_fresh, write_result
-from evoca.lab.stepwise.validation import Seen, validation_figures
+from evoca.lab.experiments.copies import hashes_of
+from evoca.lab.experiments.deletion import DELETION_IMAGES, ExplainedSystem, deletion_test
+from evoca.lab.experiments.finetune_fold import Build, Seen, validation_figures
+from evoca.lab.experiments.holdout import (
+    Holdout,
+    hold_out,
+    require_measurable,
+    require_parts,
+    usable,
+)
+from evoca.lab.experiments.operating_point import Chosen, affect_in, choose
+from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.run_files import choice, require_fresh, write_head, write_result
+from evoca.lab.experiments.scorer import Judge, MachineJudge, judge_of
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import identity_of
 from evoca.lab.training.freezing import System
 from evoca.lab.training.lightning_trainer import is_main
-from evoca.lab.usable import usable
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result

@@ -1,4 +1,4 @@
-"""Which labelled images a system learns from, is cross-validated on, and tested on."""
+"""The labelled images that a recipe learns from, is cross-validated on, and tested on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.holdout import require_classes
-from evoca.lab.usable import usable
+from evoca.lab.experiments.holdout import require_classes, usable
 from evoca.runs.provenance import describe_division
 
 __all__ = ["Prepared", "prepare"]

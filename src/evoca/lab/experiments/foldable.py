@@ -1,4 +1,4 @@
-"""Can these images be divided into folds? Said by name, before anything is computed.
+"""Whether images can be divided into folds, before anything is computed.
 
 A class may have images enough and yet lie in one or two groups of copies. Whole groups go
 into a fold, so that some fold would be left to learn from none of them.
@@ -11,9 +11,14 @@ import numpy as np
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.lab.config.recipe import Protocol, Recipe
-from evoca.lab.crossval import folds_of
-from evoca.lab.holdout import MORE_GROUPS, cut_validation, hold_out, require_folds
-from evoca.lab.usable import strata
+from evoca.lab.experiments.holdout import (
+    MORE_GROUPS,
+    cut_validation,
+    hold_out,
+    require_folds,
+    strata,
+)
+from evoca.lab.experiments.nested_cv import folds_of
 
 __all__ = ["require_cuts", "require_nested"]
 

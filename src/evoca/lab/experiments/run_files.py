@@ -1,0 +1,371 @@
+"""What a training leaves in its run directory, written and read back, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from evoca.cards.analysis import analysis_of
+from evoca.emotions import TAXONOMIES, parts_of
+from evoca.errors import EvocaError, single_line
+from evoca.evaluation.result import HEADLINE
+from evoca.images.walk import printable_name
+from evoca.lab.arrays import read_arrays
+from evoca.lab.config.recipe import Recipe
+from evoca.lab.experiments.preparation import Prepared
+from evoca.lab.heads.base import FittedHead
+from evoca.lab.heads.linear import LinearHead
+from evoca.lab.heads.svm import SvmMachine
+from evoca.lab.heads.visual_words import WordsHead
+from evoca.runs import read_json, read_run, write_json, write_predictions
+from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.provenance import describe_data, describe_run
+from evoca.runs.result import Result
+from evoca.runtime.card import DeletionTest, Metric
+from evoca.runtime.card_analysis import Analysis
+
+__all__ = [
+    "Choice",
+    "Training",
+    "choice",
+    "choice_in_fold",
+    "read_head",
+    "read_training",
+    "require_fresh",
+    "run_description",
+    "write_head",
+    "write_result",
+]
+
+_CARRIED = (*HEADLINE, "top2_accuracy", "set_coverage", "set_size")
+
+
+class _Part(BaseModel):
+    """A run may say more than an export needs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Chosen(_Part):
+    """What the inner folds chose: see :class:`evoca.runtime.card.ModelCard`."""
+
+    temperature: float
+    set_threshold: float
+    c: float | None = None
+
+
+class Data(_Part):
+    """The labelled images: how many, what they are called, and their SHA-256."""
+
+    images: int
+    name: str
+    fingerprint: str
+
+
+class Split(_Part):
+    """How the figures came about: a cross-validation has folds, a training once parts.
+
+    Attributes:
+        kind: in words.
+        folds: outer folds; ``None`` where the recipe was trained once.
+        repeats: how often with other folds.
+        inner_folds: of the images learnt from, where they chose.
+        train: images learnt from, where trained once.
+        validation: images that chose.
+        test: images that only measured; 0 where validation images did.
+    """
+
+    kind: str
+    folds: int | None = None
+    repeats: int = 1
+    inner_folds: int | None = None
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+
+
+class Description(_Part):
+    """``run.json``, as far as a bundle tells of it."""
+
+    recipe: Recipe
+    labels: tuple[str, ...]
+    chosen: Chosen
+    data: Data
+    split: Split
+    training_images: tuple[str, ...]
+    training_perceptual_hashes: tuple[str, ...] = ()
+    validation_images: tuple[str, ...] = ()
+    validation_perceptual_hashes: tuple[str, ...] = ()
+    evoca_version: str
+
+    @property
+    def taxonomy(self) -> str:
+        """The name of the taxonomy that has these labels."""
+        return _taxonomies_of(self.labels)[0]
+
+    @field_validator("labels")
+    @classmethod
+    def _of_a_taxonomy(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if not _taxonomies_of(labels):
+            raise ValueError(f"not the labels of a taxonomy: {', '.join(labels)}")
+        return labels
+
+
+def _taxonomies_of(labels: tuple[str, ...]) -> list[str]:
+    """Name the taxonomies that have just these labels, merged ones taken apart."""
+    parts = sorted(part for label in labels for part in parts_of(label))
+    return [name for name, own in TAXONOMIES.items() if sorted(own) == parts]
+
+
+class EmotionFigures(_Part):
+    """How well one emotion is found."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: float
+
+
+class Figures(_Part):
+    """``metrics.json``, as far as a bundle tells of it.
+
+    Attributes:
+        headline: name to figure; what the labels do not define is left out.
+        per_emotion: label to its figures.
+    """
+
+    headline: dict[str, Metric]
+    per_emotion: dict[str, EmotionFigures]
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a bundle tells of the training it comes from.
+
+    Attributes:
+        description: recipe, data and what was chosen.
+        figures: how well the held-out predictions did.
+        deletion: the deletion test of the evidence map; ``None`` where none was made.
+        analysis: where the model errs, and how far to trust it.
+    """
+
+    description: Description
+    figures: Figures
+    deletion: DeletionTest | None
+    analysis: Analysis
+
+
+def read_training(path: Path) -> Training:
+    """Read what ``evoca train`` wrote.
+
+    Raises:
+        EvocaError: not a training, or an incomplete or damaged one.
+    """
+    run = read_run(path)
+    kind = run.description.get("kind")
+    if kind == "evaluation" or ("model" in run.description and "chosen" not in run.description):
+        raise EvocaError(
+            f"{printable_name(path)}: an evaluation, not a training: nothing to export; name the "
+            "run that evoca train wrote"
+        )
+    if "recipe" in run.description and "chosen" not in run.description:
+        raise EvocaError(
+            f"{printable_name(path)}: a cross-validation, not a training: nothing to export"
+        )
+    description = _validated(Description, run.description, path / "run.json")
+    # A figure may say more than a card keeps.
+    defined = {
+        name: {key: found.get(key) for key in ("value", "ci95")}
+        if isinstance(found, Mapping)
+        else found
+        for name in _CARRIED
+        if (found := run.metrics.get(name)) is not None
+    }
+    figures = {**run.metrics, "headline": defined}
+    return Training(
+        description,
+        _validated(Figures, figures, path / "metrics.json"),
+        _deletion(path / "deletion_test.json", description.recipe),
+        analysis_of(run),
+    )
+
+
+def _deletion(file: Path, recipe: Recipe) -> DeletionTest | None:
+    # An additive probe's map is always tested; other systems have none, or none tested.
+    if not recipe.additive_probe and not file.is_file():
+        return None
+    return _validated(DeletionTest, read_json(file), file)
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _validated(model: type[_M], content: Mapping[str, Any], file: Path) -> _M:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = single_line(f"{place}: {first['msg']}")
+        raise EvocaError(
+            f"{printable_name(file)}: {reason}; the run is incomplete or of another version: "
+            "train it again"
+        ) from error
+
+
+class Choice(Protocol):
+    """What validation images or inner folds chose."""
+
+    @property
+    def c(self) -> float | None:
+        """Of the head; ``None`` where there is none to choose for."""
+
+    @property
+    def temperature(self) -> float:
+        """For softmax(logits / temperature)."""
+
+    @property
+    def threshold(self) -> float:
+        """Of the prediction set."""
+
+
+def choice(chosen: Choice) -> dict[str, Any]:
+    """Return a choice as ``run.json`` and ``metrics.json`` keep it; C where there is one."""
+    own = {"temperature": chosen.temperature, "set_threshold": chosen.threshold}
+    return own if chosen.c is None else {"c": chosen.c, **own}
+
+
+def choice_in_fold(repeat: int, fold: int, chosen: Choice) -> dict[str, Any]:
+    """Return the choice of one fold, numbered from 0, of a cross-validation."""
+    return {"repeat": repeat, "fold": fold, **choice(chosen)}
+
+
+def run_description(
+    kind: str, recipe: Recipe, prepared: Prepared, data_name: str | None = None
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` that trainings and cross-validations share.
+
+    Args:
+        kind: ``training`` or ``cross-validation``.
+        recipe: what was measured.
+        prepared: the images it was measured on.
+        data_name: what to call the data; the folder's or file's own name if omitted.
+    """
+    protocol, tested = recipe.protocol, prepared.test is not None
+    repeats = 1 if tested else protocol.repeats
+    return describe_run(
+        kind,
+        data=describe_data(prepared.used, data_name),
+        split=_split(recipe, prepared),
+        system={"recipe": recipe.model_dump(mode="json")},
+        seeds=[protocol.seed + r for r in range(repeats)],
+        labels=prepared.images.labels,
+        protocol=_protocol_in_words(recipe, prepared),
+    )
+
+
+def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
+    protocol = recipe.protocol
+    shared = {"groups": prepared.basis, "inner_folds": protocol.inner_folds, **prepared.division}
+    if prepared.test is None:
+        folds = {"folds": protocol.folds, "repeats": protocol.repeats}
+        return {"kind": MeasuredOn.FOLDS, **folds, **shared}
+    parts = {"train": len(prepared.images), "validation": 0, "test": len(prepared.test)}
+    return {"kind": MeasuredOn.TEST, **parts, **shared}
+
+
+def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
+    protocol = recipe.protocol
+    intervals = "intervals from 1,000 bootstrap draws over groups"
+    if prepared.test is not None:
+        return (
+            f"fitted once on {len(prepared.images)} images, whose {protocol.inner_folds} inner "
+            f"folds choose what is chosen; figures of {MeasuredOn.TEST}; {intervals} "
+            f"({prepared.basis})"
+        )
+    return (
+        f"{protocol.repeats} x {protocol.folds}-fold nested cross-validation, stratified, "
+        f"no group ({prepared.basis}) in two folds; what is chosen is chosen by "
+        f"{protocol.inner_folds} inner folds; figures of the pooled held-out predictions, "
+        f"averaged over repeats; {intervals}"
+    )
+
+
+def write_head(folder: Path, head: FittedHead) -> None:
+    """Keep a head as plain arrays."""
+    folder.mkdir(exist_ok=True)
+    arrays: dict[str, Any] = head.arrays()
+    np.savez(folder / "head.npz", **arrays)
+
+
+def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
+    """Read a head back; arrays only, nothing is unpickled.
+
+    Raises:
+        EvocaError: missing or damaged.
+    """
+    file = folder / "head.npz"
+    try:
+        arrays = read_arrays(file)
+        head = _head_of(arrays)
+        if "words" in arrays:
+            return WordsHead(arrays["words"].astype(np.float32), head)
+        return head
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error
+
+
+def _head_of(arrays: Mapping[str, NDArray[Any]]) -> LinearHead | SvmMachine:
+    if "support" not in arrays:
+        return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
+    return SvmMachine(
+        centre=arrays["centre"],
+        spread=arrays["spread"],
+        support=arrays["support"],
+        weight=arrays["weight"],
+        bias=arrays["bias"],
+        gamma=float(arrays["gamma"]),
+        c=float(arrays["c"]),
+    )
+
+
+def require_fresh(out: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds a finished run, or anything else unless it is gone on with.
+
+    Raises:
+        EvocaError: one of these.
+    """
+    if (out / "run.json").is_file():
+        raise EvocaError(f"{out}: a finished run: nothing is left to do; name another")
+    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise EvocaError(f"{out}: exists already; add --resume to go on with it, or name another")
+
+
+def write_result(
+    folder: Path,
+    description: Mapping[str, Any],
+    result: Result,
+    deletion: DeletionTest | None = None,
+) -> None:
+    """Write the run; ``run.json`` comes last, since it says that the run is complete.
+
+    Raises:
+        EvocaError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_predictions(folder / "predictions.csv", result.predictions)
+        write_json(folder / "metrics.json", result.to_dict())
+        if deletion is not None:
+            write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
+        draft = folder / ".run.json"
+        write_json(draft, description)
+        draft.replace(folder / "run.json")
+    except OSError as error:
+        raise EvocaError(f"{folder}: cannot be written: {error.strerror}") from error
