@@ -32,15 +32,15 @@ from rich.table import Table
 
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import EvocaError
-from evoca.evaluation.means import mean_figure
-from evoca.evaluation.metrics import nll
-from evoca.evaluation.result import Figure
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments.nested_cv import cross_validate, folds_of
 from evoca.lab.experiments.preparation import prepare
 from evoca.lab.features.cache import cache_folder
 from evoca.lab.features.extract import kept_features
 from evoca.lab.heads.factory import extractor_of, fitter_of
+from evoca.metrics.bootstrap import mean_figure
+from evoca.metrics.functional import nll
+from evoca.metrics.result import Figure
 from evoca.softmax import softmax
 
 Floats = NDArray[np.float64]

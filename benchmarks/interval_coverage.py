@@ -14,9 +14,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evoca.evaluation.arrays import FloatArray
-from evoca.evaluation.bootstrap import corrected_interval, interval
-from evoca.evaluation.metrics import macro_f1
+from evoca.metrics.bootstrap import corrected_interval, interval
+from evoca.metrics.checks import FloatArray
+from evoca.metrics.functional import macro_f1
 
 EMOTIONS = 8
 SIZES = (100, 200, 600)

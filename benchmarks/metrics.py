@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from evoca.emotions import MIKELS8
-from evoca.evaluation import Affect, evaluate_predictions
-from evoca.evaluation.calibration_check import check_calibration, group_folds
-from evoca.evaluation.set_figures import class_conditional_sets, set_figures
+from evoca.metrics import Affect, evaluate_predictions
+from evoca.metrics.calibration_check import check_calibration, group_folds
+from evoca.metrics.conformal import class_conditional_sets, set_figures
 
 
 def measure(rows: int, repeats: int, draws: int) -> float:

@@ -25,9 +25,9 @@ from playwright.sync_api import Browser, sync_playwright
 import evoca
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.emotions import MIKELS8
-from evoca.evaluation import evaluate_predictions
 from evoca.images import find_images
 from evoca.images.sources import open_picture
+from evoca.metrics import evaluate_predictions
 from evoca.report import build_report
 from evoca.runs import Predictions, Run, new_run, read_run, write_json, write_predictions
 

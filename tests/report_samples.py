@@ -7,7 +7,7 @@ import csv
 import numpy as np
 
 from evoca.emotions import MIKELS8
-from evoca.evaluation import evaluate_predictions
+from evoca.metrics import evaluate_predictions
 from evoca.runs import Predictions, new_run, read_run, write_json, write_predictions
 
 LABELS = tuple(map(str, MIKELS8))

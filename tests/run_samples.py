@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evoca.emotions import MIKELS8
-from evoca.evaluation.evaluate import evaluate_predictions
+from evoca.metrics.evaluate import evaluate_predictions
 from evoca.runs import Predictions, write_json, write_predictions
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)

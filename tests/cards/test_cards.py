@@ -10,7 +10,7 @@ from evoca.cards import card_document, render_card
 from evoca.cards.analysis import analysis_of
 from evoca.commands.models import write_card
 from evoca.errors import DataError
-from evoca.evaluation.metrics import ece
+from evoca.metrics.functional import ece
 from evoca.runs import read_run
 from evoca.runtime.bundle import read_bundle
 from evoca.runtime.card import FORMAT_VERSION, ModelCard

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evoca.errors import DataError
-from evoca.evaluation.robustness import masking, movements
+from evoca.metrics.robustness import masking, movements
 from evoca.report import build_report
 from evoca.report.sections.robustness import robustness
 from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from evoca.errors import DataError
-from evoca.evaluation import Affect
-from evoca.evaluation.affect_significance import compare_affect
-from evoca.evaluation.significance import compare_predictions, mcnemar
+from evoca.metrics import Affect
+from evoca.metrics.significance import compare_affect, compare_predictions, mcnemar
 from evoca.runs import Predictions, read_run, write_json, write_predictions
 from evoca.runs.common import common_images
 from evoca.runs.comparison import compare_runs

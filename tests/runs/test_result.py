@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.evaluation.result import HEADLINE
+from evoca.metrics.result import HEADLINE
 from evoca.runs import read_run, write_json
 from evoca.runs.result import completed
 from tiny_system import draw_pictures

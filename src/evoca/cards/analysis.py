@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.evaluation.agreement import STRONGLY_DIVIDED, agreement_band
-from evoca.evaluation.calibration import copies_of, perfect_calibration_band
-from evoca.evaluation.means import mean_figure
-from evoca.evaluation.result import Figure
-from evoca.evaluation.ties import top_labels
+from evoca.metrics.agreement import STRONGLY_DIVIDED, agreement_band
+from evoca.metrics.bootstrap import mean_figure
+from evoca.metrics.calibration import copies_of, perfect_calibration_band
+from evoca.metrics.result import Figure
+from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runtime.card_analysis import AgreementErrors, Analysis, PerfectCalibration
 from evoca.runtime.card_parts import Metric

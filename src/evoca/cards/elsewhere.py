@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evoca.errors import DataError
-from evoca.evaluation.metrics import kl
 from evoca.images import printable_name
+from evoca.metrics.functional import kl
 from evoca.runs import Run, read_run
 from evoca.runtime.card import FORMAT_VERSION, ModelCard
 from evoca.runtime.card_analysis import Analysis, Elsewhere

@@ -9,7 +9,7 @@ from typing import Literal
 
 from rich.table import Table
 
-from evoca.evaluation.result import LOWER_IS_BETTER
+from evoca.metrics.result import LOWER_IS_BETTER
 from evoca.runs import read_run
 from evoca.runs.compared import Compared, Comparison
 from evoca.runs.comparison import compare_runs

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from evoca.emotions import style_of
-from evoca.evaluation import Figure, Report
-from evoca.evaluation.calibration_check import CalibrationCheck
-from evoca.evaluation.set_figures import SetFigures
+from evoca.metrics import Figure, Report
+from evoca.metrics.calibration_check import CalibrationCheck
+from evoca.metrics.conformal import SetFigures
 from evoca.terminal import clean
 
 __all__ = ["print_calibration", "print_figures", "print_per_emotion", "print_sets"]

@@ -15,11 +15,11 @@ from evoca.commands.progress import steps
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
-from evoca.evaluation.result import Figure
-from evoca.evaluation.robustness import Masking, Movement
 from evoca.images import find_images, printable_name
 from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
+from evoca.metrics.result import Figure
+from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.probe_result import PROBE_FILE, Probe
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for

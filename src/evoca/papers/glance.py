@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from evoca.documents.blocks import Block, Heading, Paragraph, Table
-from evoca.evaluation.result import Figure
+from evoca.metrics.result import Figure
 from evoca.papers.facts import copies_of, facts_of, minutes_of, training_images
 from evoca.papers.recipes import Packaged, published_by, recipe_name
 from evoca.papers.schema import Paper, PublishedSystem

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from evoca.documents.blocks import Block, Bullets, Heading, Paragraph, Table
-from evoca.evaluation.result import Figure
+from evoca.metrics.result import Figure
 from evoca.papers.document import table_block
 from evoca.papers.reproduce import Attempt, Pair, SystemRow
 from evoca.papers.targets import Target

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evoca.evaluation.result import Figure
+from evoca.metrics.result import Figure
 from evoca.papers.changes import changes_of
 from evoca.papers.differences import Difference, differences
 from evoca.papers.facts import RunFacts, facts_of, minutes_of

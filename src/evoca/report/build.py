@@ -12,8 +12,8 @@ import numpy as np
 from evoca.data.labelled import LabelledImages
 from evoca.drafts import drafted
 from evoca.errors import DataError
-from evoca.evaluation.arrays import IntArray
 from evoca.images import printable_name
+from evoca.metrics.checks import IntArray
 from evoca.report.content import run_content
 from evoca.report.evidence import MOST_MAPS, Maps, evidence_of
 from evoca.report.judged import Judged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evoca.evaluation.arrays import IntArray
+from evoca.metrics.checks import IntArray
 from evoca.report.evidence import Maps
 from evoca.report.judged import Judged
 from evoca.report.opening import opens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evoca.evaluation import Figure
+from evoca.metrics import Figure
 
 __all__ = ["FIGURES", "Named", "figure_name"]
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.evaluation.arrays import FloatArray, IntArray
-from evoca.evaluation.ties import top_labels
+from evoca.metrics.checks import FloatArray, IntArray
+from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runs.probe_result import Probe
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, single_line
-from evoca.evaluation.arrays import IntArray
+from evoca.metrics.checks import IntArray
 from evoca.report.judged import Judged
 
 __all__ = ["Library", "library_of", "shown_name"]

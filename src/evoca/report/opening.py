@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from evoca.evaluation.arrays import IntArray
+from evoca.metrics.checks import IntArray
 
 __all__ = ["opens"]
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from evoca.data.taxonomies import positive_labels
 from evoca.drawing import HEAT_OPACITY, HEAT_RAMP
 from evoca.emotions import style_of
-from evoca.evaluation.agreement import agreement_band
-from evoca.evaluation.arrays import FloatArray
+from evoca.metrics.agreement import agreement_band
+from evoca.metrics.checks import FloatArray
 from evoca.report.evidence import Maps
 from evoca.report.judged import Judged
 from evoca.report.library import Library, shown_name

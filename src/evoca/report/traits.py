@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 
 from evoca.errors import ImageError, MissingExtraError
-from evoca.evaluation.arrays import FloatArray
 from evoca.images.attributes import Attributes, attributes_of
 from evoca.images.detectors import Detectors, face_detector, text_detector
+from evoca.metrics.checks import FloatArray
 
 __all__ = ["MEANINGS", "MOST_SEARCHED", "LookFor", "Traits", "look_for_traits"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from evoca.data.near import join_groups
 from evoca.errors import DataError
-from evoca.evaluation.checks import rows_where
-from evoca.evaluation.ties import order_labels
-from evoca.evaluation.truth import Affect
+from evoca.metrics.checks import rows_where
+from evoca.metrics.ground_truth import Affect
+from evoca.metrics.ties import order_labels
 from evoca.runs.predictions import AFFECT
 from evoca.runs.run import Run
 

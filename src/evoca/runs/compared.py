@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from evoca.evaluation import Figure
-from evoca.evaluation.result import LOWER_IS_BETTER
-from evoca.evaluation.significance import Difference
+from evoca.metrics import Figure
+from evoca.metrics.result import LOWER_IS_BETTER
+from evoca.metrics.significance import Difference
 
 __all__ = ["Compared", "Comparison"]
 
@@ -27,7 +27,7 @@ class Compared:
         difference: from the reference; ``None`` for the reference itself.
         p_holm: p-value of the difference, for all comparisons made.
         mcnemar: exact p-value of the top labels of the first repeat, by groups
-            (:func:`evoca.evaluation.significance.mcnemar`); ``None`` without labels.
+            (:func:`evoca.metrics.significance.mcnemar`); ``None`` without labels.
         mcnemar_holm: for all comparisons made.
         fingerprint: of the run; empty where it has none.
         notes: what its own figures came with.

@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.errors import DataError
-from evoca.evaluation import Figure, evaluate_predictions
-from evoca.evaluation import metrics as measures
-from evoca.evaluation.affect_significance import compare_affect
-from evoca.evaluation.means import mean_figure
-from evoca.evaluation.result import LOWER_IS_BETTER
-from evoca.evaluation.significance import (
+from evoca.metrics import Figure, evaluate_predictions
+from evoca.metrics import functional as measures
+from evoca.metrics.bootstrap import mean_figure
+from evoca.metrics.result import LOWER_IS_BETTER
+from evoca.metrics.significance import (
     Difference,
+    compare_affect,
     compare_predictions,
     holm,
     mcnemar,
     permutation_test,
 )
-from evoca.evaluation.ties import tied, top_labels
+from evoca.metrics.ties import tied, top_labels
 from evoca.runs.common import Common, common_images
 from evoca.runs.compared import Compared, Comparison
 from evoca.runs.predictions import rescaled_note

@@ -16,9 +16,9 @@ from evoca.data.columns import Columns, numbers, read_columns, texts
 from evoca.data.schema import PROBABILITY, emotion_columns
 from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
-from evoca.evaluation.checks import as_probabilities, encode_labels, rescaled
-from evoca.evaluation.ties import order_labels
 from evoca.images import printable_name
+from evoca.metrics.checks import as_probabilities, encode_labels, rescaled
+from evoca.metrics.ties import order_labels
 
 __all__ = [
     "AFFECT",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from evoca.errors import DataError
-from evoca.evaluation.result import Figure
-from evoca.evaluation.robustness import Masking, Movement
 from evoca.images import printable_name
+from evoca.metrics.result import Figure
+from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.directory import parse_json
 from evoca.runs.schema import ProbeContent, require
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.evaluation import Report, evaluate_predictions, paired_affect
-from evoca.evaluation.calibration_check import CalibrationCheck, check_calibration, group_folds
-from evoca.evaluation.set_figures import SetFigures, class_conditional_sets, set_figures
+from evoca.metrics import Report, evaluate_predictions, paired_affect
+from evoca.metrics.calibration_check import CalibrationCheck, check_calibration, group_folds
+from evoca.metrics.conformal import SetFigures, class_conditional_sets, set_figures
 from evoca.runs.predictions import Predictions
 
 __all__ = ["Counts", "Result", "completed", "score"]
@@ -178,7 +178,7 @@ def score(
         seed: of the bootstrap, and of the folds that are drawn where there are none.
 
     Raises:
-        DataError: see :func:`evoca.evaluation.evaluate_predictions`.
+        DataError: see :func:`evoca.metrics.evaluate_predictions`.
     """
     labels = predictions.labels
     report = evaluate_predictions(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from evoca.errors import DataError
-from evoca.evaluation.result import SCHEMA_VERSION, Figure, Report
 from evoca.images import printable_name
+from evoca.metrics.result import SCHEMA_VERSION, Figure, Report
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
 from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe

@@ -9,7 +9,7 @@ from typing import Any
 from evoca.data.grouping import Grouped
 from evoca.data.labelled import LabelledImages
 from evoca.errors import EvocaError
-from evoca.evaluation import Report
+from evoca.metrics import Report
 from evoca.runs.ledger import PastUses, record_use
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run

@@ -12,7 +12,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.data.taxonomies import mapping
 from evoca.emotions import parts_of
 from evoca.errors import DataError
-from evoca.evaluation.ties import order_labels, top_labels
+from evoca.metrics.ties import order_labels, top_labels
 
 __all__ = ["Matched", "match_labels"]
 
@@ -71,7 +71,7 @@ def match_labels(
     shares no name with emotions; the model's probabilities are then added up.
 
     The judged labels are in the order that settles ties
-    (:func:`evoca.evaluation.ties.order_labels`).
+    (:func:`evoca.metrics.ties.order_labels`).
 
     Args:
         labels: the M labels of the model, in order.

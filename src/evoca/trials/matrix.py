@@ -14,8 +14,8 @@ import numpy as np
 from evoca.data.grouping import group_copies
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
-from evoca.evaluation import Figure
 from evoca.images import printable_name
+from evoca.metrics import Figure
 from evoca.runs import new_run, read_run, write_json
 from evoca.runs.provenance import code_version, describe_division
 from evoca.trials.options import Options

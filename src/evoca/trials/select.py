@@ -9,7 +9,7 @@ import numpy as np
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
-from evoca.evaluation.checks import rows_where
+from evoca.metrics.checks import rows_where
 
 __all__ = ["ALL", "Selected", "select_split"]
 

@@ -16,8 +16,8 @@ from evoca.data.fingerprints import Words, looks_of
 from evoca.data.hashing import sha256_files
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
-from evoca.evaluation.checks import rows_where
 from evoca.images import printable_name
+from evoca.metrics.checks import rows_where
 from evoca.runs import Predictions, Run, read_predictions, read_run
 from evoca.runs.predictions import rescaled_note
 from evoca.runtime.predictor import Predictor, load

@@ -14,7 +14,7 @@ from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
-from evoca.evaluation.checks import check_support
+from evoca.metrics.checks import check_support
 from evoca.runs import Predictions, write_json, write_predictions
 from evoca.runs.result import Counts, Result, score
 from evoca.trials.account import describe_trial, note_use, notes_of

@@ -7,8 +7,8 @@ import pytest
 
 from evoca.data.labelled import LabelledImages
 from evoca.emotions import MIKELS8
-from evoca.evaluation.calibration_check import CalibrationCheck
 from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.softmax import softmax
 
 N, FOLDS = 160, 4

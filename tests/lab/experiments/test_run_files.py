@@ -5,9 +5,9 @@ import json
 import pytest
 
 from evoca.errors import EvocaError
-from evoca.evaluation.result import HEADLINE
 from evoca.lab.config.recipe import load_recipe
 from evoca.lab.experiments.run_files import read_training
+from evoca.metrics.result import HEADLINE
 from evoca.runs import write_json
 from evoca.runtime.bundle import read_bundle
 from run_samples import write_run

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.labelled import LabelledImages
-from evoca.evaluation.evaluate import evaluate_predictions
 from evoca.images import printable_name
 from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.config.recipe import Recipe
@@ -36,6 +35,7 @@ from evoca.lab.models.differential import DifferentialNetworks
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import CheckpointError, Identity, identity_of
 from evoca.lab.training.freezing import System
+from evoca.metrics.evaluate import evaluate_predictions
 from evoca.softmax import softmax
 
 __all__ = ["Build", "Fold", "Found", "Seen", "Tune", "validation_figures"]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.errors import DataError
-from evoca.evaluation.calibration import likeliest
-from evoca.evaluation.conformal import set_threshold
-from evoca.evaluation.metrics import nll
 from evoca.lab.config.recipe import Protocol
 from evoca.lab.experiments.results import HeldOut
 from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
+from evoca.metrics.calibration import likeliest
+from evoca.metrics.conformal import set_threshold
+from evoca.metrics.functional import nll
 from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evoca.data.labelled import LabelledImages
-from evoca.evaluation.calibration import fit_temperature
-from evoca.evaluation.conformal import set_threshold
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
 from evoca.lab.training.data import Examples, PixelExamples
@@ -21,6 +19,8 @@ from evoca.lab.training.freezing import System, freeze, trainable_parameters
 from evoca.lab.training.frozen_cache import keep_frozen
 from evoca.lab.training.inference import ALONE, logits_of, plain_batches
 from evoca.lab.training.machine import RunOptions
+from evoca.metrics.calibration import fit_temperature
+from evoca.metrics.conformal import set_threshold
 from evoca.softmax import softmax
 
 __all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from evoca.data.labelled import LabelledImages
-from evoca.evaluation.conformal import prediction_sets
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import RecipeError
 from evoca.lab.config.models import Network
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names
+from evoca.metrics.conformal import prediction_sets
 from evoca.runs import Predictions
 from evoca.runs.result import Result, score
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from evoca.cards.analysis import analysis_of
 from evoca.emotions import TAXONOMIES, parts_of
 from evoca.errors import EvocaError, single_line
-from evoca.evaluation.result import HEADLINE
 from evoca.images.walk import printable_name
 from evoca.lab.arrays import read_arrays
 from evoca.lab.config.recipe import Recipe
@@ -23,6 +22,7 @@ from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.linear import LinearHead
 from evoca.lab.heads.svm import SvmMachine
 from evoca.lab.heads.visual_words import WordsHead
+from evoca.metrics.result import HEADLINE
 from evoca.runs import read_json, read_run, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run

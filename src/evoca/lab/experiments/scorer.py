@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
-from evoca.evaluation.calibration import likeliest
 from evoca.lab.config.recipe import Recipe, SvmHead
 from evoca.lab.experiments.operating_point import predict_logits, run_over
 from evoca.lab.heads.svm import SvmFitter, SvmMachine
 from evoca.lab.training import RunOptions
 from evoca.lab.training.freezing import System
+from evoca.metrics.calibration import likeliest
 
 __all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
 

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.errors import DataError
-from evoca.evaluation.bootstrap import interval, resample, sum_by_group
-from evoca.evaluation.calibration import likeliest
-from evoca.evaluation.metrics import nll
 from evoca.lab.config.models.differential import Form, factors_of
 from evoca.lab.experiments.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.linear import fit_linear_path
 from evoca.lab.heads.svm import SvmFitter
 from evoca.lab.training.machine import Announce, silent
+from evoca.metrics.bootstrap import interval, resample, sum_by_group
+from evoca.metrics.calibration import likeliest
+from evoca.metrics.functional import nll
 from evoca.runs import read_json
 from evoca.softmax import softmax
 

@@ -11,11 +11,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from evoca.evaluation.agreement import STRONGLY_DIVIDED, agreement_band
-from evoca.evaluation.arrays import FloatArray
-from evoca.evaluation.bootstrap import interval, resample, sum_by_group
-from evoca.evaluation.checks import group_index
-from evoca.evaluation.means import mean_figure
+from evoca.metrics.agreement import STRONGLY_DIVIDED, agreement_band
+from evoca.metrics.bootstrap import interval, mean_figure, resample, sum_by_group
+from evoca.metrics.checks import FloatArray, group_index
 from evoca.report.judged import Judged
 from evoca.report.opening import opens
 from evoca.report.sections.headline import shown_figure

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from evoca.errors import DataError
-from evoca.evaluation.significance import Difference, compare_predictions, holm
-from evoca.evaluation.ties import top_labels
+from evoca.metrics.significance import Difference, compare_predictions, holm
+from evoca.metrics.ties import top_labels
 from evoca.report.figures import Named, figure_name
 from evoca.report.judged import Judged
 from evoca.report.opening import opens

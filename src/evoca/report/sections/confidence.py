@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from evoca.evaluation import Figure
-from evoca.evaluation.arrays import FloatArray
-from evoca.evaluation.reliability import Reliability, reliability
-from evoca.evaluation.set_figures import set_figures
-from evoca.evaluation.ties import label_order
+from evoca.metrics import Figure
+from evoca.metrics.checks import FloatArray
+from evoca.metrics.conformal import set_figures
+from evoca.metrics.reliability import Reliability, reliability
+from evoca.metrics.ties import label_order
 from evoca.report.judged import Judged
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evoca.evaluation import Figure
+from evoca.metrics import Figure
 from evoca.report.figures import Named
 from evoca.report.judged import Judged
 from evoca.report.opening import opens

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evoca.errors import MissingExtraError
-from evoca.evaluation.arrays import IntArray
+from evoca.metrics.checks import IntArray
 from evoca.report.judged import Judged
 
 __all__ = ["MOST_SHOWN", "Doubts", "doubted_labels"]

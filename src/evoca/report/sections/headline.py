@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from evoca.evaluation import Figure
-from evoca.evaluation.calibration import copies_of, perfect_calibration_band
+from evoca.metrics import Figure
+from evoca.metrics.calibration import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
 from evoca.report.judged import Judged
 from evoca.report.svg import interval_strip

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evoca.evaluation.result import Figure
-from evoca.evaluation.robustness import Masking, Movement
+from evoca.metrics.result import Figure
+from evoca.metrics.robustness import Masking, Movement
 from evoca.report.svg import interval_strip
 from evoca.runs.probe_result import Probe
 
