@@ -148,11 +148,11 @@ import sys, time
 import evoca.commands.evaluate as command
 from evoca.cli import main
 
-def run_trial(*_):
+def evaluate_system(*_):
     print("writing", flush=True)
     time.sleep(60)
 
-command.run_trial = run_trial
+command.evaluate_system = evaluate_system
 sys.argv = ["evoca", "evaluate", "default", "--data", "set", "--out", "runs/run"]
 main()
 """

@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "metrics",
         "runs",
     },
-    "trials": {"errors", "emotions", "images", "runtime", "data", "metrics", "runs"},
+    "evaluation": {"errors", "emotions", "images", "runtime", "data", "metrics", "runs"},
     "documents": {"errors"},
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},

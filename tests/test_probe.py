@@ -13,10 +13,10 @@ from evoca.commands import probe as command
 from evoca.commands.probe import probe
 from evoca.data.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
+from evoca.evaluation.robustness import run_probe
 from evoca.images.boxes import Box
 from evoca.images.perturb import Perturbation, greyscale, jpeg, perturbations_for
 from evoca.runs.probe_result import Probe
-from evoca.trials.probe import run_probe
 from samples import EXAMPLES
 
 CHANGES = (

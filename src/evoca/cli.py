@@ -343,7 +343,7 @@ def evaluate(
 
     def call() -> int:
         from evoca.commands.evaluate import evaluate as run
-        from evoca.trials import Options
+        from evoca.evaluation import Options
 
         options = Options(
             split=split.value,
@@ -430,7 +430,7 @@ def matrix(
 
     def call() -> int:
         from evoca.commands.matrix import matrix as run
-        from evoca.trials import Options
+        from evoca.evaluation import Options
 
         return run(
             models or [],

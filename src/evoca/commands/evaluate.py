@@ -11,9 +11,9 @@ from rich.console import Console
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
 from evoca.data.labelled import load_labelled
+from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
 from evoca.runs import new_run
 from evoca.terminal import clean, console_for, say
-from evoca.trials import Options, Trial, open_system, run_trial, write_trial
 
 __all__ = ["evaluate"]
 
@@ -31,11 +31,11 @@ def evaluate(
     images = load_labelled(data, require_files=False)
     with steps() as step:
         if out is None:
-            trial = run_trial(system, images, options, step("evaluating", len(images)))
+            trial = evaluate_system(system, images, options, step("evaluating", len(images)))
         else:
             with new_run(out) as folder:
-                trial = run_trial(system, images, options, step("evaluating", len(images)))
-                write_trial(folder, trial)
+                trial = evaluate_system(system, images, options, step("evaluating", len(images)))
+                write_evaluation(folder, trial)
     for error in trial.unreadable:
         say(f"evoca: {error}")
     for note in trial.result.notes:
@@ -47,7 +47,7 @@ def evaluate(
     return int(bool(trial.unreadable))
 
 
-def _print(trial: Trial, console: Console) -> None:
+def _print(trial: Evaluation, console: Console) -> None:
     console.print(clean(str(trial.description["protocol"])), style="bold")
     print_figures(trial.result.to_dict(), console)
     result = trial.result

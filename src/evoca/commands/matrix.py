@@ -15,14 +15,14 @@ from rich.table import Table
 from evoca.commands.progress import Step, steps
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
+from evoca.evaluation import Options, model_system, open_system
+from evoca.evaluation.matrix import Cell, Matrix, Row, fill_matrix
 from evoca.images import printable_name
 from evoca.runs import read_run
 from evoca.runs.measured_on import MeasuredOn, measured_on
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for, say
-from evoca.trials import Options, model_system, open_system
-from evoca.trials.matrix import Cell, Matrix, Row, fill_matrix
 
 __all__ = ["matrix"]
 

@@ -15,6 +15,8 @@ from evoca.commands.progress import steps
 from evoca.data.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
+from evoca.evaluation.robustness import run_probe
+from evoca.evaluation.selection import select_split
 from evoca.images import find_images, printable_name
 from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
@@ -23,8 +25,6 @@ from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.probe_result import PROBE_FILE, Probe
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
-from evoca.trials.probe import run_probe
-from evoca.trials.select import select_split
 
 __all__ = ["probe"]
 

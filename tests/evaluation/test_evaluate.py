@@ -11,14 +11,14 @@ import pytest
 import evoca
 from evoca.data.labelled import load_labelled
 from evoca.errors import DataError
+from evoca.evaluation import Options, evaluate_system, model_system, table_system, write_evaluation
 from evoca.runs import Predictions, read_run
-from evoca.trials import Options, model_system, run_trial, table_system, write_trial
 
 FEW = Options(draws=50, allow_missing=True, record=False)
 
 
 def trial_of(system, data, **changes):
-    return run_trial(system, data, replace(FEW, **changes))
+    return evaluate_system(system, data, replace(FEW, **changes))
 
 
 def test_figures_are_those_of_the_predictions(system, labelled, answers):
@@ -36,7 +36,7 @@ def test_the_run_directory_reads_back(system, labelled, tmp_path):
     data = labelled()
     found = trial_of(system, data)
     (tmp_path / "run").mkdir()
-    write_trial(tmp_path / "run", found)
+    write_evaluation(tmp_path / "run", found)
     run = read_run(tmp_path / "run")
     assert run.report.to_dict() | found.result.report.to_dict() == run.report.to_dict()
     assert run.report["set_size"] == found.result.sets.size
@@ -244,7 +244,7 @@ def test_validation_images_may_be_used_again(system, labelled):
 def test_the_research_photographs_are_known_as_training_images(shared_data):
     data = load_labelled(shared_data / "fi")
     few = data.take(np.concatenate([np.flatnonzero(data.truth == k)[:14] for k in range(8)]))
-    found = run_trial(model_system(evoca.load()), few, Options(draws=200, record=False))
+    found = evaluate_system(model_system(evoca.load()), few, Options(draws=200, record=False))
     assert found.result.to_dict()["training_images"] == 112
     assert found.result.notes[0].startswith(
         "WARNING: 112 of 112 images are among the training images"

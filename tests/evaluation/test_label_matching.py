@@ -4,7 +4,7 @@ import pytest
 from evoca.data.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError
-from evoca.trials.labels import match_labels
+from evoca.evaluation.label_matching import match_labels
 
 EIGHT = tuple(str(emotion) for emotion in MIKELS8)
 SHARED = ("anger", "disgust", "fear", "sadness")

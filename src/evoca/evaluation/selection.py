@@ -11,7 +11,7 @@ from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.metrics.checks import rows_where
 
-__all__ = ["ALL", "Selected", "select_split"]
+__all__ = ["ALL", "Options", "Selected", "select_split"]
 
 ALL = "all"
 """Stands for every row, whatever its split."""
@@ -65,3 +65,28 @@ def _checked(selected: Selected) -> Selected:
         where = rows_where(again, selected.images.names)
         raise DataError(f"{selected.images.source}: an image is there twice: {where}")
     return selected
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a system is evaluated.
+
+    Attributes:
+        split: which rows; all where none has a split.
+        restrict: leave the model only the labels that it shares with the data and, where
+            those are all, that have an image there.
+        allow_missing: evaluate although no image has some label.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+        without_copies: leave out the images that the system has learnt from or was chosen by,
+            and copies of them.
+        record: note the use of test images in the user's record.
+    """
+
+    split: str = "test"
+    restrict: bool = False
+    allow_missing: bool = False
+    draws: int = 1000
+    seed: int = 0
+    without_copies: bool = False
+    record: bool = True

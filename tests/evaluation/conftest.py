@@ -10,7 +10,7 @@ import pytest
 
 import evoca
 from evoca.data.labelled import load_labelled
-from evoca.trials import System, model_system
+from evoca.evaluation import System, model_system
 
 # What a viewer might say; the tests need labels, not true ones.
 SAID = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from evoca.errors import DataError, EvocaError
-from evoca.trials import Options, run_trial
-from evoca.trials.matrix import Row, fill_matrix, without_copies
+from evoca.evaluation import Options, evaluate_system
+from evoca.evaluation.matrix import Row, fill_matrix, without_copies
 
 FEW = Options(draws=30, allow_missing=True, record=False)
 
@@ -18,7 +18,7 @@ def test_every_system_meets_every_data_set(system, columns):
     found = fill_matrix([Row("one", system), Row("two", system)], columns, FEW)
     places = [(cell.row, cell.column, cell.figures["n"]) for cell in found.cells]
     assert places == [("one", "all", 6), ("one", "four", 4), ("two", "all", 6), ("two", "four", 4)]
-    expected = run_trial(system, columns["four"], FEW).result.report["accuracy"]
+    expected = evaluate_system(system, columns["four"], FEW).result.report["accuracy"]
     assert found.cells[1].figure("accuracy") == expected
     assert found.to_dict()["columns"] == ["all", "four"]
 

@@ -14,13 +14,13 @@ import numpy as np
 from evoca.data.grouping import group_copies
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
+from evoca.evaluation.evaluate import evaluate_system, write_evaluation
+from evoca.evaluation.selection import Options
+from evoca.evaluation.systems import Progress, System
 from evoca.images import printable_name
 from evoca.metrics import Figure
 from evoca.runs import new_run, read_run, write_json
 from evoca.runs.provenance import code_version, describe_division
-from evoca.trials.options import Options
-from evoca.trials.systems import Progress, System
-from evoca.trials.trial import run_trial, write_trial
 
 __all__ = ["Cell", "Matrix", "Row", "fill_matrix", "without_copies"]
 
@@ -167,7 +167,7 @@ def _evaluated(
 ) -> Mapping[str, Any]:
     """Evaluate, or read what an earlier call has left."""
     if place is None:
-        return run_trial(system, images, options, progress).result.to_dict()
+        return evaluate_system(system, images, options, progress).result.to_dict()
     key = _key(system, images, options)
     if (place / "run.json").is_file():
         run = read_run(place)
@@ -178,8 +178,8 @@ def _evaluated(
             )
         return run.metrics
     with new_run(place) as folder:
-        trial = run_trial(system, images, options, progress)
-        write_trial(folder, trial)
+        trial = evaluate_system(system, images, options, progress)
+        write_evaluation(folder, trial)
         write_json(folder / "run.json", {**trial.description, "cell": key})
     return trial.result.to_dict()
 

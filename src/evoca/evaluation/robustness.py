@@ -18,6 +18,8 @@ from evoca.data.grouping import with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
+from evoca.evaluation.overlap import overlap_with_model, warnings_of
+from evoca.evaluation.systems import Progress, model_system
 from evoca.images.boxes import boxes_elsewhere, hide
 from evoca.images.detectors import Detector
 from evoca.images.perturb import Perturbation
@@ -25,8 +27,6 @@ from evoca.images.sources import open_picture
 from evoca.metrics.robustness import Masking, masking, movements
 from evoca.runs.probe_result import Probe
 from evoca.runtime.predictor import Predictor
-from evoca.trials.overlap import overlap_with_model, warnings_of
-from evoca.trials.systems import Progress, model_system
 
 __all__ = ["run_probe"]
 

@@ -13,22 +13,152 @@ from numpy.typing import NDArray
 from evoca.data.grouping import Grouped, with_groups
 from evoca.data.labelled import LabelledImages
 from evoca.data.merging import merged_like
-from evoca.errors import DataError, ImageError
+from evoca.errors import DataError, EvocaError, ImageError
+from evoca.evaluation.label_matching import Matched, match_labels
+from evoca.evaluation.overlap import Overlap, overlap_of, require_some, warnings_of
+from evoca.evaluation.selection import ALL, Options, Selected, select_split
+from evoca.evaluation.systems import ABSENT, Answers, Progress, System, known_hashes
+from evoca.metrics import Report
 from evoca.metrics.checks import check_support
 from evoca.runs import Predictions, write_json, write_predictions
+from evoca.runs.ledger import PastUses, record_use
+from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result, score
-from evoca.trials.account import describe_trial, note_use, notes_of
-from evoca.trials.labels import Matched, match_labels
-from evoca.trials.options import Options
-from evoca.trials.overlap import Overlap, overlap_of, require_some
-from evoca.trials.select import Selected, select_split
-from evoca.trials.systems import Answers, Progress, System, known_hashes
 
-__all__ = ["Trial", "run_trial", "write_trial"]
+__all__ = [
+    "Evaluation",
+    "describe_evaluation",
+    "evaluate_system",
+    "note_use",
+    "notes_of",
+    "write_evaluation",
+]
+
+
+def describe_evaluation(
+    system: System,
+    selected: Selected,
+    grouped: Grouped,
+    options: Options,
+    report: Report,
+    *,
+    restricted: bool,
+) -> dict[str, Any]:
+    """Return the content of ``run.json`` that every kind of run shares."""
+    what = "all images" if selected.split == ALL else f"the split {selected.split}"
+    split = {
+        "kind": MeasuredOn.of_split(selected.split),
+        "name": selected.split,
+        "groups": grouped.basis,
+        "restricted": restricted,
+        **({"without_copies": True} if options.without_copies else {}),
+        # The split's own images are in the fingerprint of the data.
+        **describe_division(selected.images, splits=False),
+    }
+    shared = describe_run(
+        "evaluation",
+        data=describe_data(grouped.images),
+        split=split,
+        system={"model": system.name, "system": dict(system.identity)},
+        seeds=[],
+        labels=report.labels,
+        protocol=(
+            f"{system.name} on {what} of {Path(selected.images.source).name}, {report.n:,} "
+            f"images in {report.groups:,} groups ({grouped.basis}); intervals from "
+            f"{options.draws:,} bootstrap draws over groups"
+        ),
+    )
+    return shared if system.origin is None else shared | {"origin": dict(system.origin)}
+
+
+def note_use(
+    system: System, description: Mapping[str, Any], split: str
+) -> tuple[PastUses | None, str]:
+    """Note the use of images that a model may not be chosen on; validation images may.
+
+    Returns:
+        The uses before, ``None`` where nothing is recorded, and why it could not be.
+    """
+    if split not in ("test", ALL):
+        return None, ""
+    identity = system.identity
+    known = str(identity.get("sha256") or identity.get("run") or system.name)
+    try:
+        return record_use(description["data"]["fingerprint"], split, known, system.name), ""
+    except EvocaError as error:  # the figures are worth more than their record
+        return None, str(error)
+
+
+def notes_of(
+    system: System,
+    selected: Selected,
+    grouped: Grouped,
+    matched: Matched,
+    overlap: Overlap,
+    lost: tuple[int, int],
+    uses: PastUses | None,
+    report: Report,
+) -> list[str]:
+    """Say what a reader of the figures must know, the gravest first.
+
+    Args:
+        system: what was evaluated.
+        selected: the images that were asked for.
+        grouped: those that were used.
+        matched: the labels that were judged.
+        overlap: the images that the system knows.
+        lost: how many have no truth, and how many were left out since the system knows them.
+        uses: of these images, before now.
+        report: the figures.
+    """
+    n = len(grouped.images)
+    notes = warnings_of(overlap, system.name, " (--without-copies leaves them out)")
+    left_out, copies = lost
+    if copies:
+        notes.append(
+            f"{copies:,} images that {system.name} knows (training or validation images, or "
+            "copies of them) are left out"
+        )
+    notes += [note for note in (selected.note, matched.note, *system.notes) if note]
+    notes += report.notes()
+    if left_out:
+        notes.append(f"{left_out:,} images have nothing to compare with and are left out")
+    if uses is not None and (uses.by_this or uses.by_others):
+        notes.append(
+            f"these test images were evaluated on before: {uses}; a model chosen by such figures "
+            "looks better than it is"
+        )
+    if absent := sum(one.startswith(ABSENT) for one in grouped.images.recorded_hashes):
+        notes.append(
+            f"the files of {absent:,} of {n:,} images are not here: their copies are not looked "
+            "for, and the fingerprint of the data covers their names and labels only"
+        )
+    if not grouped.near:
+        notes.append(
+            "near-duplicates are not looked for (that needs the extra data): only identical "
+            "files count as one group, so intervals may be a little narrow"
+        )
+    if (affect := _off_scale(system, grouped.images)) is not None:
+        notes.append(affect)
+    return notes
+
+
+def _off_scale(system: System, images: LabelledImages) -> str | None:
+    """Say where the ratings cannot be on the model's scale."""
+    if images.affect is None or system.affect_range is None:
+        return None
+    low, high = system.affect_range
+    if not ((images.affect < low) | (images.affect > high)).any():
+        return None
+    return (
+        f"WARNING: some ratings lie outside {low:g}..{high:g}, the scale {system.name} predicts "
+        "on: CCC and MAE compare numbers of different scales"
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Evaluation:
     """An evaluation.
 
     Attributes:
@@ -42,16 +172,16 @@ class Trial:
     unreadable: tuple[ImageError, ...]
 
 
-def run_trial(
+def evaluate_system(
     system: System,
     data: LabelledImages,
     options: Options | None = None,
     progress: Progress = lambda _: None,
-) -> Trial:
+) -> Evaluation:
     """Evaluate a system on labelled images.
 
     Args:
-        system: see :func:`evoca.trials.systems.open_system`.
+        system: see :func:`evoca.evaluation.systems.open_system`.
         data: labelled images; files need not exist.
         options: the defaults of :class:`Options` if omitted.
         progress: called with 1 after each image.
@@ -114,7 +244,7 @@ def _judge(
     options: Options,
     overlap: Overlap,
     lost: tuple[int, int],
-) -> Trial:
+) -> Evaluation:
     """Judge the answers; ``lost`` counts the rows without a truth, and the copies left out."""
     images = grouped.images
     probabilities = matched.probabilities(answers.probabilities)
@@ -142,7 +272,7 @@ def _judge(
         draws=options.draws,
         seed=options.seed,
     )
-    description = describe_trial(
+    description = describe_evaluation(
         system, selected, grouped, options, result.report, restricted=matched.restricted
     )
     uses, why = note_use(system, description, selected.split) if options.record else (None, "")
@@ -165,10 +295,10 @@ def _judge(
         test_uses=used,
         fingerprint=description["fingerprint"],
     )
-    return Trial(result, description, answers.errors)
+    return Evaluation(result, description, answers.errors)
 
 
-def write_trial(folder: Path, trial: Trial) -> None:
+def write_evaluation(folder: Path, trial: Evaluation) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
     write_json(folder / "run.json", trial.description)
     write_json(folder / "metrics.json", trial.result.to_dict())

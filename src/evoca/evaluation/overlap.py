@@ -12,8 +12,8 @@ from evoca.data.duplicates import copies_of
 from evoca.data.grouping import Grouped, group_copies
 from evoca.data.labelled import LabelledImages
 from evoca.errors import DataError
-from evoca.trials.select import ALL, Selected
-from evoca.trials.systems import Answers, System
+from evoca.evaluation.selection import ALL, Selected
+from evoca.evaluation.systems import Answers, System
 
 __all__ = ["Overlap", "overlap_of", "overlap_with_model", "require_some", "warnings_of"]
 
