@@ -53,7 +53,7 @@ def build_step(folder: Path) -> str:
 def split_step(folder: Path) -> str:
     """Divide it 80/5/15, whole groups."""
     from evoca.data.divide import add_splits
-    from evoca.data.manifest import read_manifest
+    from evoca.data.manifest.table import read_manifest
 
     divided = add_splits(read_manifest(folder / "built.parquet"), "80/5/15").manifest
     divided.write(folder / "split.parquet")
@@ -64,7 +64,7 @@ def split_step(folder: Path) -> str:
 def check_step(folder: Path) -> str:
     """Look for leaks and missing files."""
     from evoca.data.check import check
-    from evoca.data.manifest import read_manifest
+    from evoca.data.manifest.table import read_manifest
 
     report = check(read_manifest(folder / "split.parquet", strict=False))
     if any(finding.kind.startswith("leak") for finding in report.findings):

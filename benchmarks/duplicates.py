@@ -1,7 +1,7 @@
 """Time the near-duplicate search, and measure what the threshold finds on photographs.
 
     python benchmarks/duplicates.py                      # 118,000 hashes, against 60 s
-    python benchmarks/duplicates.py --photos FOLDER...   # the table in evoca.data.duplicates
+    python benchmarks/duplicates.py --photos FOLDER...   # the table in data.duplicates.clusters
     python benchmarks/duplicates.py --photos FOLDER... --every 10   # alter every tenth alone
 
 The folders should hold photographs without a copy among them: each pair of different ones
@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from evoca.data.duplicates import TURNED_MARGIN
-from evoca.data.fingerprints import fingerprint
-from evoca.data.near import near_pairs
+from evoca.data.duplicates.clusters import TURNED_MARGIN
+from evoca.data.duplicates.fingerprints import fingerprint
+from evoca.data.duplicates.hamming import near_pairs
 from evoca.images import decode, find_images
 
 LIMIT_S = 60.0

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments.nested_cv import cross_validate, folds_of

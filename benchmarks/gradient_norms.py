@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.images.sources import load_image
 from evoca.lab.config.backbone import STAGES, find_backbone

@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_probe
 from evoca.lab.config.recipe import load_recipe

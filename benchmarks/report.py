@@ -23,7 +23,7 @@ import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 import evoca
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.emotions import MIKELS8
 from evoca.images import find_images
 from evoca.images.sources import open_picture

@@ -28,7 +28,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from evoca.lab.config.step import Optimiser, Step

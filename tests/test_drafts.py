@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.data.rejects import Reject, write_rejects
+from evoca.data.manifest.rejects import Reject, write_rejects
 from evoca.drafts import drafted
 from evoca.runtime.bundle import bundled_models
 from run_samples import write_run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.images import LeftOut, find_images
 
 EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]

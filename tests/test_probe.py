@@ -11,7 +11,7 @@ import evoca
 from evoca.cards.probe import read_perturbations
 from evoca.commands import probe as command
 from evoca.commands.probe import probe
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.robustness import run_probe
 from evoca.images.boxes import Box

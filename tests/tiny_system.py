@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.emotions import MIKELS8
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.base import apply_setting

@@ -9,9 +9,9 @@ import pytest
 from tests.data.conftest import MakeImage
 
 from evoca.data.build import build
-from evoca.data.manifest import read_manifest
+from evoca.data.manifest.table import read_manifest
 from evoca.data.readers import ReadOptions
-from evoca.data.remap import remap
+from evoca.data.relabel import remap
 from evoca.errors import DataError
 
 BAD_ROWS = [

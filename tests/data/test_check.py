@@ -8,10 +8,10 @@ from tests.data.conftest import MakeImage
 from tests.data.fetch.conftest import make_picture
 
 from evoca.data.check import CheckReport, check
-from evoca.data.copies import search_copies
 from evoca.data.divide import add_folds, add_splits
-from evoca.data.hashing import sha256_file
-from evoca.data.manifest import read_manifest
+from evoca.data.duplicates.search import search_copies
+from evoca.data.manifest.hashing import sha256_file
+from evoca.data.manifest.table import read_manifest
 
 DIGEST = "ab" * 32
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.data.conftest import MakeImage
 
 from evoca.data.contact_sheet import contact_sheet
-from evoca.data.manifest import Manifest, read_manifest
+from evoca.data.manifest.table import Manifest, read_manifest
 from evoca.errors import DataError
 
 SECRET = b"51.4778 N, camera 4711"

@@ -12,7 +12,7 @@ from tests.data.fetch.conftest import make_picture
 from typer.testing import CliRunner
 
 from evoca.data.cli import app
-from evoca.data.manifest import read_manifest
+from evoca.data.manifest.table import read_manifest
 from evoca.emotions import MIKELS8
 
 
@@ -263,7 +263,7 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
     assert "pip install '.[data]' in " in done.stderr
     table = tmp_path / "m.csv"
     table.write_text("image,emotion\nset/awe/a0.jpg,awe\n")
-    base = "from evoca.data.labelled import load_labelled as l; print(len(l({!r})))"
+    base = "from evoca.data.manifest.labelled import load_labelled as l; print(len(l({!r})))"
     assert run(base.format(str(class_folders))).stdout == "5\n"
     assert run(base.format(str(table))).stdout == "1\n"
 

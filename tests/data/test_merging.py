@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.data.merging import merge_labels, merged_like
 from evoca.emotions import Polarity, label_polarity, polarity_of, style_of
 from evoca.errors import DataError

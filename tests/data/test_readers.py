@@ -12,7 +12,7 @@ from PIL import Image
 from tests.data.conftest import MakeImage
 
 from evoca.data.build import Built, build
-from evoca.data.manifest import Manifest
+from evoca.data.manifest.table import Manifest
 from evoca.data.readers import ReadOptions, get_reader, reader_names
 from evoca.errors import DataError
 from evoca.images import decode

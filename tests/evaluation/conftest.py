@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evoca
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import System, model_system
 
 # What a viewer might say; the tests need labels, not true ones.

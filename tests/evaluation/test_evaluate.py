@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evoca
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.errors import DataError
 from evoca.evaluation import Options, evaluate_system, model_system, table_system, write_evaluation
 from evoca.runs import Predictions, read_run

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError
 from evoca.evaluation.label_matching import match_labels

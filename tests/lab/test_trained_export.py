@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra train")
 import evoca  # noqa: E402
 from evoca.cards import render_card  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.experiments.finetune import train_steps  # noqa: E402
 from evoca.lab.export import export_bundle  # noqa: E402

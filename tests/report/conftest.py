@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.report import build_report
 from report_samples import LABELS, PER_LABEL, predictions_of, silent, write_run
 from samples import photo

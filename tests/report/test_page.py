@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.errors import DataError
 from evoca.report import build_report
 from evoca.runs import read_run, write_json, write_predictions

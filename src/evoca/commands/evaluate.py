@@ -10,7 +10,7 @@ from rich.console import Console
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.progress import steps
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
 from evoca.runs import new_run
 from evoca.terminal import clean, console_for, say

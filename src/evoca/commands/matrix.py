@@ -13,7 +13,7 @@ from typing import Literal
 from rich.table import Table
 
 from evoca.commands.progress import Step, steps
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
 from evoca.evaluation import Options, model_system, open_system
 from evoca.evaluation.matrix import Cell, Matrix, Row, fill_matrix

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from evoca.commands.progress import steps
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.robustness import run_probe

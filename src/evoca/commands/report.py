@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evoca.commands.progress import steps
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, MissingExtraError
 from evoca.runs import Run, read_run
 from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe

@@ -59,7 +59,7 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
     """
     with needs_extra("train"):
         from evoca import lab
-        from evoca.data.labelled import load_labelled
+        from evoca.data.manifest.labelled import load_labelled
         from evoca.lab.experiments.run import finished_run, unused_options
     settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
     names = _names(wanted.recipes)

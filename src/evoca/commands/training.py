@@ -110,7 +110,7 @@ def search(
     """Search settings on validation images; with folds, measure the search as a whole."""
     with needs_extra("train"):
         from evoca import lab
-        from evoca.data.labelled import load_labelled
+        from evoca.data.manifest.labelled import load_labelled
         from evoca.lab.config.recipe import load_recipe
         from evoca.lab.config.search import read_space
         from evoca.lab.experiments.run import build

@@ -1,7 +1,7 @@
 """Labelled images: from raw votes and links to a manifest one can trust.
 
 A *manifest* is one table of labelled images (CSV or Parquet).
-:func:`evoca.data.labelled.load_labelled` is what training and evaluation read;
-:class:`evoca.data.manifest.Manifest` is the whole table, with raw votes and unknown
+:func:`evoca.data.manifest.labelled.load_labelled` is what training and evaluation read;
+:class:`evoca.data.manifest.table.Manifest` is the whole table, with raw votes and unknown
 columns, and needs the extra ``data`` (DuckDB).
 """

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.csv_rows import BATCH_ROWS, CsvBatch
-from evoca.data.duck import connect
-from evoca.data.locate import Locator
-from evoca.data.manifest import Manifest, manifest_of
-from evoca.data.outputs import check_table_name, keep_apart, keep_tables_of
+from evoca.data.manifest.builder import TableBuilder
+from evoca.data.manifest.csv_table import BATCH_ROWS, CsvBatch
+from evoca.data.manifest.duckdb import connect
+from evoca.data.manifest.overwrite import check_table_name, keep_apart, keep_tables_of
+from evoca.data.manifest.paths import Locator
+from evoca.data.manifest.rejects import write_rejects
+from evoca.data.manifest.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
+from evoca.data.manifest.table import Manifest, manifest_of
 from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_reader
-from evoca.data.rejects import write_rejects
-from evoca.data.remap import BY_VALENCE, polarity_by_valence, remap
-from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, emotion_columns
-from evoca.data.table import TableBuilder
+from evoca.data.relabel import BY_VALENCE, polarity_by_valence, remap
 from evoca.data.votes import apply_rule, distribution, most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evoca.data.check_files import look_at_files
+from evoca.data.check_files import EXAMPLES, Finding, look_at_files
 from evoca.data.divide import is_divided
-from evoca.data.duck import sql_name, sql_string
-from evoca.data.findings import EXAMPLES, Finding
-from evoca.data.manifest import Manifest
-from evoca.data.schema import SPLITS
+from evoca.data.manifest.duckdb import sql_name, sql_string
+from evoca.data.manifest.schema import SPLITS
+from evoca.data.manifest.table import Manifest
 from evoca.images import printable_name
 
 __all__ = ["CheckReport", "Finding", "check"]

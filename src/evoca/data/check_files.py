@@ -5,20 +5,42 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.copies import all_grouped, search_copies
-from evoca.data.findings import Finding
-from evoca.data.fingerprints import Fingerprint
-from evoca.data.hashing import sha256_files
-from evoca.data.manifest import Manifest
+from evoca.data.duplicates.fingerprints import Fingerprint
+from evoca.data.duplicates.search import all_grouped, search_copies
+from evoca.data.manifest.hashing import sha256_files
+from evoca.data.manifest.table import Manifest
 from evoca.data.readers import get_reader, reader_names
 from evoca.images.walk import backslash_hint
 
-__all__ = ["look_at_files"]
+__all__ = ["EXAMPLES", "Finding", "look_at_files"]
+
+EXAMPLES = 5
+"""How many cases of one kind are shown."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of trouble, or a remark.
+
+    Attributes:
+        kind: a word for programs, such as ``leak-group``.
+        problem: whether figures on this data cannot be trusted until it is mended.
+        count: how many cases.
+        message: one line.
+        examples: some of the cases; where files are meant, all of them.
+    """
+
+    kind: str
+    problem: bool
+    count: int
+    message: str
+    examples: tuple[str, ...] = ()
 
 
 def look_at_files(

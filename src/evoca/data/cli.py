@@ -15,7 +15,7 @@ from evoca.data.cli_fetch import app as fetch_app
 from evoca.exits import finish
 
 if TYPE_CHECKING:
-    from evoca.data.manifest import Manifest
+    from evoca.data.manifest.table import Manifest
 
 __all__ = ["app"]
 
@@ -124,8 +124,8 @@ def build(
     def call() -> int:
         from evoca.data.build import build as run
         from evoca.data.console import report_rejects
+        from evoca.data.manifest.schema import DISAGREE, is_known
         from evoca.data.readers import ReadOptions
-        from evoca.data.schema import DISAGREE, is_known
         from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
         from evoca.terminal import say
 
@@ -186,7 +186,7 @@ def stats(
     def call() -> int:
         from evoca.data.console import print_json, report_rejects
         from evoca.data.contact_sheet import contact_sheet as draw
-        from evoca.data.manifest import read_manifest
+        from evoca.data.manifest.table import read_manifest
         from evoca.data.stats import measure_sizes
         from evoca.data.stats import stats as measure
         from evoca.terminal import say
@@ -238,8 +238,8 @@ def check(
     def call() -> int:
         from evoca.data.check import check as run
         from evoca.data.console import print_json, progress
-        from evoca.data.copies import has_groups
-        from evoca.data.manifest import read_manifest
+        from evoca.data.duplicates.search import has_groups
+        from evoca.data.manifest.table import read_manifest
         from evoca.terminal import say
 
         manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
@@ -289,8 +289,8 @@ def split(
 
     def call() -> int:
         from evoca.data.divide import add_folds, add_splits, is_divided
-        from evoca.data.manifest import read_manifest
-        from evoca.data.outputs import check_table_name
+        from evoca.data.manifest.overwrite import check_table_name
+        from evoca.data.manifest.table import read_manifest
         from evoca.data.printing import print_counts
         from evoca.data.splits import parse_ratio
         from evoca.data.stats import stats as measure
@@ -321,7 +321,7 @@ def split(
 def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
     """Join the groups that are given with the near-duplicates, and say what was done."""
     from evoca.data.console import progress
-    from evoca.data.copies import has_files, has_groups, search_copies
+    from evoca.data.duplicates.search import has_files, has_groups, search_copies
     from evoca.terminal import say
 
     if not files or not has_files(manifest):
@@ -371,8 +371,8 @@ def votes(
 
     def call() -> int:
         from evoca.data.console import print_json
-        from evoca.data.manifest import read_manifest
-        from evoca.data.outputs import keep_apart
+        from evoca.data.manifest.overwrite import keep_apart
+        from evoca.data.manifest.table import read_manifest
         from evoca.data.relabel import label_by, rule_table
         from evoca.terminal import say
 

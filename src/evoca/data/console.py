@@ -13,7 +13,7 @@ from evoca.terminal import console_for, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from evoca.data.rejects import Reject
+    from evoca.data.manifest.rejects import Reject
 
 __all__ = ["SHOWN", "print_json", "progress", "report_rejects"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from evoca.data.manifest import Manifest
+from evoca.data.manifest.table import Manifest
 from evoca.data.taxonomies import positive_labels
 from evoca.drafts import drafted
 from evoca.emotions import style_of

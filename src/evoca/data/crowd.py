@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import Columns, read_columns, texts
+from evoca.data.manifest.columns import Columns, read_columns, texts
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError, MissingExtraError

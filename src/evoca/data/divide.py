@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.manifest import Manifest
-from evoca.data.near import as_they_appear
+from evoca.data.duplicates.hamming import as_they_appear
+from evoca.data.manifest.table import Manifest
 from evoca.data.splits import assign_splits, repeated_folds
 from evoca.images import walk_order
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.data.console import SHOWN, print_json, progress, report_rejects
-from evoca.data.outputs import check_table_name, keep_apart
+from evoca.data.manifest.overwrite import check_table_name, keep_apart
 from evoca.errors import needs_extra
 from evoca.images import printable_name
 from evoca.terminal import clean, say
@@ -14,7 +14,7 @@ from evoca.terminal import clean, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evoca.data.duplicates import Cluster, DuplicateReport
+    from evoca.data.duplicates.clusters import Cluster, DuplicateReport
 
 __all__ = ["duplicates"]
 
@@ -26,8 +26,8 @@ def duplicates(
 ) -> int:
     """Search manifests and folders for copies, print what was found, write the groups."""
     with needs_extra("data"):
-        from evoca.data.copies import listed_images, read_images, search_copies, together
-        from evoca.data.duplicates import DEFAULT_THRESHOLD
+        from evoca.data.duplicates.clusters import DEFAULT_THRESHOLD
+        from evoca.data.duplicates.search import listed_images, read_images, search_copies, together
     if out is not None:
         check_table_name(out)
         for source in data:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from evoca.data.console import SHOWN, print_json, progress, report_rejects
-from evoca.data.outputs import claim_tables, keep_apart
-from evoca.data.schema import TABLE_SUFFIXES
+from evoca.data.manifest.overwrite import claim_tables, keep_apart
+from evoca.data.manifest.schema import TABLE_SUFFIXES
 from evoca.errors import DataError, needs_extra
 from evoca.images import ImageLimits, printable_name
 from evoca.terminal import say
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from evoca.data.collect import Exported, Found, Keyword, ReviewStore
     from evoca.data.download import LinkList, Outcome
-    from evoca.data.manifest import Manifest
+    from evoca.data.manifest.table import Manifest
 
 __all__ = ["collect", "download", "list_keywords"]
 
@@ -185,8 +185,8 @@ def _candidates(
 
 def _manifest_with_images(source: Path) -> Manifest | None:
     """Read a manifest whose images are there; a list of links is none."""
-    from evoca.data.copies import has_files
-    from evoca.data.manifest import read_manifest
+    from evoca.data.duplicates.search import has_files
+    from evoca.data.manifest.table import read_manifest
 
     if source.suffix.lower() not in TABLE_SUFFIXES:
         return None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.votes import most_likely
 from evoca.emotions import merged_label, parts_of
 from evoca.errors import DataError

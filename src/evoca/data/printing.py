@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from evoca.data.check import CheckReport
-from evoca.data.findings import EXAMPLES
+from evoca.data.check_files import EXAMPLES
 from evoca.data.relabel import RuleCounts
 from evoca.data.stats import Spread, Stats
 from evoca.terminal import clean, console_for

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from evoca.data.manifest import Manifest
-from evoca.data.schema import DISAGREE, PROBABILITY, SPLITS, VOTES, emotion_columns
+from evoca.data.manifest.schema import DISAGREE, PROBABILITY, SPLITS, VOTES, emotion_columns
+from evoca.data.manifest.table import Manifest
 from evoca.data.votes import (
     Agreement,
     Approval,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.grouping import Grouped, with_groups
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.groups import Grouped, with_groups
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.evaluation.label_matching import Matched, match_labels

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from evoca.data.grouping import group_copies
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.groups import group_copies
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.evaluate import evaluate_system, write_evaluation
 from evoca.evaluation.selection import Options

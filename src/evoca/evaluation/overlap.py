@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duplicates import copies_of
-from evoca.data.grouping import Grouped, group_copies
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.clusters import copies_of
+from evoca.data.duplicates.groups import Grouped, group_copies
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.evaluation.selection import ALL, Selected
 from evoca.evaluation.systems import Answers, System

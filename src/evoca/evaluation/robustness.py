@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca import __version__
-from evoca.data.grouping import with_groups
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.groups import with_groups
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.overlap import overlap_with_model, warnings_of

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.fingerprints import Words, looks_of
-from evoca.data.hashing import sha256_files
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.fingerprints import Words, looks_of
+from evoca.data.manifest.hashing import sha256_files
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.images import printable_name
 from evoca.metrics.checks import rows_where

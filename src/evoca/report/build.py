@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.images import printable_name

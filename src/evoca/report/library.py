@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, single_line
 from evoca.metrics.checks import IntArray
 from evoca.report.judged import Judged

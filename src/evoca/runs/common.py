@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.near import join_groups
+from evoca.data.duplicates.hamming import join_groups
 from evoca.errors import DataError
 from evoca.metrics.checks import rows_where
 from evoca.metrics.ground_truth import Affect

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import Columns, numbers, read_columns, texts
-from evoca.data.schema import PROBABILITY, emotion_columns
+from evoca.data.manifest.columns import Columns, numbers, read_columns, texts
+from evoca.data.manifest.schema import PROBABILITY, emotion_columns
 from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
 from evoca.images import printable_name

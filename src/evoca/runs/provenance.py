@@ -14,7 +14,7 @@ from evoca.images import printable_name
 from evoca.runs.directory import RUN_VERSION
 
 if TYPE_CHECKING:
-    from evoca.data.labelled import LabelledImages
+    from evoca.data.manifest.labelled import LabelledImages
 
 __all__ = [
     "code_version",

@@ -187,7 +187,7 @@ def test_duplicates_across_a_manifest_and_a_folder(picture, tmp_path):
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_the_groups_of_one_manifest_are_written_into_it(form, picture, tmp_path):
-    from evoca.data.manifest import read_manifest
+    from evoca.data.manifest.table import read_manifest
 
     for n, name in enumerate(("a.jpg", "b.jpg")):
         picture(n).save(tmp_path / name)
@@ -233,7 +233,7 @@ def test_bad_rows_are_reported_and_the_rest_is_searched(picture, tmp_path):
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_link_list_may_be_parquet(form, site, encoded, tmp_path):
-    from evoca.data.manifest import read_manifest
+    from evoca.data.manifest.table import read_manifest
 
     (tmp_path / "m.csv").write_text(
         f"image,emotion,url\nawe/1.jpg,awe,{site.add('/a', encoded(1))}"

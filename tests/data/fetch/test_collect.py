@@ -32,7 +32,7 @@ from evoca.data.collect import (
     load_keywords,
 )
 from evoca.data.collect.store import checked_annotator
-from evoca.data.manifest import read_manifest
+from evoca.data.manifest.table import read_manifest
 from evoca.data.relabel import label_by
 from evoca.emotions import MIKELS8
 from evoca.errors import DataError

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 pytest.importorskip("imagehash")
 
-from evoca.data.duplicates import Listed, duplicate_groups, find_duplicates
-from evoca.data.fingerprints import fingerprint
+from evoca.data.duplicates.clusters import Listed, duplicate_groups, find_duplicates
+from evoca.data.duplicates.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

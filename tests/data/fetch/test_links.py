@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip("httpx2")
 
 from evoca.data.download.links import Link, checked_url, file_name, links_of, read_links
-from evoca.data.download.retry import Backoff, parse_retry_after
+from evoca.data.download.schedule import Backoff, parse_retry_after
 from evoca.errors import DataError
 
 
@@ -159,7 +159,7 @@ def test_a_table_that_is_none(content, message, tmp_path):
 
 
 def _write_parquet(path, rows):
-    from evoca.data.duck import connect, sql_string
+    from evoca.data.manifest.duckdb import connect, sql_string
 
     header, *cells = rows
     table = np.array(cells, dtype=object)

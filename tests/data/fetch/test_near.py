@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evoca.data.near import join_groups, near_pairs, near_to_any
+from evoca.data.duplicates.hamming import join_groups, near_pairs, near_to_any
 
 
 def counted_in_python(
@@ -28,8 +28,8 @@ def counted_in_python(
 @pytest.mark.parametrize("orientations", [0, 1, 7])
 def test_finds_what_brute_force_finds(words, threshold, orientations, monkeypatch):
     # Blocks smaller than the input, so that pairs lie across and on their borders.
-    monkeypatch.setattr("evoca.data.near._ROWS", 7)
-    monkeypatch.setattr("evoca.data.near._COLUMNS", 32)
+    monkeypatch.setattr("evoca.data.duplicates.hamming._ROWS", 7)
+    monkeypatch.setattr("evoca.data.duplicates.hamming._COLUMNS", 32)
     rng = np.random.default_rng(threshold)
     hashes = rng.integers(0, 2**64, (300, words), dtype=np.uint64)
     others = rng.integers(0, 2**64, (300, orientations, words), dtype=np.uint64)
@@ -49,8 +49,8 @@ def test_finds_what_brute_force_finds(words, threshold, orientations, monkeypatc
 
 
 def test_finds_which_hashes_have_a_near_one_among_others(monkeypatch):
-    monkeypatch.setattr("evoca.data.near._ROWS", 7)
-    monkeypatch.setattr("evoca.data.near._COLUMNS", 32)
+    monkeypatch.setattr("evoca.data.duplicates.hamming._ROWS", 7)
+    monkeypatch.setattr("evoca.data.duplicates.hamming._COLUMNS", 32)
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**64, (40, 2), dtype=np.uint64)
     known = rng.integers(0, 2**64, (100, 2), dtype=np.uint64)

@@ -9,7 +9,7 @@ pytest.importorskip("peft", reason="needs the extra baselines")
 from safetensors.torch import save_file  # noqa: E402
 
 import evoca  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.lab.backbones import load_probe  # noqa: E402
 from evoca.lab.backbones.open_clip import create_clip  # noqa: E402

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="needs the extra train")
 from sklearn.linear_model import LogisticRegression
 
 import evoca
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_backbone
 from evoca.lab.config.recipe import Recipe, RecipeError, load_recipe, recipe_names

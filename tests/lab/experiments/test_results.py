@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.emotions import MIKELS8
 from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.metrics.calibration_check import CalibrationCheck

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 from evoca.cli import app  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402
 from evoca.lab.experiments.finetune import train_steps  # noqa: E402
 from evoca.lab.experiments.finetune_cv import crossval_steps  # noqa: E402

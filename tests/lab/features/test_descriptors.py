@@ -12,7 +12,7 @@ from skimage.feature import hog, local_binary_pattern  # noqa: E402
 from sklearn.svm import SVC  # noqa: E402
 
 import evoca  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.config.models import Hog, SiftWords  # noqa: E402

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 import evoca  # noqa: E402
 from evoca.cli import app  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.lab.config.recipe import RecipeError, load_recipe  # noqa: E402
 from evoca.lab.experiments.finetune import train_steps  # noqa: E402

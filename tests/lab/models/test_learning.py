@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 from torch import Tensor, nn  # noqa: E402
 
-from evoca.data.labelled import LabelledImages, load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import LabelledImages, load_labelled  # noqa: E402
 from evoca.images.sources import load_image  # noqa: E402
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names  # noqa: E402
 from evoca.lab.experiments.operating_point import predict_logits  # noqa: E402

@@ -13,7 +13,7 @@ pytest.importorskip("peft", reason="needs the extra baselines")
 from safetensors.torch import save_file  # noqa: E402
 
 import evoca  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402

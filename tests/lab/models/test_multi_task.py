@@ -9,7 +9,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 import evoca  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import DataError, EvocaError  # noqa: E402
 from evoca.lab.config.recipe import load_recipe  # noqa: E402

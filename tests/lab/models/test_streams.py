@@ -11,7 +11,7 @@ from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 import evoca  # noqa: E402
-from evoca.data.labelled import load_labelled  # noqa: E402
+from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbones.architectures import build_architecture  # noqa: E402

@@ -12,7 +12,7 @@ pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 import torch
 from pydantic import ValidationError
 
-from evoca.data.labelled import load_labelled
+from evoca.data.manifest.labelled import load_labelled
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.lab.config.step import Mirror, Optimiser, Schedule, Step, Stop
 from evoca.lab.training import RunOptions, fit

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from evoca.data.download import Outcome
-    from evoca.data.manifest import Manifest
+    from evoca.data.manifest.table import Manifest
 
 __all__ = [
     "Candidate",

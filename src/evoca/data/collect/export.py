@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evoca.data.collect.store import Verdict, Vote
 from evoca.data.download.tables import write_table
-from evoca.data.schema import DISAGREE, VOTES, emotion_columns
+from evoca.data.manifest.schema import DISAGREE, VOTES, emotion_columns
 from evoca.data.votes import apply_rule
 from evoca.emotions import MIKELS8
 

@@ -8,7 +8,7 @@ from evoca.data.download.addresses import AddressPolicy
 from evoca.data.download.job import DownloadSettings, download, repeated
 from evoca.data.download.links import Link, LinkList, links_of, read_links
 from evoca.data.download.outcomes import Outcome, Reason, Status
-from evoca.data.download.retry import Backoff
+from evoca.data.download.schedule import Backoff
 
 __all__ = [
     "AddressPolicy",

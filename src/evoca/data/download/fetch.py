@@ -17,7 +17,7 @@ from evoca import __version__
 from evoca.data.download.links import IMAGE_FOLDER, checked_url, file_name
 from evoca.data.download.outcomes import FetchError, Reason
 from evoca.data.download.placeholders import known_placeholders
-from evoca.data.download.retry import parse_date, parse_retry_after
+from evoca.data.download.schedule import parse_date, parse_retry_after
 from evoca.data.download.state import Stored
 from evoca.data.download.transport import AddressRefusedError, NameNotFoundError
 from evoca.errors import DataError, ImageError

@@ -15,8 +15,7 @@ import httpx2
 from evoca.data.download.addresses import AddressPolicy
 from evoca.data.download.fetch import Fetcher
 from evoca.data.download.outcomes import FetchError, Outcome, Reason, Status
-from evoca.data.download.retry import Backoff
-from evoca.data.download.schedule import Schedule, host_of
+from evoca.data.download.schedule import Backoff, Schedule, host_of
 from evoca.data.download.state import Ledger
 from evoca.data.download.transport import GuardedTransport
 from evoca.errors import DataError

@@ -13,8 +13,8 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import read_columns, texts
-from evoca.data.csv_rows import csv_batches, csv_header
+from evoca.data.manifest.columns import read_columns, texts
+from evoca.data.manifest.csv_table import csv_batches, csv_header
 from evoca.errors import DataError
 from evoca.images import printable_name
 

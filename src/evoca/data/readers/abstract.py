@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from evoca.data.manifest.schema import VOTES
 from evoca.data.readers.base import Row, emotion_alias, reader, source_file, text_rows
-from evoca.data.schema import VOTES
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
-from evoca.data.csv_rows import CsvBatch
+from evoca.data.manifest.csv_table import CsvBatch
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
 from evoca.images import printable_name

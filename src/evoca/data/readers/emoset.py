@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evoca.data.manifest.schema import SPLITS
 from evoca.data.readers.base import Cell, Row, reader
-from evoca.data.schema import SPLITS
 from evoca.errors import DataError
 from evoca.images import find_images, printable_name
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from evoca.data.manifest.schema import PROBABILITY
 from evoca.data.readers.base import Cell, Row, reader, source_file, text_rows
-from evoca.data.schema import PROBABILITY
 from evoca.images import printable_name
 
 __all__ = ["ground_truth_rows", "read"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from evoca.data.manifest.schema import DISAGREE, VOTES
 from evoca.data.readers.base import (
     Cell,
     Row,
@@ -18,7 +19,6 @@ from evoca.data.readers.base import (
     whole_number,
 )
 from evoca.data.readers.folder import class_folder_rows
-from evoca.data.schema import DISAGREE, VOTES
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from evoca.data.folders import scan_class_folders
+from evoca.data.manifest.folders import scan_class_folders
 from evoca.data.readers.base import ReadOptions, Row, configurable_reader
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.images import printable_name

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evoca.data.duck import connect, duck_errors, sql_file, sql_name
+from evoca.data.manifest.duckdb import connect, duck_errors, sql_file, sql_name
+from evoca.data.manifest.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.readers.base import Cell, ReadOptions, Row, configurable_reader
 from evoca.data.readers.extracted import (
     Allowance,
@@ -17,7 +18,6 @@ from evoca.data.readers.extracted import (
     RefusedArchiveError,
     extraction_folder,
 )
-from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.errors import DataError, MissingExtraError
 from evoca.images import printable_name
 

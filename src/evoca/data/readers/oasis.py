@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from evoca.data.manifest.schema import AFFECT_COLUMNS
 from evoca.data.readers.base import Cell, Row, reader, source_file, text_rows
-from evoca.data.schema import AFFECT_COLUMNS
 from evoca.errors import DataError
 from evoca.images import printable_name
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.csv_rows import CsvBatch, csv_batches, csv_header
+from evoca.data.manifest.csv_table import CsvBatch, csv_batches, csv_header
+from evoca.data.manifest.schema import SPLIT_ALIASES
 from evoca.data.readers.base import ReadOptions, Row, TableBatch, configurable_reader, linked_name
-from evoca.data.schema import SPLIT_ALIASES
 from evoca.errors import DataError
 from evoca.images import printable_name
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from evoca.data.manifest.schema import VOTES
 from evoca.data.readers.base import Row, reader, text_rows
-from evoca.data.schema import VOTES
 from evoca.errors import DataError
 from evoca.images import printable_name
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from evoca.data.manifest.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.readers.base import Cell, ReadOptions, Row, configurable_reader
 from evoca.data.readers.extracted import Allowance, Extraction, extraction_folder
 from evoca.data.readers.tar import TarMember, TarReader
-from evoca.data.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.errors import DataError
 from evoca.images import IMAGE_SUFFIXES, ImageLimits, printable_name

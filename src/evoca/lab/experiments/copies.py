@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.fingerprints import Fingerprint
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.fingerprints import Fingerprint
+from evoca.data.manifest.labelled import LabelledImages
 
 __all__ = ["Copied", "copied", "hashes_of"]
 
@@ -66,7 +66,7 @@ def copied(
         learnt_from: the images that were learnt from.
         chosen_on: the images that chose settings, where they are none of the measured ones.
             All have groups of copies that were looked for in all of them together
-            (:func:`evoca.data.grouping.with_groups`).
+            (:func:`evoca.data.duplicates.groups.with_groups`).
     """
     training = np.isin(measured.groups, learnt_from.groups)
     chose = () if chosen_on is None else chosen_on.groups

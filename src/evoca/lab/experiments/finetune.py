@@ -10,8 +10,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from evoca.data.grouping import Grouped, with_groups
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.groups import Grouped, with_groups
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import hashes_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.finetune_fold import Build, Fold, Seen, Tune, validation_figures
 from evoca.lab.experiments.foldable import require_cuts

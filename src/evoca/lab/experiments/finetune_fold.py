@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.images import printable_name
 from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.config.recipe import Recipe

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.summary import same_recipe
 from evoca.lab.experiments.holdout import has_test, usable

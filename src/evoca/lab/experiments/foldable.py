@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.lab.config.recipe import Protocol, Recipe
 from evoca.lab.experiments.holdout import (

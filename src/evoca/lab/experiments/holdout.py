@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merge_labels
 from evoca.errors import DataError
 from evoca.lab.config.models import MultiTask

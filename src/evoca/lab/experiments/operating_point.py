@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
 from evoca.lab.training.data import Examples, PixelExamples

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evoca.data.copies import in_words
-from evoca.data.fingerprints import Fingerprint
-from evoca.data.grouping import with_groups
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.fingerprints import Fingerprint
+from evoca.data.duplicates.groups import with_groups
+from evoca.data.duplicates.search import in_words
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.holdout import require_classes, usable

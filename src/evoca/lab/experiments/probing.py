@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import hashes_of
 from evoca.lab.experiments.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test

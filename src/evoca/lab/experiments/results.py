@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import RecipeError
 from evoca.lab.config.models import Network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoca.data.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing

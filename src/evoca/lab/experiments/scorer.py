@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
 from evoca.lab.config.recipe import Recipe, SvmHead
 from evoca.lab.experiments.operating_point import predict_logits, run_over

@@ -16,8 +16,8 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from evoca.data.grouping import with_groups
-from evoca.data.labelled import LabelledImages
+from evoca.data.duplicates.groups import with_groups
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError, MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.search import Choice, Range, Search, short, short_names

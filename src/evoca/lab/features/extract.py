@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
 from evoca.lab.features.cache import RowStore

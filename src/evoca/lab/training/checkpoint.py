@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from evoca import __version__
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.training.sampling import Position

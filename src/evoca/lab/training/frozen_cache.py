@@ -22,7 +22,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.data import DataLoader
 
 from evoca import __version__
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Augmentation, Step
 from evoca.lab.features.cache import KeptRows, RowStore

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from evoca.data.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step

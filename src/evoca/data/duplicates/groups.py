@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evoca.data.hashing import sha256_files
-from evoca.data.near import join_groups
+from evoca.data.duplicates.hamming import join_groups
+from evoca.data.manifest.hashing import sha256_files
 from evoca.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evoca.data.fingerprints import Fingerprint
-    from evoca.data.labelled import LabelledImages
+    from evoca.data.duplicates.fingerprints import Fingerprint
+    from evoca.data.manifest.labelled import LabelledImages
 
 __all__ = ["Grouped", "group_copies", "unite", "with_groups"]
 
@@ -122,8 +122,8 @@ def group_copies(
 def _look_for_copies(
     paths: Sequence[Path], recorded: Sequence[str]
 ) -> tuple[NDArray[np.int64], bool, tuple[Fingerprint, ...]]:
-    from evoca.data.duplicates import group_prints
-    from evoca.data.fingerprints import fingerprint_all
+    from evoca.data.duplicates.clusters import group_prints
+    from evoca.data.duplicates.fingerprints import fingerprint_all
 
     try:
         prints = tuple(fingerprint_all(paths))

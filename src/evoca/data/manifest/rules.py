@@ -15,9 +15,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import Columns, texts
-from evoca.data.duck import sql_name, sql_string
-from evoca.data.schema import (
+from evoca.data.manifest.columns import Columns, texts
+from evoca.data.manifest.duckdb import sql_name, sql_string
+from evoca.data.manifest.schema import (
     AFFECT_COLUMNS,
     DISAGREE,
     DISTRIBUTION_TOLERANCE,

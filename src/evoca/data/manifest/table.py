@@ -1,7 +1,7 @@
 """A manifest: one table of labelled images, kept in DuckDB, read from and written to files.
 
 The table keeps what its source says, raw votes and unknown columns included. Code that
-trains or evaluates reads the plainer :class:`evoca.data.labelled.LabelledImages`.
+trains or evaluates reads the plainer :class:`evoca.data.manifest.labelled.LabelledImages`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.csv_rows import csv_batches
-from evoca.data.duck import Database, connect, duck_errors, sql_name, sql_string
-from evoca.data.folders import ClassFile, scan_any_folder, scan_class_folders
-from evoca.data.locate import NOT_UTF8
-from evoca.data.outputs import check_table_name
-from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, column_order, emotion_columns
-from evoca.data.table import TableBuilder
+from evoca.data.manifest.builder import TableBuilder
+from evoca.data.manifest.csv_table import csv_batches
+from evoca.data.manifest.duckdb import Database, connect, duck_errors, sql_name, sql_string
+from evoca.data.manifest.folders import ClassFile, scan_any_folder, scan_class_folders
+from evoca.data.manifest.overwrite import check_table_name
+from evoca.data.manifest.paths import NOT_UTF8
+from evoca.data.manifest.schema import DISAGREE, PROBABILITY, VOTES, column_order, emotion_columns
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, all_labels
 from evoca.data.votes import distribution, most_likely
 from evoca.drafts import drafted
@@ -29,7 +29,7 @@ from evoca.errors import DataError
 from evoca.images import LeftOut, printable_name
 
 if TYPE_CHECKING:
-    from evoca.data.rejects import Reject
+    from evoca.data.manifest.rejects import Reject
 
 __all__ = ["Manifest", "manifest_of", "read_folder", "read_manifest"]
 

@@ -3,8 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from evoca.data.grouping import group_copies, with_groups
-from evoca.data.labelled import load_labelled
+from evoca.data.duplicates.groups import group_copies, with_groups
+from evoca.data.manifest.labelled import load_labelled
 from samples import encode, photo
 
 

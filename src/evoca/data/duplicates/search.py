@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duck import connect
-from evoca.data.duplicates import DEFAULT_THRESHOLD, DuplicateReport, Listed, find_duplicates
-from evoca.data.fingerprints import fingerprint_all
-from evoca.data.grouping import unite
-from evoca.data.manifest import Manifest, manifest_of, read_folder, read_manifest
-from evoca.data.table import TableBuilder
+from evoca.data.duplicates.clusters import (
+    DEFAULT_THRESHOLD,
+    DuplicateReport,
+    Listed,
+    find_duplicates,
+)
+from evoca.data.duplicates.fingerprints import fingerprint_all
+from evoca.data.duplicates.groups import unite
+from evoca.data.manifest.builder import TableBuilder
+from evoca.data.manifest.duckdb import connect
+from evoca.data.manifest.table import Manifest, manifest_of, read_folder, read_manifest
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from evoca.data.fingerprints import Fingerprint
+    from evoca.data.duplicates.fingerprints import Fingerprint
 
 __all__ = [
     "Searched",
@@ -106,7 +111,7 @@ def search_copies(
 
     Args:
         manifest: groups of its own column ``group`` hold, and are joined with what is found.
-        threshold: as in :func:`evoca.data.duplicates.find_duplicates`.
+        threshold: as in :func:`evoca.data.duplicates.clusters.find_duplicates`.
         listed: what to call its images in the report; :func:`listed_images` if omitted.
         advance: called with 1 after each image.
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from evoca.cli import app
-from evoca.data.columns import Columns
-from evoca.data.duck import sql_name
-from evoca.data.labelled import load_labelled
-from evoca.data.rules import (
+from evoca.data.manifest.columns import Columns
+from evoca.data.manifest.duckdb import sql_name
+from evoca.data.manifest.labelled import load_labelled
+from evoca.data.manifest.rules import (
     Cells,
     cause_expression,
     clean_expression,

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.duck import Database, sql_file, sql_name, sql_string
-from evoca.data.rejects import Reject
-from evoca.data.rules import (
+from evoca.data.manifest.duckdb import Database, sql_file, sql_name, sql_string
+from evoca.data.manifest.rejects import Reject
+from evoca.data.manifest.rules import (
     cause_expression,
     clean_expression,
     possible_labels,
     typed_expression,
 )
-from evoca.data.schema import check_columns, with_image_column
+from evoca.data.manifest.schema import check_columns, with_image_column
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from evoca.data.duck import connect, duck_errors, sql_file
-from evoca.data.schema import TABLE_SUFFIXES
+from evoca.data.manifest.duckdb import connect, duck_errors, sql_file
+from evoca.data.manifest.schema import TABLE_SUFFIXES
 from evoca.errors import DataError
 from evoca.images import printable_name
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.data.conftest import MakeImage
 
-from evoca.data.manifest import Manifest, read_manifest
-from evoca.data.rejects import Reject, rejects_path, write_rejects
+from evoca.data.manifest.rejects import Reject, rejects_path, write_rejects
+from evoca.data.manifest.table import Manifest, read_manifest
 from evoca.errors import DataError
 
 GOOD = """image,emotion,votes_awe,votes_fear,photographer,group,sha256

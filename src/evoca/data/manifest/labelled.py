@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.columns import Columns, read_columns, texts
-from evoca.data.folders import scan_class_folders
-from evoca.data.hashing import sha256_files
-from evoca.data.near import as_they_appear
-from evoca.data.rules import Cells, first_refused, possible_labels, rules_of
-from evoca.data.schema import DISAGREE, PROBABILITY, VOTES, check_columns, emotion_columns
+from evoca.data.duplicates.hamming import as_they_appear
+from evoca.data.manifest.columns import Columns, read_columns, texts
+from evoca.data.manifest.folders import scan_class_folders
+from evoca.data.manifest.hashing import sha256_files
+from evoca.data.manifest.rules import Cells, first_refused, possible_labels, rules_of
+from evoca.data.manifest.schema import DISAGREE, PROBABILITY, VOTES, check_columns, emotion_columns
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from evoca.data.check import check
 from evoca.data.cli import app
-from evoca.data.labelled import load_labelled
-from evoca.data.manifest import read_manifest
-from evoca.data.rules import SPACES
+from evoca.data.manifest.labelled import load_labelled
+from evoca.data.manifest.rules import SPACES
+from evoca.data.manifest.table import read_manifest
 from evoca.errors import DataError
 
 

@@ -49,8 +49,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.fingerprints import Fingerprint, fingerprint_all
-from evoca.data.near import join_groups, near_pairs, near_to_any
+from evoca.data.duplicates.fingerprints import Fingerprint, fingerprint_all
+from evoca.data.duplicates.hamming import join_groups, near_pairs, near_to_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

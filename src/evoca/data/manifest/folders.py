@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evoca.data.schema import SPLIT_ALIASES, SPLITS
+from evoca.data.manifest.schema import SPLIT_ALIASES, SPLITS
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import LeftOut, find_images, printable_name

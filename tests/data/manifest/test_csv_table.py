@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evoca.data.csv_rows import csv_batches, csv_header
+from evoca.data.manifest.csv_table import csv_batches, csv_header
 from evoca.errors import DataError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.data.csv_rows import csv_batches, raise_bad_row
-from evoca.data.duck import connect, duck_errors, sql_file
-from evoca.data.schema import TABLE_SUFFIXES, with_image_column
+from evoca.data.manifest.csv_table import csv_batches, raise_bad_row
+from evoca.data.manifest.duckdb import connect, duck_errors, sql_file
+from evoca.data.manifest.schema import TABLE_SUFFIXES, with_image_column
 from evoca.errors import DataError
 from evoca.images import printable_name
 

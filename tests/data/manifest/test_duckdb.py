@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from evoca.data.duck import connect
+from evoca.data.manifest.duckdb import connect
 
 
 def test_an_interrupted_query_is_an_interruption() -> None:

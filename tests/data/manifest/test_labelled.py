@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.data.conftest import MakeImage
 
-from evoca.data.labelled import load_labelled
-from evoca.data.manifest import read_manifest
+from evoca.data.manifest.labelled import load_labelled
+from evoca.data.manifest.table import read_manifest
 from evoca.errors import DataError
 
 TABLE = """image,emotion,votes_awe,votes_fear,split,group,valence,source

@@ -1,0 +1,1 @@
+"""Copies of images: fingerprints, clusters, and groups that nothing may part."""
