@@ -20,7 +20,7 @@ import evoca
 from evoca.images.decode import decode
 from evoca.images.sources import load_image
 from evoca.runtime.bundle import read_bundle
-from evoca.runtime.session import OrtSession
+from evoca.runtime.engines.onnxruntime import OrtSession
 
 ROOT = Path(__file__).resolve().parent.parent
 

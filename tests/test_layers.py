@@ -16,7 +16,6 @@ MAY_IMPORT = {
     "drafts": set(),
     "images": {"errors", "privacy"},
     "prediction": {"emotions", "drawing", "images"},
-    "text": {"errors", "images", "prediction"},
     "drawing": {"emotions", "images", "prediction"},
     "terminal": {"errors", "emotions", "prediction"},
     "runtime": {"errors", "emotions", "softmax", "images", "prediction", "privacy"},

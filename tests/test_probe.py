@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import evoca
-from evoca.cards.probe import read_perturbations
+from evoca.cards.analysis import read_perturbations
 from evoca.commands import probe as command
 from evoca.commands.probe import probe
 from evoca.data.manifest.labelled import load_labelled
@@ -16,7 +16,7 @@ from evoca.errors import DataError, EvocaError
 from evoca.evaluation.robustness import run_probe
 from evoca.images.boxes import Box
 from evoca.images.perturb import Perturbation, greyscale, jpeg, perturbations_for
-from evoca.runs.probe_result import Probe
+from evoca.runs.robustness import Probe
 from samples import EXAMPLES
 
 CHANGES = (

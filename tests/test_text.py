@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from evoca.commands.predict import predict
 from evoca.errors import EvocaError
 from evoca.images.boxes import Box
-from evoca.images.reading import TextLine
+from evoca.images.ocr import TextLine
 from evoca.prediction import Prediction
-from evoca.text import ENTRY_POINTS, TextFusion, fuse, load_scorer
+from evoca.runtime.text_fusion import ENTRY_POINTS, TextFusion, fuse, load_scorer
 
 LABELS = ("awe", "fear", "anger")
 SEEN = Prediction({"awe": 0.6, "fear": 0.3, "anger": 0.1}, ("awe", "fear"), "model")
@@ -115,7 +115,9 @@ def test_a_module_that_fails_as_it_is_imported_is_one_line(tmp_path, monkeypatch
 
 def test_an_entry_point_that_leads_nowhere_is_one_line(monkeypatch):
     broken = EntryPoint("broken", "no_such_module_here:score", ENTRY_POINTS)
-    monkeypatch.setattr("evoca.text.entry_points", lambda group: EntryPoints([broken]))
+    monkeypatch.setattr(
+        "evoca.runtime.text_fusion.entry_points", lambda group: EntryPoints([broken])
+    )
     with pytest.raises(EvocaError, match="text scorer broken: cannot be loaded"):
         load_scorer("broken")
 

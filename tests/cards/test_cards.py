@@ -13,9 +13,7 @@ from evoca.errors import DataError
 from evoca.metrics.functional import ece
 from evoca.runs import read_run
 from evoca.runtime.bundle import read_bundle
-from evoca.runtime.card import FORMAT_VERSION, ModelCard
-from evoca.runtime.card_analysis import Analysis, Perturbation
-from evoca.runtime.card_parts import Metric
+from evoca.runtime.card import FORMAT_VERSION, Analysis, Metric, ModelCard, Perturbation
 from run_samples import LABELS, make_predictions, write_run
 
 SHIPPED = read_bundle("default")

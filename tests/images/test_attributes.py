@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from evoca.errors import ImageError, MissingExtraError
-from evoca.images import reading
+from evoca.images import ocr as reading
 from evoca.images.attributes import Attributes, attributes_of, tone_of, warm_share_of
 from evoca.images.boxes import Box
 from evoca.images.detectors import Detectors, face_detector, installed_detectors, text_detector

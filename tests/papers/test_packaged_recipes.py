@@ -6,9 +6,9 @@ from evoca.lab.config.recipe import load_recipe, recipe_names
 from evoca.lab.experiments.results import PackagedRecipes, shareable
 from evoca.papers import load_papers
 from evoca.papers.changes import changes_of
-from evoca.papers.facts import facts_of
+from evoca.papers.published_figures import targets_of
 from evoca.papers.reproduce import reproduce
-from evoca.papers.targets import targets_of
+from evoca.papers.run_facts import facts_of
 from evoca.runs import read_run
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_run

@@ -9,8 +9,7 @@ from evoca.documents import to_markdown
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import load_recipe, recipe_names
 from evoca.papers import load_paper, load_papers, published_system
-from evoca.papers.glance import glance
-from evoca.papers.present import comparison_document
+from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.reproduce import reproduce
 from evoca.runs import read_run
 from evoca.runs.measured_on import MeasuredOn

@@ -9,7 +9,7 @@ from evoca.errors import DataError
 from evoca.metrics.robustness import masking, movements
 from evoca.report import build_report
 from evoca.report.sections.robustness import robustness
-from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
+from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from report_samples import silent, write_run
 
 HEADING = "When pictures change"

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evoca.report.judged import Judged
-from evoca.report.sections.causes import agreement_rows, trait_rows
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.compare import compare_with_first
 from evoca.report.sections.confidence import reliability_plot, set_rows
 from evoca.report.sections.confusion import confusion_cells, emotion_rows
 from evoca.report.sections.curves import learning_curves
-from evoca.report.sections.done import lead, what_was_done
-from evoca.report.sections.doubts import doubted_labels
+from evoca.report.sections.error_analysis import agreement_rows, trait_rows
 from evoca.report.sections.headline import headline
+from evoca.report.sections.label_errors import doubted_labels
+from evoca.report.sections.method import lead, what_was_done
 from report_samples import LABELS, predictions_of, write_run
 
 

@@ -7,8 +7,8 @@ from evoca.errors import DataError
 from evoca.metrics import Affect
 from evoca.metrics.significance import compare_affect, compare_predictions, mcnemar
 from evoca.runs import Predictions, read_run, write_json, write_predictions
-from evoca.runs.common import common_images
 from evoca.runs.comparison import compare_runs
+from evoca.runs.shared_images import common_images
 
 LABELS = ("awe", "fear", "sadness")
 N = 90

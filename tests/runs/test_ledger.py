@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 
 from evoca.errors import EvocaError
-from evoca.runs.ledger import ledger_file, record_use
+from evoca.runs.test_uses import ledger_file, record_use
 
 
 def test_uses_are_counted_by_model_data_and_split(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ pytest.importorskip("onnx", reason="needs onnx (extra train), which writes the b
 
 from onnx import helper, numpy_helper
 
-from evoca.runtime import session
+from evoca.runtime.engines import onnxruntime as session
 from hostile_bundles import (
     LABELS,
     SIDE,
@@ -227,7 +227,7 @@ def test_the_engine_may_come_back_while_the_process_ends(tmp_path):
     command = f"""if True:
         import sys, time
         from evoca import cli
-        from evoca.runtime import session
+        from evoca.runtime.engines import onnxruntime as session
 
         class SlowToEnd:  # taken down with the module, while no other thread may enter Python
             def __del__(self):

@@ -1,17 +1,344 @@
-"""The whole card, in the order a reader needs it."""
+"""The model card: its sections in the order that a reader needs them, as a document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evoca.cards.figures import confusions, elsewhere, figures, trust
-from evoca.cards.origin import citing, data, technical, terms
-from evoca.cards.use import limits, use
-from evoca.documents.blocks import Block, Heading, Paragraph
-from evoca.documents.markdown import to_markdown
-from evoca.runtime.card import ModelCard
+from evoca.documents import Block, Bullets, Heading, Paragraph, Table, to_markdown
+from evoca.papers import load_papers, paper_of_system
+from evoca.runtime.card import AgreementErrors, DeletionTest, Metric, ModelCard, Perturbation
 
-__all__ = ["card_document", "render_card"]
+__all__ = [
+    "card_document",
+    "citing",
+    "confusions",
+    "data",
+    "elsewhere",
+    "figure",
+    "figures",
+    "limits",
+    "render_card",
+    "technical",
+    "terms",
+    "trust",
+    "use",
+]
+
+_WEAKEST = 3
+
+
+def use(card: ModelCard) -> Iterator[Block]:
+    """Say what the model is for, and what it must not be used for."""
+    yield Heading("What it is for")
+    yield Paragraph(
+        "It estimates which emotion a photograph evokes in people who look at it, as a "
+        f"distribution over {len(card.labels)} emotions: for research on evoked emotion, for "
+        "describing and searching collections, and as a baseline."
+    )
+    yield Heading("What it is not for")
+    yield Paragraph(
+        "It does not read the emotion of anyone in the picture, nor of any one viewer: evoked is "
+        "not felt. Do not use it to infer a person's state, to diagnose, to decide about anyone, "
+        "or to steer people without their knowledge."
+    )
+
+
+def limits(card: ModelCard) -> Iterator[Block]:
+    """Say where it is weak, from its own figures."""
+    items = [
+        "Several emotions are often right for one picture. The prediction set "
+        f"(built to hold the label of {card.set_coverage:.0%} of images) says so; the top emotion "
+        "alone does not.",
+        "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get an "
+        "answer too, and it may mean nothing.",
+        _elsewhere(card),
+    ]
+    if weakest := _weakest(card):
+        items.insert(0, f"Least often found: {weakest}.")
+    yield Heading("Limits")
+    yield Bullets(tuple(items))
+
+
+def _elsewhere(card: ModelCard) -> str:
+    measured = card.analysis is not None and bool(card.analysis.elsewhere)
+    state = 'see "On other pictures"' if measured else "nothing was measured on others"
+    return (
+        "Its figures, its probabilities and the coverage of its sets are of pictures and viewers "
+        "like those it learnt from; on paintings, in another collection or with other viewers "
+        f"they can be far worse ({state}). Measure it on labelled pictures of your own: evoca "
+        "evaluate BUNDLE --data MANIFEST."
+    )
+
+
+def _weakest(card: ModelCard) -> str:
+    recall = {label: f["recall"] for label, f in card.per_emotion.items() if "recall" in f}
+    lowest = sorted(recall, key=lambda label: recall[label])[:_WEAKEST]
+    return ", ".join(f"{label} (recall {recall[label]:.3f})" for label in lowest)
+
+
+def data(card: ModelCard) -> Iterator[Block]:
+    """Say what it learnt from, and whose judgement the labels are."""
+    origin = card.provenance
+    yield Heading("Data and viewers")
+    yield Paragraph(f"{origin.data}.")
+    if origin.fingerprint is not None:
+        yield Paragraph(
+            f"Fingerprint {origin.fingerprint}: SHA-256 of names, labels and contents, the same "
+            "wherever the same images lie."
+        )
+    yield Paragraph(
+        "Labels of such sets come from a few paid online workers an image (FI: Amazon Mechanical "
+        "Turk), who were asked whether it evokes an emotion. The model carries their culture and "
+        "their disagreements, and is no better than their majority."
+    )
+    yield Paragraph(
+        "The first 16 digits of the SHA-256 of each training image are kept in model.json "
+        f"({len(card.training_images):,} of them), so that an evaluation can tell what was seen."
+    )
+    if card.training_perceptual_hashes:
+        yield Paragraph(
+            f"So are {len(card.training_perceptual_hashes):,} perceptual hashes of what they look "
+            "like, by which copies that were saved again, resized or slightly cropped are known."
+        )
+
+
+def technical(card: ModelCard) -> Iterator[Block]:
+    """Say what is inside and how pictures enter it."""
+    size, origin = card.preprocessing, card.provenance
+    profile = f" under the profile {origin.profile}" if origin.profile else ""
+    yield Heading("Technical")
+    yield Bullets(
+        (
+            f"Recipe: {origin.recipe}{profile}; backbone: {', '.join(origin.backbones) or 'none'}",
+            f"Input: {size.width} x {size.height} pixels, {size.resize}, {size.filter}; JPEGs "
+            f"decoded at no less than {size.jpeg_min_scale:g} times that size",
+            f"Temperature {card.temperature:.4f}; prediction sets: p >= {card.set_threshold:.4f} "
+            f"for {card.set_coverage:.0%} coverage",
+            *_head(card),
+            f"Labels: {', '.join(card.labels)} ({card.taxonomy})",
+            f"Made by Evoca {origin.evoca_version}, bundle format {card.format_version}",
+        )
+    )
+
+
+def _head(card: ModelCard) -> Iterator[str]:
+    if card.c is not None:
+        yield f"C of the fitted head: {card.c:g}, chosen by images it was not fitted on"
+
+
+def terms(card: ModelCard) -> Iterator[Block]:
+    """Give the terms of code and weights, which differ."""
+    yield Heading("Terms")
+    yield Bullets((f"Code: {card.licence.code}", f"Weights: {card.licence.weights}"))
+
+
+def citing(card: ModelCard) -> Iterator[Block]:
+    """Say what to cite: the software, the system's paper, the data."""
+    items = [
+        f"Evoca {card.provenance.evoca_version} (CITATION.cff), and this model by its name, "
+        f"{card.name}, and SHA-256, {card.sha256[:16]}",
+        "the data set it learnt from, named above",
+    ]
+    origin = card.provenance
+    # A key from a bundle is a stranger's: it need not be one of ours.
+    known = load_papers().get(origin.paper) if origin.paper is not None else None
+    paper = known or paper_of_system(origin.recipe)
+    if paper is not None:
+        items.insert(1, f"the paper of the system: {paper.cited()}")
+    yield Heading("How to cite")
+    yield Bullets(tuple(items))
+
+
+_EXPLAINED = {
+    "accuracy": "top emotion is the true label",
+    "balanced_accuracy": "recall averaged over emotions",
+    "macro_f1": "F1 averaged over emotions",
+    "polarity_accuracy": "positive or negative is right",
+    "ece": "calibration error, top label, 10 equal-mass bins (lower is better)",
+    "nll": "negative log-likelihood, nats (lower is better)",
+    "brier": "squared error of the distribution, summed over emotions (lower is better)",
+    "top2_accuracy": "true label is among the two likeliest",
+    "set_coverage": "prediction set holds the true label",
+    "set_size": "emotions in a prediction set, on average",
+    "kl": "divergence from the viewers' distribution, nats (lower is better)",
+}
+_PAIRS = 5
+
+
+def figures(card: ModelCard) -> Iterator[Block]:
+    """Give the headline with intervals, and the figures of every emotion."""
+    yield Heading("How well it works")
+    yield Paragraph(f"Protocol: {card.provenance.protocol}.")
+    for caution in card.analysis.cautions if card.analysis is not None else ():
+        yield Paragraph(caution)
+    yield Paragraph(f"Chance is {1 / len(card.labels):.3f} where emotions are equally many.")
+    rows = tuple(
+        (key, _value(card, key, metric), _EXPLAINED.get(key, ""))
+        for key, metric in card.metrics.items()
+    )
+    if rows:
+        yield Table(("figure", "value [95% interval]", "meaning"), rows)
+    if card.per_emotion:
+        yield _per_emotion(card)
+
+
+def _value(card: ModelCard, key: str, metric: Metric) -> str:
+    """Return a figure with its interval; a calibration error with the band of chance.
+
+    The draws of a calibration error say where that of other images would lie, not where the
+    true one does: what it can be held against is what chance alone gives.
+    """
+    band = card.analysis.perfect_calibration if card.analysis is not None else None
+    if key != "ece":
+        return figure(metric)
+    if band is None:  # a card of format 1
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} (by chance {band.ci95[0]:.3f} to {band.ci95[1]:.3f})"
+
+
+def _per_emotion(card: ModelCard) -> Table:
+    coverage = card.analysis.coverage_by_emotion if card.analysis is not None else {}
+    columns = ["emotion", "precision", "recall", "F1", "images"]
+    columns += ["in the set [95% interval]"] if coverage else []
+    rows = []
+    for label, own in card.per_emotion.items():
+        row = [label, *(_share(own.get(key)) for key in ("precision", "recall", "f1"))]
+        row.append(f"{own['support']:.0f}" if "support" in own else "")
+        if coverage:
+            row.append(figure(coverage[label]) if label in coverage else "")
+        rows.append(tuple(row))
+    return Table(tuple(columns), tuple(rows), numeric=len(columns) - 1)
+
+
+def confusions(card: ModelCard) -> Iterator[Block]:
+    """Name the pairs that are confused most, as shares of the first emotion's images."""
+    if card.analysis is None or card.analysis.confusion is None:
+        return
+    found = []
+    for truth, row in zip(card.labels, card.analysis.confusion, strict=True):
+        total = sum(row)
+        for taken, count in zip(card.labels, row, strict=True):
+            if taken != truth and count > 0:
+                found.append((count / total, truth, taken))
+    worst = sorted(found, key=lambda pair: (-pair[0], pair[1:]))[:_PAIRS]
+    if worst:
+        yield Heading("What it confuses")
+        lines = tuple((truth, taken, f"{share:.1%}") for share, truth, taken in worst)
+        yield Table(("evokes", "taken for", "of its images"), lines, numeric=1)
+
+
+def elsewhere(card: ModelCard) -> Iterator[Block]:
+    """Give the figures on images of other kinds, beside those of one answer for all."""
+    if card.analysis is None or not card.analysis.elsewhere:
+        return
+    yield Heading("On other pictures")
+    yield Paragraph(
+        "Evaluated as it is on pictures that it did not learn from, of other collections and "
+        "other viewers. Without looking: the same label for every picture (the commonest), or "
+        "equal shares."
+    )
+    for one in card.analysis.elsewhere:
+        seen = f"; {one.seen:,} of them it has learnt from" if one.seen else ""
+        yield Paragraph(f"{one.data}: {one.images:,} images, {', '.join(one.labels)}{seen}.")
+        rows = tuple(
+            (
+                key,
+                f"{metric.value:.3f}" if key == "ece" else figure(metric),
+                f"{one.without_looking[key]:.3f}" if key in one.without_looking else "",
+                _EXPLAINED.get(key, ""),
+            )
+            for key, metric in one.figures.items()
+        )
+        yield Table(("figure", "value [95% interval]", "without looking", "meaning"), rows)
+
+
+def trust(card: ModelCard) -> Iterator[Block]:
+    """Judge probabilities, evidence map and steadiness, as far as they were measured."""
+    analysis = card.analysis
+    ece = card.metrics.get("ece")
+    if analysis is not None and analysis.perfect_calibration is not None and ece is not None:
+        band = analysis.perfect_calibration
+        place = _place(ece.value, band.ci95)
+        yield Heading("Are the probabilities true?")
+        yield Paragraph(
+            f"Its calibration error is {ece.value:.3f}. A model with these confidences, all of "
+            f"them true, would show {band.mean:.3f} [{band.ci95[0]:.3f}, {band.ci95[1]:.3f}] by "
+            f"chance: it lies {place}."
+        )
+    if analysis is not None and analysis.agreement:
+        yield from _agreement(analysis.agreement)
+    yield from _evidence(card)
+    if analysis is not None and analysis.perturbations:
+        yield from _perturbations(analysis.perturbations)
+
+
+def _place(value: float, interval: tuple[float, float]) -> str:
+    if value > interval[1]:
+        return "above, so the probabilities are not all true"
+    if value < interval[0]:
+        return "below, as chance seldom has it"
+    return "inside, which is no sign of miscalibration"
+
+
+def _agreement(groups: tuple[AgreementErrors, ...]) -> Iterator[Block]:
+    yield Heading("Where viewers disagree")
+    rows = tuple((g.agreement, f"{g.images:,}", figure(g.accuracy)) for g in groups)
+    yield Table(("viewers", "images", "accuracy [95% interval]"), rows, numeric=2)
+
+
+def _evidence(card: ModelCard) -> Iterator[Block]:
+    if card.evidence_kind is None:
+        return
+    yield Heading("Evidence map")
+    text = f"Kind: {card.evidence_kind}."
+    if card.evidence_kind == "additive":
+        text += (
+            " The spatial mean of an emotion's map plus its bias is exactly that emotion's logit, "
+            "so a cell's value is its share in it. Drawn is the contrast: that map less the mean "
+            "of all emotions' maps."
+        )
+    elif card.evidence_kind == "attention":
+        text += (
+            " One map for all emotions: the weights, of sum 1, that the network gives to places of "
+            "the picture. They say where it looks, not what a place adds to an emotion."
+        )
+    yield Paragraph(text)
+    if card.deletion_test is not None:
+        yield from _deletion(card.deletion_test)
+
+
+def _deletion(test: DeletionTest) -> Iterator[Block]:
+    yield Paragraph(
+        f"Deletion test on {test.images} held-out images: cells are replaced by the mean colour, "
+        "the most important first; area under the probability of the top emotion, relative to "
+        "the untouched picture. Lower is better."
+    )
+    rows = (
+        ("the map", f"{test.evidence:.3f}", ""),
+        ("random", f"{test.random:.3f}", figure(test.evidence_minus_random)),
+        ("centre first", f"{test.centre:.3f}", figure(test.evidence_minus_centre)),
+    )
+    yield Table(("order", "area", "map minus order [95% interval]"), rows, numeric=2)
+
+
+def _perturbations(found: tuple[Perturbation, ...]) -> Iterator[Block]:
+    yield Heading("When pictures change")
+    rows = tuple(
+        (p.change, figure(p.same_emotion), figure(p.accuracy_change) if p.accuracy_change else "")
+        for p in found
+    )
+    columns = ("change", "same top emotion [95% interval]", "accuracy change [95% interval]")
+    yield Table(columns, rows, numeric=2)
+
+
+def figure(metric: Metric) -> str:
+    """Return a figure with its interval."""
+    return f"{metric.value:.3f} [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
 
 _SECTIONS = (use, limits, data, figures, elsewhere, confusions, trust, technical, terms, citing)
 

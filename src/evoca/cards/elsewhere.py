@@ -10,9 +10,7 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.functional import kl
 from evoca.runs import Run, read_run
-from evoca.runtime.card import FORMAT_VERSION, ModelCard
-from evoca.runtime.card_analysis import Analysis, Elsewhere
-from evoca.runtime.card_parts import Metric
+from evoca.runtime.card import FORMAT_VERSION, Analysis, Elsewhere, Metric, ModelCard
 
 __all__ = ["elsewhere_of", "with_cautions", "with_elsewhere"]
 

@@ -11,8 +11,7 @@ from rich.table import Table
 
 from evoca.metrics.result import LOWER_IS_BETTER
 from evoca.runs import read_run
-from evoca.runs.compared import Compared, Comparison
-from evoca.runs.comparison import compare_runs
+from evoca.runs.comparison import Compared, Comparison, compare_runs
 from evoca.terminal import clean, console_for, say
 
 __all__ = ["compare"]

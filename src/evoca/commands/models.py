@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evoca.cards import card_document, render_card
+from evoca.cards.analysis import read_perturbations, with_perturbations
+from evoca.cards.card import figure
 from evoca.cards.elsewhere import with_cautions, with_elsewhere
-from evoca.cards.figures import figure
-from evoca.cards.probe import read_perturbations, with_perturbations
 from evoca.documents import print_document
 from evoca.drafts import drafted
 from evoca.errors import EvocaError

@@ -81,8 +81,8 @@ class _Reading:
     """Lets the text in pictures speak, by a scorer that the user names."""
 
     def __init__(self, scorer: str, weight: float, predictor: Predictor) -> None:
-        from evoca.images.reading import text_reader
-        from evoca.text import TextFusion, load_scorer
+        from evoca.images.ocr import text_reader
+        from evoca.runtime.text_fusion import TextFusion, load_scorer
 
         # A scorer may lie where one works, which a console script does not search. Last, so
         # that no file there takes the place of an installed module.

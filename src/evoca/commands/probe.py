@@ -22,7 +22,7 @@ from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
-from evoca.runs.probe_result import PROBE_FILE, Probe
+from evoca.runs.robustness import PROBE_FILE, Probe
 from evoca.runtime.predictor import load
 from evoca.terminal import clean, console_for
 

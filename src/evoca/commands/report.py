@@ -11,13 +11,13 @@ from evoca.commands.progress import steps
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, MissingExtraError
 from evoca.runs import Run, read_run
-from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
+from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor, load
 from evoca.terminal import clean, console_for
 
 if TYPE_CHECKING:
-    from evoca.report.traits import LookFor
+    from evoca.report.image_traits import LookFor
 
 __all__ = ["report"]
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from evoca.documents import Paragraph, print_document, to_markdown
 from evoca.errors import EvocaError
 from evoca.papers import load_paper, load_papers, paper_of_system
-from evoca.papers.facts import training_images
-from evoca.papers.glance import glance
-from evoca.papers.present import comparison_document
+from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.recipes import published_by, recipe_name
 from evoca.papers.reproduce import reproduce as put_beside
+from evoca.papers.run_facts import training_images
 from evoca.runs import Run, find_runs, read_run
 from evoca.terminal import console_for
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from evoca.commands.training import Machine, display
-from evoca.documents import print_document
-from evoca.documents.blocks import Paragraph, Table
+from evoca.documents import Paragraph, Table, print_document
 from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
 from evoca.papers import load_paper

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evoca.documents.blocks import Table
+from evoca.documents import Table
 from evoca.lab.config.search import short, short_names
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from evoca.evaluation.systems import ABSENT, Answers, Progress, System, known_ha
 from evoca.metrics import Report
 from evoca.metrics.checks import check_support
 from evoca.runs import Predictions, write_json, write_predictions
-from evoca.runs.ledger import PastUses, record_use
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result, score
+from evoca.runs.test_uses import PastUses, record_use
 
 __all__ = [
     "Evaluation",

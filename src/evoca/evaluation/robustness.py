@@ -25,7 +25,7 @@ from evoca.images.detectors import Detector
 from evoca.images.perturb import Perturbation
 from evoca.images.sources import open_picture
 from evoca.metrics.robustness import Masking, masking, movements
-from evoca.runs.probe_result import Probe
+from evoca.runs.robustness import Probe
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["run_probe"]

@@ -23,7 +23,7 @@ from PIL import Image
 
 from evoca.errors import MissingExtraError
 from evoca.images.boxes import Box
-from evoca.images.reading import as_bgr, package_folder, scaled, text_reader
+from evoca.images.ocr import as_bgr, package_folder, scaled, text_reader
 
 __all__ = ["Detector", "Detectors", "face_detector", "installed_detectors", "text_detector"]
 

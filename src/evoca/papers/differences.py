@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from evoca.papers.facts import RunFacts
+from evoca.papers.run_facts import RunFacts
 from evoca.papers.schema import Data, PublishedSystem
 
 __all__ = ["Difference", "differences", "protocol_of"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from evoca.documents.blocks import Block, Bullets, Heading, Paragraph, Table
+from evoca.documents import Block, Bullets, Heading, Paragraph, Table
 from evoca.papers.differences import protocol_of
+from evoca.papers.published_figures import Target
 from evoca.papers.schema import Data, EmotionFigures, Paper, Published, PublishedSystem
 from evoca.papers.schema import Table as PublishedTable
-from evoca.papers.targets import Target
 
 __all__ = ["all_papers", "paper_document", "table_block"]
 

@@ -10,10 +10,10 @@ from typing import Any
 from evoca.metrics.result import Figure
 from evoca.papers.changes import changes_of
 from evoca.papers.differences import Difference, differences
-from evoca.papers.facts import RunFacts, facts_of, minutes_of
+from evoca.papers.published_figures import Target, fitting, targets_of
 from evoca.papers.recipes import Packaged, is_whole, published_by, recipe_name, recorded_recipe
+from evoca.papers.run_facts import RunFacts, facts_of, minutes_of
 from evoca.papers.schema import Paper, PublishedSystem
-from evoca.papers.targets import Target, fitting, targets_of
 from evoca.runs import Run
 
 __all__ = ["Attempt", "Pair", "SystemRow", "reproduce"]

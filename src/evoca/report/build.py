@@ -14,18 +14,18 @@ from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.checks import IntArray
-from evoca.report.content import run_content
+from evoca.report.context import run_content
 from evoca.report.evidence import MOST_MAPS, Maps, evidence_of
-from evoca.report.judged import Judged
-from evoca.report.library import Library, library_of
+from evoca.report.image_index import Library, library_of
+from evoca.report.image_traits import LookFor, Traits, look_for_traits
 from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, payload
-from evoca.report.pictures import Picture, pictures_of, thumbnail_side
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.compare import compare_with_first, side_by_side
-from evoca.report.traits import LookFor, Traits, look_for_traits
+from evoca.report.thumbnails import Picture, pictures_of, thumbnail_side
 from evoca.runs import Run
 from evoca.runs.comparison import cautions
-from evoca.runs.probe_result import Probe
+from evoca.runs.robustness import Probe
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]

@@ -15,10 +15,10 @@ from evoca.emotions import style_of
 from evoca.metrics.agreement import agreement_band
 from evoca.metrics.checks import FloatArray
 from evoca.report.evidence import Maps
-from evoca.report.judged import Judged
-from evoca.report.library import Library, shown_name
+from evoca.report.image_index import Library, shown_name
 from evoca.report.page import emotion_class
-from evoca.report.pictures import Picture
+from evoca.report.run_predictions import Judged
+from evoca.report.thumbnails import Picture
 
 __all__ = ["as_script_text", "payload"]
 

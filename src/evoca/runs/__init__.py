@@ -4,8 +4,7 @@
 the figures, ``history.csv`` the epochs. Needs no PyTorch.
 """
 
-from evoca.runs.directory import new_run, read_json, write_json
-from evoca.runs.find import find_runs
+from evoca.runs.directory import find_runs, new_run, read_json, write_json
 from evoca.runs.predictions import Predictions, read_predictions, write_predictions
 from evoca.runs.run import Run, read_run
 

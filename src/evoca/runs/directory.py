@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evoca.drafts import drafted
-from evoca.errors import EvocaError
+from evoca.errors import DataError, EvocaError
+from evoca.images import printable_name
 
-__all__ = ["RUN_VERSION", "new_run", "parse_json", "read_json", "write_json"]
+__all__ = ["RUN_VERSION", "find_runs", "new_run", "parse_json", "read_json", "write_json"]
 
 RUN_VERSION = 1
 """Of ``run.json``; grows when a key changes its meaning."""
@@ -76,3 +78,22 @@ def _finite(number: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{number} is no number in JSON")
     return value
+
+
+def find_runs(folder: Path) -> Iterator[Path]:
+    """Yield the folder itself if it is a run, else the runs below it, by name.
+
+    Hidden folders (a run that is being written is one) and links are not entered, nor is
+    a run searched for others.
+
+    Raises:
+        DataError: no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{printable_name(folder)}: no such folder of runs")
+    for parent, children, files in os.walk(folder):
+        if "run.json" in files:
+            children.clear()
+            yield Path(parent)
+        else:
+            children[:] = sorted(name for name in children if not name.startswith("."))

@@ -14,8 +14,8 @@ from evoca.images import printable_name
 from evoca.metrics.result import SCHEMA_VERSION, Figure, Report
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
-from evoca.runs.probe_result import PROBE_FILE, Probe, read_probe
 from evoca.runs.result import Result, completed
+from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runs.schema import Description, Metrics, require
 
 __all__ = ["Run", "read_run"]

@@ -20,7 +20,8 @@ from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import EvidenceMap, Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.session import OrtSession, Outputs
+from evoca.runtime.engines.base import Outputs
+from evoca.runtime.engines.onnxruntime import OrtSession
 from evoca.softmax import softmax
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from evoca.cli import app
 from evoca.emotions import MIKELS8
 from evoca.lab.experiments import search
 from evoca.lab.training.step_context import TrainingError
-from evoca.papers.facts import facts_of
+from evoca.papers.run_facts import facts_of
 from evoca.runs import read_run
 
 RECIPE = {

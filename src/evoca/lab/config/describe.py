@@ -11,7 +11,7 @@ from evoca.lab.config.search import Choice, Search, short
 from evoca.lab.config.step import Augmentation, Schedule, Step
 from evoca.lab.config.summary import rate_in_words
 from evoca.papers import PaperError, load_paper, published_system
-from evoca.papers.targets import shown_setting
+from evoca.papers.published_figures import shown_setting
 
 __all__ = ["Section", "in_words"]
 

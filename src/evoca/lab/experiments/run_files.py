@@ -27,8 +27,7 @@ from evoca.runs import read_json, read_run, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runs.result import Result
-from evoca.runtime.card import DeletionTest, Metric
-from evoca.runtime.card_analysis import Analysis
+from evoca.runtime.card import Analysis, DeletionTest, Metric
 
 __all__ = [
     "Choice",

@@ -12,12 +12,12 @@ from evoca.errors import DataError
 from evoca.metrics.significance import Difference, compare_predictions, holm
 from evoca.metrics.ties import top_labels
 from evoca.report.figures import Named, figure_name
-from evoca.report.judged import Judged
-from evoca.report.opening import opens
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.headline import Shown, shown_figure
+from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
-from evoca.runs.common import Common, common_images
 from evoca.runs.comparison import equal_repeats
+from evoca.runs.shared_images import Common, common_images
 
 __all__ = ["COMPARED", "Comparison", "DifferenceRow", "compare_with_first", "side_by_side"]
 

@@ -13,7 +13,7 @@ from evoca.metrics.checks import FloatArray
 from evoca.metrics.conformal import set_figures
 from evoca.metrics.reliability import Reliability, reliability
 from evoca.metrics.ties import label_order
-from evoca.report.judged import Judged
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
 

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from evoca.metrics import Figure
 from evoca.report.figures import Named
-from evoca.report.judged import Judged
-from evoca.report.opening import opens
+from evoca.report.run_predictions import Judged
+from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
 
 __all__ = ["Cell", "EmotionRow", "confusion_cells", "emotion_rows"]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from evoca.metrics import Figure
 from evoca.metrics.calibration import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
-from evoca.report.judged import Judged
+from evoca.report.run_predictions import Judged
 from evoca.report.svg import interval_strip
 
 __all__ = ["Shown", "headline", "shown_figure"]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.report.svg import interval_strip
-from evoca.runs.probe_result import Probe
+from evoca.runs.robustness import Probe
 
 __all__ = ["MovedRow", "Robustness", "robustness"]
 

@@ -19,7 +19,7 @@ from evoca.prediction import Prediction, prediction_set
 if TYPE_CHECKING:
     from PIL import Image
 
-    from evoca.images.reading import TextReader
+    from evoca.images.ocr import TextReader
 
 __all__ = ["ENTRY_POINTS", "TextFusion", "TextScorer", "fuse", "load_scorer"]
 
@@ -104,7 +104,7 @@ class TextFusion:
     """Reads the text of a picture and lets it speak in the prediction.
 
     Attributes:
-        read: reads a picture; see :func:`evoca.images.reading.text_reader`.
+        read: reads a picture; see :func:`evoca.images.ocr.text_reader`.
         score: tells which emotions a text evokes.
         weight: of the text, 0..1.
     """

@@ -7,17 +7,17 @@ from typing import Any
 
 from evoca.metrics.checks import IntArray
 from evoca.report.evidence import Maps
-from evoca.report.judged import Judged
-from evoca.report.opening import opens
-from evoca.report.sections.causes import agreement_rows, trait_rows
+from evoca.report.image_traits import Traits
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.confidence import calibrations, reliability_plot, set_rows
 from evoca.report.sections.confusion import confusion_cells, emotion_rows
 from evoca.report.sections.curves import learning_curves
-from evoca.report.sections.done import lead, what_was_done
-from evoca.report.sections.doubts import MOST_SHOWN, doubted_labels
+from evoca.report.sections.error_analysis import agreement_rows, trait_rows
 from evoca.report.sections.headline import headline
+from evoca.report.sections.label_errors import MOST_SHOWN, doubted_labels
+from evoca.report.sections.method import lead, what_was_done
 from evoca.report.sections.robustness import robustness
-from evoca.report.traits import Traits
+from evoca.report.selection import opens
 
 __all__ = ["run_content"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from evoca.errors import MissingExtraError
 from evoca.metrics.checks import IntArray
-from evoca.report.judged import Judged
+from evoca.report.run_predictions import Judged
 
 __all__ = ["MOST_SHOWN", "Doubts", "doubted_labels"]
 

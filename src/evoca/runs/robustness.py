@@ -1,4 +1,4 @@
-"""What a probe of a model found, and its JSON form."""
+"""What a robustness test of a model found, and its JSON form."""
 
 from __future__ import annotations
 

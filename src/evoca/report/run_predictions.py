@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evoca.metrics.checks import FloatArray, IntArray
 from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
-from evoca.runs.probe_result import Probe
+from evoca.runs.robustness import Probe
 
 __all__ = ["Judged"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoca.report.judged import Judged
+from evoca.report.run_predictions import Judged
 
 __all__ = ["Done", "lead", "what_was_done"]
 

@@ -1,4 +1,4 @@
-"""Which images are predicted wrongly: by vote agreement, and by what is in the picture.
+"""The images that are predicted wrongly: by vote agreement, and by what is in the picture.
 
 The analysis that Sreenivas et al. (2018) made by hand of their confusions.
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from evoca.metrics.agreement import STRONGLY_DIVIDED, agreement_band
 from evoca.metrics.bootstrap import interval, mean_figure, resample, sum_by_group
 from evoca.metrics.checks import FloatArray, group_index
-from evoca.report.judged import Judged
-from evoca.report.opening import opens
+from evoca.report.image_traits import MEANINGS, Traits
+from evoca.report.run_predictions import Judged
 from evoca.report.sections.headline import shown_figure
+from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
-from evoca.report.traits import MEANINGS, Traits
 
 __all__ = ["Rate", "TraitRow", "agreement_rows", "trait_rows"]
 

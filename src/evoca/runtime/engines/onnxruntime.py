@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,17 @@ from numpy.typing import NDArray
 from evoca.errors import BundleError
 from evoca.images.walk import printable_name
 from evoca.privacy import onnxruntime
+from evoca.runtime.engines.base import OUTPUT_NAMES, Outputs
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
     from evoca.runtime.bundle import Bundle
 
-__all__ = ["OrtSession", "Outputs"]
+__all__ = ["OrtSession"]
 
-Array = NDArray[np.float32]
 T = TypeVar("T")
 _STOP_SECONDS = 5.0  # for the engine to come back, once Ctrl-C was pressed
-_OUTPUTS = ("logits", "evidence", "embedding", "affect")
-
-
-class Outputs(NamedTuple):
-    """What a bundle computes for a batch of N images.
-
-    Attributes:
-        logits: (N, K).
-        evidence: (N, K, h, w) or (N, 1, h, w), or ``None``.
-        embedding: (N, D), or ``None``.
-        affect: (N, 2), valence and arousal in the card's range, or ``None``.
-    """
-
-    logits: Array
-    evidence: Array | None
-    embedding: Array | None
-    affect: Array | None = None
 
 
 class OrtSession:
@@ -86,7 +69,7 @@ class OrtSession:
             ) from error
         self._check_signature(self._session)
         present = {output.name for output in self._session.get_outputs()}
-        self._outputs = [name for name in _OUTPUTS if name in present]
+        self._outputs = [name for name in OUTPUT_NAMES if name in present]
 
     def _check_signature(self, session: ort.InferenceSession) -> None:
         size = self._card.preprocessing
@@ -112,7 +95,7 @@ class OrtSession:
         if ("affect" in outputs) != (self._card.affect_range is not None):
             self._fail("an output named affect and affect_range in model.json go together")
         for name, output in outputs.items():
-            if name in _OUTPUTS and output.type != "tensor(float)":
+            if name in OUTPUT_NAMES and output.type != "tensor(float)":
                 self._fail(f"{name} must be tensor(float), model.onnx gives {output.type}")
         for name in ("logits", "evidence"):
             k = outputs[name].shape[1:2] if name in outputs else []
@@ -166,7 +149,7 @@ class OrtSession:
             )
         if outputs.evidence is not None:
             self._check_map(outputs.evidence.shape, n, k)
-        for name, values in zip(_OUTPUTS, outputs, strict=True):
+        for name, values in zip(OUTPUT_NAMES, outputs, strict=True):
             if values is not None and not np.isfinite(values).all():
                 self._fail(f"{name} are not finite")
         if outputs.embedding is not None and outputs.embedding.shape[:1] != (n,):

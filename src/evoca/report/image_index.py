@@ -11,7 +11,7 @@ import numpy as np
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, single_line
 from evoca.metrics.checks import IntArray
-from evoca.report.judged import Judged
+from evoca.report.run_predictions import Judged
 
 __all__ = ["Library", "library_of", "shown_name"]
 

@@ -1,8 +1,8 @@
-"""Which test data have been used before: the record that keeps an evaluation honest.
+"""The uses of test data so far: the record that keeps an evaluation honest.
 
 A test set says something about new images as long as nothing was chosen on it. Every
 evaluation on test images is noted in one SQLite file of the user, whatever folder it is
-run in, so the next one can say how often these images have answered already. The note
+run in, so the next one can say how often these images were evaluated already. The note
 holds fingerprints and names, no image and no path. ``EVOCA_LEDGER`` names another file;
 ``EVOCA_LEDGER=off`` keeps no record.
 """
