@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from evoca.data.cli import app
+from evoca.commands.data.app import app
 from evoca.data.crowd import Annotations, cautions, crowdlab, dawid_skene, read_annotations
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError

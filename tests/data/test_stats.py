@@ -7,7 +7,7 @@ import pytest
 from tests.data.conftest import MakeImage
 from typer.testing import CliRunner
 
-from evoca.data.cli import app
+from evoca.commands.data.app import app
 from evoca.data.manifest.table import read_manifest
 from evoca.data.relabel import label_by, rule_table
 from evoca.data.stats import measure_sizes, stats

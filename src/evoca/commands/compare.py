@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    FigureFormat,
+)
+from evoca.commands.terminal import clean, console_for, say
 from evoca.metrics.result import LOWER_IS_BETTER
 from evoca.runs import read_run
 from evoca.runs.comparison import Compared, Comparison, compare_runs
-from evoca.terminal import clean, console_for, say
 
-__all__ = ["compare"]
+__all__ = ["app", "compare"]
+
+app = command_app()
 
 
+class Against(StrEnum):
+    """Which run differences are from."""
+
+    FIRST = "first"
+    BEST = "best"
+
+
+@command(app)
 def compare(
-    runs: Sequence[Path],
-    *,
-    metric: str,
-    against: Literal["first", "best"],
-    output: Literal["table", "json"],
-    draws: int,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories; the first is the one to beat."),
+    ],
+    metric: Annotated[str, typer.Option("--metric", help="The figure to compare.")] = "accuracy",
+    against: Annotated[
+        Against, typer.Option("--against", help="Which run differences are from.")
+    ] = Against.FIRST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, help="Of the bootstrap and of the permutations.")
+    ] = 1000,
 ) -> None:
-    """Compare and print."""
-    found = compare_runs([read_run(run) for run in runs], metric, against=against, draws=draws)
+    """Compare runs on the images they share, with intervals and significance."""
+    found = compare_runs(
+        [read_run(run) for run in runs], metric, against=against.value, draws=draws
+    )
     for note in found.notes:
         say(f"evoca: {note}")
     if output == "json":

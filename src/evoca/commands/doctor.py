@@ -12,19 +12,23 @@ from importlib.util import find_spec
 from PIL import features as pillow_features
 
 import evoca
+from evoca.commands.exits import command, command_app
+from evoca.commands.terminal import clean, console_for
 from evoca.errors import EvocaError, install_hint
 from evoca.lab.features.cache import CACHE_VARIABLE, cache_folder
 from evoca.runtime.bundle import MODEL_VARIABLE
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for
 
-__all__ = ["doctor"]
+__all__ = ["app", "doctor"]
+
+app = command_app()
 
 _GOOD, _BAD, _NEUTRAL = "ok", "WRONG", "-"
 
 
+@command(app)
 def doctor() -> int:
-    """Print a report; return 1 where something is wrong."""
+    """Say what is installed, which engine and model would be used, and what is wrong."""
     rows = [*_installation(), *_formats(), *_extras(), *_cache(), *_model()]
     console = console_for()
     for state, what, text in rows:

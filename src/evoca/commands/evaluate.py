@@ -4,29 +4,73 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
+from evoca.commands.exits import command, command_app
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
+from evoca.commands.options import (
+    DataOption,
+    FigureFormat,
+    Split,
+)
 from evoca.commands.progress import steps
+from evoca.commands.terminal import clean, console_for, say
 from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
 from evoca.runs import new_run
-from evoca.terminal import clean, console_for, say
 
-__all__ = ["evaluate"]
+__all__ = ["app", "evaluate"]
+
+app = command_app()
 
 
+@command(app)
 def evaluate(
-    model: str,
-    data: Path,
-    options: Options,
-    *,
-    output: Literal["table", "json"],
-    out: Path | None,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A bundle, a bundled model's name, or a table of predictions."
+        ),
+    ],
+    data: DataOption,
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.TEST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
+    ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict", help="Let the model choose among shared labels with an image alone."
+        ),
+    ] = False,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Evaluate although no image has some label."),
+    ] = False,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies", help="Leave out images that the model knows, and copies of them."
+        ),
+    ] = False,
 ) -> int:
-    """Evaluate and print; return the exit status (1 where an image could not be read)."""
+    """Score a model on labelled images, every figure with its interval."""
+    options = Options(
+        split=split.value,
+        restrict=restrict,
+        draws=draws,
+        allow_missing=allow_missing,
+        without_copies=without_copies,
+    )
     system = open_system(model)
     images = load_labelled(data, require_files=False)
     with steps() as step:

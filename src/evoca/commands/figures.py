@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
+from evoca.commands.terminal import clean
 from evoca.emotions import style_of
 from evoca.metrics import Figure, Report
 from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.metrics.conformal import SetFigures
-from evoca.terminal import clean
 
 __all__ = ["print_calibration", "print_figures", "print_per_emotion", "print_sets"]
 

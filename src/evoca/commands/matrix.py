@@ -8,11 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    FigureFormat,
+    SetOption,
+    Split,
+)
 from evoca.commands.progress import Step, steps
+from evoca.commands.terminal import clean, console_for, say
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
 from evoca.evaluation import Options, model_system, open_system
@@ -22,9 +30,10 @@ from evoca.runs import read_run
 from evoca.runs.measured_on import MeasuredOn, measured_on
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for, say
 
-__all__ = ["matrix"]
+__all__ = ["app", "matrix"]
+
+app = command_app()
 
 _PROTOCOLS = {
     MeasuredOn.FOLDS: "cross-validated",
@@ -41,18 +50,53 @@ _LEGEND = {
 }
 
 
+@command(app)
 def matrix(
-    models: Sequence[str],
-    recipes: Sequence[str],
-    data: Sequence[Path],
-    options: Options,
-    *,
-    metric: str,
-    output: Literal["table", "json"],
-    out: Path | None,
-    settings: Sequence[str],
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="MANIFEST", help="A data set, a column; repeatable."),
+    ],
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="MODEL", help="A model, a row; repeatable."),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe", metavar="RECIPE", help="Trained on each data set, a row each; repeatable."
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option("--metric", help="The figure to show.")] = "accuracy",
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.TEST,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Keep every run; go on where it was left."),
+    ] = None,
+    restrict: Annotated[
+        bool,
+        typer.Option(
+            "--restrict", help="Let the model choose among shared labels with an image alone."
+        ),
+    ] = False,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies", help="Leave out images that a model knows, and copies of them."
+        ),
+    ] = False,
+    settings: SetOption = None,
 ) -> int:
-    """Fill the matrix and print it; return 1 where an image could not be read."""
+    """Score models, or recipes trained on each data set, on every data set."""
+    options = Options(
+        split=split.value, restrict=restrict, draws=draws, without_copies=without_copies
+    )
+    models, recipes, settings = models or [], recipes or [], settings or []
     if not models and not recipes:
         raise DataError("name a model (--model) or a recipe (--recipe)")
     columns = _columns(data)

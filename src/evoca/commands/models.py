@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from evoca.cards import card_document, render_card
 from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
 from evoca.cards.elsewhere import with_cautions, with_elsewhere
+from evoca.commands.exits import command, command_app, finish
+from evoca.commands.terminal import clean, console_for
 from evoca.documents import print_document
 from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.images import printable_name
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor
-from evoca.terminal import clean, console_for
 
-__all__ = ["list_models", "show_model", "write_card"]
+__all__ = ["app", "list_models", "show_model", "write_card"]
+
+app = command_app(help="The models that ship with Evoca.", invoke_without_command=True)
 
 
+@app.callback()
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        finish(list_models)
+
+
+@command(app, "list")
 def list_models() -> None:
-    """Print a line for each bundled model."""
+    """List the bundled models."""
     console = console_for()
     for name, path in bundled_models().items():
         card = read_bundle(path).card
@@ -32,12 +44,11 @@ def list_models() -> None:
     console.print("\nevoca models show NAME tells figures, provenance and terms.", style="dim")
 
 
-def show_model(name: str) -> None:
-    """Print a model's card, once the model has passed what ``predict`` asks of it.
-
-    Raises:
-        BundleError: ``predict`` would refuse it.
-    """
+@command(app, "show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="A bundled model's name or a bundle directory.")],
+) -> None:
+    """Show a model's figures, provenance and terms."""
     bundle = read_bundle(name)
     Predictor(bundle).self_test()
     console = console_for()
@@ -46,25 +57,38 @@ def show_model(name: str) -> None:
     console.print(clean(printable_name(bundle.path)), style="dim", soft_wrap=True)
 
 
+@command(app, "card")
 def write_card(
-    name: str,
-    probe: Path | None = None,
-    evaluations: Mapping[str, str] | None = None,
-    cautions: Sequence[str] = (),
+    name: Annotated[str, typer.Argument(help="A bundle directory.")],
+    probe: Annotated[
+        Path | None,
+        typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
+    ] = None,
+    evaluations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--evaluation",
+            metavar="WORDS=RUN",
+            help="Put this evaluation on other pictures, named in words, into it first; "
+            "repeatable: all together replace those that are there.",
+        ),
+    ] = None,
+    cautions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--caution",
+            metavar="SENTENCE",
+            help="Put this sentence about the figures into it first; repeatable: likewise.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a bundle's README.md again from its model.json, and say where it is.
-
-    Args:
-        name: a bundle directory.
-        probe: the result of a robustness probe, to be put into both files first.
-        evaluations: what the images are, in words, to the run directory of an evaluation on
-            them: likewise, in place of those that are there.
-        cautions: sentences about the figures: likewise.
-
-    Raises:
-        EvocaError: no such bundle, a bundled model's name, not the result of a probe, or not an
-            evaluation of it.
-    """
+    """Write a bundle's README.md again from its model.json."""
+    named = {}
+    for one in evaluations or []:
+        words, equals, run = one.rpartition("=")
+        if not (words.strip() and equals and run):
+            raise typer.BadParameter(f"{one!r} is not WORDS=RUN", param_hint="--evaluation")
+        named[words.strip()] = run
     if (shipped := bundled_models().get(name)) is not None:
         raise EvocaError(
             f"{name}: is part of the installed package, whose files are not changed: copy "
@@ -74,8 +98,8 @@ def write_card(
     card = bundle.card
     if probe is not None:
         card = with_perturbations(card, read_perturbations(probe))
-    if evaluations:
-        card = with_elsewhere(card, evaluations)
+    if named:
+        card = with_elsewhere(card, named)
     if cautions:
         card = with_cautions(card, cautions)
     if card is not bundle.card:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "FigureFormat", "ProfileOption", "SetOption"]
+__all__ = [
+    "RESUME_HINT",
+    "AcceleratorOption",
+    "CacheOption",
+    "DataOption",
+    "DeterministicOption",
+    "DevicesOption",
+    "FigureFormat",
+    "Machine",
+    "ModelOption",
+    "NodesOption",
+    "PrecisionOption",
+    "ProfileOption",
+    "RecipeArgument",
+    "ResumeOption",
+    "SetOption",
+    "Split",
+    "StrategyOption",
+    "WorkersOption",
+]
 
 
 class FigureFormat(StrEnum):
@@ -17,6 +37,23 @@ class FigureFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
 
+
+class Split(StrEnum):
+    """Which rows of the data are used."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    ALL = "all"
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A bundled model or a bundle directory (./NAME); EVOCA_MODEL otherwise.",
+    ),
+]
 
 DataOption = Annotated[
     Path,
@@ -35,4 +72,57 @@ ProfileOption = Annotated[
         metavar="NAME",
         help="Fit the recipe to a machine: lite0, or a .yaml file; see docs/recipes.md.",
     ),
+]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to run, as the command line has it; see ``RunOptions``."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+    deterministic: bool = False
+    cache: bool = True
+
+
+RESUME_HINT = "; the same command with --resume goes on"
+
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with what is unfinished; on a fresh folder, start."),
+]
+AcceleratorOption = Annotated[
+    str, typer.Option("--accelerator", metavar="NAME", help="auto, cpu or gpu.", show_default=False)
+]
+DevicesOption = Annotated[int, typer.Option("--devices", min=1, help="Devices on each machine.")]
+NodesOption = Annotated[int, typer.Option("--nodes", min=1, help="Machines.")]
+StrategyOption = Annotated[
+    str, typer.Option("--strategy", metavar="NAME", help="How devices share: auto, ddp, ...")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option("--precision", metavar="NAME", help="auto, 32-true, 16-mixed, bf16-mixed, ..."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Processes that decode, all cores but one if omitted; threads without steps, 2.",
+    ),
+]
+DeterministicOption = Annotated[
+    bool, typer.Option("--deterministic", help="Refuse what varies from run to run on a GPU.")
+]
+CacheOption = Annotated[
+    bool,
+    typer.Option("--cache/--no-cache", help="Keep what frozen layers compute, for all runs."),
 ]

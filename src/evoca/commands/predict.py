@@ -7,28 +7,43 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+import typer
 from rich.cells import cell_len
 
+from evoca.commands.exits import command, command_app, uninterrupted
+from evoca.commands.options import (
+    ModelOption,
+)
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
+from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
 from evoca.drafts import drafted
 from evoca.errors import EvocaError, ImageError, visible_json
-from evoca.exits import uninterrupted
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.predictor import Predictor, load
-from evoca.terminal import clean, columns_for, console_for, detailed, heading, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Format", "expand", "predict", "table_columns", "table_row"]
+__all__ = ["app", "expand", "predict", "table_columns", "table_row"]
 
-Format = Literal["table", "json", "csv"]
+app = command_app()
+
+
+class PredictFormat(StrEnum):
+    """How ``predict`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
 Answer = Prediction | ImageError
 Source = Path | RemoteImage | ImageError
 
@@ -36,20 +51,64 @@ _DETAILED_UP_TO = 4
 _PROGRESS_FROM = 16
 
 
+@command(app)
 def predict(
-    paths: Sequence[str],
-    *,
-    model: str | None,
-    output: Format,
-    top: int | None,
-    explain: Path | None,
-    read_text: str | None = None,
-    text_weight: float = 0.25,
-    networks: Sequence[str] = (),
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Images, folders and addresses (https://...)."),
+    ],
+    model: ModelOption = None,
+    output: Annotated[
+        PredictFormat, typer.Option("--format", help="What to print.")
+    ] = PredictFormat.TABLE,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, metavar="K", help="Show the K likeliest in the table."),
+    ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            "--explain",
+            metavar="DIR",
+            help="Write each image into DIR with its evidence map and distribution.",
+        ),
+    ] = None,
+    read_text: Annotated[
+        str | None,
+        typer.Option(
+            "--read-text",
+            metavar="SCORER",
+            help="Read the text in the images; SCORER (MODULE:CALLABLE) tells what it evokes.",
+        ),
+    ] = None,
+    text_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--text-weight",
+            min=0.0,
+            max=1.0,
+            help="How much that text counts.",
+            show_default="0.25",
+        ),
+    ] = None,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-network",
+            metavar="NETWORK",
+            help="Let an address lead to a network that is not public, such as 127.0.0.1.",
+        ),
+    ] = None,
 ) -> int:
-    """Predict and print; return the exit status (1 where an input failed)."""
+    """Predict which emotions images evoke in their viewers."""
+    if text_weight is not None and read_text is None:
+        raise typer.BadParameter("--text-weight is for --read-text, which names a scorer")
     predictor = load(model)
-    reading = None if read_text is None else _Reading(read_text, text_weight, predictor)
+    reading = (
+        None
+        if read_text is None
+        else _Reading(read_text, 0.25 if text_weight is None else text_weight, predictor)
+    )
     gallery, stream = None, predictor.stream
     if explain is not None:
         from evoca.drawing import PICTURE
@@ -59,7 +118,7 @@ def predict(
     writer = _writer(output, predictor.labels, inputs, top)
     # Text is read from all of a picture.
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
-    fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(networks))
+    fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(allow_network or ()))
     failed = False
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
@@ -205,9 +264,7 @@ class _Writer(Protocol):
     def close(self) -> None: ...
 
 
-def _writer(
-    output: Format, labels: Sequence[str], inputs: list[Source], top: int | None
-) -> _Writer:
+def _writer(output: str, labels: Sequence[str], inputs: list[Source], top: int | None) -> _Writer:
     if output == "table":
         return _TableWriter(inputs, top)
     # Programs read this: UTF-8 whatever the locale says.

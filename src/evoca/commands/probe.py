@@ -6,12 +6,19 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
+import typer
 from rich.console import Console
 
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    FigureFormat,
+    Split,
+)
 from evoca.commands.progress import steps
+from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
@@ -24,9 +31,10 @@ from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.robustness import PROBE_FILE, Probe
 from evoca.runtime.predictor import load
-from evoca.terminal import clean, console_for
 
-__all__ = ["probe"]
+__all__ = ["app", "probe"]
+
+app = command_app()
 
 _COLUMNS = ("accuracy change", "flipped", "moved", "fall of the top")
 _LEGEND = (
@@ -36,16 +44,31 @@ _LEGEND = (
 _NAME, _FIGURE = 15, 20  # 80 columns hold three figures
 
 
+@command(app)
 def probe(
-    model: str,
-    data: Path,
-    *,
-    split: str,
-    limit: int | None,
-    output: Literal["table", "json"],
-    out: Path | None,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A bundle directory or a bundled model's name.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of images."),
+    ],
+    split: Annotated[
+        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+    ] = Split.ALL,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="At most N pictures, spread evenly."),
+    ] = None,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Write probe.json into it, or a file.json."),
+    ] = None,
 ) -> int:
-    """Probe and print; return the exit status (1 where a picture could not be read)."""
+    """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
     predictor = load(model, threads=1)
     images = _spread(select_split(_read(data, predictor.labels), split).images, limit)
     changes = perturbations_for(predictor.card.preprocessing)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evoca.terminal import console_for
+from evoca.commands.terminal import console_for
 
 __all__ = ["Step", "steps"]
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from evoca.terminal import clean, console_for
+from evoca.commands.exits import command, command_app, finish
+from evoca.commands.options import (
+    ProfileOption,
+)
+from evoca.commands.terminal import clean, console_for
 
-__all__ = ["list_backbones", "list_recipes", "show_recipe"]
+__all__ = ["app", "list_backbones", "list_recipes", "show_recipe"]
+
+app = command_app(help="The systems that can be trained.", invoke_without_command=True)
+
+
+@app.callback()
+def _recipes(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        finish(list_recipes)
+
 
 _INDENT = 2
 
 
+@command(app, "list")
 def list_recipes() -> None:
-    """Print the recipes by the paper they follow."""
+    """List the recipes."""
     from evoca.lab.config.recipe import load_recipe, recipe_names
     from evoca.papers import load_papers
 
@@ -31,26 +46,25 @@ def list_recipes() -> None:
                 _entry(recipe.name, recipe.summary)
 
 
-def list_backbones() -> None:
-    """Print the backbones with their size, licence and source of weights."""
-    from evoca.lab.config.backbone import backbone_names, find_backbone
-
-    for name in backbone_names():
-        record = find_backbone(name)
-        about = f"{record.size} pixels; weights: {record.source} ({record.licence}); {record.paper}"
-        _entry(name, about)
-
-
+@command(app, "show")
 def show_recipe(
-    name: str, settings: Sequence[str], profile: str | None = None, *, as_yaml: bool
+    name: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting first; repeatable."),
+    ] = None,
+    profile: ProfileOption = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print every setting, as a recipe's file has it.")
+    ] = False,
 ) -> None:
-    """Explain a recipe in words, or print it with every setting as YAML."""
+    """Explain a recipe: its network, what is trained when, what its paper leaves open."""
     import yaml
 
     from evoca.lab.config.describe import in_words
     from evoca.lab.config.recipe import load_recipe
 
-    recipe = load_recipe(name, settings, profile)
+    recipe = load_recipe(name, settings or [], profile)
     if as_yaml:
         content = recipe.model_dump(mode="json", exclude_none=True)
         print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
@@ -61,6 +75,17 @@ def show_recipe(
         console.print(Text(heading, style="bold"))
         for line in lines:
             _indented(line)
+
+
+@command(app, "backbones")
+def list_backbones() -> None:
+    """List the pretrained networks that recipes can name."""
+    from evoca.lab.config.backbone import backbone_names, find_backbone
+
+    for name in backbone_names():
+        record = find_backbone(name)
+        about = f"{record.size} pixels; weights: {record.source} ({record.licence}); {record.paper}"
+        _entry(name, about)
 
 
 def _entry(name: str, about: str) -> None:

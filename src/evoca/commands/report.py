@@ -4,42 +4,77 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import typer
+
+from evoca.commands.exits import command, command_app
 from evoca.commands.progress import steps
+from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, MissingExtraError
 from evoca.runs import Run, read_run
 from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor, load
-from evoca.terminal import clean, console_for
 
-if TYPE_CHECKING:
-    from evoca.report.image_traits import LookFor
+__all__ = ["app", "report"]
 
-__all__ = ["report"]
+app = command_app()
+
+
+class LookForOption(StrEnum):
+    """What ``report`` tells pictures by."""
+
+    COLOUR = "colour"
+    FACES = "faces"
+    TEXT = "text"
+
 
 _DEFAULT = "default"
 
 
+@command(app)
 def report(
-    folders: Sequence[Path],
-    out: Path,
-    *,
-    data: Path | None,
-    model: str | None,
-    images: bool,
-    look_for: LookFor,
-    max_images: int,
-    probe: Path | None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="MANIFEST",
+            help="Where the images are; by default where the first run found them.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A bundle whose evidence maps to show beside the images."),
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Hold small copies of the images.")
+    ] = True,
+    look_for: Annotated[
+        LookForOption,
+        typer.Option(
+            "--look-for",
+            help="What to tell pictures by: text takes most of a second each (extra vision).",
+        ),
+    ] = LookForOption.FACES,
+    max_images: Annotated[
+        int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
+    ] = 5000,
+    probe: Annotated[
+        Path | None,
+        typer.Option(
+            "--probe",
+            metavar="FILE",
+            help="What evoca probe found; by default probe.json in the run directory.",
+        ),
+    ] = None,
 ) -> None:
-    """Write the page and say where it is.
-
-    Raises:
-        EvocaError: a run, the data or the model cannot be used; Jinja is missing.
-    """
+    """Write what runs found as one HTML page that opens offline."""
     try:
         from evoca.report import build_report
     except ModuleNotFoundError as error:
@@ -48,22 +83,22 @@ def report(
         raise MissingExtraError("evoca report", "eval", "jinja2") from error
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
-    runs = [read_run(folder) for folder in folders]
-    probed = _probe(runs, probe)
-    if len({run.path.resolve() for run in runs}) < len(runs):
+    opened = [read_run(folder) for folder in runs]
+    probed = _probe(opened, probe)
+    if len({run.path.resolve() for run in opened}) < len(opened):
         raise DataError("the same run is named twice: a page tells of each run once")
-    labelled = _data(runs, data, images=images)
+    labelled = _data(opened, data, images=images)
     pictured = images and labelled is not None
-    models = _models(runs, model) if pictured else [None] * len(runs)
+    models = _models(opened, model) if pictured else [None] * len(opened)
     with steps() as step:
         built = build_report(
-            runs,
+            opened,
             out,
             labelled,
             step,
             models=models,
             images=pictured,
-            look_for=look_for,
+            look_for=look_for.value,
             most_images=max_images,
             probe=probed,
             left_out=not images,

@@ -4,56 +4,204 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    Machine,
+    ProfileOption,
+    SetOption,
+)
+from evoca.commands.terminal import console_for, say
+from evoca.commands.training import display
 from evoca.documents import Paragraph, print_document, to_markdown
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, needs_extra
 from evoca.papers import load_paper, load_papers, paper_of_system
 from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.recipes import published_by, recipe_name
 from evoca.papers.reproduce import reproduce as put_beside
 from evoca.papers.run_facts import training_images
 from evoca.runs import Run, find_runs, read_run
-from evoca.terminal import console_for
 
 if TYPE_CHECKING:
-    from evoca.commands.run_recipes import Wanted
+    from evoca.lab import RunOptions
 
-__all__ = ["DEFAULT_FOLDER", "only_with_data", "reproduce", "run_first"]
+__all__ = [
+    "DEFAULT_FOLDER",
+    "Wanted",
+    "app",
+    "only_with_data",
+    "reproduce",
+    "run_first",
+    "run_recipes",
+]
+
+app = command_app()
+
+
+class ReproduceFormat(StrEnum):
+    """How ``reproduce`` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to run.
+
+    Attributes:
+        data: a manifest, or a folder of class folders.
+        recipes: patterns of names; all recipes if empty.
+        profile: name or file of a profile; the papers' own settings if ``None``.
+        folds: of each cross-validation.
+        settings: of every recipe, such as ``protocol.seed=1``.
+        machine: where and how.
+    """
+
+    data: Path
+    recipes: Sequence[str]
+    profile: str | None
+    folds: int
+    settings: Sequence[str]
+    machine: Machine
+
+
+def run_recipes(wanted: Wanted, runs: Path) -> int:
+    """Cross-validate every recipe into a folder of its name; go on where it was left.
+
+    A recipe that cannot be run here, because its weights are not to be had or its data
+    lack something, costs one line and not the others.
+
+    Args:
+        wanted: what to run.
+        runs: the folder of runs. What is finished in it stays; what is not is gone on
+            with, by fold, step and batch.
+
+    Returns:
+        0, or 1 where a recipe could not be run.
+
+    Raises:
+        EvocaError: no such data, or no recipe of such a name.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    with needs_extra("train"):
+        from evoca import lab
+        from evoca.data.manifest.labelled import load_labelled
+        from evoca.lab.experiments.run import finished_run, unused_options
+    settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
+    names = _names(wanted.recipes)
+    data = load_labelled(wanted.data)
+    data = replace(data, recorded_hashes=data.file_hashes())  # once, not by every recipe
+    failed = 0
+    for number, name in enumerate(names, start=1):
+        out = runs / name
+        try:
+            recipe = lab.load_recipe(name, settings, wanted.profile)
+            done = finished_run(out) is not None
+            say(f"{name} ({number} of {len(names)}){': finished already' if done else ''}")
+            with display(wanted.machine) as options:
+                if unused := unused_options(recipe, options):
+                    options = _on_the_cpu(options)
+                if unused and not done:
+                    say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
+                lab.cross_validate(recipe, data, out, options=options, resume=True)
+        except EvocaError as error:
+            failed = 1
+            say(f"left out: {name}: {error}")
+    return failed
+
+
+def _on_the_cpu(options: RunOptions) -> RunOptions:
+    """Return the options without those of accelerators and of several machines."""
+    from evoca.lab import RunOptions
+
+    plain = RunOptions()
+    names = ("accelerator", "devices", "nodes", "strategy", "precision")
+    return replace(options, **{name: getattr(plain, name) for name in names})
+
+
+def _names(patterns: Sequence[str]) -> list[str]:
+    """Return the recipes that a pattern matches, in order."""
+    from evoca.lab.config.recipe import recipe_names
+
+    known = recipe_names()
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise EvocaError(f"--recipe {pattern}: no such recipe; known: {', '.join(known)}")
+    chosen = patterns or ["*"]
+    return [name for name in known if any(fnmatchcase(name, pattern) for pattern in chosen)]
+
 
 DEFAULT_FOLDER = Path("runs")
 """Searched where no run is named, if it exists."""
 
 
+@command(
+    app,
+    after_interrupt=lambda data=None, **_: "" if data is None else "; the same command goes on",
+)
 def reproduce(
-    places: Sequence[Path],
-    *,
-    paper: str | None,
-    output: Literal["table", "json", "markdown"],
-    emotions: bool,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Runs and folders of runs; ./runs if omitted."),
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
+    ] = None,
+    emotions: Annotated[
+        bool, typer.Option("--emotions", help="Show the figures of single emotions too.")
+    ] = False,
+    output: Annotated[
+        ReproduceFormat, typer.Option("--format", help="What to print.")
+    ] = ReproduceFormat.TABLE,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="MANIFEST",
+            help="First cross-validate every recipe on these images into the folder of runs; "
+            "what is finished stays, what is not is gone on with.",
+        ),
+    ] = None,
+    recipes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="With --data: only these; * matches; repeatable."
+        ),
+    ] = None,
+    profile: ProfileOption = None,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="With --data: outer folds.")] = 5,
+    settings: SetOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="With --data: processes that decode.")
+    ] = None,
+    accelerator: Annotated[
+        str, typer.Option("--accelerator", metavar="NAME", help="With --data: auto, cpu or gpu.")
+    ] = "auto",
 ) -> int:
-    """Print every published system with the runs of it.
-
-    Args:
-        places: run directories, and folders of them.
-        paper: key of the one paper to show.
-        output: the format.
-        emotions: show figures of single emotions too; JSON always has them.
-
-    Returns:
-        0, or 1 where a run could not be read.
-
-    Raises:
-        EvocaError: no such paper or folder.
-    """
+    """Show what the papers published beside what runs reached, or make the runs first."""
+    not_run = 0
+    if data is None:
+        only_with_data(recipe=recipes, profile=profile, set=settings, workers=workers)
+    else:
+        machine = Machine(accelerator, workers=workers)
+        wanted = Wanted(data, recipes or [], profile, folds, settings or [], machine)
+        not_run = run_first(wanted, runs or [])
     papers = list(load_papers().values()) if paper is None else [load_paper(paper)]
-    runs, failed = _read(places or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
+    opened, failed = _read(runs or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
     from evoca.lab.experiments.results import PackagedRecipes
 
     packaged = PackagedRecipes()
-    rows = put_beside(runs, papers, packaged)
-    others = [run for run in runs if paper_of_system(published_by(run, packaged)) is None]
+    rows = put_beside(opened, papers, packaged)
+    others = [run for run in opened if paper_of_system(published_by(run, packaged)) is None]
     if output == "json":
         content = {
             "systems": [row.to_dict() for row in rows],
@@ -67,8 +215,8 @@ def reproduce(
             ],
         }
         print(json.dumps(content, allow_nan=False))
-        return failed
-    blocks = glance(runs, papers, packaged)
+        return max(failed, not_run)
+    blocks = glance(opened, papers, packaged)
     blocks += comparison_document(rows, emotions=emotions, details=paper is not None)
     if others:
         names = ", ".join(f"{run.name} ({recipe_name(run) or 'no recipe'})" for run in others)
@@ -77,7 +225,7 @@ def reproduce(
         print(to_markdown(blocks), end="")
     else:
         print_document(blocks, console_for())
-    return failed
+    return max(failed, not_run)
 
 
 def only_with_data(**given: object) -> None:
@@ -103,8 +251,6 @@ def run_first(wanted: Wanted, places: Sequence[Path]) -> int:
     Raises:
         EvocaError: several folders, or what is wanted is not to be had.
     """
-    from evoca.commands.run_recipes import run_recipes
-
     if len(places) > 1:
         raise EvocaError(f"{places[1]}: with --data, name one folder for all runs")
     return run_recipes(wanted, places[0] if places else DEFAULT_FOLDER)

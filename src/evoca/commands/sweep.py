@@ -6,22 +6,39 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from evoca.commands.training import Machine, display
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    FigureFormat,
+    Machine,
+)
+from evoca.commands.terminal import console_for, say
+from evoca.commands.training import display
 from evoca.documents import Paragraph, Table, print_document
 from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
 from evoca.papers import load_paper
 from evoca.runs import read_json
-from evoca.terminal import console_for, say
 
 if TYPE_CHECKING:
-    from evoca.lab.config.models.differential import Form
     from evoca.lab.experiments.sweep import Accuracy, Cell, Sweep
 
-__all__ = ["sweep"]
+__all__ = ["app", "sweep"]
+
+app = command_app()
+
+
+class BetaForm(StrEnum):
+    """What beta does to the vectors."""
+
+    CONVEX = "convex"
+    AMPLIFY = "amplify"
+
 
 _ALPHAS = "0,0.25,0.5,0.75,1"
 _MOST_C = 1e6  # beyond it, nothing more is forbidden, and fitting may take for ever
@@ -38,21 +55,35 @@ Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], 
 """Alpha, beta and C to the printed accuracy, 0..1."""
 
 
+@command(app)
 def sweep(
-    run: Path,
-    *,
-    alpha: str | None,
-    beta: str | None,
-    c: str,
-    form: Form,
-    out: Path | None,
-    output: Literal["table", "json"],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A cross-validation of a differential system.")
+    ],
+    alpha: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS", help="Shares of the first vector; 0,0.25,0.5,0.75,1 without --beta."
+        ),
+    ] = None,
+    beta: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBERS", help="Factors of the object probabilities; or none."),
+    ] = None,
+    c: Annotated[
+        str, typer.Option("--c", metavar="NUMBERS", help="Of support vector machines; or none.")
+    ] = "0.5,1,1.5,2,5,10",
+    form: Annotated[
+        BetaForm, typer.Option(help="Whether beta takes from the vectors.")
+    ] = BetaForm.CONVEX,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="RUN/sweep.csv if omitted.")
+    ] = None,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
 ) -> None:
-    """Fit every cell in every fold, write them as CSV, and print them.
-
-    Raises:
-        EvocaError: the run, the numbers or the file cannot be used.
-    """
+    """Fit every alpha, beta and C on the vectors that a cross-validation has kept."""
     with needs_extra("train"):
         from evoca.lab.config.models.differential import MOST_BETA
         from evoca.lab.experiments.sweep import Grid
@@ -71,7 +102,7 @@ def sweep(
         _require_place(out)
     file = run / "sweep.csv" if out is None else out
     published = _published(run)
-    grid = Grid(alphas, betas, form, costs)
+    grid = Grid(alphas, betas, form.value, costs)
     with display(Machine(accelerator="cpu")) as options:
         found = run_sweep(run, grid, options.announce)
     _write(file, found, published)

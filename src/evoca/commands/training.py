@@ -1,4 +1,4 @@
-"""``evoca train``, ``crossval`` and ``search``. Needs the extra ``train``."""
+"""How training is shown while it runs, and its result once it is done."""
 
 from __future__ import annotations
 
@@ -6,145 +6,23 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
-from evoca.commands.machine import Machine
-from evoca.commands.trials_table import trials_table
-from evoca.documents import print_document
-from evoca.errors import EvocaError, needs_extra
-from evoca.terminal import clean, console_for
+from evoca.commands.options import Machine
+from evoca.commands.terminal import clean, console_for
+from evoca.errors import needs_extra
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
     from evoca.lab.config.recipe import Recipe
     from evoca.runs.result import Result
 
-__all__ = ["Machine", "crossval", "display", "search", "train"]
-
-
-def train(
-    recipe: str,
-    data: Path,
-    out: Path,
-    settings: Sequence[str],
-    data_name: str | None,
-    *,
-    machine: Machine,
-    resume: bool,
-    profile: str | None = None,
-    without_copies: bool = False,
-) -> None:
-    """Train and print the scores."""
-    with needs_extra("train"):
-        from evoca import lab
-        from evoca.lab.experiments.run import finished_run
-    chosen = lab.load_recipe(recipe, settings, profile)
-    finished = resume and finished_run(out) is not None
-    with display(machine) as options:
-        found = lab.train(
-            chosen,
-            data,
-            out,
-            options=options,
-            resume=resume,
-            data_name=data_name,
-            without_copies=without_copies,
-        )
-    if found is None:
-        return
-    if finished:
-        _say_finished(out, found)
-    _print(chosen, found, "table")
-    if not finished:
-        console_for("stderr").print(f"wrote {out}", soft_wrap=True)
-
-
-def crossval(
-    recipe: str,
-    data: Path,
-    *,
-    folds: int,
-    repeats: int,
-    seed: int,
-    output: Literal["table", "json"],
-    out: Path | None,
-    settings: Sequence[str],
-    machine: Machine,
-    resume: bool,
-    profile: str | None = None,
-) -> None:
-    """Cross-validate and print the scores."""
-    with needs_extra("train"):
-        from evoca import lab
-        from evoca.lab.experiments.run import finished_run
-    own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
-    chosen = lab.load_recipe(recipe, [*own, *settings], profile)
-    if resume and out is None:
-        raise EvocaError("--resume: goes on with a run directory: name it with --out")
-    finished = resume and out is not None and finished_run(out) is not None
-    with display(machine) as options:
-        found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
-    if finished and out is not None:
-        _say_finished(out, found)
-    _print(chosen, found, output)
-
-
-def search(
-    recipe: str,
-    data: Path,
-    out: Path,
-    settings: Sequence[str],
-    *,
-    space: Path | None,
-    trials: int,
-    folds: int | None,
-    machine: Machine,
-    resume: bool,
-    profile: str | None = None,
-) -> None:
-    """Search settings on validation images; with folds, measure the search as a whole."""
-    with needs_extra("train"):
-        from evoca import lab
-        from evoca.data.manifest.labelled import load_labelled
-        from evoca.lab.config.recipe import load_recipe
-        from evoca.lab.config.search import read_space
-        from evoca.lab.experiments.run import build
-        from evoca.lab.experiments.search import Searcher
-    own = [*settings] if folds is None else [f"protocol.folds={folds}", *settings]
-    chosen = load_recipe(recipe, own, profile)
-    wanted = chosen.search if space is None else read_space(space)
-    if wanted is None:
-        raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
-    if not chosen.steps:
-        raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
-    if chosen.head is not None:
-        raise EvocaError(
-            f"{recipe}: a search judges its steps, not the machine after them: search with "
-            "--set head=null, or evoca sweep a cross-validation"
-        )
-    labelled = load_labelled(data)
-    with display(machine) as options:
-        searcher = Searcher(
-            lambda tried: load_recipe(recipe, [*own, *tried], profile),
-            wanted,
-            build,
-            options,
-            trials,
-        )
-        if folds is not None:
-            result = lab.cross_validate(
-                chosen, labelled, out, options=options, resume=resume, tune=searcher.tune
-            )
-            _print(chosen, result, "table")
-            return
-        found = searcher.search(labelled, out, resume=resume)
-    print_document([trials_table(found.trials, wanted.metric)], console_for())
-    console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
+__all__ = ["display", "print_result", "say_finished"]
 
 
 @contextmanager
@@ -206,7 +84,7 @@ def _told(say: Callable[[str], None]) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _say_finished(out: Path, result: Result) -> None:
+def say_finished(out: Path, result: Result) -> None:
     """Say that a resumed command found a complete run, and what was said of it."""
     console = console_for("stderr")
     console.print(f"{out}: finished already", soft_wrap=True)
@@ -214,7 +92,8 @@ def _say_finished(out: Path, result: Result) -> None:
         console.print(clean(f"evoca: {note}"), soft_wrap=True, markup=False)
 
 
-def _print(recipe: Recipe, result: Result, output: str) -> None:
+def print_result(recipe: Recipe, result: Result, output: str) -> None:
+    """Print what a recipe scored, as tables or as JSON."""
     figures = result.to_dict()
     if output == "json":
         print(json.dumps(figures, allow_nan=False))

@@ -21,7 +21,7 @@ pytest.importorskip("httpx2")
 from PIL import Image
 from typer.testing import CliRunner
 
-from evoca.data.cli_fetch import app
+from evoca.commands.data.app import app
 from evoca.data.collect import (
     ReviewServer,
     ReviewStore,
@@ -484,7 +484,7 @@ def test_stopping_the_page_writes_the_tables(folder, tmp_path):
     out = tmp_path / "out"
     command = ["collect", str(folder), "--out", str(out), "--no-browser"]
     child = subprocess.Popen(
-        [sys.executable, "-c", "from evoca.data.cli_fetch import app; app()", *command],
+        [sys.executable, "-c", "from evoca.commands.data.app import app; app()", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

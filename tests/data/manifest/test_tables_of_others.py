@@ -9,8 +9,8 @@ import pytest
 from tests.data.conftest import MakeImage
 from typer.testing import CliRunner
 
+from evoca.commands.data.app import app
 from evoca.data.check import check
-from evoca.data.cli import app
 from evoca.data.manifest.labelled import load_labelled
 from evoca.data.manifest.rules import SPACES
 from evoca.data.manifest.table import read_manifest

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 import yaml
 
-from evoca.commands.trials_table import trials_table
+from evoca.commands.search import trials_table
 from evoca.data.manifest.labelled import load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe

@@ -13,7 +13,7 @@ from tests.data.fetch.conftest import make_picture
 
 pytest.importorskip("torch", reason="needs the extra train")
 
-from evoca.commands.training import Machine, crossval
+from evoca.commands.crossval import crossval
 from evoca.emotions import MIKELS8
 
 COMMAND = "from evoca.cli import main; main()"
@@ -52,7 +52,7 @@ def test_cross_validation_keeps_copies_in_one_fold(
         output="json",
         out=out,
         settings=SMALL,
-        machine=Machine(cache=False),
+        cache=False,
         resume=False,
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PHOTOS = sorted(EXAMPLES.glob("*.jpg"))
 EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]

@@ -15,7 +15,7 @@ pytest.importorskip("imagehash")
 
 from typer.testing import CliRunner
 
-from evoca.data.cli_fetch import app
+from evoca.commands.data.app import app
 
 ALLOW = ["--allow-network", "127.0.0.1", "--attempts", "1"]
 
@@ -129,7 +129,7 @@ def test_an_interrupt_is_status_130_and_loses_nothing(site, encoded, acts, tmp_p
     path.write_text("\n".join(urls))
     command = ["download", str(path), "--out", str(tmp_path / "out"), *ALLOW]
     child = subprocess.Popen(
-        [sys.executable, "-c", "from evoca.data.cli_fetch import app; app()", *command],
+        [sys.executable, "-c", "from evoca.commands.data.app import app; app()", *command],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

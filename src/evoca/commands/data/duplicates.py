@@ -1,30 +1,53 @@
-"""What ``evoca data duplicates`` does; it returns a status."""
+"""``evoca data duplicates``: copies among manifests and folders."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from evoca.data.console import SHOWN, print_json, progress, report_rejects
+import typer
+
+from evoca.commands.data.common import (
+    SHOWN,
+    FormatOption,
+    print_json,
+    progress,
+    report_rejects,
+)
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import FigureFormat
+from evoca.commands.terminal import clean, say
 from evoca.data.manifest.overwrite import check_table_name, keep_apart
 from evoca.errors import needs_extra
 from evoca.images import printable_name
-from evoca.terminal import clean, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evoca.data.duplicates.clusters import Cluster, DuplicateReport
 
-__all__ = ["duplicates"]
+__all__ = ["app", "duplicates"]
 
-Output = Literal["table", "json"]
+app = command_app()
 
 
+@command(app, after_interrupt="; run it again to go on")
 def duplicates(
-    data: Sequence[Path], *, threshold: int | None, out: Path | None, output: Output
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATA...", help="Manifests and folders of images."),
+    ],
+    threshold: Annotated[
+        int | None,
+        typer.Option(min=0, max=128, help="How many of 128 bits may differ; 20 by default."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write all images with their group: .parquet or .csv."
+        ),
+    ] = None,
+    output: FormatOption = FigureFormat.TABLE,
 ) -> int:
-    """Search manifests and folders for copies, print what was found, write the groups."""
+    """Find exact and near copies, labels that contradict each other, and damaged files."""
     with needs_extra("data"):
         from evoca.data.duplicates.clusters import DEFAULT_THRESHOLD
         from evoca.data.duplicates.search import listed_images, read_images, search_copies, together

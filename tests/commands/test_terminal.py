@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from evoca.commands.terminal import columns_for, detailed, heading, one_line
 from evoca.emotions import MIKELS8
 from evoca.prediction import Prediction, prediction_set
-from evoca.terminal import columns_for, detailed, heading, one_line
 
 LONG = "a/rather/long/way/to/a/photograph/of/the/sea-in-the-evening.jpg"
 NAMES = ("sea.jpg", LONG)

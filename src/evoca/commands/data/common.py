@@ -5,22 +5,60 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from evoca.errors import visible_json
-from evoca.terminal import console_for, say
+import typer
+
+from evoca.commands.options import FigureFormat
+from evoca.commands.terminal import console_for, say
+from evoca.errors import DataError, visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from evoca.data.download import LinkList
     from evoca.data.manifest.rejects import Reject
+    from evoca.data.manifest.table import Manifest
 
-__all__ = ["SHOWN", "print_json", "progress", "report_rejects"]
+__all__ = [
+    "SHOWN",
+    "DataArgument",
+    "FormatOption",
+    "NetworksOption",
+    "OutOption",
+    "TaxonomyOption",
+    "note_rejects",
+    "print_json",
+    "progress",
+    "report_rejects",
+    "say_left_out",
+]
 
 SHOWN = 20
 """How many cases of one kind a command prints before it counts the rest."""
 
 _REJECTS_SHOWN = 3
+
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="A manifest, or a folder of class folders.")
+]
+FormatOption = Annotated[FigureFormat, typer.Option("--format", help="What to print.")]
+TaxonomyOption = Annotated[
+    str | None,
+    typer.Option(help="The labels, where the data do not say; mikels8 if omitted."),
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")
+]
+NetworksOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-network",
+        metavar="NETWORK",
+        help="A network that is not public but may be reached, such as 10.0.0.0/8; repeatable.",
+    ),
+]
 
 
 def print_json(content: Mapping[str, object]) -> None:
@@ -67,3 +105,20 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console_for("stderr"), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)
+
+
+def say_left_out(manifest: Manifest) -> None:
+    """Say in a line what of a folder is no row, and why."""
+    if manifest.left_out:
+        say(f"evoca: {manifest.source}: {manifest.left_out}")
+
+
+def note_rejects(listed: LinkList, *, strict: bool = False) -> None:
+    """Print the first bad rows of a link list; with ``strict``, refuse the first."""
+    for item in listed.rejects[:SHOWN]:
+        line = f"{listed.source}: row {item.row}: {item.cause}: {item.text[:100]!r}"
+        if strict:
+            raise DataError(line)
+        say(line)
+    if len(listed.rejects) > SHOWN:
+        say(f"{listed.source}: and {len(listed.rejects) - SHOWN:,} more bad rows")

@@ -10,12 +10,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, ParamSpec
 
 import typer
 
 from evoca.drafts import ENDING_SIGNALS, ended_by_exception
 
-__all__ = ["INTERRUPTED", "finish", "leave", "open_streams", "uninterrupted"]
+__all__ = [
+    "INTERRUPTED",
+    "command",
+    "command_app",
+    "finish",
+    "leave",
+    "open_streams",
+    "uninterrupted",
+]
+
+P = ParamSpec("P")
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -70,6 +82,43 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
         _complain(f"interrupted{after_interrupt}")
         status = INTERRUPTED
     raise typer.Exit(status)
+
+
+def command_app(**options: Any) -> typer.Typer:
+    """Return an app for one command or a few; plain help, and errors as they are."""
+    return typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **options,
+    )
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, after_interrupt: str | Callable[..., str] = ""
+) -> Callable[[Callable[P, int | None]], Callable[P, int | None]]:
+    """Return a decorator that makes a function a command, which ends as every command does.
+
+    The function itself stays as it is, to be called from Python.
+
+    Args:
+        app: what it becomes a command of.
+        name: of the command; the function's own if omitted.
+        after_interrupt: what to say after "interrupted", where the work can go on; or a
+            function of the command's arguments that returns it.
+    """
+
+    def register(function: Callable[P, int | None]) -> Callable[P, int | None]:
+        @wraps(function)
+        def run(*args: P.args, **given: P.kwargs) -> None:
+            said = after_interrupt if isinstance(after_interrupt, str) else after_interrupt(**given)
+            finish(lambda: function(*args, **given), said)
+
+        app.command(name)(run)
+        return function
+
+    return register
 
 
 def leave(run: Callable[[], object]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.measure import Measurement
 from rich.table import Table
 
+from evoca.commands.terminal import clean, console_for
 from evoca.data.check import CheckReport
 from evoca.data.check_files import EXAMPLES
 from evoca.data.relabel import RuleCounts
 from evoca.data.stats import Spread, Stats
-from evoca.terminal import clean, console_for
 
 __all__ = ["print_check", "print_counts", "print_rules", "print_stats"]
 

@@ -11,7 +11,7 @@ from tests.data.conftest import MakeImage
 from tests.data.fetch.conftest import make_picture
 from typer.testing import CliRunner
 
-from evoca.data.cli import app
+from evoca.commands.data.app import app
 from evoca.data.manifest.table import read_manifest
 from evoca.emotions import MIKELS8
 
@@ -257,7 +257,7 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
             check=False,
         )
 
-    done = run(f"from evoca.data.cli import app; app(['stats', {str(class_folders)!r}])")
+    done = run(f"from evoca.commands.data.app import app; app(['stats', {str(class_folders)!r}])")
     assert done.returncode == 1
     assert done.stderr.startswith("evoca: reading and writing manifests needs the package duckdb")
     assert "pip install '.[data]' in " in done.stderr

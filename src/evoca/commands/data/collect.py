@@ -1,98 +1,76 @@
-"""What ``evoca data download`` and ``collect`` do; they return a status."""
+"""``evoca data collect``: a data set from candidates, reviewed in the browser."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from evoca.data.console import SHOWN, print_json, progress, report_rejects
+import typer
+
+from evoca.commands.data.common import (
+    SHOWN,
+    NetworksOption,
+    note_rejects,
+    progress,
+    report_rejects,
+)
+from evoca.commands.exits import command, command_app
+from evoca.commands.terminal import say
 from evoca.data.manifest.overwrite import claim_tables, keep_apart
 from evoca.data.manifest.schema import TABLE_SUFFIXES
 from evoca.errors import DataError, needs_extra
-from evoca.images import ImageLimits, printable_name
-from evoca.terminal import say
+from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evoca.data.collect import Exported, Found, Keyword, ReviewStore
-    from evoca.data.download import LinkList, Outcome
     from evoca.data.manifest.table import Manifest
 
-__all__ = ["collect", "download", "list_keywords"]
+__all__ = ["app", "collect"]
 
-Output = Literal["table", "json"]
-
-
-def download(
-    links: Path,
-    out: Path,
-    *,
-    concurrency: int,
-    per_host: int,
-    attempts: int,
-    timeout: float,
-    max_bytes: int,
-    networks: Sequence[str],
-    retry_dead: bool,
-    refresh: bool,
-    heed_robots: bool,
-    strict: bool,
-    output: Output,
-) -> int:
-    """Fetch a link list and write its tables."""
-    with needs_extra("data"):
-        from evoca.data.download import AddressPolicy, DownloadSettings, read_links
-        from evoca.data.download import download as run
-        from evoca.data.download.state import STATE_FILE
-        from evoca.data.download.tables import TABLES, write_tables
-    keep_apart(links, [out / name for name in TABLES])
-    claim_tables(out / STATE_FILE, TABLES)
-    listed = read_links(links)
-    _note_rejects(listed, strict=strict)
-    settings = DownloadSettings(
-        concurrency=concurrency,
-        per_host=per_host,
-        attempts=attempts,
-        read_timeout=timeout,
-        limits=ImageLimits(max_bytes=max_bytes),
-        addresses=AddressPolicy.of(networks),
-        retry_dead=retry_dead,
-        refresh=refresh,
-        heed_robots=heed_robots,
-    )
-    with progress("links", len({link.url for link in listed.links})) as advance:
-        outcomes = run(listed.links, out, settings, on_settled=advance)
-    write_tables(out, listed, outcomes)
-    _print_download(outcomes, listed, out, output)
-    missing = sum(not outcome.image for outcome in outcomes)
-    return int(missing > 0 or bool(listed.rejects))
+app = command_app()
 
 
-def list_keywords(path: Path | None) -> int:
-    """Print the keywords to search for, as a CSV to edit and hand back."""
-    with needs_extra("data"):
-        from evoca.data.collect import load_keywords
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("emotion", "keyword"))
-    writer.writerows((item.emotion, item.keyword) for item in load_keywords(path))
-    return 0
-
-
+@command(app, after_interrupt="; run it again to go on")
 def collect(
-    source: Path | None,
-    out: Path,
-    *,
-    keywords: Path | None,
-    port: int | None,
-    browser: bool,
-    networks: Sequence[str],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="A folder or manifest of candidates, or a link list; none to go on with DIR.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where votes and tables are kept.")
+    ] = None,
+    keywords: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Columns emotion and keyword; Evoca's by default."),
+    ] = None,
+    print_keywords: Annotated[
+        bool, typer.Option("--print-keywords", help="Print the keywords to search for, and stop.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the review page.")] = 0,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the review page.")] = True,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")
+    ] = True,
+    allow_network: NetworksOption = None,
 ) -> int:
-    """Take candidates in, serve the review page unless ``port`` is ``None``, write tables."""
+    """Collect a data set: candidates by keyword, reviewed in the browser, to a manifest.
+
+    Several people review on one page, each under a name. Stop with Ctrl-C: DIR then holds
+    manifest.csv, votes.csv (image, annotator, emotion) and verdicts.csv (all answers).
+    """
+    if out is None and not print_keywords:
+        raise typer.BadParameter("name the folder to fill", param_hint="--out")
+
+    if out is None or print_keywords:
+        return _list_keywords(keywords)
     with needs_extra("data"):
         from evoca.data.collect import ReviewStore, export_review, load_keywords
         from evoca.data.collect.export import TABLES
@@ -105,8 +83,10 @@ def collect(
     table = load_keywords(keywords)
     store = ReviewStore(out)
     try:
-        failed = source is not None and _add_candidates(store, source, out, table, networks)
-        if port is not None:
+        failed = source is not None and _add_candidates(
+            store, source, out, table, allow_network or []
+        )
+        if serve:
             _serve(store, port, browser=browser)
         result = export_review(store.votes(), out)
     finally:
@@ -115,45 +95,14 @@ def collect(
     return int(failed)
 
 
-def _note_rejects(listed: LinkList, *, strict: bool = False) -> None:
-    for item in listed.rejects[:SHOWN]:
-        line = f"{listed.source}: row {item.row}: {item.cause}: {item.text[:100]!r}"
-        if strict:
-            raise DataError(line)
-        say(line)
-    if len(listed.rejects) > SHOWN:
-        say(f"{listed.source}: and {len(listed.rejects) - SHOWN:,} more bad rows")
-
-
-def _print_download(
-    outcomes: Sequence[Outcome], listed: LinkList, out: Path, output: Output
-) -> None:
-    from evoca.data.download import repeated
-
-    statuses = Counter(str(outcome.status) for outcome in outcomes)
-    reasons = Counter((str(o.status), str(o.reason)) for o in outcomes if o.reason)
-    same = repeated(outcomes)
-    if output == "json":
-        content = {
-            "links": len(outcomes),
-            "done": statuses["done"],
-            "dead": statuses["dead"],
-            "failed": statuses["failed"],
-            "bad_rows": len(listed.rejects),
-            "reasons": {reason: n for (_, reason), n in reasons.most_common()},
-            "repeated": [{"sha256": digest, "urls": urls} for digest, urls in same],
-            "manifest": printable_name(out / "manifest.csv"),
-        }
-        print_json(content)
-        return
-    print(f"{statuses['done']:>9,} done")
-    for (status, reason), n in reasons.most_common():
-        print(f"{n:>9,} {status}: {reason}")
-    if listed.rejects:
-        print(f"{len(listed.rejects):>9,} bad rows")
-    for digest, urls in same[:SHOWN]:
-        print(f"{len(urls):>9,} links gave the same bytes, {digest[:16]}: a placeholder?")
-    say(f"wrote {printable_name(out / 'manifest.csv')}")
+def _list_keywords(path: Path | None) -> int:
+    """Print the keywords to search for, as a CSV to edit and hand back."""
+    with needs_extra("data"):
+        from evoca.data.collect import load_keywords
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("emotion", "keyword"))
+    writer.writerows((item.emotion, item.keyword) for item in load_keywords(path))
+    return 0
 
 
 def _add_candidates(
@@ -205,7 +154,7 @@ def _fetched_candidates(
     from evoca.data.download import download as run
 
     listed = read_links(source)
-    _note_rejects(listed)
+    note_rejects(listed)
     settings = DownloadSettings(addresses=AddressPolicy.of(networks))
     with progress("links", len({link.url for link in listed.links})) as advance:
         outcomes = run(listed.links, out, settings, on_settled=advance)

@@ -1,0 +1,76 @@
+"""``evoca crossval``: a recipe measured by cross-validation. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    RESUME_HINT,
+    AcceleratorOption,
+    CacheOption,
+    DataOption,
+    DeterministicOption,
+    FigureFormat,
+    Machine,
+    PrecisionOption,
+    ProfileOption,
+    RecipeArgument,
+    ResumeOption,
+    SetOption,
+    WorkersOption,
+)
+from evoca.commands.training import display, print_result, say_finished
+from evoca.errors import EvocaError, needs_extra
+
+__all__ = ["app", "crossval"]
+
+app = command_app()
+
+
+@command(app, after_interrupt=lambda out=None, **_: "" if out is None else RESUME_HINT)
+def crossval(
+    recipe: RecipeArgument,
+    data: DataOption,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
+    output: Annotated[
+        FigureFormat, typer.Option("--format", help="What to print.")
+    ] = FigureFormat.TABLE,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
+    ] = None,
+    settings: SetOption = None,
+    profile: ProfileOption = None,
+    resume: ResumeOption = False,
+    accelerator: AcceleratorOption = "auto",
+    precision: PrecisionOption = "auto",
+    workers: WorkersOption = None,
+    deterministic: DeterministicOption = False,
+    cache: CacheOption = True,
+) -> None:
+    """Measure a recipe by nested, stratified and grouped cross-validation."""
+    machine = Machine(
+        accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    )
+    with needs_extra("train"):
+        from evoca import lab
+        from evoca.lab.experiments.run import finished_run
+    own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
+    chosen = lab.load_recipe(recipe, [*own, *(settings or [])], profile)
+    if resume and out is None:
+        raise EvocaError("--resume: goes on with a run directory: name it with --out")
+    finished = resume and out is not None and finished_run(out) is not None
+    with display(machine) as options:
+        found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
+    if finished and out is not None:
+        say_finished(out, found)
+    print_result(chosen, found, output)

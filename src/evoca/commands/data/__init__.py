@@ -1,0 +1,1 @@
+"""``evoca data``: one file a command."""

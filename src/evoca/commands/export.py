@@ -1,0 +1,29 @@
+"""``evoca export``. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.terminal import console_for
+from evoca.errors import needs_extra
+
+__all__ = ["app", "export"]
+
+app = command_app()
+
+
+@command(app)
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write.")],
+) -> None:
+    """Export a trained run to a model bundle."""
+    with needs_extra("train"):
+        from evoca.lab.export import export_bundle
+    bundle = export_bundle(run, out)
+    size = sum(file.stat().st_size for file in bundle.path.iterdir())
+    console_for().print(f"{bundle.path}: {bundle.card.name}, {size / 1e6:.1f} MB", soft_wrap=True)

@@ -1,0 +1,125 @@
+"""``evoca search``: a search on validation images. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    RESUME_HINT,
+    AcceleratorOption,
+    CacheOption,
+    DataOption,
+    DeterministicOption,
+    Machine,
+    PrecisionOption,
+    ProfileOption,
+    RecipeArgument,
+    ResumeOption,
+    SetOption,
+    WorkersOption,
+)
+from evoca.commands.terminal import console_for
+from evoca.commands.training import display, print_result
+from evoca.documents import Table, print_document
+from evoca.errors import EvocaError, needs_extra
+from evoca.lab.config.search import short, short_names
+
+if TYPE_CHECKING:
+    from evoca.lab.experiments.search import Trial
+
+__all__ = ["app", "search", "trials_table"]
+
+app = command_app()
+
+
+@command(app, after_interrupt=RESUME_HINT)
+def search(
+    recipe: RecipeArgument,
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search.")],
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", metavar="FILE", help="What to try; the recipe's own if omitted."),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to finish.")] = 20,
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", min=2, help="Measure the search: one inside each outer fold."),
+    ] = None,
+    settings: SetOption = None,
+    profile: ProfileOption = None,
+    resume: ResumeOption = False,
+    accelerator: AcceleratorOption = "auto",
+    precision: PrecisionOption = "auto",
+    workers: WorkersOption = None,
+    deterministic: DeterministicOption = False,
+    cache: CacheOption = True,
+) -> None:
+    """Search a recipe's settings on validation images."""
+    machine = Machine(
+        accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    )
+    with needs_extra("train"):
+        from evoca import lab
+        from evoca.data.manifest.labelled import load_labelled
+        from evoca.lab.config.recipe import load_recipe
+        from evoca.lab.config.search import read_space
+        from evoca.lab.experiments.run import build
+        from evoca.lab.experiments.search import Searcher
+    own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
+    chosen = load_recipe(recipe, own, profile)
+    wanted = chosen.search if space is None else read_space(space)
+    if wanted is None:
+        raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
+    if not chosen.steps:
+        raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
+    if chosen.head is not None:
+        raise EvocaError(
+            f"{recipe}: a search judges its steps, not the machine after them: search with "
+            "--set head=null, or evoca sweep a cross-validation"
+        )
+    labelled = load_labelled(data)
+    with display(machine) as options:
+        searcher = Searcher(
+            lambda tried: load_recipe(recipe, [*own, *tried], profile),
+            wanted,
+            build,
+            options,
+            trials,
+        )
+        if folds is not None:
+            result = lab.cross_validate(
+                chosen, labelled, out, options=options, resume=resume, tune=searcher.tune
+            )
+            print_result(chosen, result, "table")
+            return
+        found = searcher.search(labelled, out, resume=resume)
+    print_document([trials_table(found.trials, wanted.metric)], console_for())
+    console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
+
+
+def trials_table(trials: Sequence[Trial], metric: str) -> Table:
+    """Give a row a trial, in their order: its value, then its settings.
+
+    Args:
+        trials: at least one, all with the same settings' keys.
+        metric: what the value is, on validation images.
+    """
+    keys = list(trials[0].settings)
+    rows = tuple(
+        (
+            "failed" if trial.value is None else f"{trial.value:.4f}",
+            *(short(trial.settings[key]) for key in keys),
+        )
+        for trial in trials
+    )
+    return Table((f"validation {metric}", *short_names(keys)), rows)

@@ -1,0 +1,90 @@
+"""``evoca train``: a recipe trained on labelled images, and measured. Needs the extra ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evoca.commands.exits import command, command_app
+from evoca.commands.options import (
+    RESUME_HINT,
+    AcceleratorOption,
+    CacheOption,
+    DataOption,
+    DeterministicOption,
+    DevicesOption,
+    Machine,
+    NodesOption,
+    PrecisionOption,
+    ProfileOption,
+    RecipeArgument,
+    ResumeOption,
+    SetOption,
+    StrategyOption,
+    WorkersOption,
+)
+from evoca.commands.terminal import console_for
+from evoca.commands.training import display, print_result, say_finished
+from evoca.errors import needs_extra
+
+__all__ = ["app", "train"]
+
+app = command_app()
+
+
+@command(app, after_interrupt=RESUME_HINT)
+def train(
+    recipe: RecipeArgument,
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
+    settings: SetOption = None,
+    profile: ProfileOption = None,
+    resume: ResumeOption = False,
+    without_copies: Annotated[
+        bool,
+        typer.Option(
+            "--without-copies",
+            help="Measure no image of which a copy is learnt from or chooses.",
+        ),
+    ] = False,
+    data_name: Annotated[
+        str | None,
+        typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
+    ] = None,
+    accelerator: AcceleratorOption = "auto",
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    strategy: StrategyOption = "auto",
+    precision: PrecisionOption = "auto",
+    workers: WorkersOption = None,
+    deterministic: DeterministicOption = False,
+    cache: CacheOption = True,
+) -> None:
+    """Train a recipe on labelled images, and measure it on images it has not learnt from."""
+    machine = Machine(
+        accelerator, devices, nodes, strategy, precision, workers, deterministic, cache
+    )
+    with needs_extra("train"):
+        from evoca import lab
+        from evoca.lab.experiments.run import finished_run
+    chosen = lab.load_recipe(recipe, settings or [], profile)
+    finished = resume and finished_run(out) is not None
+    with display(machine) as options:
+        found = lab.train(
+            chosen,
+            data,
+            out,
+            options=options,
+            resume=resume,
+            data_name=data_name,
+            without_copies=without_copies,
+        )
+    if found is None:
+        return
+    if finished:
+        say_finished(out, found)
+    print_result(chosen, found, "table")
+    if not finished:
+        console_for("stderr").print(f"wrote {out}", soft_wrap=True)
