@@ -15,7 +15,8 @@ from evoca.lab.config.backbone import backbone_names, find_backbone
 from evoca.lab.config.describe import in_words
 from evoca.lab.config.models import Network
 from evoca.lab.config.profile import profile_names
-from evoca.lab.config.recipe import load_recipe, recipe_names
+from evoca.lab.config.recipe import RecipeError, load_recipe, recipe_names
+from evoca.lab.config.summary import same_recipe
 from tiny_system import draw_pictures
 
 TITLES = [find_backbone(name).called for name in backbone_names()]
@@ -62,7 +63,8 @@ def test_a_description_names_the_networks_that_are_there(name, profile):
         rest = rest.replace(f"is a stand-in for {title}", "")
     rest = re.sub(r"\b[a-z]+\d{4}-[\w-]+", "", rest)  # names of recipes
     assert not FAMILY.search(rest)
-    assert (f"Changed by the profile {profile}." in recipe.summary) == (profile is not None)
+    plain = recipe.model_copy(update={"profile": None})
+    assert (f"Changed by the profile {profile}." in recipe.summary) != same_recipe(plain, paper)
     shown = dict(in_words(recipe))
     assert shown["What it is"][0] == recipe.summary
     lines = [line for line in shown.get("Network", []) if line.startswith("Backbone ")]
@@ -109,6 +111,45 @@ def test_a_file_of_ones_own_says_what_stands_in(tmp_path):
     assert load_recipe(str(file)).summary == "Braces {x} stay."
     found = load_recipe(str(file), [], "lite0").summary
     assert found.startswith("Braces {x} stay. EfficientNet-Lite0 is a stand-in for ResNet-101.")
+
+
+def test_a_file_without_a_summary_says_what_it_changes(tmp_path):
+    file = tmp_path / "mine.yaml"
+    plain = "ResNet-101 of which only the new classifier learns."
+    change = {"steps.*.trainable": ["all"], "steps.0.rate": 0.1}
+    own = {"extends": "najid2018-resnet101-fc", "name": "mine"}
+    file.write_text(yaml.safe_dump({**own, "set": change}))
+    changed = "mine.yaml (steps.0.trainable.0, steps.0.rate)"
+    assert load_recipe(str(file)).summary == f"Changed by {changed}. Without that: {plain}"
+    # Through a second file that changes nothing more.
+    (tmp_path / "again.yaml").write_text("extends: mine.yaml\nname: again\n")
+    again = load_recipe(str(tmp_path / "again.yaml")).summary
+    assert again == f"Changed by {changed.replace('mine', 'again')}. Without that: {plain}"
+    file.write_text(yaml.safe_dump({**own, "model": {"backbone": "squeezenet1_1_caffe"}}))
+    other = load_recipe(str(file))
+    assert other.stand_ins == {"backbone": "ResNet-101"}
+    assert other.summary == (
+        "SqueezeNet 1.1 of Caffe of which only the new classifier learns. SqueezeNet 1.1 of "
+        "Caffe is a stand-in for ResNet-101."
+    )
+    file.write_text(yaml.safe_dump({**own, "profile": "lite0"}))
+    with pytest.raises(RecipeError, match=r"mine.yaml: profile: recorded .* give the profile with"):
+        load_recipe(str(file))
+
+
+def test_a_summary_that_was_written_down_is_text(tmp_path):
+    found = load_recipe("najid2018-resnet101-fc", [], "lite0")
+    file = tmp_path / "best.yaml"
+    file.write_text(yaml.safe_dump(found.model_dump(mode="json", exclude_none=True)))
+    said = load_recipe(str(file), ["model.backbone=densenet169"]).summary
+    assert said.startswith("Changed by --set model.backbone=densenet169. Without that: Efficient")
+
+
+def test_no_folder_of_a_machine_is_in_a_summary():
+    weights = "/home/someone/weights/resnet.safetensors"
+    said = load_recipe("najid2018-resnet101-fc", [f"model.weights={weights}"]).summary
+    assert "model.weights=resnet.safetensors" in said
+    assert "someone" not in said
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evoca.errors import EvocaError
 
-__all__ = ["RecipeError", "Strict", "apply_setting", "explain", "nearest", "read_layers"]
+__all__ = [
+    "RecipeError",
+    "Strict",
+    "apply_setting",
+    "explain",
+    "nearest",
+    "read_described",
+    "read_layers",
+]
 
 _SUFFIXES = (".yaml", ".yml")
 _DEEPEST = 10
+_RECORDED = {"profile", "stand_ins"}
 EVERY = "*"
 """As a part of a setting's key: every entry of a list."""
 
@@ -56,6 +65,26 @@ def read_layers(name: str, folder: Path, what: str) -> dict[str, Any]:
     return _read(name, Path(), folder, what, _DEEPEST)
 
 
+def read_described(name: str, folder: Path, what: str) -> dict[str, Any]:
+    """Read a file as :func:`read_layers` does, up to the layer that its summary describes.
+
+    Returns:
+        The content of the file itself where it has a summary, else of the nearest that it
+        extends and that has one.
+
+    Raises:
+        RecipeError: as above.
+    """
+    beside = Path()
+    while is_file_name(name):
+        content = _parse(beside / name, what)
+        parent = content.get("extends")
+        if "summary" in content or not isinstance(parent, str):
+            break
+        beside, name = (beside / name).parent, parent
+    return _read(name, beside, folder, what, _DEEPEST)
+
+
 def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[str, Any]:
     if depth == 0:
         raise RecipeError(f"{name}: extends more than {_DEEPEST} files, or itself")
@@ -69,6 +98,11 @@ def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[
     if parent is not None:
         if not isinstance(parent, str):
             raise RecipeError(f"{path}: extends: the name of a {what}, or a file")
+        if written := sorted(_RECORDED & content.keys()):
+            raise RecipeError(
+                f"{path}: {written[0]}: recorded where a profile was applied, which this does "
+                "not do: give the profile with --profile"
+            )
         content = _merged(_read(parent, path.parent, folder, what, depth - 1), content)
     if not isinstance(settings, dict):
         raise RecipeError(f"{path}: set: a mapping of dotted keys to values")

@@ -18,6 +18,7 @@ from evoca.lab.config.base import (
     apply_setting,
     explain,
     is_file_name,
+    read_described,
     read_layers,
 )
 from evoca.lab.config.models import (
@@ -35,7 +36,7 @@ from evoca.lab.config.profile import load_profile
 from evoca.lab.config.prompts import load_prompts
 from evoca.lab.config.search import Search
 from evoca.lab.config.step import Step
-from evoca.lab.config.summary import described
+from evoca.lab.config.summary import Changes, changed_keys, described
 
 __all__ = [
     "AnyHead",
@@ -284,12 +285,14 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
     """
     content = read_layers(name, _folder(), "recipe")
     beside = Path(name).parent if is_file_name(name) else Path()
-    before = _validated(name, content, beside)
+    own = _validated(name, content, beside)
+    before = _validated(name, read_described(name, _folder(), "recipe"), beside)
     if profile is not None:
-        content = load_profile(profile).changed(before)
+        content = load_profile(profile).changed(own)
     for override in overrides:
         apply_setting(content, override)
-    return described(_validated(name, content, beside), before, overrides)
+    changes = Changes(overrides, Path(name).name, changed_keys(before, own))
+    return described(_validated(name, content, beside), before, changes)
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:

@@ -9,35 +9,78 @@ be kept by whatever stands in for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from evoca.lab.config.models import Network
 
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
 
-__all__ = ["described", "rate_in_words", "same_recipe"]
+__all__ = ["Changes", "changed_keys", "described", "rate_in_words", "same_recipe"]
 
-# What summaries take from the recipe itself, and what none speaks of.
-_FILLED_IN = {"backbone", "weights", "rate", "epochs", "batch_size"}
+# What no summary speaks of, but by a name that is filled in.
+_NEVER_SAID = {"weights", "rate", "epochs", "batch_size"}
 # What a setting may change without changing what is trained.
 _UNSAID = {"name", "summary", "paper", "published", "protocol", "search", "left_open"}
 
 
-def described(recipe: Recipe, before: Recipe, overrides: Sequence[str]) -> Recipe:
+@dataclass(frozen=True)
+class Changes:
+    """What was changed since the summary was written, but for a profile.
+
+    Attributes:
+        overrides: the settings, ``KEY=VALUE``.
+        file: name of a file that extends what the summary describes.
+        keys: dotted keys of what is different there.
+    """
+
+    overrides: Sequence[str] = ()
+    file: str = ""
+    keys: Sequence[str] = ()
+
+
+def changed_keys(before: Recipe, after: Recipe) -> list[str]:
+    """Return the dotted keys in which two recipes differ, those of words left out."""
+    return [
+        key
+        for key in _differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
+        if key.partition(".")[0] not in _UNSAID
+    ]
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        parts: Iterable[tuple[str, Any, Any]] = (
+            (key, before.get(key), after.get(key)) for key in before | after
+        )
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        parts = ((str(i), old, new) for i, (old, new) in enumerate(zip(before, after, strict=True)))
+    else:
+        if before != after:
+            yield path
+        return
+    for key, old, new in parts:
+        yield from _differences(old, new, f"{path}.{key}" if path else key)
+
+
+def described(recipe: Recipe, before: Recipe, changed: Changes) -> Recipe:
     """Return a recipe with its summary filled in and its stand-ins recorded.
 
     Args:
         recipe: as it will be trained.
-        before: as its file has it, without profile and settings.
-        overrides: the settings, ``KEY=VALUE``.
+        before: as the summary describes it: without profile, settings, and what a file
+            without a summary of its own changes.
+        changed: what was changed since.
     """
     stand_ins = _stand_ins(recipe, before)
     summary = _filled(recipe.summary, recipe)
     new = {key: title for key, title in stand_ins.items() if before.stand_ins.get(key) != title}
-    changes = _changes_in_words(recipe, before, overrides)
-    if any(_may_be_untrue(text, recipe) for text in overrides):
+    changes = _changes_in_words(recipe, before, changed)
+    keys = [*changed.keys, *(text.partition("=")[0] for text in changed.overrides)]
+    if any(_may_be_untrue(key, recipe, before) for key in keys):
         # A sentence that the changes make untrue cannot lead.
         said = [f"{changes} Without that: {summary}", _stand_ins_in_words(recipe, new)]
     else:
@@ -92,23 +135,50 @@ def _stand_ins_in_words(recipe: Recipe, stand_ins: Mapping[str, str]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _may_be_untrue(override: str, recipe: Recipe) -> bool:
-    """Whether a summary may speak of what a setting changes, and is not filled in with it."""
-    key = override.partition("=")[0].split(".")
-    return key[0] in {"model", "steps", "head", "merge"} and key[-1] not in (
-        _FILLED_IN | set(_titles(recipe))
-    )
+def _may_be_untrue(dotted: str, recipe: Recipe, before: Recipe) -> bool:
+    """Whether a summary may speak of what is changed, and is not filled in with it."""
+    key = dotted.split(".")
+    if key[0] not in {"model", "steps", "head", "merge"} or key[-1] in _NEVER_SAID:
+        return False
+    return not _is_filled_in(key, recipe, before)
 
 
-def _changes_in_words(recipe: Recipe, before: Recipe, overrides: Sequence[str]) -> str:
-    """Say what else is not as the recipe's file has it, so that the summary need not hold."""
+def _is_filled_in(key: Sequence[str], recipe: Recipe, before: Recipe) -> bool:
+    """Whether a key is of a network that the summary names by a name that is filled in.
+
+    One that was filled in and written down is text like any other.
+    """
+    if key[-1] != "backbone" and key[-1] not in _titles(recipe):
+        return False
+    said = before.summary.lower()
+    return not any(title.lower() in said for title in _titles(before).values())
+
+
+def _changes_in_words(recipe: Recipe, before: Recipe, changed: Changes) -> str:
+    """Say what else is not as the summary describes it, so that it need not hold."""
     by = []
-    if recipe.profile is not None and recipe.profile != before.profile:
+    unlike = recipe.model_copy(update={"profile": before.profile})
+    if recipe.profile != before.profile and recipe.profile and not same_recipe(unlike, before):
         by.append(f"the profile {recipe.profile}")
-    keys = [(text, text.partition("=")[0].split(".")) for text in overrides]
+    own = [key for key in changed.keys if not _is_filled_in(key.split("."), recipe, before)]
+    if own:
+        by.append(f"{changed.file} ({', '.join(own)})")
+    keys = [(text, text.partition("=")[0].split(".")) for text in changed.overrides]
     settings = [
-        text for text, key in keys if key[0] not in _UNSAID and key != ["model", "backbone"]
+        _without_folders(text)
+        for text, key in keys
+        if key[0] not in _UNSAID and not _is_filled_in(key, recipe, before)
     ]
     if settings:
         by.append(f"--set {', '.join(settings)}")
     return f"Changed by {' and by '.join(by)}." if by else ""
+
+
+def _without_folders(override: str) -> str:
+    """Keep the folders of a machine out of what is published.
+
+    >>> _without_folders("model.weights=/home/me/vgg.safetensors")
+    'model.weights=vgg.safetensors'
+    """
+    key, equals, value = override.partition("=")
+    return key + equals + (PurePath(value).name if Path(value).is_absolute() else value)
