@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from evoca.cli import app
 from evoca.data.manifest.rejects import Reject, write_rejects
-from evoca.drafts import drafted
+from evoca.drafts import ENDING_SIGNALS, drafted
 from evoca.runtime.bundle import bundled_models
 from run_samples import write_run
 from samples import photo
@@ -54,7 +54,7 @@ def test_two_that_write_the_same_file_do_not_meet(tmp_path):
 LONG = """
 import sys, time
 from pathlib import Path
-from evoca.drafts import drafted
+from evoca.drafts import ENDING_SIGNALS, drafted
 
 try:
     with drafted(Path(sys.argv[1])) as draft:
@@ -87,6 +87,24 @@ def test_a_process_that_is_told_to_end_leaves_nothing(tmp_path):
     assert process.communicate(timeout=60)[0] == ""  # ended by the signal, as without a draft
     assert process.returncode == -signal.SIGTERM
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *ENDING_SIGNALS])
+def test_a_signal_waits_until_a_draft_is_removed(tmp_path, monkeypatch, number):
+    remove = shutil.rmtree
+
+    def disturbed(*args, **options):
+        signal.raise_signal(number)
+        remove(*args, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", disturbed)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), drafted(tmp_path / "page.html") as draft:
+            draft.write_text("whole")
+    finally:
+        signal.signal(number, before)
+    assert left_in(tmp_path) == ["page.html"]
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):

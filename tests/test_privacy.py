@@ -69,10 +69,10 @@ ASKING = {"data download"}
 
 def leaves(command, name=()):
     """Every command that can be called."""
-    inner = getattr(command, "commands", None)
-    if not inner:
+    if not hasattr(command, "list_commands"):
         return {" ".join(name)}
-    return set().union(*(leaves(inner[one], (*name, one)) for one in inner))
+    inner = command.list_commands(None)
+    return set().union(*(leaves(command.get_command(None, one), (*name, one)) for one in inner))
 
 
 def called(line, names):

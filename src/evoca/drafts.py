@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ENDING_SIGNALS", "drafted", "ended_by_exception"]
+__all__ = ["ENDING_SIGNALS", "drafted", "ended_by_exception", "uninterrupted"]
 
 _NAME = re.compile(r"\..*-[0-9a-f]{12}\.draft")
 
@@ -52,6 +52,27 @@ def drafted(target: Path) -> Iterator[Path]:
         draft = folder / "draft"
         yield draft
         draft.replace(target)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until something is written whole; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():  # which no signal reaches
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, *ENDING_SIGNALS)
+        if callable(signal.getsignal(number))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 class _EndedError(KeyboardInterrupt):
@@ -93,13 +114,17 @@ def ended_by_exception() -> Iterator[None]:
 
 @contextmanager
 def _locked_folder(target: Path) -> Iterator[Path]:
-    folder, lock = _new_folder(target)
+    made: list[tuple[Path, int | None]] = []
     try:
-        yield folder
+        with uninterrupted():
+            made.append(_new_folder(target))
+        yield made[0][0]
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        with uninterrupted():
+            for folder, lock in made:
+                shutil.rmtree(folder, ignore_errors=True)
+                if lock is not None:
+                    os.close(lock)
 
 
 def _new_folder(target: Path) -> tuple[Path, int | None]:

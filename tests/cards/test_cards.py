@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from evoca.cards import card_document, render_card
 from evoca.cards.analysis import analysis_of
+from evoca.commands import models
 from evoca.commands.models import write_card
-from evoca.errors import DataError
+from evoca.errors import DataError, EvocaError
 from evoca.metrics.functional import ece
 from evoca.runs import read_run
 from evoca.runtime.bundle import read_bundle
@@ -38,6 +39,18 @@ def test_a_card_can_be_written_again(tmp_path, capsys):
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == render_card(SHIPPED.card)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "model.json", "model.onnx"]
     assert "README.md" in capsys.readouterr().out
+
+
+def test_a_model_of_the_installed_package_is_not_changed(tmp_path, monkeypatch):
+    installed = tmp_path / "site-packages" / "evoca"
+    installed.mkdir(parents=True)
+    copied_to(installed)
+    monkeypatch.setattr(models, "bundled_models", lambda: {"default": installed})
+    (tmp_path / "link").symlink_to(installed)
+    for name in ("default", str(installed), str(tmp_path / "link")):
+        with pytest.raises(EvocaError, match="is part of the installed package"):
+            write_card(name)
+    assert not (installed / "README.md").exists()
 
 
 def copied_to(folder):

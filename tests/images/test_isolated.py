@@ -13,7 +13,7 @@ from PIL import Image
 import samples
 from evoca.errors import ImageError
 from evoca.images import ImageLimits, decode
-from evoca.images.isolated import DecodingPool
+from evoca.images.isolated import DecodingPool, DecodingStoppedError
 from samples import encode, mean_difference, photo
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no address space")
@@ -58,6 +58,31 @@ def test_what_takes_too_long_costs_that_picture_alone() -> None:
         with pytest.raises(ImageError, match=r"more than 0\.5 s"):
             short.decode(scans)
         assert short.decode(encode(photo(), "PNG")).size == (96, 64)
+
+
+def test_decodings_can_be_stopped() -> None:
+    data = encode(Image.effect_noise((3_000, 3_000), 90), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xc4") : -2]
+    slow, raised = data[:-2] + last * 80 + data[-2:], []
+
+    def decode_slowly() -> None:
+        try:
+            pool.decode(slow)
+        except DecodingStoppedError as error:
+            raised.append(error)
+
+    with DecodingPool() as pool:
+        threads = [threading.Thread(target=decode_slowly) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while pool._all[0]._running is None:
+            pass
+        pool.stop()
+        for thread in threads:
+            thread.join(5)
+        assert len(raised) == 2  # the one under way, and the one that waited
+        with pytest.raises(DecodingStoppedError):
+            pool.decode(encode(photo(), "PNG"))
 
 
 def test_a_process_that_dies_is_started_anew(pool: DecodingPool) -> None:

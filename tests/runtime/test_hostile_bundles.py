@@ -217,6 +217,18 @@ def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes):
     assert interrupted(command) == (130, "evoca: interrupted\n")
 
 
+def test_a_robustness_test_of_a_graph_that_loops_can_be_interrupted(tmp_path):
+    """It predicts in threads, which no signal reaches."""
+    pytest.importorskip("cv2", reason="needs evoca[vision]")
+    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=endless())
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        photo().save(tmp_path / "photos" / f"{number}.png")
+    command = [*EVOCA, "probe", str(bundle), "--data", str(tmp_path / "photos")]
+    status, said = interrupted(command)
+    assert (status, said.splitlines()[-1]) == (130, "evoca: interrupted")
+
+
 def test_the_engine_may_come_back_while_the_process_ends(tmp_path):
     """As where it takes longer than an interrupt waits for it."""
     if tuple(map(int, version("onnxruntime").split(".")[:2])) < (1, 31):

@@ -5,17 +5,16 @@ from __future__ import annotations
 import atexit
 import io
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec
 
 import typer
 
-from evoca.drafts import ENDING_SIGNALS, ended_by_exception
+from evoca.drafts import ended_by_exception
 
 __all__ = [
     "INTERRUPTED",
@@ -24,7 +23,6 @@ __all__ = [
     "finish",
     "leave",
     "open_streams",
-    "uninterrupted",
 ]
 
 P = ParamSpec("P")
@@ -150,27 +148,6 @@ def leave(run: Callable[[], object]) -> None:
         atexit._run_exitfuncs()
         os._exit(INTERRUPTED)
     sys.exit(status)
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until something is written whole; only in the main thread."""
-    if threading.current_thread() is not threading.main_thread():  # which no signal reaches
-        yield
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, *ENDING_SIGNALS)
-        if callable(signal.getsignal(number))
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 def _failed(error: Exception) -> int:

@@ -89,7 +89,8 @@ def write_card(
         if not (words.strip() and equals and run):
             raise typer.BadParameter(f"{one!r} is not WORDS=RUN", param_hint="--evaluation")
         named[words.strip()] = run
-    if (shipped := bundled_models().get(name)) is not None:
+    shipped = bundled_models().get(name) or _installed(Path(name))
+    if shipped is not None:
         raise EvocaError(
             f"{name}: is part of the installed package, whose files are not changed: copy "
             f"{printable_name(shipped)} to a folder of your own and name that"
@@ -107,6 +108,13 @@ def write_card(
     file = bundle.path / "README.md"
     _replace(file, render_card(card))
     console_for().print(f"wrote {printable_name(file)}", soft_wrap=True)
+
+
+def _installed(path: Path) -> Path | None:
+    """Return where a path leads, if that is a model of the installed package."""
+    real = path.resolve()
+    ships = real in {shipped.resolve() for shipped in bundled_models().values()}
+    return real if ships and {"site-packages", "dist-packages"} & set(real.parts) else None
 
 
 def _replace(file: Path, text: str) -> None:

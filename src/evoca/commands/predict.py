@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 from rich.cells import cell_len
 
-from evoca.commands.exits import command, command_app, uninterrupted
+from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     ModelOption,
 )
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
 from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
-from evoca.drafts import drafted
+from evoca.drafts import drafted, uninterrupted
 from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,7 +139,10 @@ def _look_at_all(
     hidden = np.full((2, n, classes), np.nan)
     errors = []
     look = partial(_look_at, predictor, perturbations, find_faces)
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with (
+        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
+        _stopped_by_interrupt(pool, predictor),
+    ):
         for i, found in enumerate(pool.map(look, images.paths)):
             progress(1)
             if isinstance(found, ImageError):
@@ -149,6 +153,17 @@ def _look_at_all(
             if found.hidden is not None:
                 hidden[:, i] = found.hidden
     return _Looked(read, probabilities[:, read], hidden[:, read], with_faces[read], tuple(errors))
+
+
+@contextmanager
+def _stopped_by_interrupt(pool: ThreadPoolExecutor, predictor: Predictor) -> Iterator[None]:
+    """End the work of the pool on Ctrl-C; to leave it would wait for what may never end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        predictor.stop()
+        raise
 
 
 def _look_at(

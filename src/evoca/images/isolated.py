@@ -25,13 +25,17 @@ from evoca.errors import ImageError
 from evoca.images.decode import DecodedImage, decode
 from evoca.images.limits import ImageLimits
 
-__all__ = ["DecodingPool"]
+__all__ = ["DecodingPool", "DecodingStoppedError"]
 
 _CPU_SECONDS = 20.0
 _MEMORY = 2 * 1024**3
 # A busy machine gives a process less than a processor; one that sleeps must end too.
 _WALL_SECONDS = 120.0
 _HEADER_BYTES = 64 * 1024
+
+
+class DecodingStoppedError(Exception):
+    """The decoding was stopped; nothing is known of the picture."""
 
 
 class DecodingPool:
@@ -52,6 +56,7 @@ class DecodingPool:
         # The last one back goes first, so that few are started where few are needed.
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all = [_Process(seconds, memory) for _ in range(processes)]
+        self._stopped = threading.Event()
         for process in self._all:
             self._idle.put(process)
 
@@ -77,12 +82,25 @@ class DecodingPool:
 
         Raises:
             ImageError: as there, or the picture takes more time or memory than allowed.
+            DecodingStoppedError: :meth:`stop` was called.
         """
         process = self._idle.get()
         try:
+            if self._stopped.is_set():
+                raise DecodingStoppedError
             return process.decode(data, min_size, limits or ImageLimits())
+        except ImageError as error:
+            if self._stopped.is_set():
+                raise DecodingStoppedError from error
+            raise
         finally:
             self._idle.put(process)
+
+    def stop(self) -> None:
+        """Make every decoding that is under way in another thread, or waits, fail at once."""
+        self._stopped.set()
+        for process in self._all:
+            process.kill()
 
 
 class _Process:
@@ -91,6 +109,11 @@ class _Process:
     def __init__(self, seconds: float, memory: int) -> None:
         self._seconds, self._memory = seconds, memory
         self._running: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """Kill it while another thread may wait for its answer."""
+        if (running := self._running) is not None:
+            running.kill()
 
     def end(self) -> None:
         """Kill it; the next picture starts another."""

@@ -149,7 +149,9 @@ def _card(
             settings=shareable(recipe),
         ),
         metrics=figures.headline,
-        per_emotion={label: own.model_dump() for label, own in figures.per_emotion.items()},
+        per_emotion={
+            label: own.model_dump(exclude_none=True) for label, own in figures.per_emotion.items()
+        },
         analysis=training.analysis,
         licence=Licence(code="MIT", weights=_weights_terms(recipe)),
         training_images=run.training_images,

@@ -211,6 +211,13 @@ class Predictor:
         ramp = np.linspace(0, 255, 64 * 64 * 3).astype(np.uint8)
         self.predict(ramp.reshape(64, 64, 3))
 
+    def stop(self) -> None:
+        """Make what other threads predict, and would predict, end with an error.
+
+        Ctrl-C reaches the main thread alone, which must then wait for the others.
+        """
+        self._ready_session().stop()
+
     def _load(self, image: ImageInput, *, picture_side: int | None = None) -> LoadedImage:
         preprocessing = self.card.preprocessing
         return load_image(image, preprocessing, self._limits, picture_side=picture_side)

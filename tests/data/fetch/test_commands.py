@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ import pytest
 pytest.importorskip("httpx2")
 pytest.importorskip("imagehash")
 
+from PIL import Image
 from typer.testing import CliRunner
 
 from evoca.commands.data.app import app
+from evoca.data.download.state import Ledger
 
 ALLOW = ["--allow-network", "127.0.0.1", "--attempts", "1"]
 
@@ -148,6 +151,37 @@ def test_an_interrupt_is_status_130_and_loses_nothing(site, encoded, acts, tmp_p
     assert run(*command).exit_code == 0
     assert [r.start for r in site.requests("/b")] == [0, 500]
     assert site.sent("/b") == len(data)
+
+
+def test_an_interrupt_does_not_wait_for_a_picture(site, tmp_path):
+    """What it would have said of a picture that takes 5 s to decode is not known then."""
+    picture = io.BytesIO()
+    large = Image.effect_noise((60, 60), 90).resize((9_000, 9_000))
+    large.save(picture, "JPEG", progressive=True, quality=5)
+    data = picture.getvalue()
+    last = data[data.rindex(b"\xff\xc4") : -2]
+    slow = data[:-2] + last * 90 + data[-2:]
+    url = site.add("/slow", slow)
+    (tmp_path / "links.txt").write_text(url)
+    command = ["download", str(tmp_path / "links.txt"), "--out", str(tmp_path / "out"), *ALLOW]
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from evoca.commands.data.app import app; app()", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    partials = tmp_path / "out" / ".partial"
+    while not any(p.stat().st_size == len(slow) for p in partials.glob("*")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (130, "evoca: interrupted; run it again to go on\n")
+    ledger = Ledger(tmp_path / "out")
+    try:
+        assert len(ledger.to_fetch([url], retry_dead=False, refresh=False)) == 1
+    finally:
+        ledger.close()
 
 
 def test_duplicates_across_a_manifest_and_a_folder(picture, tmp_path):

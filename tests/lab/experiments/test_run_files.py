@@ -34,6 +34,15 @@ def test_a_complete_training_is_read(training):
     assert len(found.figures.per_emotion) == 8
 
 
+def test_an_emotion_without_test_images_has_no_figures(training):
+    """As ``train`` writes it where the test part of a small set has none."""
+    content = json.loads((training / "metrics.json").read_text())
+    content["per_emotion"]["anger"] |= {"precision": 0.0, "recall": None, "f1": None, "support": 0}
+    write_json(training / "metrics.json", content)
+    found = read_training(training)
+    assert found.figures.per_emotion["anger"].recall is None
+
+
 @pytest.mark.parametrize(
     ("file", "key", "value", "message"),
     [

@@ -22,6 +22,7 @@ from evoca.data.download.state import Stored
 from evoca.data.download.transport import AddressRefusedError, NameNotFoundError
 from evoca.errors import DataError, ImageError
 from evoca.images import ImageLimits
+from evoca.images.isolated import DecodingStoppedError
 from evoca.images.sources import read_file
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ class Fetcher:
         except FetchError:
             partial.unlink(missing_ok=True)
             raise
+        except DecodingStoppedError as error:  # by Ctrl-C: the next run looks at the file again
+            raise anyio.get_cancelled_exc_class()() from error
 
     def _judge(self, entry: Entry, partial: Path, response: httpx2.Response) -> Stored:
         """Say what a whole file is, by its content; what the server says does not count."""

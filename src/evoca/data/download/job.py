@@ -166,8 +166,19 @@ async def _fetch_all(
         )
         workers = _Workers(fetcher, Schedule(todo, settings.per_host), settings, report)
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(settings.concurrency, len(todo))):
-                tasks.start_soon(workers.work)
+            tasks.start_soon(_stop_with, decoder)
+            async with anyio.create_task_group() as working:
+                for _ in range(min(settings.concurrency, len(todo))):
+                    working.start_soon(workers.work)
+            tasks.cancel_scope.cancel()
+
+
+async def _stop_with(decoder: DecodingPool) -> None:
+    """Stop decoding once all is cancelled, as by Ctrl-C: a worker waits for its picture."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        decoder.stop()
 
 
 class _Workers:

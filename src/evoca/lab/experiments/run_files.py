@@ -123,11 +123,11 @@ def _taxonomies_of(labels: tuple[str, ...]) -> list[str]:
 
 
 class EmotionFigures(_Part):
-    """How well one emotion is found."""
+    """How well one emotion is found; ``None`` where no image has it."""
 
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: float
 
 

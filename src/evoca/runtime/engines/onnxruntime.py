@@ -42,6 +42,8 @@ class OrtSession:
         self._ort = ort = onnxruntime()
         self._card = bundle.card
         self._name = printable_name(bundle.path)
+        self._stopped = False
+        self._running: set[Any] = set()
         options = ort.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
@@ -131,14 +133,25 @@ class OrtSession:
 
     def _run_stoppable(self, inputs: dict[str, NDArray[np.uint8]]) -> list[Any]:
         options = self._ort.RunOptions()
+        options.terminate = self._stopped
+        self._running.add(options)
 
         def run() -> list[Any]:
-            return list(self._session.run(self._outputs, inputs, options))
+            try:
+                return list(self._session.run(self._outputs, inputs, options))
+            finally:
+                self._running.discard(options)
 
         def stop() -> None:
             options.terminate = True  # seen before the next operator
 
         return _stoppable(run, stop)
+
+    def stop(self) -> None:
+        """Make what runs in other threads end with an error, and what would begin."""
+        self._stopped = True
+        for options in tuple(self._running):
+            options.terminate = True  # seen before the next operator
 
     def _check_outputs(self, outputs: Outputs, n: int) -> None:
         k = len(self._card.labels)
