@@ -166,23 +166,26 @@ async def _fetch_all(
         )
         workers = _Workers(fetcher, Schedule(todo, settings.per_host), settings, report)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_with, decoder)
-            async with anyio.create_task_group() as working:
-                for _ in range(min(settings.concurrency, len(todo))):
-                    working.start_soon(workers.work)
-            tasks.cancel_scope.cancel()
+            tasks.start_soon(_stop_with, decoder, workers.over)
+            for _ in range(min(settings.concurrency, len(todo))):
+                tasks.start_soon(workers.work)
 
 
-async def _stop_with(decoder: DecodingPool) -> None:
+async def _stop_with(decoder: DecodingPool, over: anyio.Event) -> None:
     """Stop decoding once all is cancelled, as by Ctrl-C: a worker waits for its picture."""
     try:
-        await anyio.sleep_forever()
-    finally:
+        await over.wait()
+    except anyio.get_cancelled_exc_class():
         decoder.stop()
+        raise
 
 
 class _Workers:
-    """The loop that all workers run, and what they know together."""
+    """The loop that all workers run, and what they know together.
+
+    Attributes:
+        over: set once none of them has work.
+    """
 
     def __init__(
         self,
@@ -197,9 +200,18 @@ class _Workers:
         self._report = report
         self._attempts: Counter[str] = Counter()
         self._strikes: Counter[str] = Counter()
+        self._working = 0
+        self.over = anyio.Event()
 
     async def work(self) -> None:
         """Fetch links until none is left."""
+        self._working += 1
+        await self._work()
+        self._working -= 1
+        if not self._working:
+            self.over.set()
+
+    async def _work(self) -> None:
         while (entry := await self._schedule.take()) is not None:
             self._attempts[entry.url] += 1
             try:
