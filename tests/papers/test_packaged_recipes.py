@@ -37,7 +37,9 @@ def attempt_of(folder, name, *settings, profile=None):
     total = data.images if data is not None and data.images is not None else 1000
     share = data.ratios.get("test", 0.2) if data is not None else 0.2
     test = data.parts.get("test", round(total * share)) if data is not None else 200
-    split = {"kind": MeasuredOn.TEST, "train": max(total - test, 0), "validation": 0, "test": test}
+    chose = data.parts.get("val", 0) if data is not None else 0
+    learnt = max(total - test - chose, 0)
+    split = {"kind": MeasuredOn.TEST, "train": learnt, "validation": chose, "test": test}
     description = describe_run(
         "training",
         data={"images": total, "name": "theirs", "fingerprint": "ab" * 32},

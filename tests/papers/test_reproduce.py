@@ -287,3 +287,32 @@ def test_one_paper_is_shown_with_its_tables_and_notes(capsys, output):
 def test_bad_requests_are_answered_in_one_line(tmp_path, places, paper, message):
     with pytest.raises(EvocaError, match=message):
         command([tmp_path / p for p in places], paper=paper, output="table", emotions=False)
+
+
+def test_a_restricted_evaluation_is_told_apart(tmp_path):
+    runs = [write_run(tmp_path / str(one), FULL, restricted=one) for one in (False, True)]
+    free, restricted = row_of(NAJID, *runs).attempts
+    assert "labels" not in {d.what for d in free.differs}
+    (labels,) = (d for d in restricted.differs if d.what == "labels")
+    assert str(labels) == (
+        "labels: only those that have images (--restrict); paper: all of the model's"
+    )
+    assert (free.facts.to_dict()["restricted"], restricted.facts.restricted) == (False, True)
+
+
+def test_validation_images_chose_for_a_figure_of_validation_images_too(tmp_path):
+    chose = {"copies_of_validation_images": 80, "copies_of_training_images": 0}
+    split = {"kind": MeasuredOn.VALIDATION, "name": "val"}
+    for name, known in (("sreenivas2018-search", False), (NAJID, True)):
+        run = write_run(tmp_path / name, {**FULL, "name": name}, split=split, **chose)
+        (attempt,) = row_of(name, run).attempts
+        scores = [pair for pair in attempt.pairs if pair.target.is_score]
+        assert {pair.learnt_from for pair in scores} == {known}
+        seen = [d.here for d in attempt.differs if d.what == "training images"]
+        assert (
+            seen
+            == [
+                f"80 of the {attempt.facts.images:,} images measured are validation images, or copies of them"
+            ]
+            * known
+        )

@@ -106,13 +106,16 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
         try:
             recipe = lab.load_recipe(name, settings, wanted.profile)
             done = finished_run(out) is not None
-            say(f"{name} ({number} of {len(names)}){': finished already' if done else ''}")
+            if not done:
+                say(f"{name} ({number} of {len(names)})")
             with display(wanted.machine) as options:
                 if unused := unused_options(recipe, options):
                     options = _on_the_cpu(options)
                 if unused and not done:
                     say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
                 lab.cross_validate(recipe, data, out, options=options, resume=True)
+            if done:  # and of these images, or it would have been refused
+                say(f"{name} ({number} of {len(names)}): finished already")
         except EvocaError as error:
             failed = 1
             say(f"left out: {name}: {error}")

@@ -39,14 +39,21 @@ class Difference:
 
 
 def differences(
-    facts: RunFacts, system: PublishedSystem, data: Data | None
+    facts: RunFacts, system: PublishedSystem, data: Data | None, part: str | None = None
 ) -> tuple[Difference, ...]:
     """Return what a reader must know before comparing a run with a published figure.
 
     What the paper does not say cannot differ, with one exception: its data. Figures on
     images that are not described are never comparable.
+
+    Args:
+        facts: of the run.
+        system: that it follows.
+        data: that the figure is of; ``None`` where it is not described.
+        part: of that data; ``None`` where it is not said.
     """
-    found = [_data(facts, data), _learnt(facts, data), _protocol(facts, data), _seen(facts)]
+    found = [_data(facts, data, part), _learnt(facts, data), _protocol(facts, data)]
+    found += [_seen(facts, part), _labels(facts)]
     if facts.recorded:
         found += [_backbone(facts, system), _input(facts, system), _epochs(facts, system)]
     else:
@@ -54,11 +61,14 @@ def differences(
     return tuple(difference for difference in found if difference is not None)
 
 
-def _data(facts: RunFacts, data: Data | None) -> Difference | None:
-    published = None if data is None else _images(data, tested=facts.one_split)
-    if data is not None and _same_size(facts.images, published):
+def _data(facts: RunFacts, data: Data | None, part: str | None = None) -> Difference | None:
+    published = None if data is None else _images(data, tested=facts.one_split, part=part)
+    images = facts.images
+    if part == "val" and facts.validation is not None:
+        images = facts.validation
+    if data is not None and _same_size(images, published):
         return None
-    here = f"{facts.images:,} images" if facts.images is not None else "images not counted"
+    here = f"{images:,} images" if images is not None else "images not counted"
     here += f" ({facts.data})" if facts.data else ""
     here += f", fingerprint {facts.fingerprint[:12]}" if facts.fingerprint else ""
     if data is None:
@@ -81,22 +91,29 @@ def _learnt(facts: RunFacts, data: Data | None) -> Difference | None:
     return Difference("data", f"{facts.total:,} images in all", f"{data.images:,} images in all")
 
 
-def _seen(facts: RunFacts) -> Difference | None:
-    learnt_from = facts.learnt_from
+def _labels(facts: RunFacts) -> Difference | None:
+    if not facts.restricted:
+        return None
+    return Difference("labels", "only those that have images (--restrict)", "all of the model's")
+
+
+def _seen(facts: RunFacts, part: str | None) -> Difference | None:
+    learnt_from = facts.known_images(part)
     if learnt_from is None:
         return None
     return Difference("training images", learnt_from, "figures of images not learnt from")
 
 
-def _images(data: Data, *, tested: bool) -> int | None:
-    """Return how many images there were, or how many of them the system was tested on."""
-    if not tested or data.use == "testing alone":
+def _images(data: Data, *, tested: bool, part: str | None = None) -> int | None:
+    """Return how many images there were, or how many of them the figure is of."""
+    if data.use == "testing alone" or not (tested or part == "val"):
         return data.images
-    if "test" in data.parts:
-        return data.parts["test"]
-    if data.images is None or "test" not in data.ratios:
+    measured = "val" if part == "val" else "test"
+    if measured in data.parts:
+        return data.parts[measured]
+    if data.images is None or measured not in data.ratios:
         return None
-    return round(data.images * data.ratios["test"])
+    return round(data.images * data.ratios[measured])
 
 
 def _same_size(images: int | None, published: int | None) -> bool:
@@ -138,7 +155,8 @@ def _backbone(facts: RunFacts, system: PublishedSystem) -> Difference | None:
 
 def _plain(name: str) -> str:
     """Return an architecture without library prefix, tag of weights and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.lower().removeprefix("tf_").partition(".")[0])
+    bare = name.lower().removeprefix("tf_").partition(".")[0].removesuffix("_unit")
+    return re.sub(r"[^a-z0-9]", "", bare)
 
 
 def _input(facts: RunFacts, system: PublishedSystem) -> Difference | None:

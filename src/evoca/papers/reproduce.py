@@ -156,7 +156,7 @@ def _attempt(
     # A row that the paper prints of this very recipe is no other system's.
     base = name if any(name in target.recipes for target in meant) else system.name
     changed, unknown = _changes(run, base, {key for t in meant for key, _ in t.setting}, packaged)
-    against_paper = differences(facts, system, data)
+    against_paper = differences(facts, system, data, None if main is None else main.part)
     said = {(difference.what, difference.here) for difference in against_paper}
     timed = any(not target.is_score for target in meant)
     return Attempt(
@@ -197,7 +197,7 @@ def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
     if target.is_score:
         at_c = any(key == "c" for key, _ in target.setting)
         chosen = run.chosen_c if at_c else ()
-        return Pair(target, _measured(run, target), facts.remembers, chosen_c=chosen)
+        return Pair(target, _measured(run, target), facts.remembers(target.part), chosen_c=chosen)
     minutes = minutes_of(run)
     if minutes is None:
         return Pair(target, None)

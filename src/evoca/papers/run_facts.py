@@ -21,7 +21,10 @@ class RunFacts:
         images: how many the run used; those it was tested on where ``one_split``.
         total: all that the recipe was run on, to learn, to choose and to test.
         training_images: how many of those measured were learnt from; ``None`` if not known.
-        copies: how many of those measured are copies of images that were learnt from or chose.
+        copies: how many of those measured are copies of images that were learnt from.
+        chose: how many of those measured are validation images, which chose, or copies of them.
+        validation: validation images, where the run keeps figures of them beside its own.
+        restricted: whether the model was left the labels that have images alone.
         data: what the run calls them.
         fingerprint: SHA-256 of names, labels and files.
         protocol: how they were divided, in words.
@@ -48,20 +51,27 @@ class RunFacts:
     settings: Mapping[str, float]
     profile: str | None = None
     copies: int = 0
+    chose: int = 0
+    validation: int | None = None
+    restricted: bool = False
 
-    @property
-    def remembers(self) -> bool:
-        """Whether images, or copies of images, that the system knows are measured."""
-        return bool(self.training_images or self.copies)
+    def remembers(self, part: str | None) -> bool:
+        """Whether images, or copies of images, that the system knows are measured.
 
-    @property
-    def learnt_from(self) -> str | None:
-        """Say that images were learnt from that figures are of; ``None`` where none was."""
+        Args:
+            part: of the published figure's data; those of ``val`` are of images that chose too.
+        """
+        return bool(self.training_images or self.copies or (self.chose and part != "val"))
+
+    def known_images(self, part: str | None) -> str | None:
+        """Return what figures are of beside new images, in words; ``None`` where nothing."""
         of = "" if self.images is None else f" of the {self.images:,}"
         if self.training_images:
             return f"{self.training_images:,}{of} images measured are training images of the system"
         if self.copies:
-            return f"{self.copies:,}{of} images measured are copies of images the system knows"
+            return f"{self.copies:,}{of} images measured are copies of training images"
+        if self.chose and part != "val":
+            return f"{self.chose:,}{of} images measured are validation images, or copies of them"
         return None
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +79,7 @@ class RunFacts:
         return {
             "images": self.images,
             "training_images": self.training_images,
-            "copies_of_known_images": self.copies,
+            "copies_of_known_images": self.copies + self.chose,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "protocol": self.protocol,
@@ -77,6 +87,7 @@ class RunFacts:
             "input_size": None if self.input_size is None else list(self.input_size),
             "epochs": self.epochs if self.recorded else None,
             "profile": self.profile,
+            "restricted": self.restricted,
         }
 
 
@@ -92,7 +103,10 @@ def facts_of(run: Run) -> RunFacts:
         images=_measured_images(run),
         total=_total_images(run),
         training_images=learnt,
-        copies=copies_of(run),
+        copies=_count_of(run, "copies_of_training_images"),
+        chose=_count_of(run, "copies_of_validation_images"),
+        validation=_part_of(run, "validation"),
+        restricted=run.description.get("restricted") is True,
         data=str(data["name"]) if data.get("name") else None,
         fingerprint=str(data["fingerprint"]) if data.get("fingerprint") else None,
         protocol=protocol,
@@ -117,12 +131,21 @@ def training_images(run: Run) -> int | None:
 
 def copies_of(run: Run) -> int:
     """Return how many of the images that figures are of are copies of images that are known."""
+    kinds = ("training", "validation")
+    return sum(_count_of(run, f"copies_of_{kind}_images") for kind in kinds)
+
+
+def _count_of(run: Run, key: str) -> int:
     origin = mapping(run.description.get("origin"))
     for said in (run.metrics, run.description, origin):
-        counts = [said.get(f"copies_of_{kind}_images") for kind in ("training", "validation")]
-        if found := [count for count in counts if isinstance(count, int)]:
-            return sum(found)
+        if isinstance(count := said.get(key), int):
+            return count
     return 0
+
+
+def _part_of(run: Run, part: str) -> int | None:
+    count = mapping(run.description.get("split")).get(part)
+    return count if isinstance(count, int) else None
 
 
 @dataclass(frozen=True)
@@ -156,8 +179,8 @@ class Minutes:
             return None
         return (
             f"minutes an epoch: in {self.kept} of {self.epochs} epochs the frozen layers' features "
-            f"were kept, and the {self.mean:.2f} minutes are of the layers after them alone; train "
-            "with --no-cache for minutes of the whole network"
+            "were kept, and their minutes are of the layers after them alone (the mean of all is "
+            f"{self.mean:.2f}); train with --no-cache for minutes of the whole network"
         )
 
 

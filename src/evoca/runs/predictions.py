@@ -261,8 +261,8 @@ def rescaled_note(name: str, predictions: Predictions) -> str:
     if not predictions.rescaled:
         return ""
     return (
-        f"{name}: the probabilities of {predictions.rescaled:,} rows do not quite sum to 1 (within "
-        f"{SUM_TOLERANCE:g}), and are scaled to"
+        f"{name}: the probabilities of {predictions.rescaled:,} rows sum to 1 only within "
+        f"{SUM_TOLERANCE:g}; they are scaled so that they do"
     )
 
 

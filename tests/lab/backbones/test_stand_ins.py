@@ -137,6 +137,24 @@ def test_a_file_without_a_summary_says_what_it_changes(tmp_path):
         load_recipe(str(file))
 
 
+def test_another_reading_of_the_paper_is_no_stand_in():
+    found = load_recipe("rapolu2023-resnet101", ["model.backbone=resnet101_unit"])
+    assert found.stand_ins == {}
+    assert "ResNet-101 on pixels divided by 255" in found.summary
+    assert "stand-in" not in found.summary
+
+
+def test_a_variant_says_whose_figures_are_shown():
+    for name, whose in (
+        ("najid2018-resnet101-ensemble-dense", "najid2018-resnet101-ensemble"),
+        ("agarwal2019-attention-alexnet-rescaled", "agarwal2019-attention-alexnet"),
+    ):
+        said = dict(in_words(load_recipe(name)))["Published"]
+        assert said[0] == f"Of {whose}, of which this is a variant:"
+    plain = dict(in_words(load_recipe("najid2018-resnet101-ensemble")))["Published"]
+    assert not any("variant" in line for line in plain)
+
+
 def test_a_summary_that_was_written_down_is_text(tmp_path):
     found = load_recipe("najid2018-resnet101-fc", [], "lite0")
     file = tmp_path / "best.yaml"

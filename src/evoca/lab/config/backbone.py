@@ -72,6 +72,8 @@ class Backbone(Strict):
     Attributes:
         name: how recipes call it.
         title: what texts call it, such as ``ResNet-101``; its name if omitted.
+        reading_of: the backbone that this one is another reading of: the same network, fed
+            as a paper's text may also be read.
         library: that builds it; ``evoca`` for networks of our own, which have no
             published weights; ``transformers`` for the vision tower of a captioner;
             ``open_clip`` for one that has a text tower beside it.
@@ -105,6 +107,7 @@ class Backbone(Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
     title: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+    reading_of: str | None = None
     library: Literal["timm", "torchvision", "open_clip", "evoca", "transformers"] = "timm"
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)

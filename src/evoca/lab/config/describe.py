@@ -65,6 +65,8 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
         yield "Search", list(_searched(recipe.search))
     if recipe.published is not None:
         others = ["Of the paper's networks, not of their stand-ins:"] if recipe.stand_ins else []
+        if _is_variant(recipe):
+            others.append(f"Of {recipe.published}, of which this is a variant:")
         yield "Published", [*others, *_published(recipe)]
     if recipe.left_open:
         yield "Left open", [f"{topic}: {text}" for topic, text in recipe.left_open.items()]
@@ -93,6 +95,13 @@ def _paper(recipe: Recipe) -> list[str]:
         return [f"Follows {load_paper(recipe.paper).cited()}"]
     except PaperError:
         return [f"Follows {recipe.paper}."]
+
+
+def _is_variant(recipe: Recipe) -> bool:
+    """Whether the published figures are of another recipe's system."""
+    system = published_system(recipe.published or "")
+    figures = () if system is None else system.figures
+    return recipe.name != recipe.published and not any(recipe.name in f.recipes for f in figures)
 
 
 def _published(recipe: Recipe) -> list[str]:

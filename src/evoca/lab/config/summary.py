@@ -114,7 +114,22 @@ def _titles(recipe: Recipe) -> dict[str, str]:
 def _stand_ins(recipe: Recipe, before: Recipe) -> dict[str, str]:
     meant = _titles(before) | before.stand_ins
     own = _titles(recipe)
-    return {key: meant[key] for key in own if key in meant and meant[key] != own[key]}
+    return {
+        key: meant[key]
+        for key in own
+        if key in meant and meant[key] != own[key] and not _is_reading(key, recipe, before)
+    }
+
+
+def _is_reading(key: str, recipe: Recipe, before: Recipe) -> bool:
+    """Whether a network is the one that is meant, fed as its paper may also be read."""
+    slots = [
+        one.model.slots() if isinstance(one.model, Network) else {} for one in (recipe, before)
+    ]
+    own, meant = (one.get(key) for one in slots)
+    if own is None or meant is None:
+        return False
+    return recipe.record_of(own).reading_of == meant.backbone
 
 
 def _filled(template: str, recipe: Recipe) -> str:
