@@ -1,7 +1,12 @@
-.PHONY: bench card check elsewhere model papers
+.PHONY: bench card check docs elsewhere model papers
 
 check:
 	bash .ci/run
+
+# The documentation as a site, in build/site; a warning, such as a dead link, is an error.
+docs:
+	uv run --all-extras python docs/build.py
+	uv run --all-extras zensical build --strict
 
 bench:
 	uv run --all-extras python benchmarks/startup.py

@@ -1,0 +1,83 @@
+"""What the pages say holds: their commands, their options, and the names that they use."""
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from evoca.cli import app
+from pages import agrees, commands_of, plain, run
+
+ROOT = Path(__file__).resolve().parents[2]
+HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NAMES = re.compile(r"\bevoca(?:\.[A-Za-z_]\w*)+")
+# Not names of Python: the log of the hub, and the entry points of scorers.
+OTHER = {"evoca.hub", "evoca.text_scorers"}
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_every_command_prints_what_the_page_says(page, tmp_path, examples, monkeypatch):
+    pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "examples").symlink_to(examples)
+    monkeypatch.chdir(tmp_path / "work")
+    for command, said in commands_of(page):
+        printed = plain(run(command))
+        assert agrees(plain(said), printed), f"{command}\n" + "\n".join(printed)
+
+
+def lines():
+    for page in PAGES:
+        if page.name == "CHANGELOG.md":
+            continue
+        for block in FENCED.findall(page.read_text(encoding="utf-8")):
+            for line in block.replace("\\\n", " ").splitlines():
+                found = re.match(r"(?:\$ )?(?:\.venv/bin/)?(evoca [^#|&]*)", line)
+                if found and "..." not in found[1]:
+                    yield page.name, found[1].partition(" > ")[0].strip()
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(lines())))
+def test_every_command_and_option_exists(page, line):
+    command, context = get_command(app), None
+    words = shlex.split(line)[1:]
+    while words and hasattr(command, "get_command"):
+        if words[0].startswith("-"):
+            return
+        command = command.get_command(context, words.pop(0))
+        assert command is not None, line
+    known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    used = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert used <= known | {"--help"}
+
+
+def names():
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":
+            yield from NAMES.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - OTHER))
+def test_every_name_exists(name):
+    if name.rpartition(".")[2] in {"png", "html", "md", "json", "yaml"}:
+        return
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:count]))
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("evoca"):
+                pytest.skip(f"needs {error.name}")
+            continue
+        for attribute in parts[count:]:
+            if attribute in getattr(found, "__dataclass_fields__", {}):
+                return
+            if attribute in getattr(found, "model_fields", {}):
+                return
+            found = getattr(found, attribute)
+        return
