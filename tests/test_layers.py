@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ MAY_IMPORT = {
     "privacy": set(),
     "drafts": set(),
     "images": {"errors", "privacy"},
-    "prediction": {"emotions", "drawing", "images"},
-    "drawing": {"emotions", "images", "prediction"},
-    "terminal": {"errors", "emotions", "prediction"},
-    "runtime": {"errors", "emotions", "softmax", "images", "prediction", "privacy"},
+    "evidence": set(),
+    "prediction": {"emotions", "evidence", "drawing", "images"},
+    "drawing": {"emotions", "images", "evidence", "prediction"},
+    "runtime": {"errors", "emotions", "evidence", "softmax", "images", "prediction", "privacy"},
     "metrics": {"errors", "emotions", "softmax"},
-    "data": {"drafts", "errors", "emotions", "images", "terminal", "exits", "metrics"},
+    "data": {"drafts", "errors", "emotions", "images", "metrics"},
     "runs": {"drafts", "errors", "emotions", "images", "data", "metrics"},
     "report": {
+        "evidence",
         "drafts",
         "errors",
         "emotions",
@@ -39,6 +41,7 @@ MAY_IMPORT = {
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},
     "lab": {
+        "evidence",
         "errors",
         "emotions",
         "softmax",
@@ -56,6 +59,13 @@ MAY_IMPORT = {
 }
 
 
+# Rooms inside the lab, from the ground up: each may use those before it.
+ROOMS = (
+    *("arrays", "logs", "config", "backbones", "models", "features", "heads", "training"),
+    *("experiments", "export"),
+)
+
+
 def imports_of(layer: str) -> set[str]:
     folder = SOURCE / layer
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
@@ -71,6 +81,31 @@ def imports_of(layer: str) -> set[str]:
 @pytest.mark.parametrize("layer", MAY_IMPORT)
 def test_a_layer_imports_only_what_lies_below_it(layer):
     assert imports_of(layer) <= MAY_IMPORT[layer]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_the_lab_uses_only_those_before_it(room):
+    place = SOURCE / "lab" / room
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evoca.lab"):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                found |= {name.split(".")[2] for name in names}
+    assert found - {room} <= set(ROOMS[: ROOMS.index(room)])
+
+
+def test_every_room_of_the_lab_has_its_place():
+    rooms = {path.stem for path in (SOURCE / "lab").iterdir() if path.name != "__pycache__"}
+    assert rooms - {"__init__"} == set(ROOMS)
+
+
+def test_no_modules_import_each_other():
+    spec = spec_from_file_location("structure", SOURCE.parents[1] / "benchmarks" / "structure.py")
+    structure = module_from_spec(spec)
+    spec.loader.exec_module(structure)
+    assert structure.circles(structure.imported()) == []
 
 
 def test_the_base_imports_no_heavy_library():

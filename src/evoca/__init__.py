@@ -17,7 +17,8 @@ from evoca.emotions import Emotion, Polarity
 from evoca.errors import BundleError, EvocaError, ImageError
 
 if TYPE_CHECKING:
-    from evoca.prediction import EvidenceMap, Prediction
+    from evoca.evidence import EvidenceMap
+    from evoca.prediction import Prediction
     from evoca.runtime.predictor import Predictor, load
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ The font that Pillow carries has no symbols, so glyphs are drawn as the same sha
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from evoca.emotions import style_of
 from evoca.images.preprocess import scaled
 from evoca.images.sources import ImageInput, open_picture
-from evoca.prediction import EvidenceMap, Prediction
+
+if TYPE_CHECKING:
+    from evoca.evidence import EvidenceMap
+    from evoca.prediction import Prediction
 
 __all__ = ["HEAT_OPACITY", "HEAT_RAMP", "PICTURE", "draw_prediction", "heat", "overlay"]
 

@@ -10,61 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.emotions import Polarity, polarity_of
+from evoca.evidence import EvidenceMap
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from evoca.images.sources import ImageInput
 
-__all__ = ["EvidenceMap", "Prediction", "prediction_set"]
-
-
-@dataclass(frozen=True)
-class EvidenceMap:
-    """Where in the picture the prediction comes from.
-
-    Attributes:
-        values: float32 (K, h, w), one coarse map a label, or (1, h, w) where all labels
-            share one.
-        kind: ``additive``: the spatial mean of a label's map in ``values`` plus its bias
-            is that label's logit, so a cell's value is its share in it (:meth:`of` gives
-            a contrast, which adds up to something else); ``relevance`` or
-            ``attention``: higher is more important, without a unit.
-        labels: the K labels.
-        region: left, top, right, bottom of the part of the picture that the map covers,
-            as fractions 0..1 of its sides; all of it unless the model crops.
-    """
-
-    values: NDArray[np.float32]
-    kind: str
-    labels: tuple[str, ...]
-    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-
-    def of(self, label: str) -> NDArray[np.float32]:
-        """Return what speaks for a label, cell by cell.
-
-        An additive map is given as a contrast, against the mean of all labels: a softmax
-        sees only differences between logits, so what all labels share says nothing. Its
-        spatial mean is the label's logit less the mean logit, but for the biases; what
-        adds up to the logit itself is :attr:`values`.
-
-        Args:
-            label: one of the labels.
-
-        Returns:
-            float32 (h, w); above 0 speaks for the label where the kind is additive.
-
-        Raises:
-            KeyError: the label is not one of the model's.
-        """
-        if label not in self.labels:
-            raise KeyError(f"{label!r} is not one of {', '.join(self.labels)}")
-        if len(self.values) == 1:
-            return np.asarray(self.values[0], dtype=np.float32)
-        own = np.asarray(self.values[self.labels.index(label)], dtype=np.float32)
-        if self.kind != "additive":
-            return own
-        return np.asarray(own - self.values.mean(axis=0), dtype=np.float32)
+__all__ = ["Prediction", "prediction_set"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from evoca.drawing import heat
-from evoca.prediction import EvidenceMap, Prediction
+from evoca.evidence import EvidenceMap
+from evoca.prediction import Prediction
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_MAPS", "Maps", "evidence_of"]

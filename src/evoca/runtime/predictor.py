@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca.errors import ImageError
+from evoca.evidence import EvidenceMap
 from evoca.images.limits import ImageLimits
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
-from evoca.prediction import EvidenceMap, Prediction, prediction_set
+from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.engines.base import Outputs
 from evoca.runtime.engines.onnxruntime import OrtSession

@@ -177,8 +177,7 @@ def reader_names() -> tuple[str, ...]:
 
 
 def _all_readers() -> Mapping[str, Reader]:
-    import evoca.data.readers  # noqa: F401 (its modules register themselves)
-
+    # Each registers itself, and whoever imports this file has imported the package.
     return MappingProxyType(_READERS)
 
 

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from evoca.evidence import EvidenceMap
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
 from evoca.lab.features.extract import Extractor
 from evoca.lab.heads.linear import LinearHead
 from evoca.metrics.deletion import centre_map, deletion_masks, relative_area, remove_cells
-from evoca.prediction import EvidenceMap
 from evoca.runtime.card import DeletionTest, Metric
 from evoca.softmax import softmax
 
