@@ -17,8 +17,8 @@ from evoca.metrics.calibration import (
     fit_isotonic,
     fit_temperature,
     fit_vector_scaling,
-    perfect_calibration_band,
 )
+from evoca.metrics.calibration_error import perfect_calibration_band
 from evoca.softmax import softmax
 
 optimize = pytest.importorskip("scipy.optimize")

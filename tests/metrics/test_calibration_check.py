@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from evoca.metrics.calibration import (
-    Temperature,
-    cross_calibrate,
-    fit_temperature,
-    perfect_calibration_band,
-)
+from evoca.metrics.calibration import Temperature, cross_calibrate, fit_temperature
 from evoca.metrics.calibration_check import check_calibration, group_folds
+from evoca.metrics.calibration_error import perfect_calibration_band
 from evoca.metrics.functional import brier, nll
 
 N, K = 1200, 5

@@ -15,7 +15,7 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.agreement import STRONGLY_DIVIDED, agreement_band
 from evoca.metrics.bootstrap import mean_figure
-from evoca.metrics.calibration import copies_of, perfect_calibration_band
+from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.metrics.result import Figure
 from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run

@@ -15,9 +15,9 @@ import numpy as np
 from evoca.emotions import MIKELS8, label_polarity
 from evoca.metrics import functional as metrics
 from evoca.metrics.bootstrap import Figures, sum_by_group
+from evoca.metrics.calibration_error import EqualMassBins, equal_width_bin
 from evoca.metrics.checks import FloatArray, IntArray, divide
 from evoca.metrics.functional.affect import ccc_of, moments, pearson_of
-from evoca.metrics.functional.calibration_error import EqualMassBins, equal_width_bin
 from evoca.metrics.ties import top_labels
 
 __all__ = ["AffectPart", "DistributionPart", "LabelPart", "Part"]

@@ -3,38 +3,31 @@
 A calibrator maps logits (n, K) to probabilities (n, K). Fit it on rows that the model
 did not learn from, and judge it on rows that neither saw (:func:`cross_calibrate`), by
 NLL and Brier score against the uncalibrated model, and by the calibration error against
-:func:`perfect_calibration_band`.
+:func:`~evoca.metrics.calibration_error.perfect_calibration_band`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evoca.errors import DataError, MissingExtraError
-from evoca.metrics.checks import FloatArray, IntArray, as_probabilities, group_index, rows_where
+from evoca.metrics.checks import FloatArray, IntArray, as_probabilities, rows_where
 from evoca.metrics.functional import nll
-from evoca.metrics.functional.calibration_error import EqualMassBins, ece_equal_width
 from evoca.softmax import softmax
 
 __all__ = [
-    "Band",
     "Calibrator",
     "Isotonic",
     "Temperature",
     "VectorScaling",
-    "copies_of",
     "cross_calibrate",
     "fit_isotonic",
     "fit_temperature",
     "fit_vector_scaling",
     "likeliest",
-    "perfect_calibration_band",
-    "simulated_hits",
 ]
 
 Calibrator = Callable[[FloatArray], FloatArray]
@@ -260,100 +253,6 @@ def cross_calibrate(
         inside = fold == one
         calibrated[inside] = fit(logits[~inside], truth[~inside])(logits[inside])
     return calibrated
-
-
-@dataclass(frozen=True)
-class Band:
-    """The calibration error that chance alone gives.
-
-    Attributes:
-        mean: over the simulations.
-        low: 2.5% of the simulations are below.
-        high: 2.5% of the simulations are above.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-
-def perfect_calibration_band(
-    confidence: FloatArray,
-    bins: int = 10,
-    draws: int = 1000,
-    seed: int = 0,
-    *,
-    copies: IntArray | None = None,
-    equal_width: bool = False,
-) -> Band:
-    """Simulate the ECE of a model whose confidences are all true.
-
-    Each row's top label is drawn right with its own confidence (Bröcker and Smith 2007,
-    "Increasing the Reliability of Reliability Diagrams"). A measured error inside the
-    band is no sign of miscalibration. Copies are drawn right or wrong by one number, as
-    what holds for one holds for all; counted as independent, they would make the band too
-    narrow. All other rows count as independent.
-
-    Args:
-        confidence: float (n,), probability of the top label.
-        bins: how many, as for the measured error.
-        draws: simulations.
-        seed: of the simulations.
-        copies: int (n,), rows with one number are copies (:func:`copies_of`); none are if
-            omitted.
-        equal_width: bins of equal width, as of ``ece_equal_width``, not of equal mass.
-
-    >>> band = perfect_calibration_band(np.linspace(0.2, 0.9, 600))
-    >>> round(band.mean, 2), 0.02 < band.low < band.high < 0.08
-    (0.05, True)
-    """
-    random = np.random.default_rng(seed)
-    sorted_bins = EqualMassBins(confidence, bins)
-    ordered = np.asarray(confidence, dtype=np.float64)[sorted_bins.order]
-    hits = simulated_hits(ordered, None if copies is None else copies[sorted_bins.order], random)
-    ones = np.ones_like(ordered)
-    if equal_width:
-        errors = [ece_equal_width(ordered, next(hits), bins) for _ in range(draws)]
-    else:
-        errors = [sorted_bins.error(ones, next(hits) - ordered) for _ in range(draws)]
-    low, high = np.quantile(errors, [0.025, 0.975])
-    return Band(float(np.mean(errors)), float(low), float(high))
-
-
-def simulated_hits(
-    confidence: FloatArray, copies: IntArray | None, random: np.random.Generator
-) -> Iterator[FloatArray]:
-    """Yield whether each top label is right, float (n,), where all confidences are true.
-
-    Args:
-        confidence: float (n,).
-        copies: int (n,), rows with one number share a draw; each has its own if omitted.
-        random: the generator.
-    """
-    own = (
-        np.arange(len(confidence)) if copies is None else np.unique(copies, return_inverse=True)[1]
-    )
-    count = int(own.max()) + 1
-    if count == len(own):  # no copies: the numbers as they come
-        own = np.arange(count)
-    while True:
-        yield (random.random(count)[own] < confidence).astype(np.float64)
-
-
-def copies_of(groups: Sequence[Hashable] | NDArray[Any] | None, truth: IntArray) -> IntArray:
-    """Number the rows that one group and one true label make copies of each other.
-
-    Args:
-        groups: n group names; a row without one is its own.
-        truth: int (n,), 0..K-1.
-
-    >>> copies_of(["a", "a", "a", ""], np.array([0, 0, 1, 0])).tolist()
-    [0, 0, 1, 2]
-    """
-    group = group_index(groups, len(truth))
-    return np.asarray(
-        np.unique(np.stack([group, truth]), axis=1, return_inverse=True)[1].ravel(), dtype=np.int64
-    )
 
 
 def _checked(logits: FloatArray, truth: IntArray) -> FloatArray:

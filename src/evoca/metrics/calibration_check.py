@@ -17,16 +17,14 @@ import numpy as np
 from evoca.errors import MissingExtraError
 from evoca.metrics.bootstrap import Groups, mean_figures
 from evoca.metrics.calibration import (
-    Band,
     Calibrator,
     Temperature,
-    copies_of,
     cross_calibrate,
     fit_isotonic,
     fit_temperature,
     fit_vector_scaling,
-    perfect_calibration_band,
 )
+from evoca.metrics.calibration_error import Band, copies_of, perfect_calibration_band
 from evoca.metrics.checks import FloatArray, IntArray
 from evoca.metrics.functional import brier, ece, nll
 from evoca.metrics.result import Figure

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.metrics.calibration import copies_of, simulated_hits
+from evoca.metrics.calibration_error import EqualMassBins, copies_of, simulated_hits
 from evoca.metrics.checks import FloatArray, IntArray, divide
-from evoca.metrics.functional.calibration_error import EqualMassBins
 from evoca.metrics.ties import top_labels
 
 __all__ = ["Reliability", "reliability"]

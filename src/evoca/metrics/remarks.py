@@ -12,7 +12,7 @@ import numpy as np
 
 from evoca.emotions import label_polarity
 from evoca.metrics.bootstrap import AVERAGED, SHARES, Trials, exact_interval
-from evoca.metrics.calibration import copies_of, perfect_calibration_band
+from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.metrics.checks import NO_LABEL, FloatArray, IntArray
 from evoca.metrics.functional.scores import positive_share
 from evoca.metrics.ground_truth import Truth

@@ -15,8 +15,8 @@ Three shapes keep every figure ready for the bootstrap, which only reweighs rows
 (0.75, 0.8333)
 """
 
+from evoca.metrics.calibration_error import ece, ece_equal_width
 from evoca.metrics.functional.affect import ccc, mae, pearson
-from evoca.metrics.functional.calibration_error import ece, ece_equal_width
 from evoca.metrics.functional.confusion import (
     accuracy,
     balanced_accuracy,

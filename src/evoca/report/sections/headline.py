@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from evoca.metrics import Figure
-from evoca.metrics.calibration import copies_of, perfect_calibration_band
+from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
 from evoca.report.run_predictions import Judged
 from evoca.report.svg import interval_strip
