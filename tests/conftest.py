@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+# A shell has what it starts in the background ignore interrupts, and nohup the end of a
+# terminal; their children too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell has what it starts in the background ignore interrupts, and their children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 # Files that take minutes; begun last, one of them would leave the other cores without work.
-LONGEST = ("test_privacy.py", "test_systems.py", "test_learning.py", "test_differential.py")
+LONGEST = ("test_privacy.py", "test_models.py", "test_learning.py", "test_differential.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

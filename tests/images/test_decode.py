@@ -17,8 +17,8 @@ from PIL import Image
 import samples
 from evoca.errors import ImageError
 from evoca.images import ImageLimits, decode
+from evoca.images.colour import IGNORED
 from evoca.images.decode import decode_picture
-from evoca.images.profiles import IGNORED
 from samples import as_stored, encode, exif, mean_difference, photo, png, png_chunk, png_of
 
 GREY = {"jpeg grey", "png grey", "pgm", "tiff float"}

@@ -11,7 +11,7 @@ from PIL import Image
 
 from evoca.errors import EvocaError, ImageError
 from evoca.images import ImageLimits, decode
-from evoca.images.profiles import IGNORED, MAX_PROFILE_BYTES
+from evoca.images.colour import IGNORED, MAX_PROFILE_BYTES
 from samples import encode, mean_difference, photo, png_chunk, png_of, rgb_profile
 
 

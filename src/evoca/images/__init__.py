@@ -4,8 +4,7 @@ Training, ``predict`` and everything built on them go through this package, so t
 all see the same pixels.
 """
 
-from evoca.images.decode import DecodedImage, decode
-from evoca.images.limits import ImageLimits
+from evoca.images.decode import DecodedImage, ImageLimits, decode
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import IMAGE_SUFFIXES, LeftOut, find_images, printable_name, walk_order

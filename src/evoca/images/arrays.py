@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoca.errors import ImageError
-from evoca.images.limits import ImageLimits
+from evoca.images.decode import ImageLimits
 
 __all__ = ["picture_of_array"]
 

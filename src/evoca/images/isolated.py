@@ -22,8 +22,7 @@ from typing import IO, Any
 from PIL import Image
 
 from evoca.errors import ImageError
-from evoca.images.decode import DecodedImage, decode
-from evoca.images.limits import ImageLimits
+from evoca.images.decode import DecodedImage, ImageLimits, decode
 
 __all__ = ["DecodingPool", "DecodingStoppedError"]
 

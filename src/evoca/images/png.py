@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from evoca.images.profiles import MAX_PROFILE_BYTES
+from evoca.images.colour import MAX_PROFILE_BYTES
 
 __all__ = ["PngChunks", "read_chunks"]
 
@@ -27,7 +27,7 @@ class PngChunks:
     Attributes:
         data: the file; the same object where there was nothing to leave out.
         profile: the ICC profile; bytes that are none where it is damaged or above
-            :data:`~evoca.images.profiles.MAX_PROFILE_BYTES`; ``None`` where there is none.
+            :data:`~evoca.images.colour.MAX_PROFILE_BYTES`; ``None`` where there is none.
         cicp: primaries, transfer function, matrix and range of the chunk cICP
             (ITU-T H.273), each 0..255; ``None`` where there is none.
     """

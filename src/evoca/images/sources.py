@@ -15,8 +15,7 @@ from PIL import Image
 
 from evoca.errors import ImageError, single_line
 from evoca.images.arrays import picture_of_array
-from evoca.images.decode import DecodedImage, decode, decode_picture
-from evoca.images.limits import ImageLimits
+from evoca.images.decode import DecodedImage, ImageLimits, decode, decode_picture
 from evoca.images.preprocess import Preprocessing, shrunk
 from evoca.images.screening import screen
 from evoca.images.walk import backslash_hint, printable_name

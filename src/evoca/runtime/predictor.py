@@ -16,7 +16,7 @@ from PIL import Image
 
 from evoca.errors import ImageError
 from evoca.evidence import EvidenceMap
-from evoca.images.limits import ImageLimits
+from evoca.images.decode import ImageLimits
 from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set

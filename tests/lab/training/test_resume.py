@@ -35,7 +35,7 @@ def started(data, run, devices=1, batches=0):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])},
         start_new_session=True,
     )
     try:

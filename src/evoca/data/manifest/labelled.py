@@ -97,10 +97,11 @@ class LabelledImages:
         order in which a folder of images is read.
         """
         hashes, splits = self.recorded_hashes, self.split.tolist()
+        places = list(map(walk_order, self.names))
         # The rest decides between rows that share a name.
         order = sorted(
             range(len(self)),
-            key=lambda i: (walk_order(self.names[i]), hashes[i], int(self.truth[i]), splits[i]),
+            key=lambda i: (places[i], hashes[i], int(self.truth[i]), splits[i]),
         )
         found = self.take(order)
         return replace(found, groups=as_they_appear(found.groups))

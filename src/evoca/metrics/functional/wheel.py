@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evoca.emotions import Emotion, wheel_steps
+from evoca.emotions import MIKELS_WHEEL, Emotion
 from evoca.metrics.checks import FloatArray, divide
 
 __all__ = ["ecc", "emc", "severity_matrix", "wheel_distance", "wheel_matrix"]
@@ -39,7 +39,9 @@ def wheel_matrix(labels: Sequence[str]) -> FloatArray:
            [1., 0., 2.],
            [1., 2., 0.]])
     """
-    return np.array([[wheel_steps(a, b) for b in labels] for a in labels], dtype=np.float64)
+    places = np.array([MIKELS_WHEEL.index(Emotion(label)) for label in labels])
+    apart = np.abs(places[:, None] - places)
+    return np.asarray(np.minimum(apart, len(MIKELS_WHEEL) - apart), dtype=np.float64)
 
 
 def severity_matrix(labels: Sequence[str]) -> FloatArray:

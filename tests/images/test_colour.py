@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from evoca.images import Preprocessing, decode, load_image
+from evoca.images.colour import IGNORED, to_srgb
 from evoca.images.decode import decode_picture
-from evoca.images.profiles import IGNORED, to_srgb
 from samples import (
     RGB_SPACES,
     encode,
