@@ -81,3 +81,12 @@ def test_every_name_exists(name):
                 return
             found = getattr(found, attribute)
         return
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page):
+    if page.name == "CHANGELOG.md":
+        return
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\b((?:tests|src|benchmarks)/[\w./-]+\.(?:py|yaml|csv))\b", text)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
