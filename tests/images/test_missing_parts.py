@@ -38,6 +38,13 @@ def test_a_jpeg_without_its_end_is_whole(
     assert mean_difference(whole.image, cut.image) == 0
 
 
+def test_a_jpeg_that_lost_less_than_a_row_says_so() -> None:
+    data = jpeg("plain")
+    short = data[: len(data) - 40] + END
+    (note,) = decode(short).notes
+    assert note == "a part is missing: the file ends before its last pixels"
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_jpeg_that_stops_early_or_goes_on_as_zeros_is_refused(

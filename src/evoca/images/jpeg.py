@@ -153,7 +153,8 @@ def missing_part(
     """
     if _is_filled(decoded) and is_cut(data, structure, min_size):
         share = _filled_rows(decoded) / decoded.height
-        return f"{PART_MISSING}: the file ends before its lowest {share:.0%}"
+        lost = f"lowest {share:.0%}" if share >= 0.01 else "last pixels"
+        return f"{PART_MISSING}: the file ends before its {lost}"
     if structure.hole:
         return f"{PART_MISSING}: a stretch of the file is empty"
     if not structure.whole:
