@@ -290,6 +290,14 @@ def test_absurd_headers_cost_nothing(kind, site, encoded, acts, tmp_path):
     assert one(tmp_path, url, refresh=True).status is Status.DONE
 
 
+def test_a_cookie_of_one_link_reaches_no_other(site, encoded, acts, tmp_path):
+    """This one could not even be sent back."""
+    first = site.add("/first", encoded(1), acts.say({"Set-Cookie": "a=\xe9\xff; Path=/"}))
+    others = [site.add(f"/{number}", encoded(2 + number)) for number in range(3)]
+    outcomes = fetch(tmp_path, first, *others, concurrency=1, per_host=1)
+    assert [outcome.status for outcome in outcomes] == [Status.DONE] * 4
+
+
 WHERE_TO = ["http://*xn--a/", "http://xn--a..b/", "http://[::1", "http://a b/", "ftp://h/x"]
 
 
@@ -318,7 +326,7 @@ def test_whatever_a_server_says_costs_its_link_alone(data, site, encoded, acts, 
     text = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=60)
     names = st.sampled_from(
         ["Content-Range", "Last-Modified", "Date", "ETag", "Retry-After",
-         "Content-Encoding", "X-Robots-Tag", "Content-Type"]
+         "Content-Encoding", "X-Robots-Tag", "Content-Type", "Set-Cookie"]
     )  # fmt: skip
     status = data.draw(st.sampled_from([200, 206, 301, 302, 304, 416, 429, 503]))
     headers = data.draw(st.dictionaries(names, text, max_size=4))

@@ -66,7 +66,12 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )
         return httpx2.Response(
             status_code=response.status,
-            headers=response.headers,
+            # Cookies would carry what one answer says into every later request to its host.
+            headers=[
+                (name, value)
+                for name, value in response.headers
+                if name.lower() not in (b"set-cookie", b"set-cookie2")
+            ],
             stream=_Body(response.stream),
             extensions=response.extensions,
         )
