@@ -1,7 +1,9 @@
 """What the pages say holds: their commands, their options, and the names that they use."""
 
+import os
 import re
 import shlex
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +28,7 @@ def test_every_command_prints_what_the_page_says(page, tmp_path, examples, monke
     (tmp_path / "work").mkdir()
     (tmp_path / "examples").symlink_to(examples)
     monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for command, said in commands_of(page):
         printed = plain(run(command))
         assert agrees(plain(said), printed), f"{command}\n" + "\n".join(printed)

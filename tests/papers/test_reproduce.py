@@ -309,5 +309,5 @@ def test_validation_images_chose_for_a_figure_of_validation_images_too(tmp_path)
         scores = [pair for pair in attempt.pairs if pair.target.is_score]
         assert {pair.learnt_from for pair in scores} == {known}
         seen = [d.here for d in attempt.differs if d.what == "training images"]
-        said = f"80 of the {attempt.facts.images:,} images measured are validation images"
+        said = f"of the {attempt.facts.images:,} images measured 80 are validation images"
         assert seen == [f"{said}, or copies of them"] * known

@@ -68,11 +68,10 @@ class RunFacts:
         of = "" if self.images is None else f" of the {self.images:,}"
         if self.training_images:
             return f"{self.training_images:,}{of} images measured are training images of the system"
-        if self.copies:
-            return f"{self.copies:,}{of} images measured are copies of training images"
-        if self.chose and part != "val":
-            return f"{self.chose:,}{of} images measured are validation images, or copies of them"
-        return None
+        parts = [(self.copies, "copies of training images")]
+        parts += [(self.chose, "validation images, or copies of them")] if part != "val" else []
+        said = [f"{count:,} are {what}" for count, what in parts if count]
+        return f"of the {self.images or 0:,} images measured {', '.join(said)}" if said else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""

@@ -84,8 +84,11 @@ def test_training_says_that_measured_images_are_copies(trained):
 
 def test_a_run_of_copies_gets_no_verdict_beside_a_paper(trained):
     facts = facts_of(read_run("run"))
-    assert facts.remembers
-    assert facts.learnt_from == "16 of the 32 images measured are copies of images the system knows"
+    assert facts.remembers(None)
+    assert facts.known_images(None) == (
+        "of the 32 images measured 8 are copies of training images, 8 are validation images, or "
+        "copies of them"
+    )
     assert facts.to_dict()["copies_of_known_images"] == 16
     shown = evoca("reproduce", "run").stdout
     assert "how well it remembers" in " ".join(shown.split())
