@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from evoca.data.manifest.labelled import load_labelled
+from evoca.errors import DataError
 from evoca.images import LeftOut, find_images
 
 EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]
@@ -100,6 +101,33 @@ def test_what_was_recognised_can_be_split_and_read_again(tmp_path, folder):
     assert status == 0, err
     assert "left out: " in err
     assert len(load_labelled(tmp_path / "m.csv")) == 15
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "build", "folder", "{}", "--out", "m.csv"),
+        ("data", "build", "fi", "{}", "--out", "m.csv"),
+        ("evaluate", "default", "--data", "{}", "--allow-missing"),
+        ("probe", "default", "--data", "{}"),
+    ],
+)
+def test_every_command_that_reads_a_folder_counts_what_it_leaves_out(
+    tmp_path, folder, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = evoca(*(argument.format(folder) for argument in arguments))
+    assert status == 0, err
+    lines = [line for line in err.splitlines() if "left out: " in line]
+    assert [".psd, a format that is not read" in line for line in lines] == [True], out + err
+
+
+def test_training_counts_what_it_leaves_out(folder, monkeypatch):
+    lab = pytest.importorskip("evoca.lab")
+    said = []
+    with pytest.raises(DataError, match="no image to train on"):
+        lab.cross_validate("hog-svm", folder, options=lab.RunOptions(say=said.append))
+    assert ["left out: " in line for line in said] == [True], said
 
 
 def test_images_beside_class_folders_are_counted(folder, examples):

@@ -181,6 +181,45 @@ def test_another_view_is_not_read_and_another_picture_is(
         ("a.v2", "fear"),
         ("b", "anger"),
     ]
+    assert str(built.manifest.left_out) == (
+        "left out: 1 (a further file of a sample, .depth; first a.depth.png), "
+        "1 (a further file of a sample, .seg; first a.seg.png)"
+    )
+
+
+@pytest.mark.parametrize("word", ["image", "view"])
+@pytest.mark.parametrize("label_first", [True, False])
+def test_a_picture_may_be_called_by_a_word_more_than_its_label(
+    tmp_path: Path, make_image: MakeImage, word: str, *, label_first: bool
+) -> None:
+    """WebDataset takes the key up to the first dot: ``0001.image.jpg``, ``0001.cls``."""
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = [("1.cls", b"awe"), (f"1.{word}.jpg", image)]
+    built = _built(tmp_path, [*(members if label_first else members[::-1]), ("2.jpg", image)])
+    assert list(built.manifest.rows("key", "emotion")) == [("1", "awe"), ("2", None)]
+    assert not built.manifest.rejects
+    assert not built.manifest.left_out
+
+
+def test_of_several_pictures_the_one_called_image_is_taken(
+    tmp_path: Path, make_image: MakeImage
+) -> None:
+    image = make_image(tmp_path / "in.jpg").read_bytes()
+    members = [
+        *[("a.cls", b"awe"), ("a.caption.txt", b"a dog"), ("a.image.jpg", image)],
+        *[("a.mask.png", image), ("b.cls", b"awe"), ("b.left.jpg", image), ("b.right.jpg", image)],
+        *[("..jpg", image), ("c.depth.png", image), ("c.seg.png", image)],
+    ]
+    built = _built(tmp_path, members)
+    rows = list(built.manifest.rows("key", "emotion"))
+    assert rows == [("a", "awe"), (".", None), ("c.depth", None), ("c.seg", None)]
+    assert [reject.cause for reject in built.manifest.rejects] == [
+        "which is the image of the key b: b.left.jpg, b.right.jpg?"
+    ]
+    assert str(built.manifest.left_out) == (
+        "left out: 1 (a further file of a sample, .caption; first a.caption.txt), "
+        "1 (a further file of a sample, .mask; first a.mask.png)"
+    )
 
 
 def test_two_pictures_under_one_key_are_refused(tmp_path: Path, make_image: MakeImage) -> None:

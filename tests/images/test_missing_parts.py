@@ -75,6 +75,18 @@ def test_a_progressive_jpeg_that_ends_before_its_last_scans_carries_a_note() -> 
     assert note == "a part is missing: the file ends before its finest detail"
 
 
+@pytest.mark.parametrize("scale", [None, (160, 120)])
+@pytest.mark.parametrize("kept", [0.85, 0.9, 0.97])
+def test_a_progressive_jpeg_that_ends_within_its_last_scan_carries_a_note(
+    scale: tuple[int, int] | None, kept: float
+) -> None:
+    data = jpeg("progressive")
+    cut = data[: int(len(data) * kept)]
+    assert len(cut) > data.rindex(b"\xff\xda"), "within the last scan"
+    (note,) = decode(cut + END, min_size=scale).notes
+    assert note == "a part is missing: the file ends before its finest detail"
+
+
 @pytest.mark.parametrize("grey", [127, 128])
 @pytest.mark.parametrize("kind", KINDS)
 def test_grey_that_was_photographed_is_not_missing(kind: str, grey: int) -> None:

@@ -17,7 +17,7 @@ from evoca.commands.options import (
     Split,
 )
 from evoca.commands.progress import steps
-from evoca.commands.terminal import clean, console_for, say
+from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
 from evoca.runs import new_run
@@ -73,6 +73,7 @@ def evaluate(
     )
     system = open_system(model)
     images = load_labelled(data, require_files=False)
+    say_left_out(images)
     with steps() as step:
         if out is None:
             trial = evaluate_system(system, images, options, step("evaluating", len(images)))

@@ -20,7 +20,7 @@ from evoca.commands.options import (
     Split,
 )
 from evoca.commands.progress import Step, steps
-from evoca.commands.terminal import clean, console_for, say
+from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
 from evoca.evaluation import Options, model_system, open_system
@@ -125,6 +125,7 @@ def _columns(data: Sequence[Path]) -> dict[str, LabelledImages]:
         if name in columns:
             raise DataError(f"{path}: given twice, or named like another data set")
         columns[name] = load_labelled(path, require_files=False)
+        say_left_out(columns[name])
     return columns
 
 

@@ -18,13 +18,13 @@ from evoca.commands.options import (
     Split,
 )
 from evoca.commands.progress import steps
-from evoca.commands.terminal import clean, console_for
+from evoca.commands.terminal import clean, console_for, say_left_out
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.robustness import run_probe
 from evoca.evaluation.selection import select_split
-from evoca.images import find_images, printable_name
+from evoca.images import LeftOut, find_images, printable_name
 from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.metrics.result import Figure
@@ -70,7 +70,9 @@ def probe(
 ) -> int:
     """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
     predictor = load(model, threads=1)
-    images = _spread(select_split(_read(data, predictor.labels), split).images, limit)
+    labelled = _read(data, predictor.labels)
+    say_left_out(labelled)
+    images = _spread(select_split(labelled, split).images, limit)
     changes = perturbations_for(predictor.card.preprocessing)
     faces = installed_detectors().faces
     with steps() as step:
@@ -95,7 +97,8 @@ def _read(data: Path, labels: tuple[str, ...]) -> LabelledImages:
 
 
 def _unlabelled(folder: Path, labels: tuple[str, ...]) -> LabelledImages:
-    paths = tuple(find_images(folder))
+    left_out = LeftOut()
+    paths = tuple(find_images(folder, on_left_out=left_out))
     if not paths:
         raise DataError(f"{printable_name(folder)}: no images in this folder")
     n = len(paths)
@@ -113,6 +116,7 @@ def _unlabelled(folder: Path, labels: tuple[str, ...]) -> LabelledImages:
         recorded_hashes=("",) * n,
         taxonomy="",
         source=printable_name(folder),
+        left_out=left_out,
     )
 
 

@@ -18,7 +18,7 @@ from evoca.commands.options import (
     ProfileOption,
     SetOption,
 )
-from evoca.commands.terminal import console_for, say
+from evoca.commands.terminal import console_for, say, say_left_out
 from evoca.commands.training import display
 from evoca.documents import Paragraph, print_document, to_markdown
 from evoca.errors import EvocaError, needs_extra
@@ -99,6 +99,7 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
     settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
     names = _names(wanted.recipes)
     data = load_labelled(wanted.data)
+    say_left_out(data)
     data = replace(data, recorded_hashes=data.file_hashes())  # once, not by every recipe
     failed = 0
     for number, name in enumerate(names, start=1):

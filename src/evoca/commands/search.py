@@ -23,7 +23,7 @@ from evoca.commands.options import (
     SetOption,
     WorkersOption,
 )
-from evoca.commands.terminal import console_for
+from evoca.commands.terminal import console_for, say_left_out
 from evoca.commands.training import display, print_result
 from evoca.documents import Table, print_document
 from evoca.errors import EvocaError, needs_extra
@@ -88,6 +88,7 @@ def search(
             "--set head=null, or evoca sweep a cross-validation"
         )
     labelled = load_labelled(data)
+    say_left_out(labelled)
     with display(machine) as options:
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),

@@ -15,6 +15,8 @@ from evoca.emotions import style_of
 from evoca.errors import single_line as clean  # what is printed and what errors say alike
 
 if TYPE_CHECKING:
+    from evoca.data.manifest.labelled import LabelledImages
+    from evoca.data.manifest.table import Manifest
     from evoca.prediction import Prediction
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "heading",
     "one_line",
     "say",
+    "say_left_out",
 ]
 
 _BAR = 28
@@ -62,6 +65,12 @@ def say(text: str) -> None:
     """Print a line on standard error; names and servers cannot steer the terminal."""
     sys.stdout.flush()  # where both streams go to one file, the order stays
     print(clean(text), file=sys.stderr, flush=True)
+
+
+def say_left_out(data: Manifest | LabelledImages) -> None:
+    """Print in a line on standard error what of a folder is no row, and why."""
+    if data.left_out:
+        say(f"evoca: {data.source}: {data.left_out}")
 
 
 def _unicode(console: Console) -> bool:

@@ -22,7 +22,7 @@ from evoca.data.readers.base import Reader, ReadOptions, Row, TableBatch, get_re
 from evoca.data.relabel import BY_VALENCE, polarity_by_valence, remap
 from evoca.data.votes import apply_rule, distribution, most_likely
 from evoca.errors import DataError
-from evoca.images import printable_name
+from evoca.images import LeftOut, printable_name
 
 __all__ = ["Built", "build"]
 
@@ -87,7 +87,8 @@ def build(
     builder = TableBuilder(connect(), taxonomy, strict=strict)
     root = source if source.is_dir() else source.parent
     locator = Locator(root, out.parent, files_required=chosen.files_required, also=options.images)
-    for batch in _batches(chosen.read(source, options)):
+    left_out = LeftOut()
+    for batch in _batches(chosen.read(source, options), left_out):
         _add(builder, batch, chosen.name, locator)
     manifest = _labelled(manifest_of(builder, out.parent, printable_name(source)))
     dropped: Mapping[str, int] = {}
@@ -103,6 +104,7 @@ def build(
         remapped = remap(manifest, map_to, variant)
         manifest, dropped = remapped.manifest, remapped.dropped
     manifest.write(out)
+    manifest.left_out.update(left_out)
     return Built(manifest, dropped, write_rejects(manifest.rejects, out), basis)
 
 
@@ -152,10 +154,13 @@ class _Batch:
     causes: list[str | None]
 
 
-def _batches(rows: Iterable[Row | TableBatch]) -> Iterator[_Batch]:
-    """Gather rows of one file into columns; hand whole tables on."""
+def _batches(rows: Iterable[Row | TableBatch | LeftOut], left_out: LeftOut) -> Iterator[_Batch]:
+    """Gather rows of one file into columns; pass whole tables on, and count what is left out."""
     gathered: list[Row] = []
     for row in rows:
+        if isinstance(row, LeftOut):
+            left_out.update(row)
+            continue
         if isinstance(row, TableBatch):
             batch: CsvBatch = row.batch
             yield _Batch(row.file, dict(batch.values), batch.rows, [None] * len(batch.rows))

@@ -19,6 +19,7 @@ __all__ = ["PART_MISSING", "JpegStructure", "ended", "is_cut", "missing_part", "
 PART_MISSING = "a part is missing"
 """How the note on a picture begins of which a part is not in its file."""
 
+_COARSER = f"{PART_MISSING}: the file ends before its finest detail"
 _MAX_SCANS = 100
 _MAX_METADATA = 32 * 1024 * 1024
 # Pillow reads segments and the filler before them in Python. Encoders write no filler, and
@@ -130,20 +131,27 @@ def is_cut(data: bytes, structure: JpegStructure, min_size: tuple[int, int] | No
         structure: of it.
         min_size: (width, height) that a scaled decode must not fall below.
     """
-    pictures = set()
-    for more in (b"", _FILLER):
-        with JpegImageFile(io.BytesIO(data[: structure.end] + more + _END)) as opened:
-            if min_size is not None and not structure.progressive:
-                opened.draft(None, min_size)
-            opened.load()
-            pictures.add(opened.tobytes())
-    return len(pictures) > 1
+    scaled = None if structure.progressive else min_size
+    return _pixels(data, structure, scaled) != _pixels(data, structure, scaled, _FILLER)
+
+
+def _pixels(
+    data: bytes, structure: JpegStructure, min_size: tuple[int, int] | None, behind: bytes = b""
+) -> bytes:
+    """Return the pixels of a JPEG with other bytes behind its own."""
+    with JpegImageFile(io.BytesIO(data[: structure.end] + behind + _END)) as opened:
+        if min_size is not None:
+            opened.draft(None, min_size)
+        return opened.tobytes()
 
 
 def missing_part(
     data: bytes, structure: JpegStructure, decoded: Image.Image, min_size: tuple[int, int] | None
 ) -> str | None:
     """Return a note on a JPEG that ends, but of which a part is missing.
+
+    One of several scans that ends within the last is nowhere grey, only coarser: it is decoded
+    once more, at the scale it is used at. At 1/8, which needs no detail, it may lack some.
 
     Args:
         data: the file.
@@ -155,10 +163,12 @@ def missing_part(
         share = _filled_rows(decoded) / decoded.height
         lost = f"lowest {share:.0%}" if share >= 0.01 else "last pixels"
         return f"{PART_MISSING}: the file ends before its {lost}"
+    if structure.scans > 1 and decoded.tobytes() != _pixels(data, structure, min_size, _FILLER):
+        return _COARSER
     if structure.hole:
         return f"{PART_MISSING}: a stretch of the file is empty"
     if not structure.whole:
-        return f"{PART_MISSING}: the file ends before its finest detail"
+        return _COARSER
     return None
 
 

@@ -186,6 +186,11 @@ class LeftOut:
         """Count a path."""
         self.reasons.setdefault(why, []).append(path)
 
+    def update(self, other: LeftOut) -> None:
+        """Count what another walk left out too."""
+        for why, paths in other.reasons.items():
+            self.reasons.setdefault(why, []).extend(paths)
+
     def __len__(self) -> int:
         return sum(map(len, self.reasons.values()))
 

@@ -12,7 +12,7 @@ from evoca.commands.data.common import (
     report_rejects,
 )
 from evoca.commands.exits import command, command_app
-from evoca.commands.terminal import say
+from evoca.commands.terminal import clean, say, say_left_out
 
 __all__ = ["app", "build"]
 
@@ -100,7 +100,8 @@ def build(
             say(f"evoca: --column {name}: no column of a manifest; it passes through")
     options = ReadOptions(columns, labels, images, taxonomy or "", max_ratio)
     built = run(reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict)
-    print(f"{out}: {len(built.manifest):,} images")
+    print(f"{clean(str(out))}: {len(built.manifest):,} images")
+    say_left_out(built.manifest)
     unlabelled = built.manifest.label_codes() < 0
     # A set of ratings alone lacks no labels.
     alone = built.manifest.rated() & unlabelled.all()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from evoca.data.download import LinkList
     from evoca.data.manifest.rejects import Reject
-    from evoca.data.manifest.table import Manifest
 
 __all__ = [
     "SHOWN",
@@ -32,7 +31,6 @@ __all__ = [
     "print_json",
     "progress",
     "report_rejects",
-    "say_left_out",
 ]
 
 SHOWN = 20
@@ -105,12 +103,6 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=console_for("stderr"), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps: bar.advance(task, steps)
-
-
-def say_left_out(manifest: Manifest) -> None:
-    """Say in a line what of a folder is no row, and why."""
-    if manifest.left_out:
-        say(f"evoca: {manifest.source}: {manifest.left_out}")
 
 
 def note_rejects(listed: LinkList, *, strict: bool = False) -> None:

@@ -11,10 +11,9 @@ from evoca.commands.data.common import (
     OutOption,
     TaxonomyOption,
     progress,
-    say_left_out,
 )
 from evoca.commands.exits import command, command_app
-from evoca.commands.terminal import say
+from evoca.commands.terminal import say, say_left_out
 
 if TYPE_CHECKING:
     from evoca.data.manifest.table import Manifest

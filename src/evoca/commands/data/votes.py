@@ -12,11 +12,10 @@ from evoca.commands.data.common import (
     FormatOption,
     TaxonomyOption,
     print_json,
-    say_left_out,
 )
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import FigureFormat
-from evoca.commands.terminal import say
+from evoca.commands.terminal import say, say_left_out
 
 __all__ = ["app", "votes"]
 

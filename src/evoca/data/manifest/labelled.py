@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name, walk_order
-from evoca.images.walk import backslash_hint
+from evoca.images.walk import LeftOut, backslash_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,7 @@ class LabelledImages:
             does not.
         taxonomy: name of the taxonomy.
         source: printable name of the manifest or folder.
+        left_out: what lies in the folder and is none of the images, and why.
     """
 
     paths: tuple[Path, ...]
@@ -68,6 +69,7 @@ class LabelledImages:
     recorded_hashes: tuple[str, ...]
     taxonomy: str
     source: str
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -79,14 +81,14 @@ class LabelledImages:
             positions = positions.astype(np.int64)
         chosen = np.arange(len(self))[positions]
         changed: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in {"paths", "names", "recorded_hashes"}:
-                changed[field.name] = tuple(value[i] for i in chosen)
+        for own in fields(self):
+            value = getattr(self, own.name)
+            if own.name in {"paths", "names", "recorded_hashes"}:
+                changed[own.name] = tuple(value[i] for i in chosen)
             elif isinstance(value, np.ndarray):
-                changed[field.name] = value[chosen]
+                changed[own.name] = value[chosen]
             else:
-                changed[field.name] = value
+                changed[own.name] = value
         return LabelledImages(**changed)
 
     def in_order(self) -> LabelledImages:
@@ -191,7 +193,8 @@ def load_labelled(
 
 
 def _from_folder(folder: Path, taxonomy: str) -> LabelledImages:
-    found = scan_class_folders(folder, taxonomy)
+    left_out = LeftOut()
+    found = scan_class_folders(folder, taxonomy, left_out)
     labels = labels_of(taxonomy)
     index = {label: i for i, label in enumerate(labels)}
     return LabelledImages(
@@ -208,6 +211,7 @@ def _from_folder(folder: Path, taxonomy: str) -> LabelledImages:
         recorded_hashes=("",) * len(found),
         taxonomy=taxonomy,
         source=printable_name(folder),
+        left_out=left_out,
     )
 
 

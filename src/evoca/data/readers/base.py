@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from evoca.data.manifest.csv_table import CsvBatch
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
-from evoca.images import printable_name
+from evoca.images import LeftOut, printable_name
 
 __all__ = [
     "Cell",
@@ -86,8 +86,8 @@ class ReadOptions:
     max_ratio: int | None = None
 
 
-PlainRead = Callable[[Path], Iterable[Row]]
-ConfigurableRead = Callable[[Path, ReadOptions], Iterable[Row | TableBatch]]
+PlainRead = Callable[[Path], Iterable[Row | LeftOut]]
+ConfigurableRead = Callable[[Path, ReadOptions], Iterable[Row | TableBatch | LeftOut]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Reader:
         name: what ``evoca data build`` takes.
         summary: one line.
         taxonomy: of its labels.
-        read: yields the rows of a source.
+        read: yields the rows of a source, and what of it was left out and why.
         files_required: a row whose image is not there is refused. Lists of votes and
             links are of use without.
         accepts: the fields of :class:`ReadOptions` that mean something to it.
@@ -128,7 +128,7 @@ def reader(
     """Register a function as the reader ``name``; its docstring's first line says what of."""
 
     def register(function: PlainRead) -> PlainRead:
-        def read(source: Path, options: ReadOptions) -> Iterable[Row]:  # noqa: ARG001
+        def read(source: Path, options: ReadOptions) -> Iterable[Row | LeftOut]:  # noqa: ARG001
             return function(source)
 
         _READERS[name] = Reader(

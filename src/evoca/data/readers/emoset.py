@@ -10,7 +10,7 @@ from typing import Any
 from evoca.data.manifest.schema import SPLITS
 from evoca.data.readers.base import Cell, Row, reader
 from evoca.errors import DataError
-from evoca.images import find_images, printable_name
+from evoca.images import LeftOut, find_images, printable_name
 
 __all__ = ["read"]
 
@@ -26,7 +26,7 @@ _MAX_ANNOTATION_BYTES = 1 << 20
 
 
 @reader("emoset")
-def read(source: Path) -> Iterator[Row]:
+def read(source: Path) -> Iterator[Row | LeftOut]:
     """EmoSet-118K: 118,102 images, eight emotions and six attributes, published split.
 
     ``train.json``, ``val.json`` and ``test.json`` are lists of
@@ -64,11 +64,12 @@ def _from_entry(source: Path, where: str, number: int, entry: Any, split: str) -
     return _annotated(Row(where, number, cells), source, annotation)
 
 
-def _from_tree(source: Path) -> Iterator[Row]:
+def _from_tree(source: Path) -> Iterator[Row | LeftOut]:
     images = source / "image"
     if not images.is_dir():
         raise DataError(f"{printable_name(source)}: neither train.json nor a folder image/")
-    for path in find_images(images):
+    left_out = LeftOut()
+    for path in find_images(images, on_left_out=left_out):
         below = path.relative_to(images)
         cells: dict[str, Cell] = {
             "image": path.relative_to(source).as_posix(),
@@ -76,6 +77,7 @@ def _from_tree(source: Path) -> Iterator[Row]:
         }
         annotation = (Path("annotation") / below.with_suffix(".json")).as_posix()
         yield _annotated(Row(printable_name(images), 0, cells), source, annotation)
+    yield left_out
 
 
 def _annotated(row: Row, source: Path, annotation: str) -> Row:

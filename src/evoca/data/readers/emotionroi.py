@@ -9,7 +9,7 @@ from pathlib import Path
 from evoca.data.readers.base import Cell, Row, reader, text_rows
 from evoca.data.readers.emotion6 import ground_truth_rows
 from evoca.errors import DataError
-from evoca.images import find_images, printable_name
+from evoca.images import LeftOut, find_images, printable_name
 
 __all__ = ["read"]
 
@@ -17,7 +17,7 @@ _LISTS = {"training.txt": "train", "testing.txt": "test"}
 
 
 @reader("emotionroi", taxonomy="ekman7")
-def read(source: Path) -> Iterator[Row]:
+def read(source: Path) -> Iterator[Row | LeftOut]:
     """EmotionROI: 1,980 photographs of six emotions with a published train / test split.
 
     ``images/<emotion>/<n>.jpg``; ``training_testing_split/training.txt`` and
@@ -41,7 +41,8 @@ def read(source: Path) -> Iterator[Row]:
                 yield row
             else:
                 known[str(row.cells["image"])] = row
-    for path in find_images(images):
+    left_out = LeftOut()
+    for path in find_images(images, on_left_out=left_out):
         name = path.relative_to(source).as_posix()
         below = path.relative_to(images)
         cells: dict[str, Cell] = {"image": name, "emotion": below.parts[0]}
@@ -49,6 +50,7 @@ def read(source: Path) -> Iterator[Row]:
         cells |= {"split": splits.pop(below.as_posix(), ""), "region": _name(region, source)}
         rated = known.get(name, Row(printable_name(images), 0, {}))
         yield replace(rated, cells={**rated.cells, **cells})
+    yield left_out
     for lost in splits:
         yield Row(printable_name(source), 0, {"image": f"images/{lost}"}, "in a split list only")
 

@@ -21,7 +21,7 @@ from evoca.data.readers.base import (
 from evoca.data.readers.folder import class_folder_rows
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
-from evoca.images import printable_name
+from evoca.images import LeftOut, printable_name
 
 __all__ = ["read"]
 
@@ -40,7 +40,7 @@ class _Image:
 
 
 @reader("fi", files_required=False)
-def read(source: Path) -> Iterator[Row]:
+def read(source: Path) -> Iterator[Row | LeftOut]:
     """FI: vote files a emotion (link, disagrees, agrees), or a folder an emotion.
 
     The vote files are tables without a header, one an emotion, named after it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evoca.data.readers.base import Row, reader, source_file, text_rows
 from evoca.data.readers.folder import class_folder_rows
-from evoca.images import find_images, printable_name
+from evoca.images import LeftOut, find_images, printable_name
 
 __all__ = ["read"]
 
@@ -15,7 +15,7 @@ _TABLE = "groundTruthLabel.txt"
 
 
 @reader("twitter2", taxonomy="polarity")
-def read(source: Path) -> Iterator[Row]:
+def read(source: Path) -> Iterator[Row | LeftOut]:
     """Twitter II: 603 photographs of tweets, positive or negative.
 
     ``groundTruthLabel.txt`` has tabs between cells, a header, and a line an image whose

@@ -15,12 +15,16 @@ from evoca.data.readers.extracted import Allowance, Extraction, extraction_folde
 from evoca.data.readers.tar import TarMember, TarReader
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.errors import DataError
-from evoca.images import IMAGE_SUFFIXES, ImageLimits, printable_name
+from evoca.images import IMAGE_SUFFIXES, ImageLimits, LeftOut, printable_name
 
 __all__ = ["read"]
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz")
 _MAX_TEXT_BYTES = 1 << 20
+_WORD = re.compile(r"[A-Za-z_]+")
+# What people call the picture itself where a sample has several.
+_PICTURE_WORDS = {"image", "img", "input", "photo", "picture", "rgb"}
+_MOST_VIEWS = 16
 _READ = IMAGE_SUFFIXES | {".cls", ".txt", ".json"}
 
 
@@ -47,22 +51,33 @@ class _Sample:
     @property
     def stem(self) -> str:
         """The key up to the first dot of the file name."""
-        path = PurePosixPath(self.key or "_")
-        return str(path.with_name(path.name.split(".")[0] or "_"))
+        folder, slash, name = self.key.rpartition("/")
+        return folder + slash + name.split(".")[0]
 
     @property
-    def labelled(self) -> bool:
-        """Whether a file names its label."""
-        return bool(self.named or self.cells)
+    def word(self) -> str:
+        """What follows the first dot of the file name."""
+        return self.key.removeprefix(f"{self.stem}.")
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it may be another file of the sample of the bare name.
+
+        Segmentations, second captions and the like are called by a word, and are a picture
+        without a label or a text without a picture.
+        """
+        labelled = bool(self.named or self.cells)
+        return bool(_WORD.fullmatch(self.word)) and not (labelled and self.image)
 
 
 @configurable_reader("webdataset", "labels", "images", "taxonomy", "max_ratio")
-def read(source: Path, options: ReadOptions) -> Iterator[Row]:
+def read(source: Path, options: ReadOptions) -> Iterator[Row | LeftOut]:
     """WebDataset shards: tar files of ``key.jpg`` with ``key.cls``, ``key.txt`` or ``key.json``.
 
     Consecutive members whose paths agree but for the last suffix are one sample, so that
     names may have dots; ``key.seg.png`` beside ``key.jpg``, a word and no label of its own,
-    is another view of it and not read. ``cls`` holds the label; ``json`` is an object whose
+    is another view of it, counted as left out; ``key.image.jpg`` beside ``key.cls`` alone is
+    its picture. ``cls`` holds the label; ``json`` is an object whose
     ``emotion`` or ``label`` is it and whose other plain values become columns; ``txt`` is
     the label where neither is there, else the caption. Two pictures under one key are
     refused. Members of any other kind, pickles among them, are not read. The split is a
@@ -87,8 +102,10 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row]:
             Extraction(folder / shard.name.split(".")[0]) as target,
             TarReader(shard, where, allowance) as archive,
         ):
-            for number, sample in enumerate(_samples(archive), start=1):
+            left_out = LeftOut()
+            for number, sample in enumerate(_samples(archive, left_out), start=1):
                 yield _row(sample, Row(where, number, {"split": _split(shard)}), options, target)
+            yield left_out
 
 
 def _split(shard: Path) -> str:
@@ -97,47 +114,98 @@ def _split(shard: Path) -> str:
     return next((split for split in found if split in SPLITS), "")
 
 
-def _samples(archive: TarReader) -> Iterator[_Sample]:
-    """Yield the samples of a shard; holds two at a time."""
-    sample, view = _Sample(""), _Sample("")
+def _samples(archive: TarReader, left_out: LeftOut) -> Iterator[_Sample]:
+    """Yield the samples of a shard; holds one name's members at a time."""
+    group = _Group()
     for member in archive:
         suffix = PurePosixPath(member.name).suffix.lower()
         if suffix not in _READ:
             continue
         key = str(PurePosixPath(member.name).with_suffix(""))
-        if key == view.key:
-            _take(view, archive, member, suffix)
-            continue
-        yield from _view_of(sample, view)
-        view = _Sample("")
-        other = _Sample(key)
-        if key != sample.key:
-            if sample.key == other.stem:  # a dot more than the sample's own
-                view = other
-            elif sample.stem == key:  # a view came before its sample
-                sample, view = other, sample
-            else:
-                yield from _whole(sample)
-                sample = other
-        _take(view if view is other else sample, archive, member, suffix)
-    yield from _view_of(sample, view)
-    yield from _whole(sample)
+        if group.is_over(key):
+            yield from group.samples(left_out)
+            group = _Group()
+        sample, done = group.open(key)
+        if done is not None:
+            yield done
+        _take(sample, archive, member, suffix)
+    yield from group.samples(left_out)
 
 
-def _whole(sample: _Sample) -> Iterator[_Sample]:
-    if sample.key:
-        yield sample
+@dataclass
+class _Group:
+    """Consecutive members whose names agree up to their first dot.
 
-
-def _view_of(sample: _Sample, view: _Sample) -> Iterator[_Sample]:
-    """Yield what stands beside a sample under its name and a dot, but another view of it.
-
-    Segmentations and the like are called by a word and have no label of their own.
+    Attributes:
+        base: what is called by that name alone.
+        views: what is called by a word more, ``name.mask.png``, and has no label of its own.
+        current: what is being read.
     """
-    word = view.key.removeprefix(f"{sample.key}.")
-    if not view.key or (not view.labelled and re.fullmatch(r"[A-Za-z_]+", word)):
-        return
-    yield view
+
+    base: _Sample | None = None
+    views: list[_Sample] = field(default_factory=list)
+    current: _Sample = field(default_factory=lambda: _Sample(""))
+
+    def is_over(self, key: str) -> bool:
+        """Whether a key belongs to the next group."""
+        return bool(self.current.key) and _Sample(key).stem != self.current.stem
+
+    def open(self, key: str) -> tuple[_Sample, _Sample | None]:
+        """Return the sample of a key, and the one before it where that is whole."""
+        if key == self.current.key:
+            return self.current, None
+        done = self._close()
+        again = self.base is not None and key == self.base.key
+        self.current = self.base if self.base is not None and again else _Sample(key)
+        return self.current, done
+
+    def _close(self) -> _Sample | None:
+        """Put the current sample where it belongs; return it where it is one of its own."""
+        sample = self.current
+        if sample is self.base or not sample.key:
+            return None
+        if sample.key == sample.stem:
+            self.base = sample
+        elif sample.is_view and len(self.views) < _MOST_VIEWS:
+            self.views.append(sample)
+        else:
+            return sample
+        return None
+
+    def samples(self, left_out: LeftOut) -> Iterator[_Sample]:
+        """Yield the rest of the group, its views as what they are.
+
+        They are pictures of their own where nothing has the bare name. Where that has a label
+        and no picture, the only one is its picture, or the only one called ``image`` or alike.
+        """
+        if (done := self._close()) is not None:
+            yield done
+        base = self.base
+        if base is None:
+            yield from self.views
+            return
+        own = None
+        if not (base.image or base.cause):
+            pictures = self._pictures()
+            if len(pictures) > 1:
+                names = ", ".join(f"{view.key}{view.suffix}" for view in pictures)
+                base.cause = f"which is the image of the key {base.key}: {names}?"
+                yield base
+                return
+            if pictures:
+                own = pictures[0]
+                base.image, base.suffix, base.cause = own.image, own.suffix, own.cause
+        for view in self.views:
+            if view is not own:
+                why = f"a further file of a sample, .{view.word}"
+                left_out(Path(f"{view.key}{view.suffix or next(iter(view.named), '.json')}"), why)
+        yield base
+
+    def _pictures(self) -> list[_Sample]:
+        """Return the pictures among the views; only the one called so where there is one."""
+        pictures = [view for view in self.views if view.image or view.cause]
+        named = [view for view in pictures if view.word in _PICTURE_WORDS]
+        return named if len(named) == 1 else pictures
 
 
 def _take(sample: _Sample, archive: TarReader, member: TarMember, suffix: str) -> None:

@@ -61,8 +61,8 @@ def train(
             finished run of something else.
         KeyboardInterrupt: stopped on request, after saving.
     """
-    recipe, images, out = _recipe(recipe, settings, profile), _images(data), Path(out)
     options = options or RunOptions()
+    recipe, images, out = _recipe(recipe, settings, profile), _images(data, options), Path(out)
     _require_meant(recipe, options)
     if resume and (done := finished_run(out)) is not None:
         _require_same_copies(done, without_copies=without_copies)
@@ -124,9 +124,9 @@ def cross_validate(
             finished run of something else.
         KeyboardInterrupt: stopped on request, after saving.
     """
-    recipe, images = _recipe(recipe, settings, profile), _images(data)
-    out = None if out is None else Path(out)
     options = options or RunOptions()
+    recipe, images = _recipe(recipe, settings, profile), _images(data, options)
+    out = None if out is None else Path(out)
     _require_meant(recipe, options)
     if resume and out is None:
         raise EvocaError("resume: goes on with a run directory: name it with out")
@@ -227,5 +227,10 @@ def _recipe(recipe: Recipe | str | Path, settings: Sequence[str], profile: str |
     return recipe
 
 
-def _images(data: LabelledImages | str | Path) -> LabelledImages:
-    return data if isinstance(data, LabelledImages) else load_labelled(Path(data))
+def _images(data: LabelledImages | str | Path, options: RunOptions) -> LabelledImages:
+    if isinstance(data, LabelledImages):
+        return data
+    images = load_labelled(Path(data))
+    if images.left_out:
+        options.say(f"evoca: {images.source}: {images.left_out}")
+    return images
