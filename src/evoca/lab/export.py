@@ -14,7 +14,7 @@ from evoca import __version__
 from evoca.cards import render_card
 from evoca.errors import EvocaError
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.models import MultiTask, Network, Pretrained
+from evoca.lab.config.models import Pretrained
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.results import shareable
 from evoca.lab.experiments.run_files import Split, Training, read_head, read_training
@@ -135,7 +135,7 @@ def _card(
         evidence_kind=kind,
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
-        affect_range=recipe.model.affect_range if isinstance(recipe.model, MultiTask) else None,
+        affect_range=recipe.model.rating_scale(),
         provenance=Provenance(
             recipe=recipe.name,
             profile=recipe.profile,
@@ -180,7 +180,7 @@ def _backbones_in_words(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _networks(recipe: Recipe) -> dict[str, Pretrained]:
-    return recipe.model.slots() if isinstance(recipe.model, Network) else {}
+    return recipe.model.slots()
 
 
 def _in_words(network: Pretrained, record: Backbone, meant: str | None) -> str:

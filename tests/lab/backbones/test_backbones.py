@@ -12,8 +12,9 @@ from huggingface_hub import constants  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from evoca.errors import EvocaError  # noqa: E402
-from evoca.lab.backbones import build_trunk, load_backbone, weights  # noqa: E402
+from evoca.lab.backbones import build_trunk, load_backbone  # noqa: E402
 from evoca.lab.backbones.hub import asking_hub  # noqa: E402
+from evoca.lab.backbones.torchvision import Torchvision  # noqa: E402
 from evoca.lab.backbones.trunk import (  # noqa: E402
     ChannelDropout,
     Pixels,
@@ -209,7 +210,7 @@ def test_what_a_hubs_client_prints_does_not_mix_with_results(capsys):
 
 
 def test_weights_of_torchvision_are_asked_for_at_their_own_host(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, "_TORCHVISION", "http://127.0.0.1:9")
+    monkeypatch.setattr(Torchvision, "host", "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
     def download(*_, **__):

@@ -17,7 +17,7 @@ from evoca.data.manifest.labelled import load_labelled  # noqa: E402
 from evoca.emotions import MIKELS8  # noqa: E402
 from evoca.errors import EvocaError  # noqa: E402
 from evoca.lab.backbones import build_trunk, load_probe  # noqa: E402
-from evoca.lab.backbones.open_clip import create_clip, text_tower  # noqa: E402
+from evoca.lab.backbones.open_clip import OpenClip, create_clip  # noqa: E402
 from evoca.lab.backbones.trunk import Pixels  # noqa: E402
 from evoca.lab.backbones.weights import build_network  # noqa: E402
 from evoca.lab.config.backbone import find_backbone  # noqa: E402
@@ -184,7 +184,7 @@ def test_a_hub_that_does_not_know_the_weights_is_one_line(tiny_clip):
     with pytest.raises(EvocaError, match=r"the weights openai of evoca-tiny cannot be fetched"):
         build_network(record, "recorded")
     with pytest.raises(EvocaError, match="the text tower of evoca-tiny cannot be fetched"):
-        text_tower(record, "recorded")
+        OpenClip().text_tower(record, "recorded")
 
 
 def lora(*settings):

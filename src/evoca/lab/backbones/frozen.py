@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
+from evoca.lab.backbones.library import adapter_of
 from evoca.lab.backbones.trunk import Pixels, Trunk, build_trunk
 from evoca.lab.backbones.weights import build_network
 from evoca.lab.config.backbone import STAGES, Backbone, find_backbone
-from evoca.lab.config.models import LinearProbe, ZeroShot
 from evoca.lab.config.recipe import Recipe, RecipeError
 
 __all__ = ["ClassToken", "Embedding", "StagedBackbone", "load_backbone", "load_probe", "pool_to"]
@@ -170,31 +170,23 @@ def load_probe(recipe: Recipe) -> nn.Module:
 
 
 def _probe(recipe: Recipe) -> nn.Module:
-    options, record = recipe.model, recipe.backbone
+    wanted, own = recipe.model.frozen_features(), recipe.model.slots().get("backbone")
+    if wanted is None or own is None:
+        raise RecipeError(f"{recipe.name}: trains a {recipe.model.system} in steps, no head")
+    record = recipe.record_of(own)
     size = recipe.preprocessing.height, recipe.preprocessing.width
-    if isinstance(options, ZeroShot):
-        return _frozen(_embedding(record, size, options.weights))
-    if not isinstance(options, LinearProbe):
-        raise RecipeError(f"{recipe.name}: trains a {options.system} in steps, no head")
-    if options.pool == "embedding":
-        return _frozen(_embedding(record, size, options.weights))
-    if options.pool == "token":
-        return _frozen(
-            ClassToken(
-                build_trunk(record, size=size, weights=options.weights, without=options.without)
-            )
-        )
+    if wanted.pool == "embedding":
+        return _frozen(_embedding(record, size, own.weights))
+    if wanted.pool == "token":
+        trunk = build_trunk(record, size=size, weights=own.weights, without=own.leaves_out())
+        return _frozen(ClassToken(trunk))
     return load_backbone(
-        record,
-        stages=options.stages,
-        size=size,
-        weights=options.weights,
-        without=options.without,
+        record, stages=wanted.stages, size=size, weights=own.weights, without=own.leaves_out()
     )
 
 
 def _embedding(record: Backbone, size: tuple[int, int], weights: str) -> Embedding:
-    if record.library != "open_clip":
+    if not adapter_of(record).has_texts:
         raise EvocaError(
             f"{record.name} learnt beside no texts: its images have no embedding among them; "
             "the backbones of open_clip have"

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError, needs_extra
+from evoca.lab.backbones import library
 from evoca.lab.backbones.hub import HubError, asking_hub
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.logs import quiet_loggers
 
-__all__ = ["TextTower", "create_clip", "image_tower", "of_image_tower", "text_tower"]
+__all__ = ["OpenClip", "TextTower", "create_clip", "image_tower", "of_image_tower"]
 
 _IMAGE = "visual."
 
@@ -76,34 +77,50 @@ class TextTower:
         return nn.functional.normalize(vectors.float(), dim=1)
 
 
-def text_tower(record: Backbone, weights: str) -> TextTower:
-    """Load the text tower that was trained with a backbone.
+@library.adapter_for("open_clip")
+class OpenClip(library.Adapter):
+    """Builds both towers; the network is the image tower."""
 
-    Args:
-        record: of the backbone.
-        weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file that
-            holds both towers.
+    has_texts = True
 
-    Raises:
-        EvocaError: the backbone has none, or its weights or its tokenizer cannot be had.
-        MissingExtraError: open_clip is not installed.
-    """
-    if record.library != "open_clip":
-        raise EvocaError(f"model.backbone: {record.name} has no text tower, CLIP and SigLIP have")
-    with needs_extra("baselines"):
-        import open_clip
-    try:
-        with asking_hub(f"the text tower of {record.architecture}"):
-            model = create_clip(record, record.weights.hub if weights == "recorded" else None)
-            tokenizer = open_clip.get_tokenizer(record.architecture)
-    except HubError as error:
-        raise EvocaError(
-            f"the text tower of {record.architecture} cannot be fetched ({error}): run once "
-            "where its hub answers"
-        ) from error
-    if weights not in {"recorded", "random"}:
-        _load_both(model, Path(weights), record)
-    return TextTower(model, tokenizer)
+    def create(self, record: Backbone) -> nn.Module:
+        """Build an image tower with random weights."""
+        return image_tower(create_clip(record, None))
+
+    def fetch(self, record: Backbone, hub: str) -> nn.Module:
+        """Build an image tower with the weights of a name."""
+        return image_tower(create_clip(record, hub))
+
+    def tensors(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Name tensors of both towers' file as those of the image tower."""
+        return of_image_tower(stored)
+
+    def text_tower(self, record: Backbone, weights: str) -> TextTower:
+        """Load the text tower that was trained with a backbone.
+
+        Args:
+            record: of the backbone.
+            weights: ``recorded``, ``random`` or the path of a ``.safetensors`` file that
+                holds both towers.
+
+        Raises:
+            EvocaError: its weights or its tokenizer cannot be had.
+            MissingExtraError: open_clip is not installed.
+        """
+        with needs_extra("baselines"):
+            import open_clip
+        try:
+            with asking_hub(f"the text tower of {record.architecture}"):
+                model = create_clip(record, record.weights.hub if weights == "recorded" else None)
+                tokenizer = open_clip.get_tokenizer(record.architecture)
+        except HubError as error:
+            raise EvocaError(
+                f"the text tower of {record.architecture} cannot be fetched ({error}): run once "
+                "where its hub answers"
+            ) from error
+        if weights not in {"recorded", "random"}:
+            _load_both(model, Path(weights), record)
+        return TextTower(model, tokenizer)
 
 
 def _load_both(model: nn.Module, file: Path, record: Backbone) -> None:

@@ -15,9 +15,11 @@ from torch import nn
 
 from evoca.errors import EvocaError, needs_extra
 from evoca.lab.backbones.hub import HubError, asking_hub
+from evoca.lab.backbones.library import Adapter, adapter_for, module_of
+from evoca.lab.backbones.tokens import Tokens
 from evoca.lab.config.backbone import Backbone
 
-__all__ = ["EXTRA", "captioner_of", "folder_of", "load_encoder", "load_tokenizer"]
+__all__ = ["EXTRA", "Transformers", "captioner_of", "folder_of", "load_encoder", "load_tokenizer"]
 
 EXTRA = "caption"
 
@@ -63,6 +65,34 @@ def folder_of(source: str, revision: str | None) -> Path:
             "end"
         ) from error
     return Path(fetched)
+
+
+@adapter_for("transformers")
+class Transformers(Adapter):
+    """Builds captioners, of which the backbone is the vision tower."""
+
+    takes_folders = True
+    writes = True
+
+    def create(self, record: Backbone) -> nn.Module:
+        """Build a captioner with random weights."""
+        return captioner_of(record, "random")
+
+    def network(self, record: Backbone, weights: str) -> nn.Module:
+        """Load a captioner, or build one with random weights for those of a file."""
+        return captioner_of(record, "random" if weights.endswith(".safetensors") else weights)
+
+    def tokens(self, network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
+        """Return the vision tower, which sees pictures of one size."""
+        del size
+        vision = cast("Any", network).config.vision_config
+        if vision.image_size != record.size:
+            raise EvocaError(
+                f"{record.name}: size is {record.size}, image_size {vision.image_size}"
+            )
+        side = record.size // vision.patch_size
+        (path,) = record.stages.stem
+        return Tokens(module_of(network, path, record), 1, (side, side))
 
 
 def captioner_of(record: Backbone, weights: str) -> nn.Module:

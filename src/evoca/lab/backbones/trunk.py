@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from evoca.errors import EvocaError
-from evoca.lab.backbones.tokens import Tokens, as_tokens
+from evoca.lab.backbones.library import adapter_of, module_of
 from evoca.lab.backbones.weights import build_network
 from evoca.lab.config.backbone import STAGES, Backbone
 
@@ -223,9 +223,9 @@ def build_trunk(
     network = build_network(record, weights, without, dense=dense)
     if channel_dropout:
         drop_channels(network, record, channel_dropout)
-    tokens = _tokens(network, record, seen)
+    tokens = adapter_of(record).tokens(network, record, seen)
     tops = {
-        f"top{number}": [_module(network, path, record) for path in paths]
+        f"top{number}": [module_of(network, path, record) for path in paths]
         for number, paths in enumerate(record.tops, start=1)
     }
     stages = []
@@ -237,10 +237,10 @@ def build_trunk(
                 stage["enlarge"] = Enlarge(seen[0])
         for path in record.stages.of(name):
             first = tokens.stem if tokens is not None and name == "stem" else None
-            module = _module(network, path, record) if first is None else first
+            module = module_of(network, path, record) if first is None else first
             stage[record.child(path)] = module
         stages.append(nn.Sequential(stage))
-    layers = [_module(network, path, record) for path in record.dense] if dense else []
+    layers = [module_of(network, path, record) for path in record.dense] if dense else []
     prefix, grid = (0, (0, 0)) if tokens is None else (tokens.prefix, tokens.grid)
     return Trunk(record, stages, tops, prefix, grid, cast("tuple[nn.Linear, ...]", tuple(layers)))
 
@@ -256,29 +256,3 @@ def _seen(record: Backbone, size: tuple[int, int], enlarge: int | None) -> tuple
             f"{size[0]} x {size[1]} can be smaller and is then enlarged, not larger"
         )
     return side, side
-
-
-def _module(network: nn.Module, path: str, record: Backbone) -> nn.Module:
-    try:
-        return network.get_submodule(path)
-    except AttributeError as error:
-        raise EvocaError(
-            f"backbone {record.name}: {record.architecture} has no module {path}"
-        ) from error
-
-
-def _tokens(network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
-    """Make a transformer ready for an input size; ``None`` for other networks."""
-    if record.library == "transformers":
-        return _fixed(network, record)
-    return as_tokens(network, record, size) if record.layout == "tokens" else None
-
-
-def _fixed(network: nn.Module, record: Backbone) -> Tokens:
-    """Return a captioner's vision tower, which sees pictures of one size."""
-    vision = cast("Any", network).config.vision_config
-    if vision.image_size != record.size:
-        raise EvocaError(f"{record.name}: size is {record.size}, image_size {vision.image_size}")
-    side = record.size // vision.patch_size
-    (path,) = record.stages.stem
-    return Tokens(_module(network, path, record), 1, (side, side))

@@ -1,29 +1,24 @@
-"""A backbone's network with its weights: from a hub, a package or a user's file.
-
-There is no silent fall-back to random weights, and nothing is unpickled that a
-recorded SHA-256 does not vouch for.
-"""
+"""A backbone's network with its weights, of its library or of a user's file."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import timm
-import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from evoca.errors import EvocaError, MissingExtraError
-from evoca.lab.backbones.architectures import build_architecture
-from evoca.lab.backbones.hub import HubError, asking_hub
-from evoca.lab.backbones.open_clip import create_clip, image_tower, of_image_tower
-from evoca.lab.backbones.transformers import captioner_of
+from evoca.errors import EvocaError
+from evoca.lab.backbones import (  # noqa: F401 - they register
+    architectures,
+    open_clip,
+    timm,
+    torchvision,
+    transformers,
+)
+from evoca.lab.backbones.library import adapter_of
 from evoca.lab.config.backbone import STAGES, Backbone, backbone_names, find_backbone
 
 __all__ = ["build_network"]
@@ -33,9 +28,6 @@ _TOKENS = (
     *("cls_token", "reg_token", "pos_embed", "norm_pre"),
     *("class_embedding", "positional_embedding", "ln_pre"),
 )
-
-
-_TORCHVISION = "https://download.pytorch.org"
 
 
 def build_network(
@@ -60,88 +52,13 @@ def build_network(
         EvocaError: the weights cannot be had, or are not this network's.
         MissingExtraError: the package that carries them is not installed.
     """
-    source = record.weights
-    if weights.endswith("/") and record.library != "transformers":
-        raise EvocaError(f"model.weights: {weights}: {record.name} takes a .safetensors file")
-    if record.library == "transformers":
-        network = captioner_of(record, "random" if weights.endswith(".safetensors") else weights)
-    elif weights == "recorded" and source.hub is not None:
-        network = _from_hub(record, source.hub)
-    elif weights == "recorded" and source.package is not None:
-        network = _create(record)
-        _load_in_order(network, _packaged_file(record), record)
-    elif weights == "recorded":
-        raise EvocaError(
-            f"the weights of {record.name} are on no hub: pass model.weights=FILE.safetensors, "
-            "or model.weights=random to start from nothing"
-        )
-    else:
-        network = _create(record)
+    network = adapter_of(record).network(record, weights)
     for path in without:
         _leave_out(network, path, record)
     if weights.endswith(".safetensors"):
         also = record.dense if dense else ()
         _load_by_name(network, Path(weights), record, also, whole=whole)
     return network
-
-
-def _create(record: Backbone) -> nn.Module:
-    classes: dict[str, Any] = {} if record.classes is None else {"num_classes": record.classes}
-    try:
-        if record.library == "evoca":
-            return build_architecture(record.architecture, record.options)
-        if record.library == "open_clip":
-            network: nn.Module = image_tower(create_clip(record, None))
-        elif record.library == "torchvision":
-            network = torchvision.models.get_model(record.architecture, weights=None, **classes)
-        else:
-            network = timm.create_model(record.architecture, pretrained=False, **classes)
-    except (RuntimeError, ValueError) as error:
-        raise EvocaError(
-            f"{record.name}: {record.library} has no architecture {record.architecture}"
-        ) from error
-    return network
-
-
-def _from_hub(record: Backbone, hub: str) -> nn.Module:
-    what = f"the weights {hub} of {record.architecture}"
-    try:
-        if record.library == "torchvision":
-            with asking_hub(what, _TORCHVISION):
-                network: nn.Module = torchvision.models.get_model(record.architecture, weights=hub)
-        else:
-            with asking_hub(what):
-                network = (
-                    image_tower(create_clip(record, hub))
-                    if record.library == "open_clip"
-                    else timm.create_model(f"{record.architecture}.{hub}", pretrained=True)
-                )
-    except HubError as error:
-        raise EvocaError(
-            f"{what} cannot be fetched ({error}): pass model.weights=FILE.safetensors, or "
-            "model.weights=random to start from nothing"
-        ) from error
-    return network
-
-
-def _packaged_file(record: Backbone) -> Path:
-    package, file = str(record.weights.package), str(record.weights.file)
-    found = find_spec(package)
-    if found is None or found.origin is None:
-        raise MissingExtraError(f"the backbone {record.name}", "train", package.replace("_", "-"))
-    return Path(found.origin).parent / file
-
-
-def _load_in_order(network: nn.Module, file: Path, record: Backbone) -> None:
-    """Load a state dict whose names differ but whose order and shapes are the library's."""
-    if hashlib.sha256(file.read_bytes()).hexdigest() != record.weights.sha256:
-        raise EvocaError(f"{file}: not the recorded weights of {record.name} (SHA-256 differs)")
-    stored = torch.load(file, map_location="cpu", weights_only=True)
-    own = network.state_dict()
-    pairs = list(zip(own.items(), stored.values(), strict=True))
-    if any(mine.shape != theirs.shape for (_, mine), theirs in pairs):
-        raise EvocaError(f"{file}: the shapes are not those of {record.architecture}")
-    network.load_state_dict({key: theirs for (key, _), theirs in pairs})
 
 
 def _leave_out(network: nn.Module, path: str, record: Backbone) -> None:
@@ -164,8 +81,7 @@ def _load_by_name(
     except (OSError, SafetensorError) as error:
         raise EvocaError(f"{file}: not a readable .safetensors file: {error}") from error
     _refuse_those_of_another(file, record)
-    if record.library == "open_clip":
-        stored = of_image_tower(stored)
+    stored = dict(adapter_of(record).tensors(stored))
     used = [*also, *(path for stage in STAGES for path in record.stages.of(stage))]
     used += _TOKENS if record.layout == "tokens" else ()
     own = network.state_dict()

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evoca.lab.config.base import RecipeError, Strict, explain, nearest, read_layers
 
-__all__ = ["STAGES", "Backbone", "Stages", "Weights", "backbone_names", "find_backbone"]
+__all__ = [
+    "STAGES",
+    "Backbone",
+    "Library",
+    "Stages",
+    "Weights",
+    "backbone_names",
+    "find_backbone",
+    "libraries",
+]
 
 STAGES = ("stem", "stage1", "stage2", "stage3", "stage4")
 """Every backbone has these five, from the input upwards; the papers' L0 to L4."""
 
 _Path = Annotated[str, Field(min_length=1)]
 _Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Library:
+    """What records may say of the backbones that a library builds.
+
+    Attributes:
+        options: whether its architectures take options.
+        classes: whether a classifier of another number of classes than 1000 may be kept.
+        publishes: whether weights for its architectures are published.
+        revisions: whether its hub's weights have revisions, which a record may pin.
+        one_size: whether its networks take pictures of one size alone.
+    """
+
+    options: bool = False
+    classes: bool = False
+    publishes: bool = True
+    revisions: bool = False
+    one_size: bool = False
+
+
+libraries: dict[str, Library] = {
+    "timm": Library(classes=True),
+    "torchvision": Library(classes=True),
+    "open_clip": Library(),
+    "evoca": Library(options=True, publishes=False),
+    "transformers": Library(options=True, revisions=True, one_size=True),
+}
+"""What is known of each library, by the name that records call it."""
 
 
 class Weights(Strict):
@@ -74,9 +113,9 @@ class Backbone(Strict):
         title: what texts call it, such as ``ResNet-101``; its name if omitted.
         reading_of: the backbone that this one is another reading of: the same network, fed
             as a paper's text may also be read.
-        library: that builds it; ``evoca`` for networks of our own, which have no
-            published weights; ``transformers`` for the vision tower of a captioner;
-            ``open_clip`` for one that has a text tower beside it.
+        library: that builds it, one of :data:`libraries`; ``evoca`` for networks of our own,
+            which have no published weights; ``transformers`` for the vision tower of a
+            captioner; ``open_clip`` for one that has a text tower beside it.
         architecture: what the library calls it.
         options: of the architecture, where the library is ``evoca`` or ``transformers``.
         layout: ``chain``: modules that pass a map on; ``tokens``: a transformer,
@@ -108,7 +147,7 @@ class Backbone(Strict):
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w.-]+$")]
     title: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     reading_of: str | None = None
-    library: Literal["timm", "torchvision", "open_clip", "evoca", "transformers"] = "timm"
+    library: str = "timm"
     architecture: str
     options: dict[str, Any] = Field(default_factory=dict)
     layout: Literal["chain", "tokens"] = "chain"
@@ -129,6 +168,13 @@ class Backbone(Strict):
     licence: str
     paper: str
 
+    @field_validator("library")
+    @classmethod
+    def _known_library(cls, library: str) -> str:
+        if library not in libraries:
+            raise ValueError(f"{library!r} is none of {', '.join(libraries)}")
+        return library
+
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         paths = [path for stage in STAGES for path in self.stages.of(stage)]
@@ -139,11 +185,16 @@ class Backbone(Strict):
             raise ValueError("pool token needs the layout tokens")
         if min(self.std) <= 0:
             raise ValueError("std is above 0")
-        if self.options and self.library not in {"evoca", "transformers"}:
+        if self.options and not self.facts.options:
             raise ValueError(f"options: {self.library} takes none here")
-        if self.classes is not None and self.library not in {"timm", "torchvision"}:
+        if self.classes is not None and not self.facts.classes:
             raise ValueError(f"classes: {self.library} takes none here")
         return self
+
+    @property
+    def facts(self) -> Library:
+        """What is known of its library."""
+        return libraries[self.library]
 
     @property
     def called(self) -> str:
@@ -155,7 +206,7 @@ class Backbone(Strict):
         """Where the weights come from, in words."""
         if self.weights.hub is not None:
             return f"{self.library} {self.weights.hub}"
-        unpublished = self.library == "evoca" and self.weights.origin is None
+        unpublished = not self.facts.publishes and self.weights.origin is None
         return "none are published" if unpublished else str(self.weights)
 
     def enlarges_to(self, wanted: int | None) -> int | None:
@@ -164,7 +215,7 @@ class Backbone(Strict):
         Args:
             wanted: side that a recipe asks for; a captioner has one of its own.
         """
-        return self.size if self.library == "transformers" else wanted
+        return self.size if self.facts.one_size else wanted
 
     def child(self, path: str) -> str:
         """Return the name of a module inside its stage.

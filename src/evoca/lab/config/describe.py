@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.models import Classifier, Descriptors, MultiTask, Pretrained
+from evoca.lab.config.models import Pretrained
 from evoca.lab.config.recipe import Recipe, SvmHead
 from evoca.lab.config.search import Choice, Search, short
 from evoca.lab.config.step import Augmentation, Schedule, Step
@@ -38,15 +38,12 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     """
     merged = [f"{' and '.join(group)} are one class." for group in recipe.merge]
     yield "What it is", [recipe.summary, *_paper(recipe), *merged]
-    if isinstance(recipe.model, Descriptors):
-        yield "Features", [*recipe.model.in_words(), _input(recipe)]
-    else:
-        words, slots = recipe.model.in_words(recipe.backbone), recipe.model.slots()
-        backbones = [
-            _backbone(network, recipe.record_of(network), recipe.stand_ins.get(key))
-            for key, network in slots.items()
-        ]
-        yield "Network", [*words, *backbones, _input(recipe)]
+    heading, words = recipe.model.section(recipe.record_of)
+    backbones = [
+        _backbone(network, recipe.record_of(network), recipe.stand_ins.get(key))
+        for key, network in recipe.model.slots().items()
+    ]
+    yield heading, [*words, *backbones, _input(recipe)]
     if recipe.steps:
         after = recipe.head
         fitted = [after.in_words(after_steps=True)] if isinstance(after, SvmHead) else []
@@ -124,7 +121,7 @@ def _published(recipe: Recipe) -> list[str]:
 
 def _backbone(options: Pretrained, record: Backbone, meant: str | None) -> str:
     recorded = str(record.weights)
-    if record.library == "transformers":
+    if record.facts.revisions:
         recorded += f", revision {record.weights.revision or 'not pinned'}"
     source = {"recorded": recorded, "random": "random"}.get(options.weights, options.weights)
     stand_in = f", a stand-in for {meant}" if meant else ""
@@ -136,10 +133,9 @@ def _input(recipe: Recipe) -> str:
     size = recipe.preprocessing
     ways = {"squash": "the whole picture, squashed", "cover": "cut to shape"}
     line = f"Input {size.width} x {size.height} pixels, {ways[size.resize]}, {size.filter}"
-    if isinstance(recipe.model, Descriptors):
+    if not recipe.model.slots():
         return f"{line}."
-    wanted = recipe.model.enlarge if isinstance(recipe.model, Classifier) else None
-    own = recipe.backbone.enlarges_to(wanted)
+    own = recipe.backbone.enlarges_to(recipe.model.enlarged_side())
     if own is not None and (size.width, size.height) != (own, own):
         line += f"; the network enlarges it to {own} x {own}"
     return f"{line}."
@@ -147,7 +143,7 @@ def _input(recipe: Recipe) -> str:
 
 def _training(recipe: Recipe) -> list[str]:
     lines = []
-    emotions = not isinstance(recipe.model, MultiTask) or recipe.model.emotions
+    emotions = recipe.model.predicts_emotions()
     for number, step in enumerate(recipe.steps, start=1):
         lines.append(f"{number}. {step.name}: trains {_trainable(step)}, {_rates(step)}.")
         how = _how(step, emotions)

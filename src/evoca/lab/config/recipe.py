@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -21,19 +20,8 @@ from evoca.lab.config.base import (
     read_described,
     read_layers,
 )
-from evoca.lab.config.models import (
-    CaptionText,
-    Descriptors,
-    Differential,
-    LinearProbe,
-    Model,
-    MultiTask,
-    Network,
-    Pretrained,
-    ZeroShot,
-)
+from evoca.lab.config.models import Model, Pretrained
 from evoca.lab.config.profile import load_profile
-from evoca.lab.config.prompts import load_prompts
 from evoca.lab.config.search import Search
 from evoca.lab.config.step import Step
 from evoca.lab.config.summary import Changes, changed_keys, described
@@ -185,17 +173,16 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _trained_one_way(self) -> Self:
         system = self.model.system
-        if isinstance(self.model, ZeroShot):
-            if self.head is not None or self.steps:
-                raise ValueError(f"a {system} has neither a head nor steps")
-        elif isinstance(self.model, LinearProbe | Descriptors):
-            if self.head is None or self.steps:
-                raise ValueError(f"a {system} has a head and no steps")
-        elif not self.steps:
+        by, steps, head = self.model.trained_by, bool(self.steps), self.head
+        if by == "nothing" and (head is not None or steps):
+            raise ValueError(f"a {system} has neither a head nor steps")
+        if by == "head" and (head is None or steps):
+            raise ValueError(f"a {system} has a head and no steps")
+        if by == "steps" and not steps:
             raise ValueError(f"a {system} needs steps to train")
-        elif isinstance(self.head, Head):
+        if by == "steps" and isinstance(head, Head):
             raise ValueError(f"a {system} learns its layer in its steps; a head after them is svm")
-        elif self.head is not None and isinstance(self.model, MultiTask | CaptionText):
+        if by == "steps" and head is not None and not self.model.takes_svm:
             raise ValueError(f"a {system} has no head of kind svm")
         names = [step.name for step in self.steps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -203,32 +190,8 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
-    def _joins_what_it_trained(self) -> Self:
-        # While one of the networks alone is trained, it answers: a training that ended
-        # there would be measured by that network, and exported with a layer never trained.
-        if isinstance(self.model, Differential) and self.head is None and self.steps:
-            last = self.steps[-1]
-            if not any(name == "all" or fnmatchcase("head", name) for name in last.trainable):
-                raise ValueError(
-                    f"step {last.name}: the last step of a differential system trains head, the "
-                    "layer on all networks; or give the recipe a head of kind svm"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _learns_what_it_predicts(self) -> Self:
-        felt = isinstance(self.model, MultiTask)
-        for step in self.steps:
-            if step.affect_weight and not felt:
-                raise ValueError(
-                    f"step {step.name}: affect_weight: a {self.model.system} predicts no valence "
-                    "and arousal; a multi_task does"
-                )
-            if isinstance(self.model, MultiTask) and not self.model.emotions:
-                if not step.affect_weight:
-                    raise ValueError(f"step {step.name}: nothing to learn without affect_weight")
-                if step.stop is not None and step.stop.metric != "loss":
-                    raise ValueError(f"step {step.name}: only the loss can stop it")
+        self.model.check_steps(self.steps, head=self.head is not None)
         return self
 
     @property
@@ -238,9 +201,10 @@ class Recipe(Strict):
         Raises:
             RecipeError: there is none of this name, or the features need no network.
         """
-        if isinstance(self.model, Descriptors):
+        own = self.model.slots().get("backbone")
+        if own is None:
             raise RecipeError(f"{self.name}: {self.model.system} has no backbone")
-        return self.record_of(self.model)
+        return self.record_of(own)
 
     def record_of(self, network: Pretrained) -> Backbone:
         """Return the record of one of its networks: its own first, then the package's.
@@ -254,12 +218,13 @@ class Recipe(Strict):
     @property
     def from_scratch(self) -> bool:
         """Whether its backbone starts at random."""
-        return isinstance(self.model, Network) and self.model.weights == "random"
+        own = self.model.slots().get("backbone")
+        return own is not None and own.weights == "random"
 
     @property
     def additive_probe(self) -> bool:
         """Whether a linear layer is fitted on averaged maps: its evidence map is exact."""
-        return isinstance(self.model, LinearProbe) and self.model.pool == "mean"
+        return self.model.has_exact_map()
 
 
 def _folder() -> Path:
@@ -302,11 +267,9 @@ def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
     except ValidationError as error:
         raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
     # What is not there is told of now, not when the training starts.
-    if isinstance(recipe.model, Network):
-        for network in recipe.model.networks():
-            recipe.record_of(network)
-    if isinstance(recipe.model, ZeroShot):
-        load_prompts(recipe.model.prompts)
+    for network in recipe.model.networks():
+        recipe.record_of(network)
+    recipe.model.check_files()
     return recipe
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from evoca.lab.config.models import Network
-
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
 
@@ -106,8 +104,6 @@ def rate_in_words(number: float) -> str:
 
 def _titles(recipe: Recipe) -> dict[str, str]:
     """Return what texts call each of a recipe's networks, by its key."""
-    if not isinstance(recipe.model, Network):
-        return {}
     return {key: recipe.record_of(own).called for key, own in recipe.model.slots().items()}
 
 
@@ -123,10 +119,7 @@ def _stand_ins(recipe: Recipe, before: Recipe) -> dict[str, str]:
 
 def _is_reading(key: str, recipe: Recipe, before: Recipe) -> bool:
     """Whether a network is the one that is meant, fed as its paper may also be read."""
-    slots = [
-        one.model.slots() if isinstance(one.model, Network) else {} for one in (recipe, before)
-    ]
-    own, meant = (one.get(key) for one in slots)
+    own, meant = (one.model.slots().get(key) for one in (recipe, before))
     if own is None or meant is None:
         return False
     return recipe.record_of(own).reading_of == meant.backbone

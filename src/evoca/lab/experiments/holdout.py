@@ -11,7 +11,6 @@ from sklearn.model_selection import StratifiedGroupKFold
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merge_labels
 from evoca.errors import DataError
-from evoca.lab.config.models import MultiTask
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import Copied, copied
 from evoca.lab.training.data import ratings_of
@@ -52,10 +51,10 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
     if recipe is not None:
         data = merge_labels(data, recipe.merge)
     rated = np.asarray(np.isfinite(ratings_of(data)).any(axis=1))
-    if recipe is not None and isinstance(recipe.model, MultiTask) and not recipe.model.emotions:
+    if recipe is not None and not recipe.model.predicts_emotions():
         none = np.full(len(data), -1, dtype=np.int64)
         unnamed = replace(data, truth=none, distribution=None, agreement=None).take(rated)
-        _require_taught(unnamed, recipe.model)
+        _require_taught(unnamed, recipe)
         return unnamed
     every = np.ones(len(data), dtype=np.bool_)
     for step in recipe.steps if recipe is not None and recipe.steps else (None,):
@@ -66,20 +65,21 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
             known = known | rated
         every &= known
     found = data.take(every)
-    if recipe is not None and isinstance(recipe.model, MultiTask):
-        _require_taught(found, recipe.model)
+    if recipe is not None:
+        _require_taught(found, recipe)
     return found
 
 
-def _require_taught(images: LabelledImages, options: MultiTask) -> None:
+def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
     """Refuse images that leave a head of several without anything to learn from."""
-    if not len(images):
+    scale = recipe.model.rating_scale()
+    if not len(images) or scale is None:
         return
     ratings = ratings_of(images)
     for name, own in zip(("valence", "arousal"), ratings.T, strict=True):
         if not np.isfinite(own).any():
             raise DataError(f"{images.source}: no image has a rating of {name} to learn from")
-    low, high = options.affect_range
+    low, high = scale
     if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
         raise DataError(
             f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: say the "
@@ -88,7 +88,7 @@ def _require_taught(images: LabelledImages, options: MultiTask) -> None:
     named = images.truth >= 0
     if images.distribution is not None:
         named = named | np.isfinite(images.distribution).all(axis=1)
-    if options.emotions and not named.any():
+    if recipe.model.predicts_emotions() and not named.any():
         raise DataError(
             f"{images.source}: no image has an emotion to learn from; ratings alone are learnt "
             "with model.emotions=false, as in the recipe affect"

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import RecipeError
-from evoca.lab.config.models import Network
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names
 from evoca.metrics.conformal import prediction_sets
 from evoca.runs import Predictions
@@ -130,8 +129,7 @@ class PackagedRecipes:
         try:
             recipe = Recipe.model_validate(recorded)
             content = recipe.model_dump(mode="json")
-            networks = recipe.model.networks() if isinstance(recipe.model, Network) else []
-            known = {network.backbone: recipe.record_of(network) for network in networks}
+            known = {own.backbone: recipe.record_of(own) for own in recipe.model.networks()}
         except (ValidationError, RecipeError):
             return None
         for part in (content["model"], *content["model"].values()):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.config.models import Colour
+from evoca.lab.features.extract import features_of
 
 __all__ = ["ColourHistograms", "colour_bins", "uniform_patterns"]
 
@@ -22,6 +23,7 @@ _NEIGHBOURS = 8
 _PATTERNS = _NEIGHBOURS + 2
 
 
+@features_of(Colour)
 class ColourHistograms(nn.Module):
     """Pixels to one vector an image, given as a map of one cell.
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,46 @@ from torch import nn
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
+from evoca.lab.config.models import Options
 from evoca.lab.features.cache import RowStore
 from evoca.lab.models.onnx_export import export_onnx
 from evoca.privacy import onnxruntime
 
-__all__ = ["Extractor", "FrozenTrunk", "kept_features", "load_pixels", "pooled_features"]
+__all__ = [
+    "Extractor",
+    "FrozenTrunk",
+    "feature_networks",
+    "features_of",
+    "kept_features",
+    "load_pixels",
+    "pooled_features",
+]
 
 _THREADS = 2
 
 Progress = Callable[[int], None]
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+N = TypeVar("N", bound=nn.Module)
+FeatureNetwork = Callable[[O, tuple[int, int]], nn.Module]
+"""Builds the network for options and an input size, height and width in pixels."""
+
+feature_networks: dict[type[Options], FeatureNetwork[Any]] = {}
+"""How features without a backbone are computed, by the class of their options."""
+
+
+def features_of(options: type[O]) -> Callable[[type[N]], type[N]]:
+    """Say that a network computes the features of some options.
+
+    Its constructor takes the options and the input size.
+    """
+
+    def register(network: type[N]) -> type[N]:
+        feature_networks[options] = network
+        return network
+
+    return register
 
 
 class Extractor(Protocol):

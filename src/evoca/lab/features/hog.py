@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.config.models import Hog
+from evoca.lab.features.extract import features_of
 
 __all__ = ["OrientedGradients"]
 
 _EPSILON, _CLIP = 1e-5, 0.2  # of the block normalisation L2-Hys
 
 
+@features_of(Hog)
 class OrientedGradients(nn.Module):
     """Pixels to one vector an image, given as a map of one cell.
 

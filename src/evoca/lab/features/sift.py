@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.config.models import SiftWords
+from evoca.lab.features.extract import features_of
 
 __all__ = ["LENGTH", "DenseSift"]
 
@@ -28,6 +29,7 @@ _CLIP, _LONGEST, _LARGEST = 0.2, 512.0, 255.0
 _FLOOR = 1e-3  # added to the length of a descriptor: even areas have none
 
 
+@features_of(SiftWords)
 class DenseSift(nn.Module):
     """Pixels to all descriptors of the grid side by side, given as a map of one cell.
 

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from evoca.lab.backbones import load_probe
-from evoca.lab.config.models import Colour, Hog, SiftWords, ZeroShot
 from evoca.lab.config.recipe import Recipe, RecipeError, SvmHead
-from evoca.lab.features.colour import ColourHistograms
-from evoca.lab.features.extract import Extractor, FrozenTrunk
-from evoca.lab.features.hog import OrientedGradients
-from evoca.lab.features.sift import DenseSift
+from evoca.lab.features import colour, hog, sift  # noqa: F401 - they register
+from evoca.lab.features.extract import Extractor, FrozenTrunk, feature_networks
 from evoca.lab.heads.base import Fitter
 from evoca.lab.heads.linear import GivenHead, LinearFitter
 from evoca.lab.heads.svm import SvmFitter
@@ -29,14 +26,10 @@ def network_of(recipe: Recipe) -> nn.Module:
         EvocaError: weights cannot be had; the pictures are too small; or the recipe trains
             in steps.
     """
-    options, size = recipe.model, (recipe.preprocessing.height, recipe.preprocessing.width)
-    if isinstance(options, Hog):
-        return OrientedGradients(options, size)
-    if isinstance(options, Colour):
-        return ColourHistograms(options, size)
-    if isinstance(options, SiftWords):
-        return DenseSift(options, size)
-    return load_probe(recipe)
+    build = feature_networks.get(type(recipe.model))
+    if build is None:
+        return load_probe(recipe)
+    return build(recipe.model, (recipe.preprocessing.height, recipe.preprocessing.width))
 
 
 def extractor_of(recipe: Recipe) -> Extractor:
@@ -59,7 +52,7 @@ def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
     Raises:
         EvocaError: a text tower cannot be had; or the recipe trains in steps.
     """
-    if isinstance(recipe.model, ZeroShot):
+    if recipe.model.trained_by == "nothing":
         return GivenHead(zero_shot_head(recipe, labels))
     head = recipe.head
     if head is None:
@@ -69,6 +62,5 @@ def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
         if isinstance(head, SvmHead)
         else LinearFitter(head.c_grid)
     )
-    if isinstance(recipe.model, SiftWords):
-        return WordsFitter(recipe.model.words, fitter, recipe.protocol.seed)
-    return fitter
+    words = recipe.model.visual_words()
+    return fitter if words is None else WordsFitter(words, fitter, recipe.protocol.seed)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from evoca.lab.backbones.open_clip import TextTower, text_tower
+from evoca.lab.backbones.library import TextTower, adapter_of
 from evoca.lab.config.models import ZeroShot
 from evoca.lab.config.prompts import Prompts, load_prompts
 from evoca.lab.config.recipe import Recipe, RecipeError
@@ -30,7 +30,8 @@ def zero_shot_head(recipe: Recipe, labels: Sequence[str]) -> LinearHead:
     if not isinstance(recipe.model, ZeroShot):
         raise RecipeError(f"{recipe.name}: a {recipe.model.system} compares no sentences")
     prompts = load_prompts(recipe.model.prompts)
-    return sentence_head(text_tower(recipe.backbone, recipe.model.weights), prompts, labels)
+    tower = adapter_of(recipe.backbone).text_tower(recipe.backbone, recipe.model.weights)
+    return sentence_head(tower, prompts, labels)
 
 
 def sentence_head(tower: TextTower, prompts: Prompts, labels: Sequence[str]) -> LinearHead:

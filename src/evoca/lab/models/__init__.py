@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from evoca.errors import EvocaError
-from evoca.lab.config.models import Network
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.models import (  # noqa: F401 - they register
     caption_text,
@@ -38,8 +37,7 @@ def build_system(
         EvocaError: the recipe fits a head on frozen features; or the backbone's weights
             cannot be had.
     """
-    options = recipe.model
-    build = builders.get(type(options)) if isinstance(options, Network) else None
+    build = builders.get(type(recipe.model))
     if build is None:
         raise EvocaError(f"{recipe.name}: a {recipe.model.system} has no steps to train")
     with torch.random.fork_rng(devices=[]):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk, build_trunk
-from evoca.lab.config.models import Network, Pretrained
+from evoca.lab.config.models import Network, Options, Pretrained
 from evoca.lab.config.recipe import Recipe
 
 __all__ = [
@@ -179,17 +179,17 @@ class Surroundings:
             self.recipe.record_of(options),
             size=self.size,
             weights=self.weights_of(options),
-            without=options.without if isinstance(options, Network) else (),
+            without=options.leaves_out(),
             channel_dropout=channel_dropout,
             enlarge=enlarge,
             dense=dense,
         )
 
 
-O = TypeVar("O", bound=Network)  # noqa: E741
+O = TypeVar("O", bound=Options)  # noqa: E741
 Builder = Callable[[O, Surroundings], StagedSystem]
 
-builders: dict[type[Network], Builder[Any]] = {}
+builders: dict[type[Options], Builder[Any]] = {}
 """How each family of systems is built, by the class of its options."""
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk
+from evoca.lab.backbones.library import adapter_of
 from evoca.lab.backbones.transformers import captioner_of, folder_of, load_encoder, load_tokenizer
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models import CaptionText
@@ -99,7 +100,7 @@ def load_words(record: Backbone, how: CaptionText, weights: str) -> Words:
         EvocaError: the backbone is no captioner, or cannot be had with its words.
         MissingExtraError: transformers is not installed.
     """
-    if record.library != "transformers":
+    if not adapter_of(record).writes:
         raise EvocaError(
             f"model.backbone: {record.name} writes no captions: a captioner is needed, such as "
             "blip_base"

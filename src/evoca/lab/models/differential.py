@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from evoca.errors import EvocaError
 from evoca.lab.backbones import Trunk, pool_to
+from evoca.lab.backbones.library import adapter_of
 from evoca.lab.backbones.trunk import Pixels
 from evoca.lab.backbones.weights import build_network
 from evoca.lab.config.backbone import Backbone
@@ -238,7 +239,7 @@ def _objects(own: Pretrained, around: Surroundings, key: str) -> Objects:
         EvocaError: it has none.
     """
     record = around.recipe.record_of(own)
-    if record.library not in {"timm", "torchvision"}:
+    if not adapter_of(record).classifies:
         raise EvocaError(f"model.{key}: {record.name} names nothing: it has no classifier")
     network = build_network(record, around.weights_of(own), whole=True)
     return Objects(network, record)

@@ -12,9 +12,11 @@ from evoca.errors import EvocaError
 from evoca.lab.backbones.architectures.fractalnet import FractalNet, FractalOptions
 from evoca.lab.backbones.architectures.grouped_alexnet import GroupedAlexNet, GroupedAlexNetOptions
 from evoca.lab.backbones.architectures.preact_resnet import PreActOptions, PreActResNet
+from evoca.lab.backbones.library import Adapter, adapter_for
+from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import Strict, explain
 
-__all__ = ["build_architecture"]
+__all__ = ["OwnArchitectures", "build_architecture"]
 
 _KNOWN: dict[str, tuple[type[Strict], Callable[[Any], nn.Module]]] = {
     "fractalnet": (FractalOptions, FractalNet),
@@ -40,3 +42,16 @@ def build_architecture(name: str, options: Mapping[str, Any]) -> nn.Module:
         return build(kind.model_validate(dict(options)))
     except ValidationError as error:
         raise EvocaError(f"{name}: options: {explain(error, dict(options), kind)}") from error
+
+
+@adapter_for("evoca")
+class OwnArchitectures(Adapter):
+    """Builds the networks above, which have no published weights."""
+
+    def create(self, record: Backbone) -> nn.Module:
+        """Build a network with random weights.
+
+        Raises:
+            EvocaError: there is no such architecture, or it has no such option.
+        """
+        return build_architecture(record.architecture, record.options)

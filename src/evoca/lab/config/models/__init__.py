@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Discriminator, Tag
 
-from evoca.lab.config.models.base import Network, Pretrained
+from evoca.lab.config.models.base import Features, Network, Options, Pretrained
 from evoca.lab.config.models.caption_text import CaptionText
 from evoca.lab.config.models.classifier import Classifier, LinearProbe, Lora, Skip, StageEnsemble
 from evoca.lab.config.models.descriptors import Colour, Descriptors, Hog, SiftWords
@@ -23,6 +23,7 @@ __all__ = [
     "Colour",
     "Descriptors",
     "Differential",
+    "Features",
     "Hog",
     "LinearProbe",
     "Lora",
@@ -30,6 +31,7 @@ __all__ = [
     "Model",
     "MultiTask",
     "Network",
+    "Options",
     "Pretrained",
     "Recurrent",
     "SiftWords",

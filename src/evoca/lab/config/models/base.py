@@ -1,18 +1,21 @@
-"""What the options of every family of systems have."""
+"""What the options of every family of systems have, and say of it."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, field_validator
 
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import Strict
+from evoca.lab.config.step import Step
 
-__all__ = ["Dropout", "Network", "Pretrained"]
+__all__ = ["Dropout", "Features", "Network", "Options", "Pretrained", "TrainedBy"]
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+TrainedBy: TypeAlias = Literal["steps", "head", "nothing"]
 
 
 class Pretrained(Strict):
@@ -38,8 +41,115 @@ class Pretrained(Strict):
             )
         return weights
 
+    def leaves_out(self) -> tuple[str, ...]:
+        """Return the paths of the modules that are left out of the network."""
+        return ()
 
-class Network(Pretrained):
+
+class Features(NamedTuple):
+    """What a frozen backbone computes for each image.
+
+    Attributes:
+        stages: ``last`` uses the final map; ``all`` joins the maps of all stages.
+        pool: the ``mean`` of maps, the class ``token``, or the ``embedding`` beside which a
+            text tower learnt.
+    """
+
+    stages: Literal["last", "all"]
+    pool: Literal["mean", "token", "embedding"]
+
+
+class Options(Strict):
+    """The options of a family of systems, and what the rest of the lab asks of the family.
+
+    A family has fields of its own and ``system``, its name in recipes.
+
+    Attributes:
+        trained_by: ``steps``; a ``head`` fitted on features that stay as they are; or
+            ``nothing``.
+        takes_svm: whether a support vector machine may take the place of its own layer after
+            its steps.
+    """
+
+    if TYPE_CHECKING:  # each family declares its own, so that runs keep their order of keys
+        system: str
+    trained_by: ClassVar[TrainedBy] = "steps"
+    takes_svm: ClassVar[bool] = True
+
+    def slots(self) -> dict[str, Pretrained]:
+        """Return every pretrained network that it is built on by its key, its backbone first."""
+        return {}
+
+    def networks(self) -> list[Pretrained]:
+        """Return every pretrained network that it is built on, its backbone first."""
+        return list(self.slots().values())
+
+    @abstractmethod
+    def section(self, record_of: Callable[[Pretrained], Backbone]) -> tuple[str, list[str]]:
+        """Return the heading and the sentences that explain it, for ``evoca recipes show``.
+
+        Args:
+            record_of: finds the record of a network.
+        """
+
+    def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
+        """Refuse steps that do not teach what the system predicts.
+
+        Args:
+            steps: of the recipe.
+            head: whether a head is fitted after them.
+
+        Raises:
+            ValueError: with the name of the step.
+        """
+        for step in steps:
+            if step.affect_weight and not self.predicts_affect():
+                raise ValueError(
+                    f"step {step.name}: affect_weight: a {self.system} predicts no valence "
+                    "and arousal; a multi_task does"
+                )
+
+    def check_files(self) -> None:
+        """Look for the files that the options name, beside those of networks.
+
+        Raises:
+            RecipeError: one is not there or cannot be used.
+        """
+
+    def predicts_emotions(self) -> bool:
+        """Whether it has labels to learn."""
+        return True
+
+    def predicts_affect(self) -> bool:
+        """Whether it predicts valence and arousal."""
+        return self.rating_scale() is not None
+
+    def rating_scale(self) -> tuple[float, float] | None:
+        """Return the lowest and highest valence and arousal; ``None`` if it predicts none."""
+        return None
+
+    def enlarged_side(self) -> int | None:
+        """Return the side in pixels that smaller pictures are brought to; ``None`` for none."""
+        return None
+
+    def frozen_features(self) -> Features | None:
+        """Return what is computed once by a frozen backbone; ``None`` where none is frozen."""
+        return None
+
+    def visual_words(self) -> int | None:
+        """Return the size of the dictionary that its features are counted by, if there is one."""
+        return None
+
+    def has_exact_map(self) -> bool:
+        """Whether its evidence map adds up to its logits exactly."""
+        return False
+
+    def no_bundle(self) -> str | None:
+        """Return why it cannot become a bundle; ``None`` where it can."""
+        return None
+
+
+class Network(Pretrained, Options):
     """What every system built on a backbone has.
 
     Attributes:
@@ -48,6 +158,10 @@ class Network(Pretrained):
     """
 
     without: tuple[str, ...] = ()
+
+    def leaves_out(self) -> tuple[str, ...]:
+        """Return the paths of the modules that are left out of the network."""
+        return self.without
 
     def slots(self) -> dict[str, Pretrained]:
         """Return every pretrained network that it is built on by its key, its backbone first."""
@@ -63,14 +177,10 @@ class Network(Pretrained):
             }
         return found
 
-    def networks(self) -> list[Pretrained]:
-        """Return every pretrained network that it is built on, its backbone first."""
-        return list(self.slots().values())
+    def section(self, record_of: Callable[[Pretrained], Backbone]) -> tuple[str, list[str]]:
+        """Return the heading and the sentences that explain it."""
+        return "Network", self.in_words(record_of(self))
 
     @abstractmethod
     def in_words(self, backbone: Backbone) -> list[str]:
         """Explain the network in sentences, for ``evoca recipes show``."""
-
-    def no_bundle(self) -> str | None:
-        """Say why a trained network cannot become a bundle; ``None`` where it can."""
-        return None

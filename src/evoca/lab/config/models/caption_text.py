@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ class CaptionText(Network):
         dropout: of the vector, before the first layer.
     """
 
+    takes_svm: ClassVar[bool] = False
     system: Literal["caption_text"]
     vectors: Literal["both", "text"] = "both"
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.models.base import Dropout, Network
+from evoca.lab.config.models.base import Dropout, Features, Network, TrainedBy
 
 __all__ = ["Classifier", "LinearProbe", "Lora", "Skip", "StageEnsemble"]
 
@@ -22,6 +22,7 @@ class LinearProbe(Network):
             class ``token``; or the image's ``embedding`` beside which a text tower learnt.
     """
 
+    trained_by: ClassVar[TrainedBy] = "head"
     system: Literal["linear_probe"] = "linear_probe"
     stages: Literal["last", "all"] = "all"
     pool: Literal["mean", "token", "embedding"] = "mean"
@@ -31,6 +32,14 @@ class LinearProbe(Network):
         if self.pool != "mean" and self.stages == "all":
             raise ValueError(f"pool {self.pool} is of the last stage: say stages: last")
         return self
+
+    def frozen_features(self) -> Features:
+        """Return what the layer sees."""
+        return Features(self.stages, self.pool)
+
+    def has_exact_map(self) -> bool:
+        """Whether the layer sees averaged maps."""
+        return self.pool == "mean"
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say what the layer sees."""
@@ -66,6 +75,10 @@ class Classifier(Network):
     dropout: Dropout = 0.0
     channel_dropout: Dropout = 0.0
     enlarge: Annotated[int, Field(ge=32, le=2048)] | None = None
+
+    def enlarged_side(self) -> int | None:
+        """Return the side that the recipe asks for."""
+        return self.enlarge
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say how the map becomes a vector, and what comes after it."""

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from evoca.lab.config.base import Strict
+from evoca.lab.config.backbone import Backbone
+from evoca.lab.config.models.base import Options, Pretrained, TrainedBy
 
 __all__ = ["Colour", "Descriptors", "Hog", "SiftWords"]
 
 _MOST_COLOURS = 1024  # each is a map as large as the picture while a bundle counts
 
 
-class Descriptors(Strict):
+class Descriptors(Options):
     """What all of them share: no backbone, no weights, no map."""
+
+    trained_by: ClassVar[TrainedBy] = "head"
+
+    def section(self, record_of: Callable[[Pretrained], Backbone]) -> tuple[str, list[str]]:
+        """Return the heading and the sentences that explain them."""
+        del record_of
+        return "Features", self.in_words()
 
     @abstractmethod
     def in_words(self) -> list[str]:
         """Explain the features in sentences, for ``evoca recipes show``."""
-
-    def no_bundle(self) -> str | None:
-        """Say why they cannot become part of a bundle; ``None`` where they can."""
-        return None
 
 
 class Hog(Descriptors):
@@ -100,6 +105,10 @@ class SiftWords(Descriptors):
     words: Annotated[int, Field(ge=2, le=10_000)] = 300
     step: Annotated[int, Field(ge=4, le=64)] = 16
     diameter: Annotated[float, Field(ge=4, le=128)] = 24.0
+
+    def visual_words(self) -> int:
+        """Return the size of the dictionary."""
+        return self.words
 
     def in_words(self) -> list[str]:
         """Say what is counted."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models.base import Network, Pretrained
+from evoca.lab.config.step import Step
 
 __all__ = ["MOST_BETA", "ORDINALS", "Differential", "Form", "factors_of"]
 
@@ -81,6 +84,22 @@ class Differential(Network):
         if len(self.shares) != count or abs(sum(self.shares) - 1) > _SUM_TOLERANCE:
             raise ValueError(f"shares: {count} numbers, one a network, of sum 1")
         return self
+
+    def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
+        """Refuse steps after which the layer on all networks is not trained.
+
+        While one of the networks alone is trained, it predicts: a training that ended there
+        would be measured by that network, and exported with a layer never trained.
+        """
+        super().check_steps(steps, head=head)
+        if head or not steps:
+            return
+        last = steps[-1]
+        if not any(name == "all" or fnmatchcase("head", name) for name in last.trainable):
+            raise ValueError(
+                f"step {last.name}: the last step of a differential system trains head, the "
+                "layer on all networks; or give the recipe a head of kind svm"
+            )
 
     def trunks(self) -> tuple[Pretrained, ...]:
         """Return the networks that are trained, the first first."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models.base import Dropout, Network
+from evoca.lab.config.step import Step
 
 __all__ = ["MultiTask"]
 
@@ -28,6 +30,7 @@ class MultiTask(Network):
         dropout: of the vector that the heads see.
     """
 
+    takes_svm: ClassVar[bool] = False
     system: Literal["multi_task"]
     stages: Literal["last", "all"] = "all"
     emotions: bool = True
@@ -40,6 +43,23 @@ class MultiTask(Network):
         if not self.affect_range[0] < self.affect_range[1]:
             raise ValueError("affect_range: the lowest rating, then the highest")
         return self
+
+    def predicts_emotions(self) -> bool:
+        """Whether there is a head for them."""
+        return self.emotions
+
+    def rating_scale(self) -> tuple[float, float]:
+        """Return the lowest and highest valence and arousal."""
+        return self.affect_range
+
+    def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
+        """Refuse steps that teach nothing, or stop by a figure that emotions have."""
+        super().check_steps(steps, head=head)
+        for step in () if self.emotions else steps:
+            if not step.affect_weight:
+                raise ValueError(f"step {step.name}: nothing to learn without affect_weight")
+            if step.stop is not None and step.stop.metric != "loss":
+                raise ValueError(f"step {step.name}: only the loss can stop it")
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say which maps are averaged, and what is predicted from them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.models.base import Network
+from evoca.lab.config.models.base import Features, Network, TrainedBy
+from evoca.lab.config.prompts import load_prompts
 
 __all__ = ["ZeroShot"]
 
@@ -19,7 +20,16 @@ class ZeroShot(Network):
     """
 
     system: Literal["zero_shot"]
+    trained_by: ClassVar[TrainedBy] = "nothing"
     prompts: str = "evoked"
+
+    def frozen_features(self) -> Features:
+        """Return the embedding among the sentences'."""
+        return Features("last", "embedding")
+
+    def check_files(self) -> None:
+        """Look for the sentences."""
+        load_prompts(self.prompts)
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Say what is compared."""
