@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import evoca.privacy  # noqa: F401  (first: libraries read its settings when imported)
 from evoca.emotions import Emotion, Polarity
 from evoca.errors import BundleError, EvocaError, ImageError
+from evoca.lazy import lazy_names
 
 if TYPE_CHECKING:
     from evoca.evidence import EvidenceMap
@@ -44,8 +44,4 @@ _LAZY = {
     "load": "evoca.runtime.predictor",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'evoca' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _LAZY, __all__)

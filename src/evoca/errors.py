@@ -13,6 +13,7 @@ __all__ = [
     "EvocaError",
     "ImageError",
     "MissingExtraError",
+    "first_line",
     "install_hint",
     "needs_extra",
     "single_line",
@@ -42,6 +43,22 @@ def single_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if _is_safe(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_line(error: BaseException, limit: int = 200) -> str:
+    r"""Return the first line of what another library's error says, cut off and safe to print.
+
+    Args:
+        error: of any kind; its class is named where it says nothing.
+        limit: of the characters.
+
+    >>> first_line(ValueError("no such model\nsee the log"))
+    'no such model'
+    >>> first_line(KeyError())
+    'KeyError'
+    """
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return single_line(lines[0][:limit])
 
 
 def visible_json(text: str) -> str:

@@ -16,7 +16,7 @@ from evoca.commands.options import (
     FigureFormat,
     Split,
 )
-from evoca.commands.progress import steps
+from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
@@ -74,12 +74,14 @@ def evaluate(
     system = open_system(model)
     images = load_labelled(data, require_files=False)
     say_left_out(images)
-    with steps() as step:
+    with announcing() as announce:
         if out is None:
-            trial = evaluate_system(system, images, options, step("evaluating", len(images)))
+            trial = evaluate_system(system, images, options, announce("evaluating", len(images)))
         else:
             with new_run(out) as folder:
-                trial = evaluate_system(system, images, options, step("evaluating", len(images)))
+                trial = evaluate_system(
+                    system, images, options, announce("evaluating", len(images))
+                )
                 write_evaluation(folder, trial)
     for error in trial.unreadable:
         say(f"evoca: {error}")

@@ -19,13 +19,14 @@ from evoca.commands.options import (
     SetOption,
     Split,
 )
-from evoca.commands.progress import Step, steps
+from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, needs_extra
 from evoca.evaluation import Options, model_system, open_system
 from evoca.evaluation.matrix import Cell, Matrix, Row, fill_matrix
 from evoca.images import printable_name
+from evoca.progress import Announce
 from evoca.runs import read_run
 from evoca.runs.measured_on import MeasuredOn, measured_on
 from evoca.runs.provenance import code_version
@@ -100,11 +101,11 @@ def matrix(
     if not models and not recipes:
         raise DataError("name a model (--model) or a recipe (--recipe)")
     columns = _columns(data)
-    with steps() as step, _kept(out) as folder:
+    with announcing() as announce, _kept(out) as folder:
         rows = [Row(system.name, system) for system in map(open_system, models)]
         for recipe in recipes:
-            rows += _trained(recipe, settings, columns, folder, step)
-        found = fill_matrix(_named_apart(rows), columns, options, out and folder, step)
+            rows += _trained(recipe, settings, columns, folder, announce)
+        found = fill_matrix(_named_apart(rows), columns, options, out and folder, announce)
     if not any(cell.figure(metric) for cell in found.cells):
         have = sorted({k for cell in found.cells for k in cell.figures if cell.figure(k)})
         raise DataError(f"no figure {metric!r} here; there are: {', '.join(have)}")
@@ -156,7 +157,7 @@ def _trained(
     settings: Sequence[str],
     columns: Mapping[str, LabelledImages],
     folder: Path,
-    step: Step,
+    announce: Announce,
 ) -> Iterator[Row]:
     """Train a recipe on each data set, unless a training is there already."""
     with needs_extra("train"):
@@ -168,7 +169,7 @@ def _trained(
         run, bundle = place / "run", place / "bundle"
         learnt_from = data.take(data.split != "test")
         if not (run / "run.json").is_file():
-            options = lab.RunOptions(announce=step, say=say)
+            options = lab.RunOptions(announce=announce, say=say)
             lab.train(chosen, data, run, options=options, resume=True, data_name=name)
         if not (bundle / "model.json").is_file():
             lab.export_bundle(run, bundle)

@@ -17,7 +17,7 @@ from evoca.commands.options import (
     FigureFormat,
     Split,
 )
-from evoca.commands.progress import steps
+from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say_left_out
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.drafts import drafted
@@ -75,8 +75,8 @@ def probe(
     images = _spread(select_split(labelled, split).images, limit)
     changes = perturbations_for(predictor.card.preprocessing)
     faces = installed_detectors().faces
-    with steps() as step:
-        advance = step("probing", len(images)) if sys.stderr.isatty() else lambda _: None
+    with announcing() as announce:
+        advance = announce("probing", len(images)) if sys.stderr.isatty() else lambda _: None
         found = run_probe(predictor, images, changes, faces, advance)
     for line in (*found.unreadable, *found.notes):
         print(f"evoca: {clean(line)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How the steps of long work are shown."""
+"""How far long work is, on standard error."""
 
 from __future__ import annotations
 
@@ -6,31 +6,49 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evoca.commands.terminal import console_for
+from evoca.commands.terminal import clean, console_for
+from evoca.progress import Advance, Announce, advance_silently
 
-__all__ = ["Step", "steps"]
-
-Step = Callable[[str, int], Callable[[int], None]]
-"""Announces a step by name and size; gives what to call as it advances."""
+__all__ = ["announcing", "announcing_lines"]
 
 
 @contextmanager
-def steps() -> Iterator[Step]:
-    """Show the steps of the work: bars on a terminal, a line each elsewhere."""
-    if not sys.stderr.isatty():
-
-        def announce(name: str, total: int) -> Callable[[int], None]:
-            print(f"{name} ({total})", file=sys.stderr, flush=True)
-            return lambda _: None
-
+def announcing() -> Iterator[Announce]:
+    """Show each part of the work: a bar on a terminal, a line elsewhere."""
+    with announcing_lines(transient=True) as (announce, _):
         yield announce
+
+
+@contextmanager
+def announcing_lines(
+    *, transient: bool = False
+) -> Iterator[tuple[Announce, Callable[[str], None]]]:
+    """Show each part of the work as :func:`announcing` does, and lines that stay above the bars.
+
+    Args:
+        transient: whether the bars vanish in the end.
+
+    Yields:
+        The callback for parts, and the one for lines.
+    """
+    if not sys.stderr.isatty():
+        yield _announce_line, _say
         return
     from rich.progress import Progress
 
-    with Progress(console=console_for("stderr"), transient=True) as progress:
+    with Progress(console=console_for("stderr"), transient=transient) as progress:
 
-        def begin(name: str, total: int) -> Callable[[int], None]:
+        def announce(name: str, total: int) -> Advance:
             task = progress.add_task(name, total=total)
-            return lambda amount: progress.advance(task, amount)
+            return lambda units: progress.advance(task, units)
 
-        yield begin
+        yield announce, lambda line: progress.console.print(clean(line))
+
+
+def _announce_line(name: str, total: int) -> Advance:
+    print(f"{name} ({total})", file=sys.stderr, flush=True)
+    return advance_silently
+
+
+def _say(line: str) -> None:
+    print(clean(line), file=sys.stderr, flush=True)

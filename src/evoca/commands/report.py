@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from evoca.commands.exits import command, command_app
-from evoca.commands.progress import steps
+from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, MissingExtraError
@@ -90,12 +90,12 @@ def report(
     labelled = _data(opened, data, images=images)
     pictured = images and labelled is not None
     models = _models(opened, model) if pictured else [None] * len(opened)
-    with steps() as step:
+    with announcing() as announce:
         built = build_report(
             opened,
             out,
             labelled,
-            step,
+            announce,
             models=models,
             images=pictured,
             look_for=look_for.value,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
 from evoca.commands.options import Machine
+from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
 from evoca.errors import needs_extra
 
@@ -32,31 +32,8 @@ def display(machine: Machine) -> Iterator[RunOptions]:
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
     content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
-    if not sys.stderr.isatty():
-
-        def announce(name: str, total: int) -> Callable[[int], None]:
-            print(f"{name} ({total})", file=sys.stderr, flush=True)
-            return lambda _: None
-
-        def say(line: str) -> None:
-            print(clean(line), file=sys.stderr, flush=True)
-
-        with _told(say):
-            yield RunOptions(**content, announce=announce, say=say)
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console_for("stderr")) as progress:
-
-        def begin(name: str, total: int) -> Callable[[int], None]:
-            task = progress.add_task(name, total=total)
-            return lambda amount: progress.advance(task, amount)
-
-        def print_above(line: str) -> None:
-            progress.console.print(clean(line))
-
-        with _told(print_above):
-            yield RunOptions(**content, announce=begin, say=print_above)
+    with announcing_lines() as (announce, say), _told(say):
+        yield RunOptions(**content, announce=announce, say=say)
 
 
 class _Shown(logging.Handler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from evoca.data.manifest.duckdb import sql_name, sql_string
 from evoca.data.manifest.schema import SPLITS
 from evoca.data.manifest.table import Manifest
 from evoca.images import printable_name
+from evoca.progress import Advance
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -49,7 +49,7 @@ def check(
     *,
     files: bool = True,
     verify: bool = False,
-    advance: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> CheckReport:
     """Look for leaks, contradictions, bad rows, and missing, unreadable or changed files.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +17,7 @@ from evoca.data.manifest.hashing import sha256_files
 from evoca.data.manifest.table import Manifest
 from evoca.data.readers import get_reader, reader_names
 from evoca.images.walk import backslash_hint
+from evoca.progress import Advance
 
 __all__ = ["EXAMPLES", "Finding", "look_at_files"]
 
@@ -44,7 +45,7 @@ class Finding:
 
 
 def look_at_files(
-    manifest: Manifest, *, verify: bool, advance: Callable[[int], None] | None
+    manifest: Manifest, *, verify: bool, advance: Advance | None
 ) -> tuple[Manifest, list[Finding], int | None]:
     """Look for missing, unreadable and changed files, and for copies.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from evoca.data.manifest.columns import Columns, read_columns, texts
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
-from evoca.errors import DataError, MissingExtraError
+from evoca.errors import DataError, MissingExtraError, first_line
 from evoca.images import printable_name
 
 __all__ = [
@@ -324,7 +324,7 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
                 table, np.asarray(probabilities, dtype=np.float64), verbose=False
             )
         except ValueError as error:
-            cause = (str(error).splitlines() or ["no cause given"])[0]
+            cause = first_line(error)
             raise DataError(f"{votes.source}: cleanlab cannot use these votes: {cause}") from error
     quality = found["label_quality"]
     annotators = found["annotator_stats"].sort_index()

@@ -17,9 +17,10 @@ from evoca.errors import DataError, EvocaError, ImageError
 from evoca.evaluation.label_matching import Matched, match_labels
 from evoca.evaluation.overlap import Overlap, overlap_of, require_some, warnings_of
 from evoca.evaluation.selection import ALL, Options, Selected, select_split
-from evoca.evaluation.systems import ABSENT, Answers, Progress, System, known_hashes
+from evoca.evaluation.systems import ABSENT, Answers, System, known_hashes
 from evoca.metrics import Report
 from evoca.metrics.checks import check_support
+from evoca.progress import Advance, advance_silently
 from evoca.runs import Predictions, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
@@ -176,7 +177,7 @@ def evaluate_system(
     system: System,
     data: LabelledImages,
     options: Options | None = None,
-    progress: Progress = lambda _: None,
+    advance: Advance = advance_silently,
 ) -> Evaluation:
     """Evaluate a system on labelled images.
 
@@ -184,7 +185,7 @@ def evaluate_system(
         system: see :func:`evoca.evaluation.systems.open_system`.
         data: labelled images; files need not exist.
         options: the defaults of :class:`Options` if omitted.
-        progress: called with 1 after each image.
+        advance: called with 1 after each image.
 
     Raises:
         DataError: no image to evaluate on, labels that do not meet, a label without an
@@ -204,7 +205,7 @@ def evaluate_system(
     images, matched = candidates.take(known), _rows(matched, known)
     if matched.complete and not options.allow_missing and (matched.truth >= 0).any():
         check_support(matched.truth, matched.labels)  # before any image is looked at
-    answers = system.answer(images, progress)
+    answers = system.answer(images, advance)
     if not answers.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {answers.errors[0]}")
     images, matched = images.take(answers.read), _rows(matched, answers.read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.evaluate import evaluate_system, write_evaluation
 from evoca.evaluation.selection import Options
-from evoca.evaluation.systems import Progress, System
+from evoca.evaluation.systems import System
 from evoca.images import printable_name
 from evoca.metrics import Figure
+from evoca.progress import Advance, Announce, silent
 from evoca.runs import new_run, read_run, write_json
 from evoca.runs.provenance import code_version, describe_division
 
@@ -106,7 +107,7 @@ def fill_matrix(
     columns: Mapping[str, LabelledImages],
     options: Options | None = None,
     out: Path | None = None,
-    step: Callable[[str, int], Progress] = lambda _name, _total: lambda _: None,
+    announce: Announce = silent,
 ) -> Matrix:
     """Evaluate every row on every column.
 
@@ -116,7 +117,7 @@ def fill_matrix(
         options: of every evaluation.
         out: keeps each evaluation as a run directory; what is there already is not done
             again.
-        step: announces each cell.
+        announce: shows each cell.
 
     Raises:
         EvocaError: a cell cannot be evaluated, or ``out`` holds another one in its place.
@@ -129,9 +130,9 @@ def fill_matrix(
                 cells.append(Cell(row.name, name, row.protocol, row.measured[name]))
                 continue
             images, copies = without_copies(data, row.learnt_from)
-            progress = step(f"{row.name} on {name}", len(images))
+            advance = announce(f"{row.name} on {name}", len(images))
             place = None if out is None else out / f"{_safe(row.name)}--{_safe(name)}"
-            figures = _evaluated(row.system, images, options, place, progress)
+            figures = _evaluated(row.system, images, options, place, advance)
             cells.append(Cell(row.name, name, "evaluated", figures, copies))
     return Matrix(tuple(row.name for row in rows), tuple(columns), tuple(cells))
 
@@ -163,11 +164,11 @@ def _evaluated(
     images: LabelledImages,
     options: Options,
     place: Path | None,
-    progress: Progress,
+    advance: Advance,
 ) -> Mapping[str, Any]:
     """Evaluate, or read what an earlier call has left."""
     if place is None:
-        return evaluate_system(system, images, options, progress).result.to_dict()
+        return evaluate_system(system, images, options, advance).result.to_dict()
     key = _key(system, images, options)
     if (place / "run.json").is_file():
         run = read_run(place)
@@ -178,7 +179,7 @@ def _evaluated(
             )
         return run.metrics
     with new_run(place) as folder:
-        trial = evaluate_system(system, images, options, progress)
+        trial = evaluate_system(system, images, options, advance)
         write_evaluation(folder, trial)
         write_json(folder / "run.json", {**trial.description, "cell": key})
     return trial.result.to_dict()

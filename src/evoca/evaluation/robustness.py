@@ -20,12 +20,13 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.overlap import overlap_with_model, warnings_of
-from evoca.evaluation.systems import Progress, model_system
+from evoca.evaluation.systems import model_system
 from evoca.images.boxes import boxes_elsewhere, hide
 from evoca.images.detectors import Detector
 from evoca.images.perturb import Perturbation
 from evoca.images.sources import open_picture
 from evoca.metrics.robustness import Masking, masking, movements
+from evoca.progress import Advance, advance_silently
 from evoca.runs.robustness import Probe
 from evoca.runtime.predictor import Predictor
 
@@ -41,7 +42,7 @@ def run_probe(
     images: LabelledImages,
     perturbations: Sequence[Perturbation],
     find_faces: Detector | None,
-    progress: Progress = lambda _: None,
+    advance: Advance = advance_silently,
     *,
     draws: int = 1000,
     seed: int = 0,
@@ -56,7 +57,7 @@ def run_probe(
         images: labelled images; the labels may be unknown.
         perturbations: the changes.
         find_faces: where given, faces are hidden too.
-        progress: called with 1 after each picture.
+        advance: called with 1 after each picture.
         draws: of the bootstrap.
         seed: of the bootstrap.
 
@@ -64,7 +65,7 @@ def run_probe(
         DataError: no picture can be read.
     """
     images = images.in_order()
-    looked = _look_at_all(predictor, images, perturbations, find_faces, progress)
+    looked = _look_at_all(predictor, images, perturbations, find_faces, advance)
     if not looked.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {looked.errors[0]}")
     grouped = with_groups(images.take(looked.read))
@@ -131,7 +132,7 @@ def _look_at_all(
     images: LabelledImages,
     perturbations: Sequence[Perturbation],
     find_faces: Detector | None,
-    progress: Progress,
+    advance: Advance,
 ) -> _Looked:
     n, classes = len(images), len(predictor.labels)
     read, with_faces = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
@@ -144,7 +145,7 @@ def _look_at_all(
         _stopped_by_interrupt(pool, predictor),
     ):
         for i, found in enumerate(pool.map(look, images.paths)):
-            progress(1)
+            advance(1)
             if isinstance(found, ImageError):
                 errors.append(found)
                 continue

@@ -18,6 +18,7 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.images import printable_name
 from evoca.metrics.checks import rows_where
+from evoca.progress import Advance
 from evoca.runs import Predictions, Run, read_predictions, read_run
 from evoca.runs.predictions import rescaled_note
 from evoca.runtime.card import Provenance
@@ -25,7 +26,6 @@ from evoca.runtime.predictor import Predictor, load
 
 __all__ = [
     "Answers",
-    "Progress",
     "System",
     "known_hashes",
     "model_system",
@@ -107,10 +107,6 @@ class Answers:
         )
 
 
-Progress = Callable[[int], None]
-"""Called with 1 after each image."""
-
-
 @dataclass(frozen=True, eq=False)
 class System:
     """Whatever gives a distribution for each image.
@@ -139,7 +135,7 @@ class System:
     name: str
     identity: Mapping[str, Any]
     labels: tuple[str, ...]
-    answer: Callable[[LabelledImages, Progress], Answers]
+    answer: Callable[[LabelledImages, Advance], Answers]
     taxonomy: str = ""
     temperature: float = 1.0
     coverage: float = 0.9
@@ -181,12 +177,12 @@ def model_system(predictor: Predictor) -> System:
     )
 
 
-def _look(predictor: Predictor, images: LabelledImages, progress: Progress) -> Answers:
+def _look(predictor: Predictor, images: LabelledImages, advance: Advance) -> Answers:
     """Predict every image; those that cannot be read become errors."""
     labels, found, errors = predictor.labels, [], []
     read = np.zeros(len(images), dtype=np.bool_)
     for i, answer in enumerate(predictor.stream(images.paths)):
-        progress(1)
+        advance(1)
         if isinstance(answer, ImageError):
             errors.append(answer)
         else:
@@ -225,7 +221,7 @@ def table_system(
     )
 
 
-def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Progress) -> Answers:
+def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Advance) -> Answers:
     """Look the images up by name, else by the SHA-256 that the table gives.
 
     Raises:
@@ -252,7 +248,7 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, progress: Pr
     read = rows >= 0
     rows = rows[read]
     _check_truth(name, table, rows, images.take(read))
-    progress(len(images))
+    advance(len(images))
     return Answers(
         read=read,
         probabilities=table.probabilities[:, rows],

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from evoca.strict import Strict
 
 __all__ = ["Preprocessing", "scaled", "shrunk"]
 
@@ -37,7 +39,7 @@ def scaled(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
-class Preprocessing(BaseModel):
+class Preprocessing(Strict):
     """How a decoded picture becomes model input; stored in every bundle.
 
     Attributes:
@@ -50,8 +52,6 @@ class Preprocessing(BaseModel):
         jpeg_min_scale: a JPEG is decoded at reduced scale, but never below this many
             times the input size; 0 decodes in full.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     height: _Side
     width: _Side

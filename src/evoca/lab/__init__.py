@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from evoca.lazy import lazy_names
 
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import load_recipe
@@ -26,9 +27,5 @@ _HOMES = {
     "train": "evoca.lab.experiments.run",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for: reading a recipe needs no PyTorch."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Reading a recipe needs no PyTorch.
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from evoca.strict import Strict
 
 __all__ = [
     "Data",
@@ -28,11 +30,7 @@ Metric = Literal["accuracy", "balanced_accuracy", "minutes_per_epoch"]
 """Named as in ``metrics.json``; ``balanced_accuracy`` is the papers' average recall."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Data(_Strict):
+class Data(Strict):
     """Images as one paper took them.
 
     Attributes:
@@ -55,10 +53,10 @@ class Data(_Strict):
     rule: Text
     links: Count | None = None
     images: Count | None = None
-    ratios: dict[Part, Fraction] = {}
-    parts: dict[Part, Count] = {}
-    counts: dict[Part, dict[Emotion, Count]] = {}
-    shares: dict[Emotion, Fraction] = {}
+    ratios: dict[Part, Fraction] = Field(default_factory=dict)
+    parts: dict[Part, Count] = Field(default_factory=dict)
+    counts: dict[Part, dict[Emotion, Count]] = Field(default_factory=dict)
+    shares: dict[Emotion, Fraction] = Field(default_factory=dict)
     open: tuple[Text, ...] = ()
 
     @model_validator(mode="after")
@@ -74,7 +72,7 @@ class Data(_Strict):
         return self
 
 
-class Published(_Strict):
+class Published(Strict):
     """A figure as it was printed.
 
     Attributes:
@@ -96,7 +94,7 @@ class Published(_Strict):
     data: Key | None = None
     part: Part | None = None
     where: Text
-    setting: dict[str, float | str] = {}
+    setting: dict[str, float | str] = Field(default_factory=dict)
     recipes: tuple[Key, ...] = ()
     reading: Text | None = None
     printed_by: Key | None = None
@@ -109,7 +107,7 @@ class Published(_Strict):
         return self
 
 
-class EmotionFigures(_Strict):
+class EmotionFigures(Strict):
     """Figures of single emotions.
 
     Attributes:
@@ -125,7 +123,7 @@ class EmotionFigures(_Strict):
     values: dict[Emotion, dict[Literal["precision", "recall", "f1"], Fraction]]
 
 
-class Table(_Strict):
+class Table(Strict):
     """A table that is shown but not compared figure by figure.
 
     Attributes:
@@ -165,7 +163,7 @@ class Table(_Strict):
             raise ValueError(f"{self.title}: {column} holds {cell:g}, which is no fraction")
 
 
-class PublishedSystem(_Strict):
+class PublishedSystem(Strict):
     """A system of a paper.
 
     Attributes:
@@ -201,7 +199,7 @@ class PublishedSystem(_Strict):
     findings: tuple[Text, ...] = ()
 
 
-class Paper(_Strict):
+class Paper(Strict):
     """A paper and everything taken from it.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.checks import IntArray
+from evoca.progress import Announce
 from evoca.report.context import run_content
 from evoca.report.evidence import MOST_MAPS, Maps, evidence_of
 from evoca.report.image_index import Library, library_of
@@ -28,15 +29,12 @@ from evoca.runs.comparison import cautions
 from evoca.runs.robustness import Probe
 from evoca.runtime.predictor import Predictor
 
-__all__ = ["MOST_IMAGES", "Built", "Step", "build_report"]
+__all__ = ["MOST_IMAGES", "Built", "build_report"]
 
 MOST_IMAGES = 5_000
 """Images that a page holds unless told otherwise: below 50 MB."""
 
 _LEFT_OUT = "the page was made without the images (--no-images)"
-
-Step = Callable[[str, int], Callable[[int], None]]
-"""Announces a step by name and size; gives what to call as it advances."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def build_report(
     runs: Sequence[Run],
     out: Path,
     data: LabelledImages | None,
-    step: Step,
+    announce: Announce,
     *,
     models: Sequence[Predictor | None],
     images: bool = True,
@@ -73,7 +71,7 @@ def build_report(
         runs: the runs; the first is what the others are compared with.
         out: the file to write; appears only when it is complete.
         data: where the images are; ``None`` where that is not known.
-        step: announces progress.
+        announce: shows progress.
         models: for each run the model whose evidence maps are shown, or ``None``.
         images: whether the page holds small copies of them.
         look_for: what to tell pictures by.
@@ -89,12 +87,13 @@ def build_report(
     ]
     library = library_of(judged, data)
     chosen = _chosen(judged, library, most_images) if images else []
-    pictures = _pictures(library, chosen, step)
+    pictures = _pictures(library, chosen, announce)
     shown = {
-        model: _maps(model, library, chosen[:MOST_MAPS], step) for model in dict.fromkeys(models)
+        model: _maps(model, library, chosen[:MOST_MAPS], announce)
+        for model in dict.fromkeys(models)
     }
     maps = [shown[model] for model in models]
-    traits = look_for_traits(library.paths, len(library.names), look_for, step)
+    traits = look_for_traits(library.paths, len(library.names), look_for, announce)
     told = {name: found for name, found in traits.items() if not isinstance(found, str)}
     notes = [*library.notes]
     if images and len(chosen) < len(library.paths):
@@ -136,21 +135,21 @@ def _chosen(judged: Sequence[Judged], library: Library, most: int) -> list[int]:
     return [number for number in ranked if number in library.paths][:most]
 
 
-def _pictures(library: Library, chosen: Sequence[int], step: Step) -> dict[int, Picture]:
+def _pictures(library: Library, chosen: Sequence[int], announce: Announce) -> dict[int, Picture]:
     if not chosen:
         return {}
     paths = [library.paths[number] for number in chosen]
-    made = pictures_of(paths, thumbnail_side(len(chosen)), step("thumbnails", len(chosen)))
+    made = pictures_of(paths, thumbnail_side(len(chosen)), announce("thumbnails", len(chosen)))
     return dict(zip(chosen, made, strict=True))
 
 
 def _maps(
-    model: Predictor | None, library: Library, chosen: Sequence[int], step: Step
+    model: Predictor | None, library: Library, chosen: Sequence[int], announce: Announce
 ) -> Maps | None:
     if model is None or model.card.evidence_kind is None or not chosen:
         return None
     images = [(number, library.paths[number]) for number in chosen]
-    return evidence_of(model, images, step("evidence maps", len(images)))
+    return evidence_of(model, images, announce("evidence maps", len(images)))
 
 
 def _compared(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ where a picture of it would take thousands. The page lays it over the thumbnail.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from evoca.drawing import heat
 from evoca.evidence import EvidenceMap
 from evoca.prediction import Prediction
+from evoca.progress import Advance, advance_silently
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_MAPS", "Maps", "evidence_of"]
@@ -42,7 +43,7 @@ class Maps:
 def evidence_of(
     model: Predictor,
     images: Sequence[tuple[int, Path]],
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Advance = advance_silently,
 ) -> Maps:
     """Compute the maps of some images; those that cannot be read are left out.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from evoca.errors import ImageError, MissingExtraError
 from evoca.images.attributes import Attributes, attributes_of
 from evoca.images.detectors import Detectors, face_detector, text_detector
 from evoca.metrics.checks import FloatArray
+from evoca.progress import Announce
 
 __all__ = ["MEANINGS", "MOST_SEARCHED", "LookFor", "Traits", "look_for_traits"]
 
@@ -39,7 +40,7 @@ def look_for_traits(
     paths: Mapping[int, Path],
     count: int,
     look_for: LookFor,
-    step: Callable[[str, int], Callable[[int], None]],
+    announce: Announce,
 ) -> Traits:
     """Tell what some pictures are like.
 
@@ -47,14 +48,14 @@ def look_for_traits(
         paths: number to file; files that cannot be read count as not known.
         count: N, how many images there are.
         look_for: how far to look.
-        step: announces progress.
+        announce: shows progress.
     """
     if not paths:
         return {}
     detectors, missing = _detectors(look_for)
     numbers = np.array(sorted(paths))
     searched = set(numbers[np.random.default_rng(0).permutation(len(numbers))[:MOST_SEARCHED]])
-    advance = step("looking at pictures", len(numbers))
+    advance = announce("looking at pictures", len(numbers))
 
     def look(number: int) -> Attributes | None:
         try:

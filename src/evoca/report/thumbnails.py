@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image
 from evoca.errors import ImageError
 from evoca.images import ImageLimits
 from evoca.images.sources import open_picture
+from evoca.progress import Advance, advance_silently
 
 __all__ = ["Picture", "pictures_of", "thumbnail_side"]
 
@@ -47,7 +48,7 @@ def thumbnail_side(count: int) -> int:
 
 
 def pictures_of(
-    paths: Sequence[Path], side: int, advance: Callable[[int], None] = lambda _: None
+    paths: Sequence[Path], side: int, advance: Advance = advance_silently
 ) -> Iterator[Picture]:
     """Yield the thumbnail of each file, in order; several are made at a time.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from evoca.emotions import TAXONOMIES, parts_of
 from evoca.images.preprocess import Preprocessing
+from evoca.strict import Strict
 
 __all__ = [
     "FORMAT_VERSION",
@@ -21,17 +22,16 @@ __all__ = [
     "PerfectCalibration",
     "Perturbation",
     "Provenance",
-    "Strict",
 ]
 
 
-class Strict(BaseModel):
-    """Unknown keys are errors; a card never changes; every number is finite."""
+class CardPart(Strict):
+    """A part of a card: every number is finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
-class Metric(Strict):
+class Metric(CardPart):
     """A measured figure with its 95% confidence interval.
 
     Attributes:
@@ -46,7 +46,7 @@ class Metric(Strict):
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PerfectCalibration(Strict):
+class PerfectCalibration(CardPart):
     """The calibration error that chance gives a model whose probabilities are all true.
 
     A measured error inside the interval is no sign of miscalibration.
@@ -60,7 +60,7 @@ class PerfectCalibration(Strict):
     ci95: tuple[float, float]
 
 
-class AgreementErrors(Strict):
+class AgreementErrors(CardPart):
     """How well images are told whose viewers agreed to some degree.
 
     Attributes:
@@ -74,7 +74,7 @@ class AgreementErrors(Strict):
     accuracy: Metric
 
 
-class Perturbation(Strict):
+class Perturbation(CardPart):
     """How predictions move under one change of the pictures.
 
     Attributes:
@@ -88,7 +88,7 @@ class Perturbation(Strict):
     same_emotion: Metric
 
 
-class Elsewhere(Strict):
+class Elsewhere(CardPart):
     """Figures on images of another kind than those the model learnt from.
 
     Attributes:
@@ -109,7 +109,7 @@ class Elsewhere(Strict):
     without_looking: dict[str, float] = Field(default_factory=dict)
 
 
-class Analysis(Strict):
+class Analysis(CardPart):
     """All of it; what was not measured is left out.
 
     Attributes:
@@ -147,7 +147,7 @@ _PerceptualHashes = Annotated[tuple[_PerceptualHash, ...], Field(max_length=_MOS
 _Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_ +-]+$")]
 
 
-class Licence(Strict):
+class Licence(CardPart):
     """Terms of the code and of the weights, which differ.
 
     Attributes:
@@ -159,7 +159,7 @@ class Licence(Strict):
     weights: str
 
 
-class Provenance(Strict):
+class Provenance(CardPart):
     """Where the model comes from.
 
     Attributes:
@@ -188,7 +188,7 @@ class Provenance(Strict):
     settings: dict[str, Any] | None = None
 
 
-class DeletionTest(Strict):
+class DeletionTest(CardPart):
     """How well the evidence map finds what the model relies on.
 
     Each figure is the area under the curve of the top emotion's probability, relative
@@ -212,7 +212,7 @@ class DeletionTest(Strict):
     evidence_minus_centre: Metric
 
 
-class ModelCard(Strict):
+class ModelCard(CardPart):
     """The content of ``model.json``.
 
     Attributes:

@@ -13,9 +13,10 @@ import typer
 from evoca.commands.options import FigureFormat
 from evoca.commands.terminal import console_for, say
 from evoca.errors import DataError, visible_json
+from evoca.progress import Advance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evoca.data.download import LinkList
     from evoca.data.manifest.rejects import Reject
@@ -84,7 +85,7 @@ def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int) -> Iterator[Advance]:
     """Show a bar on standard error where that is a terminal.
 
     Args:

@@ -21,9 +21,10 @@ from evoca.data.download.transport import GuardedTransport
 from evoca.errors import DataError
 from evoca.images import ImageLimits, printable_name
 from evoca.images.isolated import DecodingPool
+from evoca.progress import Advance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from evoca.data.download.links import Link
     from evoca.data.download.state import Entry
@@ -75,7 +76,7 @@ def download(
     folder: Path,
     settings: DownloadSettings | None = None,
     *,
-    on_settled: Callable[[int], None] | None = None,
+    on_settled: Advance | None = None,
 ) -> list[Outcome]:
     """Download links into ``folder/images``.
 
@@ -129,9 +130,7 @@ def repeated(outcomes: Iterable[Outcome], at_least: int = 3) -> list[tuple[str, 
     return sorted(many, key=lambda item: (-len(item[1]), item[0]))
 
 
-def _run(
-    todo: list[Entry], ledger: Ledger, settings: DownloadSettings, report: Callable[[int], None]
-) -> None:
+def _run(todo: list[Entry], ledger: Ledger, settings: DownloadSettings, report: Advance) -> None:
     try:
         with DecodingPool(os.cpu_count() or 1) as decoder:
             anyio.run(partial(_fetch_all, todo, ledger, settings, decoder, report))
@@ -150,7 +149,7 @@ async def _fetch_all(
     ledger: Ledger,
     settings: DownloadSettings,
     decoder: DecodingPool,
-    report: Callable[[int], None],
+    report: Advance,
 ) -> None:
     timeout = httpx2.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None)
     transport = GuardedTransport(settings.addresses, settings.concurrency)
@@ -192,7 +191,7 @@ class _Workers:
         fetcher: Fetcher,
         schedule: Schedule,
         settings: DownloadSettings,
-        report: Callable[[int], None],
+        report: Advance,
     ) -> None:
         self._fetcher = fetcher
         self._schedule = schedule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from evoca.data.manifest.table import Manifest, manifest_of, read_folder, read_m
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.progress import Advance
 
 if TYPE_CHECKING:
     from evoca.data.duplicates.fingerprints import Fingerprint
@@ -105,7 +106,7 @@ def search_copies(
     *,
     threshold: int = DEFAULT_THRESHOLD,
     listed: Sequence[Listed] | None = None,
-    advance: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> Searched:
     """Compare the images of a manifest.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from evoca.errors import DataError, MissingExtraError
+from evoca.errors import DataError, MissingExtraError, first_line
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise DataError(f"the table does not fit: {_first_line(error)}") from error
+        raise DataError(f"the table does not fit: {first_line(error)}") from error
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except RuntimeError as error:
@@ -167,9 +167,4 @@ def duck_errors(where: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise DataError(f"{where}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "unreadable"
+        raise DataError(f"{where}: {first_line(error)}") from error

@@ -11,7 +11,7 @@ from functools import cache
 
 from huggingface_hub import constants, get_session
 
-from evoca.errors import MissingExtraError, single_line
+from evoca.errors import MissingExtraError, first_line
 from evoca.lab.logs import quiet_loggers
 
 __all__ = ["HubError", "asking_hub"]
@@ -53,7 +53,7 @@ def asking_hub(what: str, host: str | None = None) -> Iterator[None]:
     except MissingExtraError:
         raise
     except Exception as error:  # each client raises a family of its own
-        raise HubError(silence or _first_line(error)) from error
+        raise HubError(silence or first_line(error)) from error
     finally:
         socket.setdefaulttimeout(before)
 
@@ -79,10 +79,5 @@ def _silence(endpoint: str) -> str | None:
     try:
         get_session().head(endpoint, timeout=_ANSWER_SECONDS)
     except Exception as error:  # the client's families differ from release to release
-        return f"{endpoint} does not answer: {_first_line(error)}"
+        return f"{endpoint} does not answer: {first_line(error)}"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return single_line(first[:200])

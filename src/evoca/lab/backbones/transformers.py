@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from evoca.errors import EvocaError, needs_extra
+from evoca.errors import EvocaError, first_line, needs_extra
 from evoca.lab.backbones.hub import HubError, asking_hub
 from evoca.lab.backbones.library import Adapter, adapter_for, module_of
 from evoca.lab.backbones.tokens import Tokens
@@ -114,7 +114,7 @@ def captioner_of(record: Backbone, weights: str) -> nn.Module:
     except (KeyError, TypeError, ValueError) as error:
         raise EvocaError(
             f"{record.name}: transformers has no {record.architecture} with these options "
-            f"({_first_line(error)})"
+            f"({first_line(error)})"
         ) from error
     if weights == "random":
         drawn = cast("Any", AutoModelForImageTextToText).from_config(expected)
@@ -153,7 +153,7 @@ def load_tokenizer(folder: Path) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError) as error:
-        raise EvocaError(f"{folder}: no tokenizer ({_first_line(error)})") from error
+        raise EvocaError(f"{folder}: no tokenizer ({first_line(error)})") from error
 
 
 def _load(kind: Any, folder: Path) -> nn.Module:
@@ -167,7 +167,7 @@ def _load(kind: Any, folder: Path) -> nn.Module:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise EvocaError(
-            f"{folder}: no model that can be loaded ({_first_line(error)}); its weights must be "
+            f"{folder}: no model that can be loaded ({first_line(error)}); its weights must be "
             "safetensors"
         ) from error
     return cast("nn.Module", model.eval())
@@ -190,7 +190,3 @@ def _be_quiet() -> None:
     quiet = cast("Any", logging)
     quiet.set_verbosity_error()
     quiet.disable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from evoca.lab.config.base import RecipeError, Strict, explain, nearest, read_layers
+from evoca.lab.config.base import Packaged, RecipeError, is_file_name, nearest
+from evoca.strict import Strict
 
 __all__ = [
     "STAGES",
@@ -226,13 +225,12 @@ class Backbone(Strict):
         return self.names.get(path, path.replace(".", "_"))
 
 
-def _folder() -> Path:
-    return Path(str(resources.files("evoca") / "backbones"))
+_PACKAGED = Packaged("backbones", "backbone", Backbone)
 
 
 def backbone_names() -> list[str]:
     """Return the names of the backbones inside the package, sorted."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return _PACKAGED.names()
 
 
 def find_backbone(name: str) -> Backbone:
@@ -245,14 +243,10 @@ def find_backbone(name: str) -> Backbone:
         RecipeError: there is none, or the file does not hold together.
     """
     names = backbone_names()
-    if name not in names and not name.endswith((".yaml", ".yml")):
+    if name not in names and not is_file_name(name):
         records = (find_backbone(known) for known in names)
         same = [record for record in records if record.architecture == name]
         if not same:
             raise RecipeError(f"unknown backbone {name}{nearest(name, names)}")
         return same[0]
-    content = read_layers(name, _folder(), "backbone")
-    try:
-        return Backbone.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{name}: {explain(error, content, Backbone)}") from error
+    return _PACKAGED.load(name)

@@ -7,23 +7,24 @@ only what differs. Mappings are merged key by key; anything else is replaced.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from evoca.errors import EvocaError
 
 __all__ = [
+    "Packaged",
     "RecipeError",
-    "Strict",
     "apply_setting",
     "explain",
+    "is_file_name",
     "nearest",
-    "read_described",
-    "read_layers",
 ]
 
 _SUFFIXES = (".yaml", ".yml")
@@ -32,15 +33,11 @@ _RECORDED = {"profile", "stand_ins"}
 EVERY = "*"
 """As a part of a setting's key: every entry of a list."""
 
+M = TypeVar("M", bound=BaseModel)
+
 
 class RecipeError(EvocaError, ValueError):
     """A recipe, or a backbone, that does not exist or does not hold together."""
-
-
-class Strict(BaseModel):
-    """Data in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def is_file_name(name: str) -> bool:
@@ -48,41 +45,80 @@ def is_file_name(name: str) -> bool:
     return name.endswith(_SUFFIXES)
 
 
-def read_layers(name: str, folder: Path, what: str) -> dict[str, Any]:
-    """Read a file and all that it extends.
+@dataclass(frozen=True)
+class Packaged(Generic[M]):
+    """The YAML files of one kind that ship with the package, and files of a user's own.
 
-    Args:
-        name: of a file in the folder, without its ending; or a path.
-        folder: of those that ship with the package.
-        what: ``recipe`` or ``backbone``, for messages.
+    A name is that of a file in the package's folder, without its ending; or a path that ends
+    in ``.yaml`` or ``.yml``.
 
-    Returns:
-        The merged content, and ``set`` applied.
-
-    Raises:
-        RecipeError: no such file, not YAML, or files that extend each other in a circle.
+    Attributes:
+        folder: name of the folder in the package.
+        what: the kind, for messages.
+        model: what a file holds.
     """
-    return _read(name, Path(), folder, what, _DEEPEST)
 
+    folder: str
+    what: str
+    model: type[M]
 
-def read_described(name: str, folder: Path, what: str) -> dict[str, Any]:
-    """Read a file as :func:`read_layers` does, up to the layer that its summary describes.
+    @property
+    def _path(self) -> Path:
+        return Path(str(resources.files("evoca") / self.folder))
 
-    Returns:
-        The content of the file itself where it has a summary, else of the nearest that it
-        extends and that has one.
+    def names(self) -> list[str]:
+        """Return the names of those in the package, sorted."""
+        return sorted(path.stem for path in self._path.glob("[!_]*.yaml"))
 
-    Raises:
-        RecipeError: as above.
-    """
-    beside = Path()
-    while is_file_name(name):
-        content = _parse(beside / name, what)
-        parent = content.get("extends")
-        if "summary" in content or not isinstance(parent, str):
-            break
-        beside, name = (beside / name).parent, parent
-    return _read(name, beside, folder, what, _DEEPEST)
+    def load(self, name: str) -> M:
+        """Read and validate a file and all that it extends.
+
+        Raises:
+            RecipeError: no such file, not YAML, files that extend each other in a circle, or
+                content that does not hold together.
+        """
+        return self.validated(name, self.read(name))
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Read a file and all that it extends.
+
+        Returns:
+            The merged content, and ``set`` applied.
+
+        Raises:
+            RecipeError: no such file, not YAML, or files that extend each other in a circle.
+        """
+        return _read(name, Path(), self._path, self.what, _DEEPEST)
+
+    def read_described(self, name: str) -> dict[str, Any]:
+        """Read a file as :meth:`read` does, up to the layer that its summary describes.
+
+        Returns:
+            The content of the file itself where it has a summary, else of the nearest that it
+            extends and that has one.
+
+        Raises:
+            RecipeError: as above.
+        """
+        beside = Path()
+        while is_file_name(name):
+            content = _parse(beside / name, self.what)
+            parent = content.get("extends")
+            if "summary" in content or not isinstance(parent, str):
+                break
+            beside, name = (beside / name).parent, parent
+        return _read(name, beside, self._path, self.what, _DEEPEST)
+
+    def validated(self, name: str, content: dict[str, Any]) -> M:
+        """Return what a content says.
+
+        Raises:
+            RecipeError: it does not hold together; names the file and the key.
+        """
+        try:
+            return self.model.model_validate(content)
+        except ValidationError as error:
+            raise RecipeError(f"{name}: {explain(error, content, self.model)}") from error
 
 
 def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[str, Any]:

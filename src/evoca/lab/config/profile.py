@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from evoca.lab.config.backbone import STAGES, Backbone
-from evoca.lab.config.base import RecipeError, Strict, explain, read_layers
+from evoca.lab.config.base import Packaged
 from evoca.lab.config.models.differential import ORDINALS
 from evoca.lab.config.step import Step
+from evoca.strict import Strict
 
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
@@ -100,13 +99,12 @@ def _rounded(rate: float) -> float:
     return float(f"{rate:.6g}")
 
 
-def _folder() -> Path:
-    return Path(str(resources.files("evoca") / "profiles"))
+_PACKAGED = Packaged("profiles", "profile", Profile)
 
 
 def profile_names() -> list[str]:
     """Return the names of the profiles inside the package, sorted."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return _PACKAGED.names()
 
 
 def load_profile(name: str) -> Profile:
@@ -118,8 +116,4 @@ def load_profile(name: str) -> Profile:
     Raises:
         RecipeError: there is none, or it does not hold together.
     """
-    content = read_layers(name, _folder(), "profile")
-    try:
-        return Profile.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{name}: {explain(error, content, Profile)}") from error
+    return _PACKAGED.load(name)

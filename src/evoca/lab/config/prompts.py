@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from evoca.emotions import parts_of
-from evoca.lab.config.base import RecipeError, Strict, explain, read_layers
+from evoca.lab.config.base import Packaged
+from evoca.strict import Strict
 
 __all__ = ["Prompts", "load_prompts"]
 
@@ -55,8 +54,4 @@ def load_prompts(name: str) -> Prompts:
     Raises:
         RecipeError: there are none, or the file does not hold together.
     """
-    content = read_layers(name, Path(str(resources.files("evoca") / "prompts")), "prompts")
-    try:
-        return Prompts.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{name}: {explain(error, content, Prompts)}") from error
+    return Packaged("prompts", "prompts", Prompts).load(name)

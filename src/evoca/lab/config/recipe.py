@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.backbone import Backbone, find_backbone
 from evoca.lab.config.base import (
+    Packaged,
     RecipeError,
-    Strict,
     apply_setting,
-    explain,
     is_file_name,
-    read_described,
-    read_layers,
 )
 from evoca.lab.config.models import Model, Pretrained
 from evoca.lab.config.profile import load_profile
 from evoca.lab.config.search import Search
 from evoca.lab.config.step import Step
 from evoca.lab.config.summary import Changes, changed_keys, described
+from evoca.strict import Strict
 
 __all__ = [
     "AnyHead",
@@ -227,13 +224,12 @@ class Recipe(Strict):
         return self.model.has_exact_map()
 
 
-def _folder() -> Path:
-    return Path(str(resources.files("evoca") / "recipes"))
+_PACKAGED = Packaged("recipes", "recipe", Recipe)
 
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes inside the package, sorted."""
-    return sorted(path.stem for path in _folder().glob("[!_]*.yaml"))
+    return _PACKAGED.names()
 
 
 def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = None) -> Recipe:
@@ -248,10 +244,10 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
     Raises:
         RecipeError: unknown name, unknown key (the nearest one is named), bad value.
     """
-    content = read_layers(name, _folder(), "recipe")
+    content = _PACKAGED.read(name)
     beside = Path(name).parent if is_file_name(name) else Path()
     own = _validated(name, content, beside)
-    before = _validated(name, read_described(name, _folder(), "recipe"), beside)
+    before = _validated(name, _PACKAGED.read_described(name), beside)
     if profile is not None:
         content = load_profile(profile).changed(own)
     for override in overrides:
@@ -262,10 +258,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
     _take_in_backbones(content, beside)
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"{name}: {explain(error, content, Recipe)}") from error
+    recipe = _PACKAGED.validated(name, content)
     # What is not there is told of now, not when the training starts.
     for network in recipe.model.networks():
         recipe.record_of(network)

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -20,15 +18,12 @@ from pydantic import (
 
 from evoca.errors import EvocaError
 from evoca.lab.config.base import explain
+from evoca.strict import Strict
 
 __all__ = ["Choice", "Range", "Search", "read_space", "short", "short_names"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Choice(_Strict):
+class Choice(Strict):
     """One of some values, of any kind that YAML has.
 
     Attributes:
@@ -38,7 +33,7 @@ class Choice(_Strict):
     values: Annotated[tuple[Any, ...], Field(min_length=1)]
 
 
-class Range(_Strict):
+class Range(Strict):
     """A number between two ends.
 
     Attributes:
@@ -73,7 +68,7 @@ Setting = Annotated[
 ]
 
 
-class Search(_Strict):
+class Search(Strict):
     """A search of settings.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from evoca.lab.config.base import Strict
+from evoca.strict import Strict
 
 __all__ = [
     "Augmentation",

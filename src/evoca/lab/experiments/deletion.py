@@ -18,6 +18,7 @@ from evoca.images.sources import pixels_of
 from evoca.lab.features.extract import Extractor
 from evoca.lab.heads.linear import LinearHead
 from evoca.metrics.deletion import centre_map, deletion_masks, relative_area, remove_cells
+from evoca.progress import Advance
 from evoca.runtime.card import DeletionTest, Metric
 from evoca.softmax import softmax
 
@@ -105,7 +106,7 @@ def deletion_test(
     *,
     images: int = DELETION_IMAGES,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> DeletionTest:
     """Compare the evidence map with a random and a centre map.
 
@@ -116,7 +117,7 @@ def deletion_test(
         labels: K labels.
         images: how many to measure, drawn at random.
         seed: of that draw, of the random maps and of the interval.
-        progress: called with 1 after each image.
+        advance: called with 1 after each image.
 
     Raises:
         ImageError: an image cannot be read.
@@ -127,8 +128,8 @@ def deletion_test(
     for row, index in enumerate(chosen):
         pixels = pixels_of(paths[index], preprocessing)
         areas[row] = _areas(model_of(int(index)), pixels, labels, rng)
-        if progress is not None:
-            progress(1)
+        if advance is not None:
+            advance(1)
     evidence, by_chance, centre = (float(mean) for mean in areas.mean(axis=0))
     return DeletionTest(
         evidence=evidence,

@@ -165,7 +165,7 @@ def _deletion_test(
         images.paths,
         recipe.preprocessing,
         images.labels,
-        progress=options.announce("deletion test", min(DELETION_IMAGES, len(images))),
+        advance=options.announce("deletion test", min(DELETION_IMAGES, len(images))),
     )
     module.to("cpu")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,7 +29,7 @@ from evoca.lab.experiments.run_files import (
     write_result,
 )
 from evoca.lab.training import RunOptions
-from evoca.lab.training.machine import Announce
+from evoca.progress import Advance, Announce
 from evoca.runs.result import Result
 from evoca.softmax import softmax
 
@@ -134,7 +134,7 @@ def _folder(out: Path | None, *, resume: bool) -> Iterator[Path]:
 
 
 def _named(options: RunOptions, prefix: str) -> RunOptions:
-    def announce(name: str, total: int) -> Callable[[int], None]:
+    def announce(name: str, total: int) -> Advance:
         return shown(prefix + name, total)
 
     shown: Announce = options.announce

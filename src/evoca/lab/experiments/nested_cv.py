@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
 from evoca.metrics.calibration import likeliest
 from evoca.metrics.conformal import set_threshold
 from evoca.metrics.functional import nll
+from evoca.progress import Advance
 from evoca.softmax import softmax
 
 __all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]
@@ -136,7 +136,7 @@ def cross_validate(
     groups: Groups,
     fitter: Fitter,
     protocol: Protocol,
-    progress: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> CrossValidation:
     """Measure a head: everything that is chosen is chosen inside training parts.
 
@@ -146,7 +146,7 @@ def cross_validate(
         groups: (n,) duplicate clusters.
         fitter: of the head.
         protocol: gives folds, repeats and seed.
-        progress: called with 1 after each outer fold.
+        advance: called with 1 after each outer fold.
 
     Raises:
         DataError: a class is too small for the folds.
@@ -173,8 +173,8 @@ def cross_validate(
             if repeat == 0:
                 heads.append(head)
             choices.append(chosen)
-            if progress is not None:
-                progress(1)
+            if advance is not None:
+                advance(1)
     return CrossValidation(
         probabilities, folds, thresholds, temperatures, tuple(heads), tuple(choices)
     )

@@ -31,22 +31,16 @@ from evoca.lab.features.extract import Extractor, kept_features, load_pixels, po
 from evoca.lab.heads.base import FittedHead, Fitter
 from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.lab.heads.linear import LinearHead
+from evoca.progress import Announce, silent
 from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax
 
-__all__ = ["Measured", "Step", "measure", "train"]
+__all__ = ["Measured", "measure", "train"]
 
-Step = Callable[[str, int], Callable[[int], None]]
-"""Announces a step of the work by name and size; gives what to call as it advances."""
 
 Say = Callable[[str], None]
 """Shows a line."""
-
-
-def _silent(name: str, total: int) -> Callable[[int], None]:
-    del name, total
-    return lambda _: None
 
 
 def _unsaid(line: str) -> None:
@@ -103,7 +97,7 @@ class _Work:
     """A recipe at work: how it shows what it does, and where it keeps and decodes."""
 
     recipe: Recipe
-    step: Step
+    announce: Announce
     say: Say
     cache: Path | None
     workers: int | None
@@ -118,9 +112,9 @@ class _Work:
         """Compute the features, or read those that are kept."""
         pixels, workers = self.recipe.preprocessing, self.workers
         if self.cache is not None:
-            return kept_features(trunk, images, pixels, self.cache, self.step, workers)
+            return kept_features(trunk, images, pixels, self.cache, self.announce, workers)
         batches = load_pixels(images.paths, pixels, workers=workers)
-        return pooled_features(trunk, batches, self.step("features", len(images)))
+        return pooled_features(trunk, batches, self.announce("features", len(images)))
 
     def fit(
         self, fitter: Fitter, features: NDArray[np.float32], images: LabelledImages
@@ -134,7 +128,7 @@ class _Work:
 def measure(
     recipe: Recipe,
     data: LabelledImages,
-    step: Step = _silent,
+    announce: Announce = silent,
     *,
     say: Say = _unsaid,
     cache: Path | None = None,
@@ -145,7 +139,7 @@ def measure(
     Args:
         recipe: what to measure.
         data: labelled images.
-        step: announces progress.
+        announce: shows progress.
         say: shows a line.
         cache: where features are kept for other runs; computed anew if omitted.
         workers: threads that decode; two if omitted.
@@ -155,7 +149,7 @@ def measure(
         ImageError: an image cannot be read.
     """
     require = partial(require_nested, protocol=recipe.protocol)
-    work = _Work(recipe, step, say, cache, workers)
+    work = _Work(recipe, announce, say, cache, workers)
     return _cross_validated(work, prepare(data, recipe, require=require))
 
 
@@ -170,7 +164,7 @@ def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
         images.groups,
         fitter,
         recipe.protocol,
-        work.step("cross-validation", rounds),
+        work.announce("cross-validation", rounds),
     )
     result = result_of(
         images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
@@ -222,7 +216,7 @@ def train(
     recipe: Recipe,
     data: LabelledImages,
     out: Path,
-    step: Step = _silent,
+    announce: Announce = silent,
     *,
     say: Say = _unsaid,
     data_name: str | None = None,
@@ -240,7 +234,7 @@ def train(
         recipe: what to train.
         data: labelled images.
         out: the run directory; appears only when it is complete.
-        step: announces progress.
+        announce: shows progress.
         say: shows a line.
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
@@ -255,7 +249,7 @@ def train(
         outer = not has_test(data)
         require = partial(require_nested, protocol=recipe.protocol, outer=outer, whole=True)
         prepared = prepare(data, recipe, with_test=True, require=require)
-        work = _Work(recipe, step, say, cache, workers)
+        work = _Work(recipe, announce, say, cache, workers)
         if outer:
             if without_copies:
                 say("evoca: cross-validation keeps copies in one fold: none is left out")
@@ -263,7 +257,7 @@ def train(
         else:
             measured = _tested(work, prepared, without_copies=without_copies)
         if recipe.additive_probe:
-            _test_by_deletion(folder, measured, recipe, step)
+            _test_by_deletion(folder, measured, recipe, announce)
         if measured.fitted is None:
             fitted = work.fit(measured.fitter, measured.features, prepared.images)
             measured = replace(measured, fitted=fitted)
@@ -275,14 +269,14 @@ def train(
     return measured
 
 
-def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, step: Step) -> None:
+def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, announce: Announce) -> None:
     images = measured.images
     deletion = deletion_test(
         measured.model_of,
         images.paths,
         recipe.preprocessing,
         images.labels,
-        progress=step("deletion test", min(DELETION_IMAGES, len(images))),
+        advance=announce("deletion test", min(DELETION_IMAGES, len(images))),
     )
     write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
 

@@ -23,10 +23,10 @@ from evoca.lab.experiments.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.linear import fit_linear_path
 from evoca.lab.heads.svm import SvmFitter
-from evoca.lab.training.machine import Announce, silent
 from evoca.metrics.bootstrap import interval, resample, sum_by_group
 from evoca.metrics.calibration import likeliest
 from evoca.metrics.functional import nll
+from evoca.progress import Announce, silent
 from evoca.runs import read_json
 from evoca.softmax import softmax
 

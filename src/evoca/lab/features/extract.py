@@ -20,6 +20,7 @@ from evoca.lab.config.models import Options
 from evoca.lab.features.cache import RowStore
 from evoca.lab.models.onnx_export import export_onnx
 from evoca.privacy import onnxruntime
+from evoca.progress import Advance, Announce
 
 __all__ = [
     "Extractor",
@@ -32,8 +33,6 @@ __all__ = [
 ]
 
 _THREADS = 2
-
-Progress = Callable[[int], None]
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741
@@ -135,14 +134,14 @@ def load_pixels(
 
 
 def pooled_features(
-    trunk: Extractor, batches: Iterator[NDArray[np.uint8]], progress: Progress | None = None
+    trunk: Extractor, batches: Iterator[NDArray[np.uint8]], advance: Advance | None = None
 ) -> NDArray[np.float32]:
     """Average a frozen backbone's maps over space.
 
     Args:
         trunk: computes the maps.
         batches: uint8 (B, H, W, 3) arrays.
-        progress: called with the number of images after each batch.
+        advance: called with the number of images after each batch.
 
     Returns:
         float32 (N, D).
@@ -150,8 +149,8 @@ def pooled_features(
     rows: list[NDArray[np.float32]] = []
     for pixels in batches:
         rows.append(trunk(pixels).mean(axis=(2, 3)))
-        if progress is not None:
-            progress(len(pixels))
+        if advance is not None:
+            advance(len(pixels))
     return np.concatenate(rows)
 
 
@@ -160,7 +159,7 @@ def kept_features(
     data: LabelledImages,
     preprocessing: Preprocessing,
     cache: Path,
-    announce: Callable[[str, int], Progress],
+    announce: Announce,
     workers: int | None = None,
 ) -> NDArray[np.float32]:
     """Average a frozen backbone's maps over space, computing only what is not kept yet.
@@ -170,7 +169,7 @@ def kept_features(
         data: n images.
         preprocessing: of the recipe.
         cache: folder of kept features.
-        announce: shows the progress of what is computed.
+        announce: shows the advance of what is computed.
         workers: see :func:`load_pixels`.
 
     Returns:
@@ -182,11 +181,11 @@ def kept_features(
     """
 
     def compute(missing: list[int]) -> Iterator[NDArray[np.float32]]:
-        progress = announce("features", len(missing))
+        advance = announce("features", len(missing))
         paths = [data.paths[i] for i in missing]
         for pixels in load_pixels(paths, preprocessing, workers=workers):
             yield trunk(pixels).mean(axis=(2, 3))
-            progress(len(pixels))
+            advance(len(pixels))
 
     about = f"{trunk.fingerprint} {preprocessing.model_dump_json()}"
     key = hashlib.sha256(about.encode()).hexdigest()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from evoca import __version__
 from evoca.data.manifest.labelled import LabelledImages
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, first_line
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.training.sampling import Position
 from evoca.lab.training.schedule import Progress
@@ -182,7 +182,7 @@ def _write(file: Path, save: Any) -> None:
             os.fsync(written.fileno())
         draft.replace(file)
     except (OSError, RuntimeError, SafetensorError, BadZipFile) as error:
-        cause = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        cause = error.strerror if isinstance(error, OSError) else first_line(error)
         if shutil.disk_usage(file.parent).free < _FULL:  # torch and safetensors say it darkly
             cause = "the disk is full"
         kept = "; the last good checkpoint is kept" if file.exists() else ""

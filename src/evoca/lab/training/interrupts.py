@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from evoca.lab.training.machine import Announce
+from evoca.progress import Advance, Announce
 
 __all__ = ["Interrupts", "interrupts_noted", "leave_interrupts"]
 
@@ -31,7 +31,7 @@ class Interrupts:
         Its advance raises KeyboardInterrupt where a request has come.
         """
 
-        def begin(name: str, total: int) -> Callable[[int], None]:
+        def begin(name: str, total: int) -> Advance:
             shown = announce(name, total)
 
             def advance(amount: int) -> None:

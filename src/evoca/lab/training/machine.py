@@ -16,22 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 
-__all__ = ["Announce", "RunOptions", "keep_freed_memory", "silent"]
+from evoca.progress import Announce, silent
 
-Announce: TypeAlias = Callable[[str, int], Callable[[int], None]]
-"""Announces a part of the work by name and size; gives what to call as it advances."""
+__all__ = ["RunOptions", "keep_freed_memory"]
 
 _MOST_WORKERS = 8
-
-
-def silent(name: str, total: int) -> Callable[[int], None]:
-    """Announce nothing."""
-    del name, total
-    return lambda _: None
 
 
 @dataclass(frozen=True)

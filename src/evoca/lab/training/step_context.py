@@ -17,6 +17,7 @@ from evoca.lab.training.freezing import System
 from evoca.lab.training.interrupts import Interrupts
 from evoca.lab.training.losses import Criterion
 from evoca.lab.training.machine import RunOptions
+from evoca.progress import Advance
 
 __all__ = ["Interrupted", "Job", "TrainingError", "Validation"]
 
@@ -74,7 +75,7 @@ class Job:
     identity: Identity
     options: RunOptions
     interrupts: Interrupts
-    advance: Callable[[int], None]
+    advance: Advance
 
     @property
     def on_kept_features(self) -> bool:

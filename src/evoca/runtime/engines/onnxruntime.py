@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.errors import BundleError
+from evoca.errors import BundleError, first_line
 from evoca.images.walk import printable_name
 from evoca.privacy import onnxruntime
 from evoca.runtime.engines.base import OUTPUT_NAMES, Outputs
@@ -67,7 +67,7 @@ class OrtSession:
             self._session = _stoppable(load, lambda: options.set_load_cancellation_flag(True))
         except Exception as error:  # ONNX Runtime raises its own family of exceptions
             raise BundleError(
-                f"{self._name}: ONNX Runtime cannot load model.onnx: {_first_line(error)}"
+                f"{self._name}: ONNX Runtime cannot load model.onnx: {first_line(error)}"
             ) from error
         self._check_signature(self._session)
         present = {output.name for output in self._session.get_outputs()}
@@ -123,7 +123,7 @@ class OrtSession:
         try:
             values = self._run_stoppable({"image": batch})
         except Exception as error:
-            raise BundleError(f"{self._name}: model.onnx failed: {_first_line(error)}") from error
+            raise BundleError(f"{self._name}: model.onnx failed: {first_line(error)}") from error
         found = dict(zip(self._outputs, values, strict=True))
         outputs = Outputs(
             found["logits"], found.get("evidence"), found.get("embedding"), found.get("affect")
@@ -225,7 +225,3 @@ def _stoppable(work: Callable[[], T], stop: Callable[[], None]) -> T:
         if wait([result], _STOP_SECONDS).done:
             worker.join()
         raise
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -14,7 +14,8 @@ from evoca.lab.backbones.architectures.grouped_alexnet import GroupedAlexNet, Gr
 from evoca.lab.backbones.architectures.preact_resnet import PreActOptions, PreActResNet
 from evoca.lab.backbones.library import Adapter, adapter_for
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.base import Strict, explain
+from evoca.lab.config.base import explain
+from evoca.strict import Strict
 
 __all__ = ["OwnArchitectures", "build_architecture"]
 

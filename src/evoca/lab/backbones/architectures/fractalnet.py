@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evoca.lab.config.base import Strict
+from evoca.strict import Strict
 
 __all__ = ["DropPathJoin", "FractalBlock", "FractalNet", "FractalOptions"]
 

@@ -12,7 +12,7 @@ from typing import Annotated, cast
 from pydantic import Field
 from torch import Tensor, nn
 
-from evoca.lab.config.base import Strict
+from evoca.strict import Strict
 
 __all__ = ["PreActOptions", "PreActResNet"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Type
 from pydantic import Field, field_validator
 
 from evoca.lab.config.backbone import Backbone
-from evoca.lab.config.base import Strict
 from evoca.lab.config.step import Step
+from evoca.strict import Strict
 
 __all__ = ["Dropout", "Features", "Network", "Options", "Pretrained", "TrainedBy"]
 
