@@ -49,6 +49,15 @@ def test_shared_labels_of_ekmans_six(tmp_path, restrict):
     assert "shared labels anger, disgust, fear, sadness; images labelled joy" in found.note
 
 
+def test_a_model_of_some_labels_leaves_out_only_what_is_there(tmp_path):
+    six = tuple(label for label in EIGHT if label not in {"anger", "fear"})
+    found = match_labels(six, "mikels8", data(tmp_path, "mikels8", "awe", "sadness"))
+    assert "left out" not in found.note
+    assert "may choose" not in found.note
+    found = match_labels(six, "mikels8", data(tmp_path, "mikels8", "awe", "fear"))
+    assert found.note.endswith("; images labelled fear are left out")
+
+
 def test_a_restricted_model_that_gives_the_labels_nothing_is_unsure(tmp_path):
     found = match_labels(EIGHT, "mikels8", data(tmp_path, "ekman6", "fear"), restrict=True)
     sure = np.eye(8)[[[0]]]

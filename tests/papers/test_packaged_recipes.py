@@ -116,6 +116,21 @@ def test_a_swept_setting_is_no_difference_where_its_figure_was_published(tmp_pat
     assert "alpha: 0.3; recipe: 0.75" in map(str, attempt.differs)
 
 
+def test_a_figure_that_names_its_recipe_was_measured_at_its_settings(tmp_path):
+    """Rate and dropout of a figure's setting were taken for what had been swept."""
+    name, changed = "sreenivas2018-search", ("steps.0.rate=0.05", "model.dropout=0.1")
+    attempt, _ = attempt_of(tmp_path / "one", name, *changed)
+    assert {d.what for d in attempt.differs} >= {"rate", "dropout"}
+    attempt, _ = attempt_of(tmp_path / "two", name, profile="lite0")
+    assert "rate" in {d.what for d in attempt.differs}
+
+
+@pytest.mark.parametrize("name", ["you2016-alexnet", "you2016-imagenet-cnn"])
+def test_each_alexnet_that_a_paper_may_mean_is_its_own(name, tmp_path):
+    attempt, _ = attempt_of(tmp_path / "one", name, "model.backbone=alexnet_grouped")
+    assert "backbone" not in {d.what for d in attempt.differs if d.against == "paper"}
+
+
 def test_weights_of_ones_own_are_a_change_unless_the_backbone_asks_for_them(tmp_path):
     file = "model.weights=/home/me/net.safetensors"
     attempt, _ = attempt_of(tmp_path / "one", "najid2018-resnet101-fc", file)

@@ -101,7 +101,8 @@ def sweep(
     if out is not None:
         _require_place(out)
     file = run / "sweep.csv" if out is None else out
-    published = _published(run)
+    # The paper reads beta as taking from the vectors.
+    published = _published(run) if form == "convex" or beta is None else {}
     grid = Grid(alphas, betas, form.value, costs)
     with display(Machine(accelerator="cpu")) as options:
         found = run_sweep(run, grid, options.announce)

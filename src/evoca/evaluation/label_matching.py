@@ -101,17 +101,16 @@ def match_labels(
         return _mapped(labels, taxonomy, data, restrict=restrict)
     judged = shared if restrict else order_labels(labels)
     restricted = len(judged) < len(labels)
-    others = sorted(set(data.labels) - set(shared))
+    labelled = {data.labels[code] for code in np.unique(data.truth[data.truth >= 0])}
+    others = sorted(labelled - set(shared))
     note = (
         f"the data have the taxonomy {data.taxonomy}: evaluated on the shared labels "
         f"{', '.join(shared)}"
-        + (f"; images labelled {', '.join(others)} are left out" if others else "")
-        + (
-            "; the model may choose only those"
-            if restricted
-            else "; the model may choose any of its"
-        )
     )
+    if others:
+        note += f"; images labelled {', '.join(others)} are left out"
+    if len(shared) < len(labels):
+        note += f"; the model may choose {'only those' if restricted else 'any of its'}"
     return Matched(
         judged,
         _codes(data, judged),

@@ -147,10 +147,12 @@ def protocol_of(data: Data) -> str:
 
 
 def _backbone(facts: RunFacts, system: PublishedSystem) -> Difference | None:
-    used, meant = facts.backbones, system.backbones
+    read_as = {other: name for name, others in system.readings.items() for other in others}
+    used = tuple(read_as.get(name, name) for name in facts.backbones)
+    meant = system.backbones
     if not used or not meant or set(map(_plain, used)) == set(map(_plain, meant)):
         return None
-    return Difference("backbone", " and ".join(used), " and ".join(meant))
+    return Difference("backbone", " and ".join(facts.backbones), " and ".join(meant))
 
 
 def _plain(name: str) -> str:

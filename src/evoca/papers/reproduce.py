@@ -155,7 +155,9 @@ def _attempt(
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
     # A row that the paper prints of this very recipe is no other system's.
     base = name if any(name in target.recipes for target in meant) else system.name
-    changed, unknown = _changes(run, base, {key for t in meant for key, _ in t.setting}, packaged)
+    # A figure that names its recipes was measured at their settings.
+    swept = {key for target in meant if not target.recipes for key, _ in target.setting}
+    changed, unknown = _changes(run, base, swept, packaged)
     against_paper = differences(facts, system, data, None if main is None else main.part)
     said = {(difference.what, difference.here) for difference in against_paper}
     timed = any(not target.is_score for target in meant)

@@ -105,7 +105,7 @@ def facts_of(run: Run) -> RunFacts:
         copies=_count_of(run, "copies_of_training_images"),
         chose=_count_of(run, "copies_of_validation_images"),
         validation=_part_of(run, "validation"),
-        restricted=run.description.get("restricted") is True,
+        restricted=_is_restricted(run),
         data=str(data["name"]) if data.get("name") else None,
         fingerprint=str(data["fingerprint"]) if data.get("fingerprint") else None,
         protocol=protocol,
@@ -117,6 +117,13 @@ def facts_of(run: Run) -> RunFacts:
         settings={k: float(v) for k, v in _items(recipe) if _is_number(v)},
         profile=str(recipe["profile"]) if recipe.get("profile") else None,
     )
+
+
+def _is_restricted(run: Run) -> bool:
+    """Whether the run, or the one whose predictions it scores, left the model fewer labels."""
+    origin = mapping(run.description.get("origin"))
+    said = (run.description, origin, mapping(origin.get("split")))
+    return any(one.get("restricted") is True for one in said)
 
 
 def training_images(run: Run) -> int | None:

@@ -174,6 +174,7 @@ class PublishedSystem(Strict):
         training: how it was trained.
         backbones: the networks it builds on, as timm or torchvision spell them, or our record
             where neither has them.
+        readings: a backbone to others that the paper's words may mean as well.
         pretrained: whether they start from ImageNet.
         input_size: side of the square input in pixels.
         epochs: that the paper trained for; ``None`` where it does not say.
@@ -188,6 +189,7 @@ class PublishedSystem(Strict):
     status: Literal["recipe", "published only"] = "recipe"
     summary: Text
     training: Text | None = None
+    readings: dict[Text, tuple[Text, ...]] = Field(default_factory=dict)
     backbones: tuple[str, ...] = ()
     pretrained: bool | None = None
     input_size: Annotated[int, Field(ge=16, le=4096)] | None = None

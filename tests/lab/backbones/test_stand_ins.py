@@ -155,16 +155,89 @@ def test_a_variant_says_whose_figures_are_shown():
     assert not any("variant" in line for line in plain)
 
 
-def test_a_summary_that_was_written_down_is_text(tmp_path):
-    found = load_recipe("najid2018-resnet101-fc", [], "lite0")
-    file = tmp_path / "best.yaml"
-    file.write_text(yaml.safe_dump(found.model_dump(mode="json", exclude_none=True)))
-    said = load_recipe(str(file), ["model.backbone=densenet169"]).summary
-    assert said.startswith("Changed by --set model.backbone=densenet169. Without that: Efficient")
+def written(folder, recipe, **changes):
+    content = recipe.model_dump(mode="json", exclude_none=True) | changes
+    file = folder / "mine.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return str(file)
 
 
-def test_no_folder_of_a_machine_is_in_a_summary():
-    weights = "/home/someone/weights/resnet.safetensors"
+def test_a_recipe_that_was_written_down_and_edited_says_what_is_there(tmp_path):
+    """Its summary was filled in, and named ResNet-101 over whatever stood below."""
+    paper = load_recipe("najid2018-resnet101-fc")
+    model = paper.model.model_dump(mode="json") | {"backbone": "efficientnet_lite0"}
+    found = load_recipe(written(tmp_path, paper, model=model))
+    assert found.stand_ins == {"backbone": "ResNet-101"}
+    assert found.summary == (
+        "EfficientNet-Lite0 of which only the new classifier learns. EfficientNet-Lite0 is a "
+        "stand-in for ResNet-101."
+    )
+    steps = [paper.steps[0].model_dump(mode="json") | {"trainable": ["all"]}]
+    found = load_recipe(written(tmp_path, paper, steps=steps))
+    assert found.summary == (
+        f"Changed by mine.yaml (steps.0.trainable.0). Without that: {paper.summary}"
+    )
+    assert load_recipe(written(tmp_path, found)).summary == found.summary
+    found = load_recipe(written(tmp_path, load_recipe(paper.name, [], "lite0")))
+    other = load_recipe(str(tmp_path / "mine.yaml"), ["model.backbone=densenet169"])
+    assert other.summary.startswith("DenseNet-169 of which only")
+    assert "DenseNet-169 is a stand-in for ResNet-101. Changed by the profile" in other.summary
+    own = load_recipe(written(tmp_path, found, summary="Words of one's own."))
+    assert own.summary.startswith("Words of one's own. EfficientNet-Lite0 is a stand-in")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "mine.yaml: profile: lite0 gives another model.backbone: leave the profile out"),
+        ({"name": "mine"}, "mine.yaml: profile: .* none is called mine: leave it out"),
+    ],
+)
+def test_a_profile_that_a_file_records_was_applied(changes, message, tmp_path):
+    paper = load_recipe("najid2018-resnet101-fc")
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(written(tmp_path, paper, profile="lite0", **changes))
+
+
+@pytest.mark.parametrize("setting", ["profile=lite0", "stand_ins.backbone=x", "name=default"])
+def test_what_records_a_recipe_is_no_setting(setting):
+    with pytest.raises(RecipeError, match=rf"--set {setting}: .* records what a recipe is"):
+        load_recipe("najid2018-resnet101-fc", [setting])
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("yang2017-resnet", "model.weights=random"),
+        ("yang2017-resnet-scratch", "model.weights=recorded"),
+        ("jacobson2019-caption-embedding-whole", "preprocessing.resize=cover"),
+    ],
+)
+def test_weights_and_cuts_that_a_summary_speaks_of_lead(name, setting):
+    plain = load_recipe(name).summary
+    said = load_recipe(name, [setting]).summary
+    assert said == f"Changed by --set {setting}. Without that: {plain}"
+
+
+def test_a_tenth_of_the_rate_stays_one_under_a_profile():
+    name = "jacobson2019-caption-embedding"
+    for profile in (None, "lite0"):
+        whole, tenth = (load_recipe(n, [], profile) for n in (name, f"{name}-rate-1e-4"))
+        assert whole.steps[0].rate == pytest.approx(10 * tenth.steps[0].rate)
+        assert "at a tenth of the rate, the other one that was tried" in tenth.summary
+
+
+def test_each_alexnet_that_a_paper_may_mean_is_no_stand_in():
+    for name in ("you2016-alexnet", "you2016-imagenet-cnn"):
+        found = load_recipe(name, ["model.backbone=alexnet_grouped"])
+        assert found.stand_ins == {}
+        assert "stand-in" not in found.summary
+    assert load_recipe("you2016-alexnet", ["model.backbone=squeezenet1_1_caffe"]).stand_ins
+
+
+@pytest.mark.parametrize("folder", ["/home/someone/", "someone/", "../../someone/"])
+def test_no_folder_of_a_machine_is_in_a_summary(folder):
+    weights = f"{folder}resnet.safetensors"
     said = load_recipe("najid2018-resnet101-fc", [f"model.weights={weights}"]).summary
     assert "model.weights=resnet.safetensors" in said
     assert "someone" not in said

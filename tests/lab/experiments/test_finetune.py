@@ -144,6 +144,15 @@ def test_a_fresh_folder_is_asked_for_and_resume_simply_starts(data, tmp_path, op
         train_steps(tiny_recipe(), build_tiny, data, tmp_path / "fresh", options, resume=True)
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_the_protocol_says_whether_validation_images_stop(stops, data, tmp_path, options):
+    stop = "steps.*.stop={metric: loss, split: val, patience: 5}" if stops else "steps.*.stop=null"
+    train_steps(tiny_recipe(stop), build_tiny, data, tmp_path / "run", options)
+    protocol = read_run(tmp_path / "run").description["protocol"]
+    assert ("validation images stop it and choose" in protocol) is stops
+    assert "temperature and set threshold" in protocol
+
+
 def test_an_interrupted_training_goes_on_only_as_the_same(data, tmp_path, options):
     out = tmp_path / "run"
     options = replace(options, checkpoint_seconds=0)
@@ -154,6 +163,9 @@ def test_an_interrupted_training_goes_on_only_as_the_same(data, tmp_path, option
         train_steps(changed, build_tiny, data, out, options, resume=True)
     with pytest.raises(EvocaError, match="its images, or their splits or groups, differ"):
         train_steps(tiny_recipe(), build_tiny, fewer, out, options, resume=True)
+    pairs = replace(data, groups=np.arange(len(data)) // 2, has_groups=True)
+    with pytest.raises(EvocaError, match="its images, or their splits or groups, differ"):
+        train_steps(tiny_recipe(), build_tiny, pairs, out, options, resume=True)
     resumed = train_steps(tiny_recipe(), build_tiny, data, out, options, resume=True)
     whole = train_steps(tiny_recipe(), build_tiny, data, tmp_path / "whole", options)
     np.testing.assert_array_equal(

@@ -235,6 +235,14 @@ def test_cross_validation_keeps_vectors_that_leak_nothing(drawn, swept):
     assert [row["published"] for row in rows] == ["0.6485", "", "0.6628", ""]
 
 
+def test_figures_of_one_form_do_not_stand_beside_the_other(swept):
+    command = ["sweep", str(swept), "--beta", "0,0.25", "--c", "none", "--format", "json"]
+    for form, printed in (("convex", [0.6671, 0.6527]), ("amplify", [None, None])):
+        result = CliRunner().invoke(app, [*command, "--form", form])
+        assert result.exit_code == 0, result.output
+        assert [cell["published"] for cell in json.loads(result.stdout)["cells"]] == printed
+
+
 # What is swept, and the figures of tables 2 and 3 that must stand beside what was measured.
 PRINTED = [
     ((), ["64.85", "65.76", "66.62", "66.80", "66.28", "67.75"]),

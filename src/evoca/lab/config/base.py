@@ -90,6 +90,10 @@ class Packaged(Generic[M]):
         """
         return _read(name, Path(), self._path, self.what, _DEEPEST)
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a name is that of a user's file that extends no other."""
+        return is_file_name(name) and "extends" not in _parse(Path(name), self.what)
+
     def read_described(self, name: str) -> dict[str, Any]:
         """Read a file as :meth:`read` does, up to the layer that its summary describes.
 

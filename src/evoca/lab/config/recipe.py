@@ -20,7 +20,7 @@ from evoca.lab.config.models import Model, Pretrained
 from evoca.lab.config.profile import load_profile
 from evoca.lab.config.search import Search
 from evoca.lab.config.step import Step
-from evoca.lab.config.summary import Changes, changed_keys, described
+from evoca.lab.config.summary import GENERATED, Changes, changed_keys, described
 from evoca.strict import Strict
 
 __all__ = [
@@ -242,18 +242,68 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
         profile: name or file of a profile, which is applied before the overrides.
 
     Raises:
-        RecipeError: unknown name, unknown key (the nearest one is named), bad value.
+        RecipeError: unknown name, unknown key (the nearest one is named), bad value, a key
+            that records what was done, or a file that records a profile it does not follow.
     """
     content = _PACKAGED.read(name)
     beside = Path(name).parent if is_file_name(name) else Path()
     own = _validated(name, content, beside)
-    before = _validated(name, _PACKAGED.read_described(name), beside)
+    if _PACKAGED.is_whole(name):
+        before, profiled = _written_down(name, own)
+        if before is not own and _is_generated(own.summary, before, profiled):
+            content["summary"] = before.summary
+    else:
+        before = profiled = _validated(name, _PACKAGED.read_described(name), beside)
     if profile is not None:
-        content = load_profile(profile).changed(own)
+        content = load_profile(profile).changed(
+            own.model_copy(update={"summary": content["summary"]})
+        )
     for override in overrides:
+        _refuse_recorded(override)
         apply_setting(content, override)
-    changes = Changes(overrides, Path(name).name, changed_keys(before, own))
+    changes = Changes(overrides, Path(name).name, changed_keys(profiled, own))
     return described(_validated(name, content, beside), before, changes)
+
+
+def _written_down(name: str, own: Recipe) -> tuple[Recipe, Recipe]:
+    """Return the recipe of the package that a whole file was made from, or the file's own.
+
+    Returns:
+        It as it is, and under the profile that the file records.
+
+    Raises:
+        RecipeError: the file does not follow the profile that it records.
+    """
+    known = own.name in recipe_names()
+    before = _validated(own.name, _PACKAGED.read(own.name), Path()) if known else own
+    if own.profile is None:
+        return before, before
+    if not known:
+        raise RecipeError(
+            f"{name}: profile: records that one was applied to a recipe of the package, and none "
+            f"is called {own.name}: leave it out, or give it with --profile"
+        )
+    under = _validated(own.name, load_profile(own.profile).changed(before), Path())
+    changed = set(changed_keys(before, under))
+    if undone := sorted(changed & set(changed_keys(under, own))):
+        raise RecipeError(
+            f"{name}: profile: {own.profile} gives another {undone[0]}: leave the profile out, or "
+            "give it with --profile"
+        )
+    return before, under
+
+
+def _is_generated(summary: str, before: Recipe, profiled: Recipe) -> bool:
+    """Whether a summary is what was made of the package's, not a user's own words."""
+    written = described(profiled, before, Changes()).summary
+    return summary == written or any(mark in summary for mark in GENERATED)
+
+
+def _refuse_recorded(override: str) -> None:
+    key = override.partition("=")[0].split(".")[0]
+    if key in {"name", "profile", "stand_ins"}:
+        how = ": give the profile with --profile" if key == "profile" else ""
+        raise RecipeError(f"--set {override}: {key} records what a recipe is, no setting{how}")
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:

@@ -14,15 +14,30 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from evoca.papers import published_system
+
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
 
-__all__ = ["Changes", "changed_keys", "described", "rate_in_words", "same_recipe"]
+__all__ = [
+    "GENERATED",
+    "Changes",
+    "changed_keys",
+    "described",
+    "rate_in_words",
+    "same_recipe",
+    "without_folders",
+]
 
 # What no summary speaks of, but by a name that is filled in.
-_NEVER_SAID = {"weights", "rate", "epochs", "batch_size"}
+_NEVER_SAID = {"rate", "epochs", "batch_size", "filter", "jpeg_min_scale"}
 # What a setting may change without changing what is trained.
 _UNSAID = {"name", "summary", "paper", "published", "protocol", "search", "left_open"}
+_RECORDED = {"profile", "stand_ins"}
+_FILES = (".safetensors", ".yaml", ".yml")
+GENERATED = ("Changed by ", " is a stand-in for ")
+"""How the sentences are known that are made here."""
+_SIZE = re.compile(r"\d+ x \d+")
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ def changed_keys(before: Recipe, after: Recipe) -> list[str]:
     return [
         key
         for key in _differences(before.model_dump(mode="json"), after.model_dump(mode="json"))
-        if key.partition(".")[0] not in _UNSAID
+        if key.partition(".")[0] not in _UNSAID | _RECORDED
     ]
 
 
@@ -122,7 +137,10 @@ def _is_reading(key: str, recipe: Recipe, before: Recipe) -> bool:
     own, meant = (one.model.slots().get(key) for one in (recipe, before))
     if own is None or meant is None:
         return False
-    return recipe.record_of(own).reading_of == meant.backbone
+    if recipe.record_of(own).reading_of == meant.backbone:
+        return True
+    system = published_system(before.published or "")
+    return system is not None and own.backbone in system.readings.get(meant.backbone, ())
 
 
 def _filled(template: str, recipe: Recipe) -> str:
@@ -139,16 +157,29 @@ def _stand_ins_in_words(recipe: Recipe, stand_ins: Mapping[str, str]) -> str:
     pairs = dict.fromkeys((own[key], meant) for key, meant in stand_ins.items())
     if not pairs:
         return ""
-    text = ", ".join(f"{name} is a stand-in for {meant}" for name, meant in pairs)
+    text = ", ".join(f"{name}{GENERATED[1]}{meant}" for name, meant in pairs)
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _may_be_untrue(dotted: str, recipe: Recipe, before: Recipe) -> bool:
     """Whether a summary may speak of what is changed, and is not filled in with it."""
     key = dotted.split(".")
-    if key[0] not in {"model", "steps", "head", "merge"} or key[-1] in _NEVER_SAID:
+    if key[0] not in {"model", "preprocessing", "steps", "head", "merge"}:
         return False
+    if key[-1] in _NEVER_SAID:
+        return False
+    if key[-1] == "weights":  # a file in place of recorded weights may hold the same
+        return _starts(key, recipe) != _starts(key, before)
+    if key[-1] in {"height", "width"}:
+        return bool(_SIZE.search(before.summary))
     return not _is_filled_in(key, recipe, before)
+
+
+def _starts(key: Sequence[str], recipe: Recipe) -> bool:
+    """Whether the network whose weights a key names starts at random."""
+    slot = ".".join(key[1:-1]) or "backbone"
+    own = recipe.model.slots().get(slot)
+    return own is not None and own.weights == "random"
 
 
 def _is_filled_in(key: Sequence[str], recipe: Recipe, before: Recipe) -> bool:
@@ -179,14 +210,26 @@ def _changes_in_words(recipe: Recipe, before: Recipe, changed: Changes) -> str:
     ]
     if settings:
         by.append(f"--set {', '.join(settings)}")
-    return f"Changed by {' and by '.join(by)}." if by else ""
+    return f"{GENERATED[0]}{' and by '.join(by)}." if by else ""
 
 
 def _without_folders(override: str) -> str:
     """Keep the folders of a machine out of what is published.
 
-    >>> _without_folders("model.weights=/home/me/vgg.safetensors")
+    >>> _without_folders("model.weights=../me/vgg.safetensors")
     'model.weights=vgg.safetensors'
     """
     key, equals, value = override.partition("=")
-    return key + equals + (PurePath(value).name if Path(value).is_absolute() else value)
+    return key + equals + without_folders(value)
+
+
+def without_folders(value: str) -> str:
+    """Return the name of a file or folder where a setting's value is the path of one.
+
+    >>> without_folders("models/blip/"), without_folders("sentence-transformers/all-MiniLM-L6-v2")
+    ('blip/', 'sentence-transformers/all-MiniLM-L6-v2')
+    """
+    if value.endswith("/"):
+        return f"{PurePath(value).name}/"
+    is_path = value.endswith(_FILES) or value.startswith(".") or Path(value).is_absolute()
+    return PurePath(value).name if is_path else value

@@ -85,7 +85,8 @@ def train_steps(
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
     kept = parts.without_copies() if without_copies else parts
     require_measurable(kept)
-    identity = identity_of(recipe, parts.train, parts.validation)
+    division = describe_division(known)
+    identity = identity_of(recipe, parts.train, parts.validation, division=division["group_sha256"])
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     if is_main():
         require_fresh(out, resume=resume)
@@ -102,7 +103,6 @@ def train_steps(
     else:
         system, measured = fitted.system, kept.measured
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
-    division = describe_division(known)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
     description |= result.copies
     if without_copies:
@@ -201,7 +201,7 @@ def _description(
         labels=data.labels,
         protocol=(
             f"trained once on {len(parts.train)} images; {len(parts.validation)} validation "
-            "images stop it and choose temperature and set threshold; figures of "
+            f"images {_what_they_choose(recipe)}; figures of "
             f"{kind}; intervals from 1,000 bootstrap draws over groups ({grouped.basis})"
         ),
     )
@@ -210,3 +210,10 @@ def _description(
         **hashes_of(parts.train, "training", prints),
         **hashes_of(parts.validation, "validation", prints),
     }
+
+
+def _what_they_choose(recipe: Recipe) -> str:
+    """Say what a training's validation images decide."""
+    stop = "stop it and " if any(step.stop is not None for step in recipe.steps) else ""
+    penalty = "penalty, " if recipe.head is not None else ""
+    return f"{stop}choose {penalty}temperature and set threshold"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.base import RecipeError
 from evoca.lab.config.recipe import Recipe, load_recipe, recipe_names
+from evoca.lab.config.summary import without_folders
 from evoca.metrics.conformal import prediction_sets
 from evoca.runs import Predictions
 from evoca.runs.result import Result, score
@@ -103,9 +103,6 @@ def result_of(
     return replace(found, notes=(*notes, *found.notes))
 
 
-_FILES = (".safetensors", ".yaml", ".yml")
-
-
 class PackagedRecipes:
     """The recipes inside the package, with every default filled in."""
 
@@ -160,8 +157,4 @@ def _named(value: Any) -> Any:
         return {key: _named(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_named(inner) for inner in value]
-    if not isinstance(value, str):
-        return value
-    if value.endswith("/"):
-        return f"{PurePath(value).name}/"
-    return PurePath(value).name if value.endswith(_FILES) else value
+    return without_folders(value) if isinstance(value, str) else value
