@@ -68,6 +68,23 @@ def test_data_reads_path_as_image(photos: Path, table: Path) -> None:
     assert json.loads(out)["images"] == 5
 
 
+def test_build_reads_path_as_image(photos: Path, table: Path) -> None:
+    status, _, err = evoca("data", "build", "csv", table.name, "--out", "built.csv", cwd=photos)
+    assert status == 0, err
+    status, out, err = evoca("data", "stats", "built.csv", "--format", "json", cwd=photos)
+    assert status == 0, err
+    assert json.loads(out)["images"] == 5
+
+
+def test_predictions_as_json_are_told_apart_from_a_table(photos: Path) -> None:
+    _, out, _ = evoca("predict", "photos", "--format", "json", cwd=photos)
+    (photos / "preds.json").write_text(out)
+    status, _, err = evoca("evaluate", "preds.json", "--data", "photos", cwd=photos)
+    assert status == 1
+    assert "preds.json: predictions are read from a CSV or Parquet table" in err
+    assert "evoca predict --format csv" in err
+
+
 @pytest.mark.parametrize("command", [["report"], ["compare"]])
 def test_a_table_in_the_place_of_a_run_is_told_apart(
     command: list[str], photos: Path, table: Path

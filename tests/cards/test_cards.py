@@ -41,8 +41,10 @@ def test_a_card_can_be_written_again(tmp_path, capsys):
     assert "README.md" in capsys.readouterr().out
 
 
-def test_a_model_of_the_installed_package_is_not_changed(tmp_path, monkeypatch):
-    installed = tmp_path / "site-packages" / "evoca"
+@pytest.mark.parametrize("folder", ["site-packages", "vendor"])
+def test_a_model_of_the_installed_package_is_not_changed(folder, tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "theirs"\n')
+    installed = tmp_path / folder / "evoca" / "models" / "default"
     installed.mkdir(parents=True)
     copied_to(installed)
     monkeypatch.setattr(models, "bundled_models", lambda: {"default": installed})
@@ -51,6 +53,16 @@ def test_a_model_of_the_installed_package_is_not_changed(tmp_path, monkeypatch):
         with pytest.raises(EvocaError, match="is part of the installed package"):
             write_card(name)
     assert not (installed / "README.md").exists()
+
+
+def test_a_checkout_writes_its_own_cards(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "evoca"\n')
+    own = tmp_path / "src" / "evoca" / "models" / "default"
+    own.mkdir(parents=True)
+    copied_to(own)
+    monkeypatch.setattr(models, "bundled_models", lambda: {"default": own})
+    write_card(str(own))
+    assert (own / "README.md").exists()
 
 
 def copied_to(folder):

@@ -103,6 +103,17 @@ def test_a_full_disk_is_one_line(folder, line):
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_full_disk_behind_messages_costs_no_result(folder, form):
+    """The first message that could not be written ended the table without a word."""
+    line = f"EVOCA predict a.png nosuch.jpg b.png --format {form}"
+    full, quiet = shell(f"{line} 2>{FULL}"), shell(f"{line} 2>/dev/null")
+    assert full.stdout == quiet.stdout
+    assert "b.png" in full.stdout
+    assert full.returncode == quiet.returncode == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 def test_a_full_disk_behind_messages_leaves_a_status(folder):
     assert shell(f"EVOCA predict a.png --model none 2>{FULL}").returncode == 1
 

@@ -178,6 +178,16 @@ def tiff(
 SIXTEEN = np.array([0, 20000, 40000, 65535], "<u2").tobytes()
 
 
+@pytest.mark.parametrize("kind", [1, 2])
+def test_32_bit_grey_has_a_sign_or_none(kind: int) -> None:
+    """What lies above 2^31 was taken for negative, and black."""
+    top = (2**32 - 1) if kind == 1 else (2**31 - 1)
+    levels = np.array([0, 0.25, 0.5, 1]) * top
+    stored = levels.astype(np.uint32 if kind == 1 else np.int32)
+    decoded = np.asarray(decode(tiff(stored.tobytes(), bits=32, kind=kind)).image)
+    assert np.abs(decoded[0, :, 0] - np.array([0, 64, 128, 255])).max() <= 1
+
+
 def test_twelve_bits_are_scaled_by_their_own_range() -> None:
     values = [0, 1365, 2730, 4095]
     packed = "".join(f"{value:012b}" for value in values)

@@ -87,6 +87,31 @@ def test_a_progressive_jpeg_that_ends_within_its_last_scan_carries_a_note(
     assert note == "a part is missing: the file ends before its finest detail"
 
 
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("at", [0.45, 0.6, 0.9])
+def test_an_erased_stretch_is_no_whole_picture(
+    kind: str, scale: tuple[int, int] | None, at: float
+) -> None:
+    """Blocks of flash memory that were erased are full of ones, which markers may begin with."""
+    data = jpeg(kind)
+    start = int(len(data) * at) // 512 * 512
+    for length in (512, 4096):
+        damaged = data[:start] + b"\xff" * length + data[start + length :]
+        try:
+            notes = decode(damaged, min_size=scale).notes
+        except ImageError:
+            continue
+        assert any(note.startswith("a part is missing") for note in notes), notes
+
+
+def test_a_picture_without_its_end_may_be_padded() -> None:
+    data = jpeg("plain").removesuffix(END)
+    for padding in (bytes(4096), b"\xff" * 4096):
+        notes = decode(data + padding).notes
+        assert notes == ("the end of the file is missing, but no part of the picture",)
+
+
 @pytest.mark.parametrize("grey", [127, 128])
 @pytest.mark.parametrize("kind", KINDS)
 def test_grey_that_was_photographed_is_not_missing(kind: str, grey: int) -> None:

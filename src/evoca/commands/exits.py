@@ -50,8 +50,28 @@ def open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr.fileno() == 2:
+        sys.stderr = _messages()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name the encoding lacks is no crash
         sys.stdout.reconfigure(errors="replace")
+
+
+class _Messages(io.FileIO):
+    """Standard error that no full disk stops: results matter more than what is said of them."""
+
+    def write(self, data: Any) -> int:
+        """Write, or lose, all of the bytes."""
+        with suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _messages() -> io.TextIOWrapper:
+    raw = _Messages(2, "w", closefd=False)
+    buffered = io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        buffered, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
+    )
 
 
 def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:

@@ -114,7 +114,14 @@ def _installed(path: Path) -> Path | None:
     """Return where a path leads, if that is a model of the installed package."""
     real = path.resolve()
     ships = real in {shipped.resolve() for shipped in bundled_models().values()}
-    return real if ships and {"site-packages", "dist-packages"} & set(real.parts) else None
+    return real if ships and not _is_checkout(real.parents[1]) else None
+
+
+def _is_checkout(package: Path) -> bool:
+    """Whether the package lies in its own sources, whose files are there to be changed."""
+    project = package.parent.parent / "pyproject.toml"
+    is_file = package.parent.name == "src" and project.is_file()
+    return is_file and 'name = "evoca"' in project.read_text(encoding="utf-8")
 
 
 def _replace(file: Path, text: str) -> None:

@@ -350,6 +350,11 @@ def open_system(text: str) -> System:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         identity = {"name": printable_name(path.stem), "sha256": digest}
         return table_system(identity["name"], predictions, identity)
+    if path.suffix.lower() in {".json", ".jsonl"} and path.is_file():
+        raise DataError(
+            f"{printable_name(path)}: predictions are read from a CSV or Parquet table: write one "
+            "with evoca predict --format csv"
+        )
     if (path / "run.json").is_file():
         run = read_run(path)
         known = run.description.get("fingerprint", run.name)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoca.images.tiff import is_inverted, white_point
+from evoca.images.tiff import is_inverted, is_unsigned, white_point
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -71,7 +71,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _grey_from_wide(image: Image.Image) -> Image.Image:
     """Bring 16-bit, 32-bit and floating-point grey to 8 bits by the range it uses."""
-    values = np.asarray(image).astype(np.float32)
+    stored = np.asarray(image)
+    values = (stored.view(np.uint32) if is_unsigned(image) else stored).astype(np.float32)
     transparent = image.info.get("transparency")
     holes = values == transparent if isinstance(transparent, int) else None
     top = _white_point(image, values)

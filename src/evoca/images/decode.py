@@ -236,7 +236,7 @@ def _what_is_missing(
     if structure.ends:
         note = missing_part(data, structure, decoded, min_size)
         return [note] if note else []
-    if not structure.whole or is_cut(data, structure, min_size):
+    if not structure.whole or structure.hole or is_cut(data, structure, min_size):
         raise ImageError("the file is truncated: part of the image is missing")
     return ["the end of the file is missing, but no part of the picture"]
 

@@ -36,6 +36,8 @@ _END_OF_BLOCK = 0x00
 # What libjpeg fills in: mid-grey, off by one where it passes through CMYK.
 _FILLED = {127, 128}
 _HOLE = bytes(256)
+# What an erased block of flash memory holds: between markers no encoder writes it.
+_ERASED = b"\xff" * 64
 # Any bits that decode to something: whatever a table makes of them, it is not nothing.
 _FILLER = bytes((91 * i * i + 37 * i) % 251 for i in range(512))
 
@@ -51,7 +53,7 @@ class JpegStructure:
         progressive: whether a decoder must keep the whole picture while it reads.
         whole: whether the scans of a progressive picture bring every coefficient to its
             last bit; true of any other.
-        hole: whether the pixels' data have a stretch of zero bytes that no picture has.
+        hole: whether the pixels' data have a stretch of bytes 00 or FF that no picture has.
     """
 
     end: int
@@ -108,8 +110,10 @@ def structure_of(data: bytes) -> JpegStructure:
             f"a JPEG of {scans:,} scans, a decompression bomb? The limit is {_MAX_SCANS}"
         )
     # Behind the picture may stand anything: padding, a film, another picture.
-    empty = data.find(_HOLE, first_scan, end if ends else len(data)) >= 0
+    last = end if ends else len(data.rstrip(_ERASED[:1] + b"\0"))
+    empty = data.find(_HOLE, first_scan, last) >= 0
     hole = not progressive and first_code != _END_OF_BLOCK and empty
+    hole |= data.find(_ERASED, first_scan, last) >= 0
     return JpegStructure(
         end, ends, scans, progressive, not progressive or not any(shifts.values()), hole
     )

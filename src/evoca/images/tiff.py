@@ -9,7 +9,7 @@ from functools import cache
 
 from PIL import Image, _imaging
 
-__all__ = ["is_inverted", "silence_libtiff", "tiff_kind", "white_point"]
+__all__ = ["is_inverted", "is_unsigned", "silence_libtiff", "tiff_kind", "white_point"]
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO = 0
@@ -51,6 +51,13 @@ def white_point(image: Image.Image) -> float | None:
 def is_inverted(image: Image.Image) -> bool:
     """Whether zero stands for white, as Pillow heeds for up to 8 bits alone."""
     return _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def is_unsigned(image: Image.Image) -> bool:
+    """Whether 32-bit grey has no sign, though Pillow reads it as if it had."""
+    return (
+        image.mode == "I" and _tag(image, _BITS) == 32 and _tag(image, _SAMPLE_FORMAT) in {None, 1}
+    )
 
 
 def tiff_kind(data: bytes) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.manifest.csv_table import CsvBatch, csv_batches, csv_header
-from evoca.data.manifest.schema import SPLIT_ALIASES
+from evoca.data.manifest.schema import SPLIT_ALIASES, with_image_column
 from evoca.data.readers.base import ReadOptions, Row, TableBatch, configurable_reader, linked_name
 from evoca.errors import DataError
 from evoca.images import printable_name
@@ -48,6 +48,8 @@ def renamed(
     values: Mapping[str, NDArray[np.object_]], options: ReadOptions
 ) -> dict[str, NDArray[np.object_]]:
     """Give columns, labels and splits the manifest's names."""
+    if "image" not in options.columns and "path" not in options.columns.values():
+        values = dict(zip(with_image_column(values), values.values(), strict=True))
     theirs = {source: ours for ours, source in options.columns.items()}
     found = {
         theirs.get(name, name): cells
@@ -76,7 +78,8 @@ def _check_mapping(columns: Mapping[str, str], header: list[str], where: str) ->
     lost = sorted(set(columns.values()) - set(header))
     if lost:
         raise DataError(f"{where}: no column {', '.join(lost)}; it has {', '.join(header)}")
-    named = {*columns, *(name for name in header if name not in columns.values())}
+    rest = (name for name in header if name not in columns.values())
+    named = {*columns, *with_image_column(rest)}
     if not {"image", "url"} & named:
         raise DataError(
             f"{where}: no column 'image'; say which of {', '.join(header)} names the image: "
