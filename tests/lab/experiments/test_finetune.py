@@ -17,7 +17,7 @@ from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.config.search import Search, read_space
 from evoca.lab.experiments.finetune import train_steps
 from evoca.lab.experiments.finetune_cv import crossval_steps
-from evoca.lab.experiments.holdout import hold_out, require_folds
+from evoca.lab.experiments.holdout import cut_validation, hold_out, require_folds
 from evoca.lab.experiments.search import Searcher, Trial
 from evoca.lab.training import RunOptions
 from evoca.lab.training.checkpoint import load_weights
@@ -142,6 +142,14 @@ def test_a_fresh_folder_is_asked_for_and_resume_simply_starts(data, tmp_path, op
     train_steps(tiny_recipe(), build_tiny, data, tmp_path / "fresh", options, resume=True)
     with pytest.raises(EvocaError, match="a finished run"):
         train_steps(tiny_recipe(), build_tiny, data, tmp_path / "fresh", options, resume=True)
+
+
+def test_a_cut_of_a_small_class_is_made_without_a_word(data, recwarn):
+    """A warning of scikit-learn, with its path, came between what the command says."""
+    fewer = data.take(np.flatnonzero((data.truth != 3) | (np.arange(len(data)) % 8 > 2)))
+    train, validation = cut_validation(fewer, 1 / 8, seed=0)
+    assert len(train) + len(validation) == len(fewer)
+    assert not [w for w in recwarn.list if "least populated" in str(w.message)]
 
 
 @pytest.mark.parametrize("stops", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -228,6 +229,23 @@ def has_test(data: LabelledImages, recipe: Recipe | None = None) -> bool:
     return bool(len(test)) and bool(len(usable(test, recipe)))
 
 
+def grouped_parts(
+    truth: NDArray[np.int64], groups: NDArray[np.int64], parts: int, seed: int
+) -> list[NDArray[np.int64]]:
+    """Return the positions of each part of the images, stratified by class, whole groups together.
+
+    Args:
+        truth: (n,) what is stratified by.
+        groups: (n,) images of one group share a number.
+        parts: how many.
+        seed: of the draw.
+    """
+    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # classes in few groups are looked for by who divides
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [part for _, part in splitter.split(truth[:, None], truth, groups)]
+
+
 def cut_validation(
     data: LabelledImages, share: float, seed: int
 ) -> tuple[LabelledImages, LabelledImages]:
@@ -241,8 +259,7 @@ def cut_validation(
     """
     truth, groups = strata(data), data.groups
     parts = _require_enough(data, share)
-    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
-    _, chosen = next(splitter.split(truth[:, None], truth, groups))
+    chosen = grouped_parts(truth, groups, parts, seed)[0]
     inside = np.zeros(len(truth), dtype=np.bool_)
     inside[chosen] = True
     train, validation = data.take(~inside), data.take(inside)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.errors import DataError
 from evoca.lab.config.recipe import Protocol
+from evoca.lab.experiments.holdout import grouped_parts
 from evoca.lab.experiments.results import HeldOut
 from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
 from evoca.metrics.calibration import likeliest
@@ -90,9 +90,8 @@ def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
             f"class {int(counts.argmin())} has {int(counts.min())} images, fewer than "
             f"the {folds} folds: give more images or fewer folds"
         )
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     fold = np.empty(len(truth), dtype=np.int_)
-    for number, (_, held_out) in enumerate(splitter.split(truth[:, None], truth, groups)):
+    for number, held_out in enumerate(grouped_parts(truth, groups, folds, seed)):
         fold[held_out] = number
     return fold
 
