@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "progress": set(),
     "strict": set(),
     "lazy": set(),
+    "plugins": {"errors"},
     "images": {"errors", "privacy"},
     "evidence": set(),
     "prediction": {"emotions", "evidence", "drawing", "images"},
@@ -63,7 +64,7 @@ MAY_IMPORT = {
 
 
 # They import nothing of Evoca, and every layer may use them.
-EVERYWHERE = {"progress", "strict", "lazy"}
+EVERYWHERE = {"progress", "strict", "lazy", "plugins"}
 
 # Rooms inside the lab, from the ground up: each may use those before it.
 ROOMS = (

@@ -64,7 +64,12 @@ COMMANDS = {
 }
 """Name to the module and the first line of its help."""
 
-app = group_app(COMMANDS, name="evoca", help="Which emotions does an image evoke in its viewers?")
+app = group_app(
+    COMMANDS,
+    "evoca.commands",
+    name="evoca",
+    help="Which emotions does an image evoke in its viewers?",
+)
 
 
 def _version(wanted: bool) -> None:

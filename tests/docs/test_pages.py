@@ -18,8 +18,9 @@ HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"\bevoca(?:\.[A-Za-z_]\w*)+")
-# Not names of Python: the log of the hub, and the entry points of scorers.
-OTHER = {"evoca.hub", "evoca.text_scorers"}
+# Not names of Python: the log of the hub, and groups of entry points.
+GROUPS = ("commands", "engines", "libraries", "networks", "papers", "readers", "systems")
+OTHER = {"evoca.hub", "evoca.text_scorers", *(f"evoca.{group}" for group in GROUPS)}
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)

@@ -148,6 +148,8 @@ def leave(run: Callable[[], object]) -> None:
     Raises:
         SystemExit: always.
     """
+    from evoca.errors import EvocaError
+
     status: str | int | None = 0
     try:
         run()
@@ -155,7 +157,7 @@ def leave(run: Callable[[], object]) -> None:
         status = end.code
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except OSError as error:
+    except (EvocaError, OSError) as error:  # also of a package whose command is no module
         status = _failed(error)
     try:
         sys.stdout.flush()

@@ -14,29 +14,39 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from evoca.commands.exits import command_app
+from evoca.plugins import plugin_names
 
 __all__ = ["group_app", "lazy_group"]
 
 
-def lazy_group(commands: Mapping[str, tuple[str, str]]) -> type[TyperGroup]:
+def lazy_group(
+    commands: Mapping[str, tuple[str, str]], plugin_group: str | None = None
+) -> type[TyperGroup]:
     """Return the class of a group with these commands.
 
     Args:
         commands: name to the module, which has an ``app``, and the line of the group's help.
+        plugin_group: entry points of other packages that are commands too, each a module
+            with an ``app``; none goes before a command of the table.
     """
+
+    def added() -> Mapping[str, str]:
+        names = plugin_names(plugin_group) if plugin_group is not None else {}
+        return {name: module for name, module in names.items() if name not in commands}
 
     class LazyGroup(TyperGroup):
         def list_commands(self, ctx: Any) -> list[str]:
             """Return the names, in the order of the table."""
             del ctx
-            return list(commands)
+            return [*commands, *added()]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             """Import and return a command; ``None`` where there is none of this name."""
             del ctx
-            if cmd_name not in commands:
+            module = commands[cmd_name][0] if cmd_name in commands else added().get(cmd_name)
+            if module is None:
                 return None
-            found = get_command(import_module(commands[cmd_name][0]).app)
+            found = get_command(import_module(module).app)
             found.name = cmd_name
             return found
 
@@ -44,11 +54,15 @@ def lazy_group(commands: Mapping[str, tuple[str, str]]) -> type[TyperGroup]:
             """Write the table into the help, without importing anything."""
             del ctx
             with formatter.section("Commands"):
-                formatter.write_dl([(name, about) for name, (_, about) in commands.items()])
+                table = {name: about for name, (_, about) in commands.items()}
+                table |= {name: f"Of {module.split('.')[0]}." for name, module in added().items()}
+                formatter.write_dl([*table.items()])
 
     return LazyGroup
 
 
-def group_app(commands: Mapping[str, tuple[str, str]], **options: Any) -> typer.Typer:
-    """Return an app that consists of such a group."""
-    return command_app(cls=lazy_group(commands), no_args_is_help=True, **options)
+def group_app(
+    commands: Mapping[str, tuple[str, str]], plugin_group: str | None = None, **options: Any
+) -> typer.Typer:
+    """Return an app that consists of such a group; for the arguments see :func:`lazy_group`."""
+    return command_app(cls=lazy_group(commands, plugin_group), no_args_is_help=True, **options)

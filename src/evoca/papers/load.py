@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from evoca.errors import EvocaError
 from evoca.papers.schema import Paper, PublishedSystem
+from evoca.plugins import plugins
 
 __all__ = ["PaperError", "load_paper", "load_papers", "paper_of_system", "published_system"]
 
@@ -29,13 +30,18 @@ class PaperError(EvocaError, ValueError):
 def load_papers() -> Mapping[str, Paper]:
     """Return every paper by its key: the five implemented first, then those they cite.
 
+    Packages that are entry points of the group ``evoca.papers`` may hold more of them.
+
     Raises:
         PaperError: a file is damaged, or two papers have a system of one name.
     """
     found: dict[str, Paper] = {}
-    for file in _folder().iterdir():
+    added = [resources.files(package) for package in plugins("evoca.papers").values()]
+    for file in (file for folder in (_folder(), *added) for file in folder.iterdir()):
         if file.name.endswith(".yaml"):
             paper = _parse(file.name, file.read_text(encoding="utf-8"))
+            if paper.key in found:
+                raise PaperError(f"{file.name}: two papers have the key {paper.key}")
             found[paper.key] = paper
     names = [system.name for paper in found.values() for system in paper.systems]
     if twice := sorted({name for name in names if names.count(name) > 1}):

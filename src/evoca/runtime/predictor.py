@@ -21,8 +21,7 @@ from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.engines.base import Outputs
-from evoca.runtime.engines.onnxruntime import OrtSession
+from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, find_engine
 from evoca.softmax import softmax
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ def load(
     *,
     threads: int | None = None,
     limits: ImageLimits | None = None,
+    engine: str = DEFAULT_ENGINE,
 ) -> Predictor:
     """Load a model.
 
@@ -47,9 +47,11 @@ def load(
         threads: CPU threads for one run, 1 or more; by default ONNX Runtime takes the
             cores.
         limits: what images are refused.
+        engine: what runs the graph: ``onnxruntime``, or one that another package adds.
 
     Raises:
         BundleError: the bundle is missing, damaged, of a newer format, or untrue.
+        EvocaError: no such engine.
         ValueError: fewer than one thread.
 
     >>> import evoca
@@ -58,12 +60,12 @@ def load(
     >>> prediction.emotion in model.labels
     True
     """
-    return Predictor(read_bundle(model), threads=threads, limits=limits)
+    return Predictor(read_bundle(model), threads=threads, limits=limits, engine=engine)
 
 
 # Destroying a session in a forked child waits for ever for the threads it had in the
 # parent, so a session that was inherited is kept until the child ends.
-_orphans: list[OrtSession | None] = []
+_orphans: list[Engine | None] = []
 _I = TypeVar("_I", bound=ImageInput)
 _ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
@@ -72,7 +74,12 @@ class Predictor:
     """A loaded model. Safe to share between threads, to pickle, and to use after a fork."""
 
     def __init__(
-        self, bundle: Bundle, *, threads: int | None = None, limits: ImageLimits | None = None
+        self,
+        bundle: Bundle,
+        *,
+        threads: int | None = None,
+        limits: ImageLimits | None = None,
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         """Wrap a bundle; prefer :func:`evoca.load`.
 
@@ -85,8 +92,9 @@ class Predictor:
         self._bundle = bundle
         self._threads = threads
         self._limits = limits or ImageLimits()
+        self._engine = engine
         self._lock = threading.Lock()
-        self._session: OrtSession | None = None
+        self._session: Engine | None = None
         self._session_pid = 0
         self._ready_session()
 
@@ -275,7 +283,7 @@ class Predictor:
             picture=image.picture,
         )
 
-    def _ready_session(self) -> OrtSession:
+    def _ready_session(self) -> Engine:
         # The thread pool of a session does not survive a fork, and a session is not
         # pickled: both make a new one on first use.
         session = self._session
@@ -284,17 +292,23 @@ class Predictor:
         with self._lock:
             if self._session is None or self._session_pid != os.getpid():
                 _orphans.append(self._session)
-                self._session = OrtSession(self._bundle, self._threads)
+                self._session = find_engine(self._engine)(self._bundle, self._threads)
                 self._session_pid = os.getpid()
             return self._session
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"bundle": self._bundle, "threads": self._threads, "limits": self._limits}
+        return {
+            "bundle": self._bundle,
+            "threads": self._threads,
+            "limits": self._limits,
+            "engine": self._engine,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._bundle = state["bundle"]
         self._threads = state["threads"]
         self._limits = state["limits"]
+        self._engine = state["engine"]
         self._lock = threading.Lock()
         self._session = None
         self._session_pid = 0

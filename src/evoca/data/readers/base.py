@@ -15,6 +15,7 @@ from evoca.data.manifest.csv_table import CsvBatch
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
 from evoca.images import LeftOut, printable_name
+from evoca.plugins import plugins
 
 __all__ = [
     "Cell",
@@ -178,6 +179,7 @@ def reader_names() -> tuple[str, ...]:
 
 def _all_readers() -> Mapping[str, Reader]:
     # Each registers itself, and whoever imports this file has imported the package.
+    plugins("evoca.readers")
     return MappingProxyType(_READERS)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from evoca.lab.config.base import Packaged, RecipeError, is_file_name, nearest
+from evoca.plugins import plugins
 from evoca.strict import Strict
 
 __all__ = [
@@ -170,6 +171,8 @@ class Backbone(Strict):
     @field_validator("library")
     @classmethod
     def _known_library(cls, library: str) -> str:
+        if library not in libraries:
+            plugins("evoca.libraries")  # each registers its facts and its adapter
         if library not in libraries:
             raise ValueError(f"{library!r} is none of {', '.join(libraries)}")
         return library

@@ -18,6 +18,7 @@ from evoca.lab.models import (  # noqa: F401 - they register
     streams,
 )
 from evoca.lab.models.base import StagedSystem, Surroundings, SystemOutputs, builders
+from evoca.plugins import plugins
 
 __all__ = ["StagedSystem", "SystemOutputs", "build_system"]
 
@@ -37,6 +38,7 @@ def build_system(
         EvocaError: the recipe fits a head on frozen features; or the backbone's weights
             cannot be had.
     """
+    plugins("evoca.networks")  # each registers how it builds the systems of its options
     build = builders.get(type(recipe.model))
     if build is None:
         raise EvocaError(f"{recipe.name}: a {recipe.model.system} has no steps to train")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OUTPUT_NAMES", "Outputs"]
+if TYPE_CHECKING:
+    from evoca.runtime.bundle import Bundle
+
+__all__ = ["OUTPUT_NAMES", "Engine", "OpenEngine", "Outputs"]
+
 
 Array = NDArray[np.float32]
 OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
@@ -28,3 +33,24 @@ class Outputs(NamedTuple):
     evidence: Array | None
     embedding: Array | None
     affect: Array | None = None
+
+
+class Engine(Protocol):
+    """Runs a bundle's graph. Safe to share between threads."""
+
+    def run(self, batch: NDArray[np.uint8]) -> Outputs:
+        """Compute all outputs for a batch.
+
+        Args:
+            batch: uint8 (N, H, W, 3), RGB, at the size the card's preprocessing gives.
+
+        Raises:
+            BundleError: the graph fails, or its outputs contradict the card.
+        """
+
+    def stop(self) -> None:
+        """Make what runs in other threads end with an error, and what would begin."""
+
+
+OpenEngine: TypeAlias = "Callable[[Bundle, int | None], Engine]"
+"""Loads a verified bundle for so many CPU threads; the engine's own choice if ``None``."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
 from pydantic import BaseModel, Discriminator, Tag
 
+from evoca.errors import EvocaError
 from evoca.lab.config.models.base import Features, Network, Options, Pretrained
 from evoca.lab.config.models.caption_text import CaptionText
 from evoca.lab.config.models.classifier import Classifier, LinearProbe, Lora, Skip, StageEnsemble
@@ -15,6 +18,7 @@ from evoca.lab.config.models.mldr import Mldr, Recurrent
 from evoca.lab.config.models.multi_task import MultiTask
 from evoca.lab.config.models.streams import Streams
 from evoca.lab.config.models.zero_shot import ZeroShot
+from evoca.plugins import plugins
 
 __all__ = [
     "SYSTEMS",
@@ -41,23 +45,33 @@ __all__ = [
     "ZeroShot",
 ]
 
-SYSTEMS = (
-    "linear_probe",
-    "classifier",
-    "stage_ensemble",
-    "skip",
-    "streams",
-    "mldr",
-    "recurrent",
-    "differential",
-    "lora",
-    "zero_shot",
-    "hog",
-    "colour",
-    "sift_words",
-    "multi_task",
-    "caption_text",
+_FAMILIES: tuple[type[Options], ...] = (
+    *(LinearProbe, Classifier, StageEnsemble, Skip, Streams, Mldr, Recurrent, Differential, Lora),
+    *(ZeroShot, Hog, Colour, SiftWords, MultiTask, CaptionText),
 )
+
+
+def _families() -> dict[str, type[Options]]:
+    """Return the class of options of each system, those of other packages last.
+
+    Raises:
+        EvocaError: what a package offers in the group ``evoca.systems`` is no such class.
+    """
+    found = {_name(family): family for family in _FAMILIES}
+    for name, family in plugins("evoca.systems").items():
+        if not (isinstance(family, type) and issubclass(family, Options)):
+            raise EvocaError(f"{name} of evoca.systems: not a class of options of a system")
+        found.setdefault(_name(family), family)
+    return found
+
+
+def _name(family: type[Options]) -> str:
+    """Return what recipes call a system: the only value that its field ``system`` takes."""
+    return str(get_args(family.model_fields["system"].annotation)[0])
+
+
+_BY_NAME = _families()
+SYSTEMS = tuple(_BY_NAME)
 """What ``system`` may be; the first where a recipe names none."""
 
 
@@ -69,26 +83,15 @@ def _system(content: Any) -> str | None:
     return None
 
 
-Model: TypeAlias = Annotated[
-    Annotated[LinearProbe, Tag("linear_probe")]
-    | Annotated[Classifier, Tag("classifier")]
-    | Annotated[StageEnsemble, Tag("stage_ensemble")]
-    | Annotated[Skip, Tag("skip")]
-    | Annotated[Streams, Tag("streams")]
-    | Annotated[Mldr, Tag("mldr")]
-    | Annotated[Recurrent, Tag("recurrent")]
-    | Annotated[Differential, Tag("differential")]
-    | Annotated[Lora, Tag("lora")]
-    | Annotated[ZeroShot, Tag("zero_shot")]
-    | Annotated[Hog, Tag("hog")]
-    | Annotated[Colour, Tag("colour")]
-    | Annotated[SiftWords, Tag("sift_words")]
-    | Annotated[MultiTask, Tag("multi_task")]
-    | Annotated[CaptionText, Tag("caption_text")],
-    Discriminator(
-        _system,
-        custom_error_type="unknown_system",
-        custom_error_message=f"system: one of {', '.join(SYSTEMS)}",
-    ),
-]
-"""Any of them, told apart by ``system``."""
+if TYPE_CHECKING:
+    Model: TypeAlias = Options
+else:
+    Model = Annotated[
+        reduce(or_, (Annotated[family, Tag(name)] for name, family in _BY_NAME.items())),
+        Discriminator(
+            _system,
+            custom_error_type="unknown_system",
+            custom_error_message=f"system: one of {', '.join(SYSTEMS)}",
+        ),
+    ]
+"""Options of any family, told apart by ``system``."""
