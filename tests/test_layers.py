@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "strict": set(),
     "lazy": set(),
     "plugins": {"errors"},
+    "priors": {"emotions", "errors"},
     "images": {"errors", "privacy"},
     "evidence": set(),
     "prediction": {"emotions", "evidence", "drawing", "images"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
         "metrics",
         "runs",
     },
-    "evaluation": {"errors", "emotions", "images", "runtime", "data", "metrics", "runs"},
+    "evaluation": {"errors", "emotions", "softmax", "images", "runtime", "data", "metrics", "runs"},
     "documents": {"errors"},
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},
@@ -64,7 +65,7 @@ MAY_IMPORT = {
 
 
 # They import nothing of Evoca, and every layer may use them.
-EVERYWHERE = {"progress", "strict", "lazy", "plugins"}
+EVERYWHERE = {"progress", "strict", "lazy", "plugins", "priors"}
 
 # Rooms inside the lab, from the ground up: each may use those before it.
 ROOMS = (

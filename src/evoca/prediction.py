@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoca.emotions import Polarity, polarity_of
 from evoca.evidence import EvidenceMap
+from evoca.priors import Prior
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,6 +39,9 @@ class Prediction:
         embedding: float32 (D,), the model's features; ``None`` where it gives none.
         affect: valence and arousal on the scale that the model's card declares; ``None``
             where the model predicts neither.
+        affect_range: that scale's lowest and highest rating.
+        prior: the class frequencies that the probabilities are given for; ``None`` where the
+            model's bundle does not record any.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
         picture: the upright picture, shrunk, mode RGB; ``None`` unless
             :meth:`evoca.Predictor.stream` was asked to keep it.
@@ -53,6 +57,8 @@ class Prediction:
     embedding: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
     affect: tuple[float, float] | None = None
+    affect_range: tuple[float, float] | None = None
+    prior: Prior | None = None
     picture: Image.Image | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -96,10 +102,22 @@ class Prediction:
                 if self.polarity is None
                 else {"label": str(self.polarity), "positive": self.positive}
             ),
+            "affect": self._affect(),
+            "prior": (
+                None
+                if self.prior is None
+                else {"name": self.prior.name, "frequencies": dict(self.prior.frequencies)}
+            ),
             "prediction_set": list(self.prediction_set),
             "model": self.model,
             "warnings": list(self.warnings),
         }
+
+    def _affect(self) -> dict[str, Any] | None:
+        if self.affect is None or self.affect_range is None:
+            return None
+        valence, arousal = self.affect
+        return {"valence": valence, "arousal": arousal, "scale": list(self.affect_range)}
 
     def to_image(self, source: ImageInput | None = None, label: str | None = None) -> Image.Image:
         """Draw the picture with the evidence for a label over it, the distribution beside.

@@ -45,7 +45,7 @@ def test_json_is_what_programs_are_promised():
     for item in items:
         assert list(item) == [
             *("path", "emotion", "probabilities", "polarity"),
-            *("prediction_set", "model", "warnings"),
+            *("affect", "prior", "prediction_set", "model", "warnings"),
         ]
         assert sum(item["probabilities"].values()) == pytest.approx(1)
         assert item["emotion"] == max(item["probabilities"], key=item["probabilities"].get)
@@ -58,8 +58,8 @@ def test_csv_has_the_columns_of_every_table(tmp_path):
     done = evoca("predict", PHOTOS[0], tmp_path / "bad.jpg", "--format", "csv")
     good, bad = csv.DictReader(io.StringIO(done.stdout.decode()))
     assert done.returncode == 1
-    assert list(good)[:3] == ["path", "sha256", "emotion"]
-    assert list(good)[-4:] == ["prediction_set", "model", "warnings", "error"]
+    assert list(good)[:4] == ["path", "sha256", "emotion", "confidence"]
+    assert list(good)[-5:] == ["prediction_set", "prior", "model", "warnings", "error"]
     assert json.loads(good["prediction_set"])[0] == good["emotion"]
     assert len(good["sha256"]) == 64
     assert (good["error"], bad["error"], bad["emotion"]) == ("", "the file is empty", "")

@@ -14,13 +14,17 @@ from evoca.commands.figures import print_calibration, print_figures, print_per_e
 from evoca.commands.options import (
     DataOption,
     FigureFormat,
+    PriorOption,
     Split,
 )
+from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
+from evoca.evaluation.selection import select_split
 from evoca.runs import new_run
+from evoca.runtime.operating_point import PriorLike
 
 __all__ = ["app", "evaluate"]
 
@@ -51,6 +55,7 @@ def evaluate(
             "--restrict", help="Let the model choose among shared labels with an image alone."
         ),
     ] = False,
+    prior: PriorOption = None,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
     allow_missing: Annotated[
         bool,
@@ -71,9 +76,12 @@ def evaluate(
         allow_missing=allow_missing,
         without_copies=without_copies,
     )
-    system = open_system(model)
     images = load_labelled(data, require_files=False)
     say_left_out(images)
+    in_force: PriorLike | None = prior
+    if prior == ESTIMATE:
+        in_force = estimated(model, select_split(images, options.split).images.paths)
+    system = open_system(model, in_force)
     with announcing() as announce:
         if out is None:
             trial = evaluate_system(system, images, options, announce("evaluating", len(images)))

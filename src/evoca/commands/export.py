@@ -20,10 +20,18 @@ app = command_app()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write.")],
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRIOR",
+            help="Class frequencies that its predictions are for: natural, balanced, trained or a "
+            "JSON file; trained if omitted.",
+        ),
+    ] = None,
 ) -> None:
     """Export a trained run to a model bundle."""
     with needs_extra("train"):
         from evoca.lab.export import export_bundle
-    bundle = export_bundle(run, out)
+    bundle = export_bundle(run, out, prior)
     size = sum(file.stat().st_size for file in bundle.path.iterdir())
     console_for().print(f"{bundle.path}: {bundle.card.name}, {size / 1e6:.1f} MB", soft_wrap=True)

@@ -21,6 +21,7 @@ __all__ = [
     "ModelOption",
     "NodesOption",
     "PrecisionOption",
+    "PriorOption",
     "ProfileOption",
     "RecipeArgument",
     "ResumeOption",
@@ -52,6 +53,16 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="A bundled model or a bundle directory (./NAME); EVOCA_MODEL otherwise.",
+    ),
+]
+
+PriorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        metavar="PRIOR",
+        help="Class frequencies that predictions are for: natural, balanced, trained, a JSON file, "
+        "or estimate from these images; the model's own if omitted.",
     ),
 ]
 

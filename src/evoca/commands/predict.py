@@ -18,7 +18,9 @@ from rich.cells import cell_len
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     ModelOption,
+    PriorOption,
 )
+from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
 from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
 from evoca.drafts import drafted, uninterrupted
@@ -26,6 +28,7 @@ from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
+from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def predict(
         typer.Argument(metavar="PATH...", help="Images, folders and addresses (https://...)."),
     ],
     model: ModelOption = None,
+    prior: PriorOption = None,
     output: Annotated[
         PredictFormat, typer.Option("--format", help="What to print.")
     ] = PredictFormat.TABLE,
@@ -103,7 +107,11 @@ def predict(
     """Predict which emotions images evoke in their viewers."""
     if text_weight is not None and read_text is None:
         raise typer.BadParameter("--text-weight is for --read-text, which names a scorer")
-    predictor = load(model)
+    inputs = list(expand(paths))
+    in_force: PriorLike | None = prior
+    if prior == ESTIMATE:
+        in_force = estimated(model, [item for item in inputs if isinstance(item, Path)])
+    predictor = load(model, prior=in_force)
     reading = (
         None
         if read_text is None
@@ -114,7 +122,6 @@ def predict(
         from evoca.drawing import PICTURE
 
         gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
-    inputs = list(expand(paths))
     writer = _writer(output, predictor.labels, inputs, top)
     # Text is read from all of a picture.
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
@@ -148,7 +155,7 @@ class _Reading:
         if (here := str(Path.cwd())) not in sys.path:
             sys.path.append(here)
         self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
-        self._threshold = predictor.card.set_threshold
+        self._threshold = predictor.operating_point.threshold
 
     def add_to(self, prediction: Prediction, source: Path | RemoteImage) -> Answer:
         """Return the answer with its text; an error in its place, so that others go on."""
@@ -341,12 +348,12 @@ class _CsvWriter:
 def table_columns(labels: Sequence[str]) -> list[str]:
     """Return the columns of every table of predictions, in order."""
     probabilities = [f"p_{label}" for label in labels]
-    polarity = ["polarity", "polarity_positive", "prediction_set"]
+    polarity = ["polarity", "polarity_positive", "valence", "arousal", "prediction_set"]
     return [
-        *("path", "sha256", "emotion"),
+        *("path", "sha256", "emotion", "confidence"),
         *probabilities,
         *polarity,
-        *("model", "warnings", "error"),
+        *("prior", "model", "warnings", "error"),
     ]
 
 
@@ -358,10 +365,15 @@ def table_row(answer: Answer) -> dict[str, Any]:
         "path": answer.path,
         "sha256": answer.sha256,
         "emotion": answer.emotion,
+        "confidence": answer.confidence,
         "prediction_set": json.dumps(answer.prediction_set),
         "model": answer.model,
         "warnings": "; ".join(answer.warnings),
     }
+    if answer.prior is not None:
+        row["prior"] = answer.prior.name
+    if answer.affect is not None:
+        row |= {"valence": answer.affect[0], "arousal": answer.affect[1]}
     if answer.polarity is not None:
         row |= {"polarity": str(answer.polarity), "polarity_positive": answer.positive}
     return row | {f"p_{label}": p for label, p in answer.probabilities.items()}

@@ -19,13 +19,15 @@ from evoca.evaluation.overlap import Overlap, overlap_of, require_some, warnings
 from evoca.evaluation.selection import ALL, Options, Selected, select_split
 from evoca.evaluation.systems import ABSENT, Answers, System, known_hashes
 from evoca.metrics import Report
-from evoca.metrics.checks import check_support
+from evoca.metrics.checks import FloatArray, check_support
+from evoca.priors import reweight
 from evoca.progress import Advance, advance_silently
 from evoca.runs import Predictions, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result, score
 from evoca.runs.test_uses import PastUses, record_use
+from evoca.runtime.operating_point import OperatingPoint
 
 __all__ = [
     "Evaluation",
@@ -279,6 +281,8 @@ def _judge(
     uses, why = note_use(system, description, selected.split) if options.record else (None, "")
     notes = notes_of(system, selected, grouped, matched, overlap, lost, uses, result.report)
     notes += [why] if why else []
+    if matched.complete and not matched.restricted and system.operating_point is not None:
+        notes += _prior_notes(system.operating_point, matched, probabilities)
     counts = {**overlap.counts(), "left_out": lost[0], "copies_left_out": lost[1]}
     used = None if uses is None else uses.to_dict()
     description |= {
@@ -304,3 +308,35 @@ def write_evaluation(folder: Path, trial: Evaluation) -> None:
     write_json(folder / "run.json", trial.description)
     write_json(folder / "metrics.json", trial.result.to_dict())
     write_predictions(folder / "predictions.csv", trial.result.predictions)
+
+
+_LEAST_LABELLED = 50
+_FAR = 0.1  # of the total variation distance between two class frequencies
+
+
+def _prior_notes(point: OperatingPoint, matched: Matched, probabilities: FloatArray) -> list[str]:
+    """Warn where labels have other frequencies than the prior, with the figures under theirs.
+
+    Args:
+        point: of the model.
+        matched: the truth of n images.
+        probabilities: float (R, n, K), under the prior in force.
+    """
+    known = matched.truth >= 0
+    if point.prior is None or known.sum() < _LEAST_LABELLED:
+        return []
+    here = np.bincount(matched.truth[known], minlength=len(matched.labels)) / known.sum()
+    in_force = point.prior.shares(matched.labels)
+    if 0.5 * np.abs(here - in_force).sum() < _FAR or not (in_force > 0).all():
+        return []
+    truth = np.broadcast_to(matched.truth[known], (len(probabilities), int(known.sum())))
+    both = []
+    for found in (probabilities[:, known], reweight(probabilities[:, known], in_force, here)):
+        hits = float((found.argmax(axis=-1) == truth).mean())
+        own = np.take_along_axis(found, truth[..., None], axis=-1)
+        loss = float(-np.log(own.clip(1e-12)).mean())
+        both.append(f"accuracy {hits:.1%} and NLL {loss:.3f}")
+    return [
+        f"the labels here are otherwise frequent than the prior in force ({point.prior.name}): "
+        f"{both[0]}; with the frequencies of these labels {both[1]} (--prior FILE)"
+    ]

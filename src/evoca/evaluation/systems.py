@@ -18,10 +18,12 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
 from evoca.images import printable_name
 from evoca.metrics.checks import rows_where
+from evoca.priors import Prior
 from evoca.progress import Advance
 from evoca.runs import Predictions, Run, read_predictions, read_run
 from evoca.runs.predictions import rescaled_note
 from evoca.runtime.card import Provenance
+from evoca.runtime.operating_point import OperatingPoint, PriorLike
 from evoca.runtime.predictor import Predictor, load
 
 __all__ = [
@@ -130,6 +132,7 @@ class System:
             its predictions were made; ``None`` where nobody recorded it.
         notes: what a reader of its figures must know, such as what was said of the run whose
             predictions these are.
+        operating_point: of a model; ``None`` for predictions made elsewhere.
     """
 
     name: str
@@ -147,11 +150,12 @@ class System:
     chosen_looks: frozenset[Words] = frozenset()
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    operating_point: OperatingPoint | None = None
 
 
 def model_system(predictor: Predictor) -> System:
     """Make a system of a loaded model."""
-    card = predictor.card
+    card, point = predictor.card, predictor.operating_point
     return System(
         name=card.name,
         identity={
@@ -159,7 +163,8 @@ def model_system(predictor: Predictor) -> System:
             "sha256": card.sha256,
             # Recalibration changes the answers and leaves the graph as it is.
             "temperature": card.temperature,
-            "set_threshold": card.set_threshold,
+            "set_threshold": point.threshold,
+            **({} if point.prior is None else {"prior": _as_data(point.prior)}),
             "recipe": card.provenance.recipe,
         },
         labels=card.labels,
@@ -174,7 +179,12 @@ def model_system(predictor: Predictor) -> System:
         chosen_on=frozenset(card.validation_images),
         chosen_looks=frozenset(map(looks_of, card.validation_perceptual_hashes)),
         origin=origin_of_model(card.provenance),
+        operating_point=point,
     )
+
+
+def _as_data(prior: Prior) -> dict[str, Any]:
+    return {"name": prior.name, "frequencies": dict(prior.frequencies)}
 
 
 def _look(predictor: Predictor, images: LabelledImages, advance: Advance) -> Answers:
@@ -334,17 +344,25 @@ def _learnt_from(run: Run) -> dict[str, Any]:
     }
 
 
-def open_system(text: str) -> System:
+def open_system(text: str, prior: PriorLike | None = None) -> System:
     """Open a model bundle, a table of predictions or a run directory.
 
     Args:
         text: a bundle directory, the name of a bundled model, a CSV or Parquet table with
             the columns ``image`` and ``p_<label>``, or a run directory.
+        prior: class frequencies for the predictions of a bundle, as for
+            :func:`evoca.load`.
 
     Raises:
         EvocaError: none of these, or damaged.
     """
     path = Path(text)
+    is_made = path.suffix.lower() in _TABLES or (path / "run.json").is_file()
+    if prior is not None and is_made:
+        raise DataError(
+            f"--prior: {printable_name(path)} holds predictions that are made already: give the "
+            "model bundle"
+        )
     if path.suffix.lower() in _TABLES:
         predictions = read_predictions(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -362,4 +380,4 @@ def open_system(text: str) -> System:
         notes = [f"{run.name}: {note}" for note in run.notes]
         system = table_system(run.name, run.predictions, identity, notes)
         return replace(system, origin=origin_of_run(run), **_learnt_from(run))
-    return model_system(load(text))
+    return model_system(load(text, prior=prior))

@@ -29,7 +29,8 @@ from evoca.lab.models.onnx_export import export_system, parity
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.card import FORMAT_VERSION, Licence, ModelCard, Provenance
+from evoca.runtime.card import FORMAT_VERSION, CardPrior, Licence, ModelCard, Provenance
+from evoca.runtime.operating_point import PriorLike, operating_point
 
 __all__ = ["PARITY", "export_bundle"]
 
@@ -46,12 +47,14 @@ _LEARNT_TERMS = (
 )
 
 
-def export_bundle(run: Path, out: Path) -> Bundle:
+def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundle:
     """Export a run of a trained recipe.
 
     Args:
         run: a directory that ``evoca train`` wrote.
         out: the bundle directory; appears only when it is complete and has been checked.
+        prior: class frequencies that its predictions are to be given for, as for
+            :func:`evoca.load`; those it was trained under if omitted.
 
     Returns:
         The bundle, read back.
@@ -72,9 +75,27 @@ def export_bundle(run: Path, out: Path) -> Bundle:
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         card = _card(training, (system.evidence_kind, system.evidence_bias), digest)
+        card = card if prior is None else _under(card, prior)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
+
+
+def _under(card: ModelCard, prior: PriorLike) -> ModelCard:
+    """Return a card whose model's probabilities are given for other class frequencies.
+
+    Raises:
+        PriorError: it is no prior of the model's labels.
+    """
+    point = operating_point(card, prior)
+    if point.prior is None:
+        return card
+    asked = CardPrior(
+        name=point.prior.name,
+        frequencies=dict(point.prior.frequencies),
+        source=point.prior.source,
+    )
+    return card.model_copy(update={"prior": asked, "set_threshold": point.threshold})
 
 
 def _trained_system(
@@ -129,6 +150,8 @@ def _card(
         taxonomy=run.taxonomy,
         preprocessing=recipe.preprocessing,
         temperature=run.chosen.temperature,
+        training_frequencies=run.training_frequencies,
+        calibration=training.calibration,
         set_threshold=run.chosen.set_threshold,
         set_coverage=recipe.protocol.coverage,
         c=None if recipe.head is None else run.chosen.c,

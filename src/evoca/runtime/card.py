@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
 from evoca.emotions import TAXONOMIES, parts_of
@@ -14,6 +18,8 @@ __all__ = [
     "FORMAT_VERSION",
     "AgreementErrors",
     "Analysis",
+    "CalibrationRows",
+    "CardPrior",
     "DeletionTest",
     "Elsewhere",
     "Licence",
@@ -44,6 +50,7 @@ class Metric(CardPart):
 
 
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class PerfectCalibration(CardPart):
@@ -132,19 +139,77 @@ class Analysis(CardPart):
     cautions: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
 
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The bundle format this version of Evoca writes, and the newest one it reads.
 
-Version 2 adds keys that version 1 does not have, and version 3 the hashes of what training
-images look like and of the images that chose; all are optional.
+Version 2 adds keys that version 1 does not have, version 3 the hashes of what training
+images look like and of the images that chose, and version 4 class frequencies and what other
+priors need; all are optional.
 """
 
-_Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+_SUM_TOLERANCE = 1e-6
 _FileHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 _PerceptualHash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _MOST_IMAGES = 1_000_000
 _PerceptualHashes = Annotated[tuple[_PerceptualHash, ...], Field(max_length=_MOST_IMAGES)]
 _Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_ +-]+$")]
+
+
+class CardPrior(CardPart):
+    """The class frequencies that a model's probabilities are given for.
+
+    Attributes:
+        name: ``natural``, ``balanced``, ``trained`` or that of a file.
+        frequencies: label to share, summing to 1.
+        source: where they come from, in words.
+    """
+
+    name: _Text
+    frequencies: dict[str, _Fraction]
+    source: str = ""
+
+
+class CalibrationRows(CardPart):
+    """Logits of images that the model did not learn from, for thresholds under other priors.
+
+    Attributes:
+        rows: n of them.
+        logits: base64 of float32 (n, K), little-endian, row by row.
+        truth: base64 of uint16 (n,), little-endian: positions in the labels.
+    """
+
+    rows: int = Field(ge=1, le=100_000)
+    logits: str
+    truth: str
+
+    @classmethod
+    def of(
+        cls, logits: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]
+    ) -> CalibrationRows:
+        """Encode logits (n, K) and their labels (n,)."""
+        return cls(
+            rows=len(truth),
+            logits=_encoded(logits.astype("<f4")),
+            truth=_encoded(truth.astype("<u2")),
+        )
+
+    def read(self, labels: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the logits float64 (n, K), and the labels int64 (n,).
+
+        Raises:
+            ValueError: they are not as stated.
+        """
+        logits = np.frombuffer(base64.b64decode(self.logits, validate=True), dtype="<f4")
+        truth = np.frombuffer(base64.b64decode(self.truth, validate=True), dtype="<u2")
+        if logits.size != self.rows * labels or truth.size != self.rows:
+            raise ValueError("calibration does not have the rows that it states")
+        if not np.isfinite(logits).all() or truth.max(initial=0) >= labels:
+            raise ValueError("calibration has logits that are no numbers, or labels of no name")
+        return logits.reshape(self.rows, labels).astype(np.float64), truth.astype(np.int64)
+
+
+def _encoded(values: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 
 class Licence(CardPart):
@@ -225,8 +290,15 @@ class ModelCard(CardPart):
             :data:`evoca.emotions.TAXONOMIES`.
         preprocessing: how a decoded picture becomes the model's input.
         temperature: probabilities are softmax(logits / temperature).
-        set_threshold: the prediction set holds every label with a probability at or
-            above it, and always the top label.
+        training_frequencies: label to its share of what the model learnt from, each above 0;
+            ``None`` before version 4: then probabilities are as they were learnt, and no other
+            prior can be asked for.
+        prior: the frequencies that probabilities are given for: softmax(logits / temperature)
+            times prior / training frequency, brought to a sum of 1; those of the training
+            images where it is ``None``.
+        set_threshold: the prediction set holds every label with a probability, under the
+            prior, at or above it, and always the top label.
+        calibration: what thresholds for other priors are computed from.
         set_coverage: the share of images whose true label the set is built to hold.
         c: of the fitted head: the cost of a support vector machine, the inverse penalty of a
             linear layer; ``None`` where no head was fitted, or the bundle does not say.
@@ -261,7 +333,10 @@ class ModelCard(CardPart):
     taxonomy: str
     preprocessing: Preprocessing
     temperature: float = Field(ge=1e-6, le=1000.0)
+    training_frequencies: dict[str, _Fraction] | None = None
+    prior: CardPrior | None = None
     set_threshold: _Fraction
+    calibration: CalibrationRows | None = None
     set_coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
     c: Annotated[float, Field(gt=0.0)] | None = None
     evidence_kind: Literal["additive", "relevance", "attention"] | None
@@ -295,9 +370,29 @@ class ModelCard(CardPart):
             raise ValueError("affect_range must be the lowest and the highest rating")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
             raise ValueError("evidence_bias does not have one number a label")
+        self._check_frequencies()
         confusion = self.analysis.confusion if self.analysis is not None else None
         if confusion is not None:
             k = len(self.labels)
             if len(confusion) != k or any(len(row) != k for row in confusion):
                 raise ValueError("confusion does not have one row and one column a label")
         return self
+
+    def _check_frequencies(self) -> None:
+        trained, prior = self.training_frequencies, self.prior
+        if prior is not None and trained is None:
+            raise ValueError("prior goes with training_frequencies")
+        for name, found in (
+            ("training_frequencies", trained),
+            ("prior", None if prior is None else prior.frequencies),
+        ):
+            if found is None:
+                continue
+            if set(found) != set(self.labels):
+                raise ValueError(f"{name} does not have one share a label")
+            if abs(math.fsum(found.values()) - 1) > _SUM_TOLERANCE:
+                raise ValueError(f"{name} does not sum to 1")
+        if trained is not None and min(trained.values()) <= 0:
+            raise ValueError("training_frequencies are above 0")
+        if self.calibration is not None:
+            self.calibration.read(len(self.labels))

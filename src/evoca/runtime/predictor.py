@@ -22,7 +22,7 @@ from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, find_engine
-from evoca.softmax import softmax
+from evoca.runtime.operating_point import PriorLike, operating_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +38,7 @@ def load(
     threads: int | None = None,
     limits: ImageLimits | None = None,
     engine: str = DEFAULT_ENGINE,
+    prior: PriorLike | None = None,
 ) -> Predictor:
     """Load a model.
 
@@ -48,10 +49,13 @@ def load(
             cores.
         limits: what images are refused.
         engine: what runs the graph: ``onnxruntime``, or one that another package adds.
+        prior: class frequencies that predictions are given for: ``natural``, ``balanced``,
+            ``trained``, the path of a JSON file, or frequencies by label; the bundle's own
+            if omitted.
 
     Raises:
         BundleError: the bundle is missing, damaged, of a newer format, or untrue.
-        EvocaError: no such engine.
+        EvocaError: no such engine, or no such prior.
         ValueError: fewer than one thread.
 
     >>> import evoca
@@ -60,7 +64,7 @@ def load(
     >>> prediction.emotion in model.labels
     True
     """
-    return Predictor(read_bundle(model), threads=threads, limits=limits, engine=engine)
+    return Predictor(read_bundle(model), threads=threads, limits=limits, engine=engine, prior=prior)
 
 
 # Destroying a session in a forked child waits for ever for the threads it had in the
@@ -80,6 +84,7 @@ class Predictor:
         threads: int | None = None,
         limits: ImageLimits | None = None,
         engine: str = DEFAULT_ENGINE,
+        prior: PriorLike | None = None,
     ) -> None:
         """Wrap a bundle; prefer :func:`evoca.load`.
 
@@ -93,6 +98,7 @@ class Predictor:
         self._threads = threads
         self._limits = limits or ImageLimits()
         self._engine = engine
+        self.operating_point = operating_point(bundle.card, prior)
         self._lock = threading.Lock()
         self._session: Engine | None = None
         self._session_pid = 0
@@ -245,7 +251,7 @@ class Predictor:
         self, inputs: Sequence[ImageInput], loaded: Sequence[LoadedImage]
     ) -> list[Prediction]:
         outputs = self._ready_session().run(np.stack([image.pixels for image in loaded]))
-        probabilities = softmax(outputs.logits, self.card.temperature)
+        probabilities = self.operating_point.probabilities(outputs.logits)
         return [
             self._prediction(i, source, image, probabilities[i], outputs)
             for i, (source, image) in enumerate(zip(inputs, loaded, strict=True))
@@ -271,7 +277,7 @@ class Predictor:
             )
         return Prediction(
             probabilities=distribution,
-            prediction_set=prediction_set(distribution, card.set_threshold),
+            prediction_set=prediction_set(distribution, self.operating_point.threshold),
             model=card.name,
             path=printable_name(source) if isinstance(source, str | os.PathLike) else None,
             size=image.size,
@@ -280,6 +286,8 @@ class Predictor:
             embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
             warnings=image.warnings,
             affect=None if outputs.affect is None else _pair(outputs.affect[i]),
+            affect_range=card.affect_range,
+            prior=self.operating_point.prior,
             picture=image.picture,
         )
 
@@ -302,6 +310,7 @@ class Predictor:
             "threads": self._threads,
             "limits": self._limits,
             "engine": self._engine,
+            "operating_point": self.operating_point,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -309,6 +318,7 @@ class Predictor:
         self._threads = state["threads"]
         self._limits = state["limits"]
         self._engine = state["engine"]
+        self.operating_point = state["operating_point"]
         self._lock = threading.Lock()
         self._session = None
         self._session_pid = 0

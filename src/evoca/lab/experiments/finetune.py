@@ -26,7 +26,14 @@ from evoca.lab.experiments.holdout import (
 )
 from evoca.lab.experiments.operating_point import Chosen, affect_in, choose
 from evoca.lab.experiments.results import HeldOut, result_of
-from evoca.lab.experiments.run_files import choice, require_fresh, write_head, write_result
+from evoca.lab.experiments.run_files import (
+    choice,
+    class_frequencies,
+    require_fresh,
+    write_calibration,
+    write_head,
+    write_result,
+)
 from evoca.lab.experiments.scorer import Judge, MachineJudge, judge_of
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import identity_of
@@ -107,6 +114,7 @@ def train_steps(
     description |= result.copies
     if without_copies:
         description["split"] |= _left_out(parts, kept)
+    write_calibration(out, chosen)
     write_result(out, description, result, deletion)
     (out / "checkpoints" / "resume.pt").unlink(missing_ok=True)
     return result
@@ -207,6 +215,7 @@ def _description(
     )
     return shared | {
         "chosen": choice(chosen),
+        "training_frequencies": class_frequencies(parts.train, recipe),
         **hashes_of(parts.train, "training", prints),
         **hashes_of(parts.validation, "validation", prints),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,16 @@ class Calibrated:
         threshold: of the prediction set.
         nll: mean negative log-likelihood of the inner folds' held-out images, nats: by
             which the candidate was chosen, and features can be.
+        held_out: those images' logits (n, K) and labels (n,).
     """
 
     c: float
     temperature: float
     threshold: float
     nll: float
+    held_out: tuple[NDArray[np.float64], Truth] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ def calibrate(
     best, temperature = likeliest(logits, truth)
     probabilities = softmax(logits[best], temperature)
     threshold = set_threshold(probabilities, truth, protocol.coverage)
-    return Calibrated(grid[best], temperature, threshold, float(nll(truth, probabilities).mean()))
+    mean = float(nll(truth, probabilities).mean())
+    return Calibrated(grid[best], temperature, threshold, mean, (logits[best], truth))
 
 
 def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:

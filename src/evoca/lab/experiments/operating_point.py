@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -36,11 +36,15 @@ class Chosen:
         temperature: for softmax(logits / temperature).
         threshold: of the prediction set.
         c: of a support vector machine on the trained network's vectors; ``None`` without.
+        held_out: logits (n, K) and labels (n,) of the validation images that have a label.
     """
 
     temperature: float
     threshold: float
     c: float | None = None
+    held_out: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 def predict_logits(
@@ -140,7 +144,8 @@ def choose(
     else:
         temperature = fit_temperature(logits[voted], shares[voted])
     own = softmax(logits[labelled], temperature)
-    return Chosen(temperature, set_threshold(own, truth, coverage))
+    threshold = set_threshold(own, truth, coverage)
+    return Chosen(temperature, threshold, held_out=(logits[labelled], truth))
 
 
 def affect_in(answers: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:

@@ -26,7 +26,14 @@ from evoca.lab.experiments.nested_cv import (
 )
 from evoca.lab.experiments.preparation import Prepared, prepare
 from evoca.lab.experiments.results import HeldOut, result_of
-from evoca.lab.experiments.run_files import choice, choice_in_fold, run_description, write_head
+from evoca.lab.experiments.run_files import (
+    choice,
+    choice_in_fold,
+    class_frequencies,
+    run_description,
+    write_calibration,
+    write_head,
+)
 from evoca.lab.features.extract import Extractor, kept_features, load_pixels, pooled_features
 from evoca.lab.heads.base import FittedHead, Fitter
 from evoca.lab.heads.factory import extractor_of, fitter_of
@@ -295,6 +302,8 @@ def write_run(
     description["chosen_in_folds"] = list(measured.result.chosen_in_folds)
     if chosen is not None:
         description["chosen"] = choice(chosen)
+        description["training_frequencies"] = class_frequencies(data, recipe)
+        write_calibration(folder, chosen)
         description |= hashes_of(data, "training", measured.prepared.fingerprints)
         description |= measured.result.copies
         if measured.copies_left_out is not None:

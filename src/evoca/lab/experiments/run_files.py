@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evoca.cards.analysis import analysis_of
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.emotions import TAXONOMIES, parts_of
-from evoca.errors import EvocaError, single_line
+from evoca.errors import EvocaError, first_line, single_line
 from evoca.images.walk import printable_name
 from evoca.lab.arrays import read_arrays
 from evoca.lab.config.recipe import Recipe
@@ -27,20 +28,27 @@ from evoca.runs import read_json, read_run, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runs.result import Result
-from evoca.runtime.card import Analysis, DeletionTest, Metric
+from evoca.runtime.card import Analysis, CalibrationRows, DeletionTest, Metric
 
 __all__ = [
+    "CALIBRATION_FILE",
     "Choice",
     "Training",
     "choice",
     "choice_in_fold",
+    "class_frequencies",
     "read_head",
     "read_training",
     "require_fresh",
     "run_description",
+    "write_calibration",
     "write_head",
     "write_result",
 ]
+
+CALIBRATION_FILE = "calibration.npz"
+MOST_ROWS = 10_000
+"""Of the images that chose, kept for thresholds under other priors."""
 
 _CARRIED = (*HEADLINE, "top2_accuracy", "set_coverage", "set_size")
 
@@ -97,6 +105,7 @@ class Description(_Part):
     chosen: Chosen
     data: Data
     split: Split
+    training_frequencies: dict[str, float] | None = None
     training_images: tuple[str, ...]
     training_perceptual_hashes: tuple[str, ...] = ()
     validation_images: tuple[str, ...] = ()
@@ -152,12 +161,14 @@ class Training:
         figures: how well the held-out predictions did.
         deletion: the deletion test of the evidence map; ``None`` where none was made.
         analysis: where the model errs, and how far to trust it.
+        calibration: logits and labels of images that chose; ``None`` where the run has none.
     """
 
     description: Description
     figures: Figures
     deletion: DeletionTest | None
     analysis: Analysis
+    calibration: CalibrationRows | None = None
 
 
 def read_training(path: Path) -> Training:
@@ -192,6 +203,7 @@ def read_training(path: Path) -> Training:
         _validated(Figures, figures, path / "metrics.json"),
         _deletion(path / "deletion_test.json", description.recipe),
         analysis_of(run),
+        _calibration(path / CALIBRATION_FILE, len(description.labels)),
     )
 
 
@@ -218,6 +230,61 @@ def _validated(model: type[_M], content: Mapping[str, Any], file: Path) -> _M:
         ) from error
 
 
+def write_calibration(folder: Path, chosen: Choice) -> None:
+    """Write the logits and labels that chose, where there are any, for other priors' thresholds."""
+    if chosen.held_out is not None:
+        logits, truth = chosen.held_out
+        kept = _spread(len(truth))
+        np.savez(
+            folder / CALIBRATION_FILE, logits=logits[kept].astype(np.float32), truth=truth[kept]
+        )
+
+
+def _spread(count: int) -> NDArray[np.int64]:
+    """Return positions of at most :data:`MOST_ROWS` rows, drawn alike in every run."""
+    if count <= MOST_ROWS:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, MOST_ROWS, replace=False))
+
+
+def _calibration(file: Path, labels: int) -> CalibrationRows | None:
+    if not file.is_file():  # a run of an earlier version
+        return None
+    try:
+        stored = read_arrays(file)
+        rows = CalibrationRows.of(stored["logits"], stored["truth"])
+        rows.read(labels)
+    except (ValueError, KeyError, AttributeError) as error:
+        raise EvocaError(
+            f"{printable_name(file)}: {first_line(error)}: the run is incomplete or damaged: "
+            "train it again"
+        ) from error
+    return rows
+
+
+def class_frequencies(images: LabelledImages, recipe: Recipe) -> dict[str, float] | None:
+    """Return the class frequencies that a model learns under: label to share.
+
+    Where the last step draws images by the inverse of their class's size, all are alike;
+    where it learns the viewers' distributions, their mean counts. ``None`` where some label
+    has no share, so that no other frequencies can be reached from there.
+    """
+    k = len(images.labels)
+    last = recipe.steps[-1] if recipe.steps else None
+    if last is not None and last.sampling == "weighted":
+        return dict.fromkeys(images.labels, 1 / k)
+    shares = np.zeros((len(images), k))
+    known = images.truth >= 0
+    shares[known, images.truth[known]] = 1.0
+    if last is not None and last.targets == "distribution" and images.distribution is not None:
+        voted = np.isfinite(images.distribution).all(axis=1)
+        shares[voted] = images.distribution[voted]
+    total = shares.sum(axis=0)
+    if not (total > 0).all():
+        return None
+    return dict(zip(images.labels, (total / total.sum()).tolist(), strict=True))
+
+
 class Choice(Protocol):
     """What validation images or inner folds chose."""
 
@@ -232,6 +299,10 @@ class Choice(Protocol):
     @property
     def threshold(self) -> float:
         """Of the prediction set."""
+
+    @property
+    def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+        """Logits (n, K) and labels (n,) of the images that chose."""
 
 
 def choice(chosen: Choice) -> dict[str, Any]:
