@@ -17,7 +17,7 @@ bench:
 model:
 	rm -rf runs/default runs/bundle
 	uv run --all-extras evoca train default --data $(DATA) --data-name "$(NAME)" --out runs/default
-	uv run --all-extras evoca export runs/default --out runs/bundle
+	uv run --all-extras evoca export runs/default --out runs/bundle --prior natural
 	rm -rf src/evoca/models/default
 	cp -r runs/bundle src/evoca/models/default
 

@@ -261,3 +261,12 @@ def test_estimate_and_evaluation_by_command(
     again = run("evaluate", "run", "--data", "set", "--prior", "natural", cwd=tmp_path)
     assert again.returncode == 1
     assert "holds predictions that are made already" in again.stderr
+    rows = [
+        f"{photo},polarity,{'positive' if label in {'awe', 'contentment'} else 'negative'}"
+        for label in ("awe", "fear")
+        for photo in sorted((shared_data / "fi" / label).glob("*.jpg"))[:30]
+    ]
+    (tmp_path / "polarity.csv").write_text("\n".join(["image,taxonomy,emotion", *rows]) + "\n")
+    done = run("evaluate", bundle, "--data", "polarity.csv", "--prior", "natural", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "prior in force" not in done.stderr

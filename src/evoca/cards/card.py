@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from evoca.documents import Block, Bullets, Heading, Paragraph, Table, to_markdown
 from evoca.papers import load_papers, paper_of_system
@@ -91,6 +91,8 @@ def data(card: ModelCard) -> Iterator[Block]:
         "Turk), who were asked whether it evokes an emotion. The model carries their culture and "
         "their disagreements, and is no better than their majority."
     )
+    if card.training_frequencies is not None:
+        yield Paragraph(_frequencies(card, card.training_frequencies))
     yield Paragraph(
         "The first 16 digits of the SHA-256 of each training image are kept in model.json "
         f"({len(card.training_images):,} of them), so that an evaluation can tell what was seen."
@@ -100,6 +102,25 @@ def data(card: ModelCard) -> Iterator[Block]:
             f"So are {len(card.training_perceptual_hashes):,} perceptual hashes of what they look "
             "like, by which copies that were saved again, resized or slightly cropped are known."
         )
+
+
+def _frequencies(card: ModelCard, trained: Mapping[str, float]) -> str:
+    """Return which class frequencies the model learnt from, and for which it predicts."""
+    learnt = f"It learnt from these class frequencies: {_shares(trained)}."
+    if card.prior is None:
+        return f"{learnt} Its predictions are for the same."
+    source = f", {card.prior.source}" if card.prior.source else ""
+    return (
+        f"{learnt} Its predictions are for others ({card.prior.name}{source}): "
+        f"{_shares(card.prior.frequencies)}. The figures above are measured under those it learnt "
+        "from; --prior changes what it predicts for."
+    )
+
+
+def _shares(frequencies: Mapping[str, float]) -> str:
+    if len({round(share, 3) for share in frequencies.values()}) == 1:
+        return f"{next(iter(frequencies.values())):.1%} each"
+    return ", ".join(f"{label} {share:.1%}" for label, share in frequencies.items())
 
 
 def technical(card: ModelCard) -> Iterator[Block]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from evoca.emotions import style_of
 from evoca.errors import single_line as clean  # what is printed and what errors say alike
+from evoca.priors import TRAINED
 
 if TYPE_CHECKING:
     from evoca.data.manifest.labelled import LabelledImages
@@ -135,6 +136,8 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
         bar = max(0, min(_BAR, console.width - line.cell_len))
         lines.append(line.append_text(_bar(probability, bar, label, console)))
     lines += _wrapped("plausible: " + ", ".join(prediction.prediction_set), "dim", console)
+    if prediction.prior is not None and prediction.prior.name != TRAINED:
+        lines += _wrapped(f"prior: {clean(prediction.prior.name)}", "dim", console)
     for warning in prediction.warnings:
         lines += _wrapped(f"note: {warning}", "yellow", console)
     return Text("\n").join([*lines, Text()])

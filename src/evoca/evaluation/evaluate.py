@@ -281,7 +281,8 @@ def _judge(
     uses, why = note_use(system, description, selected.split) if options.record else (None, "")
     notes = notes_of(system, selected, grouped, matched, overlap, lost, uses, result.report)
     notes += [why] if why else []
-    if matched.complete and not matched.restricted and system.operating_point is not None:
+    alike = set(matched.labels) == set(system.labels) and not matched.restricted
+    if alike and system.operating_point is not None:
         notes += _prior_notes(system.operating_point, matched, probabilities)
     counts = {**overlap.counts(), "left_out": lost[0], "copies_left_out": lost[1]}
     used = None if uses is None else uses.to_dict()

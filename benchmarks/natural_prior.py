@@ -1,0 +1,105 @@
+"""Measure what natural class frequencies change, on the held-out predictions of a run.
+
+    evoca train default --data FOLDER --out RUN
+    python benchmarks/natural_prior.py RUN
+
+Each image counts as often as its emotion is met among photographs that people post, or, on the
+right, as often as it is in the data. Thresholds of sets are chosen on the other folds' images.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.priors import natural, reweight, weighted_threshold
+from evoca.runs import Predictions, read_run
+
+Floats = NDArray[np.float64]
+DRAWS = 1000
+COVERAGE = 0.9
+
+
+def measures(
+    predictions: Predictions, probabilities: Floats, inside: NDArray[np.bool_], weights: Floats
+) -> dict[str, tuple[float, float, float]]:
+    """Return figures with 95% intervals, from draws of images within each emotion.
+
+    Args:
+        predictions: of n images in R repeats; every image has a label.
+        probabilities: (R, n, K), under some prior.
+        inside: (R, n, K), the sets.
+        weights: (n,), how often each image counts.
+    """
+    truth, labels = predictions.truth, predictions.labels
+    positive = np.isin(labels, ("amusement", "awe", "contentment", "excitement"))
+    own = np.take_along_axis(probabilities, truth[None, :, None], axis=2)[..., 0]
+    per_image = {
+        "accuracy": (probabilities.argmax(axis=2) == truth).mean(axis=0),
+        "polarity": ((probabilities[..., positive].sum(axis=2) > 0.5) == positive[truth]).mean(0),
+        "NLL": -np.log(own.clip(1e-12)).mean(axis=0),
+        "coverage": np.take_along_axis(inside, truth[None, :, None], axis=2)[..., 0].mean(axis=0),
+        "set size": inside.sum(axis=2).mean(axis=0),
+    }
+    rng = np.random.default_rng(0)
+    rows = [np.flatnonzero(truth == k) for k in range(len(labels))]
+    found = {}
+    for name, values in per_image.items():
+        drawn = []
+        for _ in range(DRAWS):
+            again = np.concatenate([rng.choice(own_rows, len(own_rows)) for own_rows in rows])
+            drawn.append(np.average(values[again], weights=weights[again]))
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        found[name] = float(np.average(values, weights=weights)), float(low), float(high)
+    return found
+
+
+def sets(predictions: Predictions, probabilities: Floats, prior: Floats) -> NDArray[np.bool_]:
+    """Return (R, n, K) sets, whose threshold the images of all other folds give."""
+    truth, k = predictions.truth, len(predictions.labels)
+    inside = np.zeros(probabilities.shape, dtype=np.bool_)
+    for repeat, (own, fold) in enumerate(zip(probabilities, predictions.fold, strict=True)):
+        for number in np.unique(fold):
+            other, mine = fold != number, fold == number
+            counts = np.bincount(truth[other], minlength=k) / other.sum()
+            weight = (prior / counts)[truth[other]]
+            scores = own[other, truth[other]]
+            threshold = weighted_threshold(scores, weight, float(weight.max()), COVERAGE)
+            inside[repeat, mine] = own[mine] >= threshold
+    np.put_along_axis(inside, probabilities.argmax(axis=2)[..., None], True, axis=2)
+    return inside
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="of evoca train or crossval")
+    predictions = read_run(parser.parse_args().run).predictions
+    labels, truth = predictions.labels, predictions.truth
+    trained = np.bincount(truth, minlength=len(labels)) / len(truth)
+    shares = natural(labels).shares(labels)
+    under = {
+        "as trained": (predictions.probabilities, trained),
+        "natural": (reweight(predictions.probabilities, trained, shares), shares),
+    }
+    for counted, weights in (("natural", (shares / trained)[truth]), ("data", np.ones(len(truth)))):
+        print(f"images counted by {counted} frequencies")
+        for name, (probabilities, prior) in under.items():
+            inside = sets(predictions, probabilities, prior)
+            found = measures(predictions, probabilities, inside, weights)
+            line = ", ".join(
+                f"{key} {v:.3f} ({a:.3f} to {b:.3f})" for key, (v, a, b) in found.items()
+            )
+            print(f"  {name}: {line}")
+            held = np.take_along_axis(inside, truth[None, :, None], axis=2)[..., 0].mean(axis=0)
+            by = {label: held[truth == code].mean() for code, label in enumerate(labels)}
+            print("    coverage by emotion: " + ", ".join(f"{k} {v:.2f}" for k, v in by.items()))
+
+
+if __name__ == "__main__":
+    main()
