@@ -179,10 +179,10 @@ def _evaluated(
             )
         return run.metrics
     with new_run(place) as folder:
-        trial = evaluate_system(system, images, options, advance)
-        write_evaluation(folder, trial)
-        write_json(folder / "run.json", {**trial.description, "cell": key})
-    return trial.result.to_dict()
+        evaluation = evaluate_system(system, images, options, advance)
+        write_evaluation(folder, evaluation)
+        write_json(folder / "run.json", {**evaluation.description, "cell": key})
+    return evaluation.result.to_dict()
 
 
 def _key(system: System, images: LabelledImages, options: Options) -> str:

@@ -13,7 +13,7 @@ from evoca.data.duplicates.groups import Grouped, group_copies
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.evaluation.selection import ALL, Selected
-from evoca.evaluation.systems import Answers, System
+from evoca.evaluation.systems import System, SystemPredictions
 
 __all__ = ["Overlap", "overlap_of", "overlap_with_model", "require_some", "warnings_of"]
 
@@ -81,7 +81,7 @@ def overlap_of(
     data: LabelledImages,
     selected: Selected,
     grouped: Grouped,
-    answers: Answers,
+    predicted: SystemPredictions,
 ) -> Overlap:
     """Say which images a system has learnt from, or was chosen by, as they are or in a copy.
 
@@ -92,11 +92,11 @@ def overlap_of(
         system: what is evaluated.
         data: all rows.
         selected: the rows that were asked for.
-        grouped: the images that were answered for, in groups.
-        answers: the answers for them.
+        grouped: the images that have a prediction, in groups.
+        predicted: the predictions for them.
     """
     if system.trained_on is None:
-        return _of_other_splits(data, selected, grouped, answers)
+        return _of_other_splits(data, selected, grouped, predicted)
     return overlap_with_model(system, grouped)
 
 
@@ -113,10 +113,14 @@ def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
         return Overlap(None, None, None, words)
     hashes = grouped.images.file_hashes()
     training = _listed(hashes, system.trained_on)
-    near = copies_of(grouped.fingerprints, system.trained_looks) if grouped.near else False
+    near = (
+        copies_of(grouped.fingerprints, system.trained_perceptual_hashes) if grouped.near else False
+    )
     copies = _with_group(training | near, groups) & ~training
     chose = _listed(hashes, system.chosen_on)
-    near = copies_of(grouped.fingerprints, system.chosen_looks) if grouped.near else False
+    near = (
+        copies_of(grouped.fingerprints, system.chosen_perceptual_hashes) if grouped.near else False
+    )
     validation = _with_group(chose | near, groups) & ~training & ~copies
     return Overlap(training, copies, validation, words, _lacking(system, grouped))
 
@@ -157,7 +161,7 @@ def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
 
 
 def _lacking(system: System, grouped: Grouped) -> str:
-    if not system.trained_looks:
+    if not system.trained_perceptual_hashes:
         return "no perceptual hashes of them are recorded"
     return "" if grouped.near else "that needs the extra data"
 
@@ -175,11 +179,11 @@ def _of_other_splits(
     data: LabelledImages,
     selected: Selected,
     grouped: Grouped,
-    answers: Answers,
+    predicted: SystemPredictions,
 ) -> Overlap:
     learnt = data.in_split("train") if selected.split in {"val", "test"} else data.take([])
     chose = data.in_split("val") if selected.split == "test" else data.take([])
-    held_out = bool((answers.fold >= 0).all())
+    held_out = bool((predicted.fold >= 0).all())
     words = f"images of the split train of {data.source}"
     if held_out or not len(learnt) + len(chose) or selected.split == ALL:
         return Overlap(None, None, None, words)

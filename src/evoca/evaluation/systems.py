@@ -25,8 +25,8 @@ from evoca.runtime.card import Provenance
 from evoca.runtime.predictor import Predictor, load
 
 __all__ = [
-    "Answers",
     "System",
+    "SystemPredictions",
     "known_hashes",
     "model_system",
     "open_system",
@@ -70,15 +70,15 @@ ABSENT = "absent:"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a system says of n images over its M labels, in R repeats.
+class SystemPredictions:
+    """Predictions of a system for n images over its M labels, in R repeats.
 
     Attributes:
-        read: bool (n,), whether the image could be read; what follows speaks of the m
+        read: bool (n,), whether the image could be read; what follows is of the m
             that could.
         probabilities: float64 (R, m, M).
         in_set: bool (R, m, M), the prediction sets; ``None`` where the system has none.
-        felt: float64 (R, m, 2), valence and arousal; ``None`` where it predicts neither.
+        affect: float64 (R, m, 2), valence and arousal; ``None`` where it predicts neither.
         hashes: m SHA-256 digests of the files; empty text where unknown.
         fold: int64 (R, m), in which an image was held out, -1 without folds.
         errors: one for each image that could not be read.
@@ -87,13 +87,13 @@ class Answers:
     read: NDArray[np.bool_]
     probabilities: NDArray[np.float64]
     in_set: NDArray[np.bool_] | None
-    felt: NDArray[np.float64] | None
+    affect: NDArray[np.float64] | None
     hashes: tuple[str, ...]
     fold: NDArray[np.int64]
     errors: tuple[ImageError, ...] = ()
 
-    def take(self, keep: NDArray[np.bool_]) -> Answers:
-        """Return what is said of some of the m images."""
+    def take(self, keep: NDArray[np.bool_]) -> SystemPredictions:
+        """Return the predictions for some of the m images."""
         read = self.read.copy()
         read[read] = keep
         return replace(
@@ -101,7 +101,7 @@ class Answers:
             read=read,
             probabilities=self.probabilities[:, keep],
             in_set=None if self.in_set is None else self.in_set[:, keep],
-            felt=None if self.felt is None else self.felt[:, keep],
+            affect=None if self.affect is None else self.affect[:, keep],
             hashes=tuple(np.array(self.hashes, dtype=object)[keep]),
             fold=self.fold[:, keep],
         )
@@ -115,17 +115,17 @@ class System:
         name: for tables and messages.
         identity: what tells it from every other system, for fingerprints.
         labels: M, in the order of the distributions.
-        answer: answers for every image, in order.
+        predict: returns its predictions for images, in their order.
         taxonomy: of the labels; empty if unknown.
         temperature: that its probabilities were made with.
         coverage: that its prediction sets are built for.
-        feels: whether it predicts valence and arousal.
+        predicts_affect: whether it predicts valence and arousal.
         affect_range: lowest and highest rating of the scale it predicts them on.
         trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
             ``None`` where nobody recorded them, as for predictions made elsewhere.
-        trained_looks: perceptual hashes of its training images; empty where not recorded.
+        trained_perceptual_hashes: of its training images; empty where not recorded.
         chosen_on: as ``trained_on``, of the images that chose its settings.
-        chosen_looks: their perceptual hashes.
+        chosen_perceptual_hashes: of the images that chose its settings.
         origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
             its predictions were made; ``None`` where nobody recorded it.
         notes: what a reader of its figures must know, such as what was said of the run whose
@@ -135,16 +135,16 @@ class System:
     name: str
     identity: Mapping[str, Any]
     labels: tuple[str, ...]
-    answer: Callable[[LabelledImages, Advance], Answers]
+    predict: Callable[[LabelledImages, Advance], SystemPredictions]
     taxonomy: str = ""
     temperature: float = 1.0
     coverage: float = 0.9
-    feels: bool = False
+    predicts_affect: bool = False
     affect_range: tuple[float, float] | None = None
     trained_on: frozenset[str] | None = None
-    trained_looks: frozenset[Words] = frozenset()
+    trained_perceptual_hashes: frozenset[Words] = frozenset()
     chosen_on: frozenset[str] = frozenset()
-    chosen_looks: frozenset[Words] = frozenset()
+    chosen_perceptual_hashes: frozenset[Words] = frozenset()
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
@@ -157,47 +157,49 @@ def model_system(predictor: Predictor) -> System:
         identity={
             "name": card.name,
             "sha256": card.sha256,
-            # Recalibration changes the answers and leaves the graph as it is.
+            # Recalibration changes the predictions and leaves the graph as it is.
             "temperature": card.temperature,
             "set_threshold": card.set_threshold,
             "recipe": card.provenance.recipe,
         },
         labels=card.labels,
-        answer=partial(_look, predictor),
+        predict=partial(_predict_images, predictor),
         taxonomy=card.taxonomy,
         temperature=card.temperature,
         coverage=card.set_coverage,
-        feels=card.affect_range is not None,
+        predicts_affect=card.affect_range is not None,
         affect_range=card.affect_range,
         trained_on=frozenset(card.training_images) or None,
-        trained_looks=frozenset(map(looks_of, card.training_perceptual_hashes)),
+        trained_perceptual_hashes=frozenset(map(looks_of, card.training_perceptual_hashes)),
         chosen_on=frozenset(card.validation_images),
-        chosen_looks=frozenset(map(looks_of, card.validation_perceptual_hashes)),
+        chosen_perceptual_hashes=frozenset(map(looks_of, card.validation_perceptual_hashes)),
         origin=origin_of_model(card.provenance),
     )
 
 
-def _look(predictor: Predictor, images: LabelledImages, advance: Advance) -> Answers:
-    """Predict every image; those that cannot be read become errors."""
+def _predict_images(
+    predictor: Predictor, images: LabelledImages, advance: Advance
+) -> SystemPredictions:
+    """Return the predictions for all images; those that cannot be read become errors."""
     labels, found, errors = predictor.labels, [], []
     read = np.zeros(len(images), dtype=np.bool_)
-    for i, answer in enumerate(predictor.stream(images.paths)):
+    for i, one in enumerate(predictor.stream(images.paths)):
         advance(1)
-        if isinstance(answer, ImageError):
-            errors.append(answer)
+        if isinstance(one, ImageError):
+            errors.append(one)
         else:
             read[i] = True
             # Maps and features of many images would fill the memory.
-            found.append(replace(answer, evidence=None, embedding=None))
+            found.append(replace(one, evidence=None, embedding=None))
     shape = (1, len(found), len(labels))
     rows = [list(one.probabilities.values()) for one in found]
     sets = [[label in one.prediction_set for label in labels] for one in found]
-    felt = [one.affect for one in found if one.affect is not None]
-    return Answers(
+    affect = [one.affect for one in found if one.affect is not None]
+    return SystemPredictions(
         read=read,
         probabilities=np.array(rows, dtype=np.float64).reshape(shape),
         in_set=np.array(sets, dtype=np.bool_).reshape(shape),
-        felt=np.array(felt, dtype=np.float64)[None] if felt else None,
+        affect=np.array(affect, dtype=np.float64)[None] if affect else None,
         hashes=tuple(one.sha256 or "" for one in found),
         fold=np.full((1, len(found)), -1, dtype=np.int64),
         errors=tuple(errors),
@@ -215,13 +217,15 @@ def table_system(
         name=name,
         identity=identity,
         labels=predictions.labels,
-        answer=partial(_look_up, name, predictions),
-        feels=predictions.felt is not None,
+        predict=partial(_look_up_predictions, name, predictions),
+        predicts_affect=predictions.felt is not None,
         notes=tuple(note for note in (rescaled_note(name, predictions), *notes) if note),
     )
 
 
-def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Advance) -> Answers:
+def _look_up_predictions(
+    name: str, table: Predictions, images: LabelledImages, advance: Advance
+) -> SystemPredictions:
     """Look the images up by name, else by the SHA-256 that the table gives.
 
     Raises:
@@ -249,11 +253,11 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Adv
     rows = rows[read]
     _check_truth(name, table, rows, images.take(read))
     advance(len(images))
-    return Answers(
+    return SystemPredictions(
         read=read,
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
-        felt=None if table.felt is None else table.felt[:, rows],
+        affect=None if table.felt is None else table.felt[:, rows],
         hashes=tuple(digest for digest, one in zip(hashes, read, strict=True) if one),
         fold=table.fold[:, rows],
         errors=errors,
@@ -328,9 +332,13 @@ def _learnt_from(run: Run) -> dict[str, Any]:
         return {}
     return {
         "trained_on": frozenset(about["training_images"]),
-        "trained_looks": frozenset(map(looks_of, about.get("training_perceptual_hashes", ()))),
+        "trained_perceptual_hashes": frozenset(
+            map(looks_of, about.get("training_perceptual_hashes", ()))
+        ),
         "chosen_on": frozenset(about.get("validation_images", ())),
-        "chosen_looks": frozenset(map(looks_of, about.get("validation_perceptual_hashes", ()))),
+        "chosen_perceptual_hashes": frozenset(
+            map(looks_of, about.get("validation_perceptual_hashes", ()))
+        ),
     }
 
 
