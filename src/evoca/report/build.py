@@ -21,7 +21,7 @@ from evoca.report.image_index import Library, library_of
 from evoca.report.image_traits import LookFor, Traits, look_for_traits
 from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, payload
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.compare import compare_with_first, side_by_side
 from evoca.report.thumbnails import Picture, pictures_of, thumbnail_side
 from evoca.runs import Run
@@ -82,11 +82,11 @@ def build_report(
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
     """
-    judged = [
-        Judged.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
+    scored = [
+        ScoredRun.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
     ]
-    library = library_of(judged, data)
-    chosen = _chosen(judged, library, most_images) if images else []
+    library = library_of(scored, data)
+    chosen = _chosen(scored, library, most_images) if images else []
     pictures = _pictures(library, chosen, announce)
     shown = {
         model: _maps(model, library, chosen[:MOST_MAPS], announce)
@@ -108,11 +108,11 @@ def build_report(
         "has_pictures": any(picture.data for picture in pictures.values()),
         "runs": [
             run_content(number, run, rows, own, _of_rows(traits, rows), without_images=without)
-            for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
+            for number, (run, rows, own) in enumerate(zip(scored, library.rows, maps, strict=True))
         ],
-        "payload": as_script_text(payload(judged, library, pictures, maps, told)),
+        "payload": as_script_text(payload(scored, library, pictures, maps, told)),
         "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
-        **(_compared(judged) if len(judged) > 1 else {}),
+        **(_compared(scored) if len(scored) > 1 else {}),
     }
     size = _write(out, page_parts(content))
     return Built(size, sum(bool(p.data) for p in pictures.values()), tuple(notes))
@@ -124,10 +124,10 @@ def _of_rows(traits: Traits, rows: IntArray) -> Traits:
     }
 
 
-def _chosen(judged: Sequence[Judged], library: Library, most: int) -> list[int]:
+def _chosen(scored: Sequence[ScoredRun], library: Library, most: int) -> list[int]:
     """Choose whose pictures are shown: errors of any run first, the most confident ahead."""
     urgency = np.full(len(library.names), -1.0)
-    for run, rows in zip(judged, library.rows, strict=True):
+    for run, rows in zip(scored, library.rows, strict=True):
         wrong = np.zeros(len(rows))
         wrong[run.errors] = 1.0
         np.maximum.at(urgency, rows, wrong + run.confidence * wrong)
@@ -152,11 +152,11 @@ def _maps(
     return evidence_of(model, images, announce("evidence maps", len(images)))
 
 
-def _compared(judged: Sequence[Judged]) -> dict[str, Any]:
-    comparisons = compare_with_first(judged)
+def _compared(scored: Sequence[ScoredRun]) -> dict[str, Any]:
+    comparisons = compare_with_first(scored)
     return {
-        "cautions": cautions([run.run for run in judged]),
-        "table": side_by_side(judged),
+        "cautions": cautions([run.run for run in scored]),
+        "table": side_by_side(scored),
         "comparisons": comparisons,
         "comparisons_made": sum(len(one.rows) for one in comparisons),
     }

@@ -53,11 +53,11 @@ def evidence_of(
         advance: called with 1 after each.
     """
     found: dict[int, dict[str, object]] = {}
-    answers = model.stream([path for _, path in images])
-    for (number, _), answer in zip(images, answers, strict=True):
+    predicted = model.stream([path for _, path in images])
+    for (number, _), one in zip(images, predicted, strict=True):
         advance(1)
-        if isinstance(answer, Prediction) and answer.evidence is not None:
-            found[number] = _plain(answer.evidence)
+        if isinstance(one, Prediction) and one.evidence is not None:
+            found[number] = _plain(one.evidence)
     return Maps(model.card.name, model.labels, found)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, single_line
 from evoca.metrics.checks import IntArray
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 
 __all__ = ["Library", "library_of", "shown_name"]
 
@@ -33,7 +33,7 @@ class Library:
     notes: tuple[str, ...] = ()
 
 
-def library_of(runs: Sequence[Judged], data: LabelledImages | None) -> Library:
+def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Library:
     """Number the images of some runs and find their files.
 
     Args:
@@ -64,7 +64,7 @@ def library_of(runs: Sequence[Judged], data: LabelledImages | None) -> Library:
     return Library(names, rows, paths, _notes(runs, data, len(names) - len(paths)))
 
 
-def _notes(runs: Sequence[Judged], data: LabelledImages, lost: int) -> tuple[str, ...]:
+def _notes(runs: Sequence[ScoredRun], data: LabelledImages, lost: int) -> tuple[str, ...]:
     notes = []
     if lost:
         notes.append(f"{lost:,} predicted images are not in {Path(data.source).name}.")

@@ -14,11 +14,11 @@ from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runs.robustness import Probe
 
-__all__ = ["Judged"]
+__all__ = ["ScoredRun"]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ScoredRun:
     """What one run says of each of its n images, over R repeats and K labels.
 
     Attributes:
@@ -32,7 +32,7 @@ class Judged:
     probe: Probe | None = None
 
     @classmethod
-    def of_run(cls, run: Run, probe: Probe | None = None) -> Judged:
+    def of_run(cls, run: Run, probe: Probe | None = None) -> ScoredRun:
         """Read the predictions of a run, and the probe in its folder unless one is given.
 
         Raises:
@@ -79,7 +79,7 @@ class Judged:
         return top_labels(self.predictions.probabilities, self.labels)
 
     @cached_property
-    def answer(self) -> IntArray:
+    def top_label(self) -> IntArray:
         """The top label of the distribution averaged over the repeats, (n,)."""
         return top_labels(self.predictions.mean, self.labels)
 
@@ -104,5 +104,5 @@ class Judged:
     @cached_property
     def errors(self) -> IntArray:
         """The images whose averaged answer is wrong, the most confident first."""
-        rows = np.flatnonzero(self.labelled & (self.answer != self.predictions.truth))
+        rows = np.flatnonzero(self.labelled & (self.top_label != self.predictions.truth))
         return np.asarray(rows[np.argsort(-self.confidence[rows], kind="stable")], dtype=np.int64)

@@ -12,7 +12,7 @@ from evoca.errors import DataError
 from evoca.metrics.significance import Difference, compare_predictions, holm
 from evoca.metrics.ties import top_labels
 from evoca.report.figures import Named, figure_name
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
@@ -65,7 +65,7 @@ class Comparison:
     reach: int = 10
 
 
-def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]]]:
+def side_by_side(runs: Sequence[ScoredRun]) -> list[tuple[Named, list[Shown | None]]]:
     """Return the compared figures of all runs, ``None`` where a run lacks one."""
     table = []
     for name in COMPARED:
@@ -76,7 +76,7 @@ def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]
     return table
 
 
-def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
+def compare_with_first(runs: Sequence[ScoredRun]) -> list[Comparison]:
     """Compare each further run with the first, p-values adjusted over all of them."""
     first, *others = runs
     drafts: list[tuple[Comparison, dict[str, Difference]]] = []

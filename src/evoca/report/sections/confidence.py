@@ -13,7 +13,7 @@ from evoca.metrics.checks import FloatArray
 from evoca.metrics.conformal import set_figures
 from evoca.metrics.reliability import Reliability, reliability
 from evoca.metrics.ties import label_order
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
 
@@ -50,14 +50,14 @@ class ReliabilityPlot:
         return f"{1 - 0.95 ** len(self.rows):.0%}"
 
 
-def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
+def reliability_plot(scored: ScoredRun) -> ReliabilityPlot | None:
     """Draw a run's reliability diagram; ``None`` where no image has a true label."""
-    kept = judged.labelled
+    kept = scored.labelled
     if not kept.any():
         return None
-    p = judged.predictions.probabilities[:, kept][..., label_order(judged.labels)]
-    truth = np.argsort(label_order(judged.labels))[judged.predictions.truth[kept]]
-    curve = reliability(p, truth, groups=judged.labelled_groups)
+    p = scored.predictions.probabilities[:, kept][..., label_order(scored.labels)]
+    truth = np.argsort(label_order(scored.labels))[scored.predictions.truth[kept]]
+    curve = reliability(p, truth, groups=scored.labelled_groups)
     inside = (curve.accuracy >= curve.low) & (curve.accuracy <= curve.high)
     rows = [
         (f"{c:.1%}", f"{a:.1%}", f"{low:.1%} to {high:.1%}", bool(ok))
@@ -88,9 +88,9 @@ def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]
     )
 
 
-def calibrations(judged: Judged) -> list[tuple[str, str, str, str]]:
+def calibrations(scored: ScoredRun) -> list[tuple[str, str, str, str]]:
     """Return NLL, Brier score and calibration error under each calibration, where recorded."""
-    section = judged.run.metrics.get("calibration")
+    section = scored.run.metrics.get("calibration")
     methods = section.get("methods") if isinstance(section, Mapping) else None
     if not isinstance(methods, Mapping):
         return []
@@ -121,23 +121,23 @@ class SetRow:
     support: int
 
 
-def set_rows(judged: Judged) -> list[SetRow]:
+def set_rows(scored: ScoredRun) -> list[SetRow]:
     """Return coverage and size for all images and for each emotion; empty without sets."""
-    inside, kept = judged.predictions.in_set, judged.labelled
+    inside, kept = scored.predictions.in_set, scored.labelled
     if inside is None or not kept.any():
         return []
-    truth, inside = judged.predictions.truth[kept], inside[:, kept]
-    found = set_figures(inside, truth, judged.labels, judged.labelled_groups)
+    truth, inside = scored.predictions.truth[kept], inside[:, kept]
+    found = set_figures(inside, truth, scored.labels, scored.labelled_groups)
     sizes = inside.sum(axis=2).mean(axis=0)
-    rows = [_set_row(judged, "", found.coverage, sizes)]
-    for position, label in enumerate(judged.labels):
+    rows = [_set_row(scored, "", found.coverage, sizes)]
+    for position, label in enumerate(scored.labels):
         if (truth == position).any():
             own = sizes[truth == position]
-            rows.append(_set_row(judged, label, found.by_emotion[label], own))
+            rows.append(_set_row(scored, label, found.by_emotion[label], own))
     return rows
 
 
-def _set_row(judged: Judged, label: str, coverage: Figure, sizes: FloatArray) -> SetRow:
-    reference = None if judged.coverage_goal is None else (judged.coverage_goal, "built for")
+def _set_row(scored: ScoredRun, label: str, coverage: Figure, sizes: FloatArray) -> SetRow:
+    reference = None if scored.coverage_goal is None else (scored.coverage_goal, "built for")
     shown = shown_figure("set_coverage", coverage, reference)
     return SetRow(label, shown, f"{sizes.mean():.2f}", len(sizes))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from evoca.metrics import Figure
 from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.svg import interval_strip
 
 __all__ = ["Shown", "headline", "shown_figure"]
@@ -38,10 +38,10 @@ class Shown:
     reference: str = ""
 
 
-def headline(judged: Judged) -> tuple[list[Shown], list[Shown]]:
+def headline(scored: ScoredRun) -> tuple[list[Shown], list[Shown]]:
     """Return the first four figures, and all others."""
-    figures = judged.run.report.figures
-    references = _references(judged)
+    figures = scored.run.report.figures
+    references = _references(scored)
     shown = {
         name: shown_figure(name, figures[name], references.get(name))
         for name in _in_order(figures)
@@ -77,22 +77,22 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: place.get(name, len(known)))
 
 
-def _references(judged: Judged) -> dict[str, tuple[float, str]]:
+def _references(scored: ScoredRun) -> dict[str, tuple[float, str]]:
     """What chance or a perfect model would give."""
     references: dict[str, tuple[float, str]] = {}
-    if judged.coverage_goal is not None:
-        references["set_coverage"] = (judged.coverage_goal, "built for")
-    if not judged.labelled.any():
+    if scored.coverage_goal is not None:
+        references["set_coverage"] = (scored.coverage_goal, "built for")
+    if not scored.labelled.any():
         return references
-    truth = judged.predictions.truth[judged.labelled]
-    counts = np.bincount(truth, minlength=len(judged.labels))
+    truth = scored.predictions.truth[scored.labelled]
+    counts = np.bincount(truth, minlength=len(scored.labels))
     references["accuracy"] = (
         float(counts.max() / counts.sum()),
         "always saying the commonest emotion",
     )
     references["balanced_accuracy"] = (1.0 / int((counts > 0).sum()), "guessing")
-    confidence = judged.predictions.probabilities[:, judged.labelled].max(axis=2)
-    copies = copies_of(judged.labelled_groups, truth)
+    confidence = scored.predictions.probabilities[:, scored.labelled].max(axis=2)
+    copies = copies_of(scored.labelled_groups, truth)
     bands = [perfect_calibration_band(one, copies=copies).mean for one in confidence]
     references["ece"] = (float(np.mean(bands)), "a perfect model with as many images")
     return references

@@ -8,7 +8,7 @@ import numpy as np
 
 from evoca.errors import MissingExtraError
 from evoca.metrics.checks import IntArray
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 
 __all__ = ["MOST_SHOWN", "Doubts", "doubted_labels"]
 
@@ -29,7 +29,7 @@ class Doubts:
     missing: str = ""
 
 
-def doubted_labels(judged: Judged) -> Doubts:
+def doubted_labels(scored: ScoredRun) -> Doubts:
     """Find labels that may be wrong, by confident learning on held-out predictions.
 
     Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in
@@ -38,11 +38,11 @@ def doubted_labels(judged: Judged) -> Doubts:
     of their own label.
     """
     nothing = np.empty(0, dtype=np.int64)
-    kept = np.flatnonzero(judged.labelled)
-    truth = judged.predictions.truth[kept]
+    kept = np.flatnonzero(scored.labelled)
+    truth = scored.predictions.truth[kept]
     if len(np.unique(truth)) < 2:
         return Doubts(nothing, "fewer than two emotions have a labelled image")
-    if not judged.held_out:
+    if not scored.held_out:
         return Doubts(
             nothing,
             "the model has seen these images in training, or the run does not say: "
@@ -56,7 +56,7 @@ def doubted_labels(judged: Judged) -> Doubts:
         )
     found = find_label_issues(
         truth,
-        judged.predictions.mean[kept],
+        scored.predictions.mean[kept],
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )
