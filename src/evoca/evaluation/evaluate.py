@@ -76,10 +76,10 @@ def describe_evaluation(
 def note_use(
     system: System, description: Mapping[str, Any], split: str
 ) -> tuple[PastUses | None, str]:
-    """Note the use of images that a model may not be chosen on; validation images may.
+    """Record that test images were used; validation images are not recorded.
 
     Returns:
-        The uses before, ``None`` where nothing is recorded, and why it could not be.
+        The earlier uses, ``None`` where nothing is recorded, and why recording failed.
     """
     if split not in ("test", ALL):
         return None, ""
@@ -101,16 +101,16 @@ def notes_of(
     uses: PastUses | None,
     report: Report,
 ) -> list[str]:
-    """Say what a reader of the figures must know, the gravest first.
+    """Return what a reader of the figures must know, the gravest first.
 
     Args:
         system: what was evaluated.
         selected: the images that were asked for.
         grouped: those that were used.
         matched: the labels that were scored.
-        overlap: the images that the system knows.
-        lost: how many have no truth, and how many were left out since the system knows them.
-        uses: of these images, before now.
+        overlap: the images that the system was trained or chosen on.
+        lost: how many have no truth, and how many were left out as known to the system.
+        uses: earlier uses of these images.
         report: the figures.
     """
     n = len(grouped.images)
@@ -146,7 +146,7 @@ def notes_of(
 
 
 def _off_scale(system: System, images: LabelledImages) -> str | None:
-    """Say where the ratings cannot be on the model's scale."""
+    """Return a warning if ratings lie outside the model's scale; ``None`` otherwise."""
     if images.affect is None or system.affect_range is None:
         return None
     low, high = system.affect_range
@@ -160,7 +160,7 @@ def _off_scale(system: System, images: LabelledImages) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """An evaluation.
+    """The result of an evaluation.
 
     Attributes:
         result: the scores.
@@ -179,7 +179,7 @@ def evaluate_system(
     options: Options | None = None,
     advance: Advance = advance_silently,
 ) -> Evaluation:
-    """Evaluate a system on labelled images.
+    """Return the evaluation of a system on labelled images.
 
     Args:
         system: see :func:`evoca.evaluation.systems.open_system`.
@@ -188,8 +188,8 @@ def evaluate_system(
         advance: called with 1 after each image.
 
     Raises:
-        DataError: no image to evaluate on, labels that do not meet, a label without an
-            image, or predictions that do not match the images.
+        DataError: no image to evaluate on, no shared labels, a label without an image,
+            or predictions that do not match the images.
     """
     options = options or Options()
     data = merged_like(data.in_order(), system.labels)
@@ -204,7 +204,7 @@ def evaluate_system(
         )
     images, matched = candidates.take(known), _rows(matched, known)
     if matched.complete and not options.allow_missing and (matched.truth >= 0).any():
-        check_support(matched.truth, matched.labels)  # before any image is looked at
+        check_support(matched.truth, matched.labels)  # before any image is read
     predicted = system.predict(images, advance)
     if not predicted.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
@@ -222,7 +222,7 @@ def evaluate_system(
 
 
 def _known(images: LabelledImages, matched: Matched, predicts_affect: bool) -> NDArray[np.bool_]:
-    """Say which rows have anything that the system can be compared with."""
+    """Return which rows have a truth that the system can be compared with."""
     known = matched.truth >= 0
     if matched.distribution is not None:
         known = known | ~np.isnan(matched.distribution).all(axis=1)

@@ -1,4 +1,4 @@
-"""Bring a model's labels and those of a data set together."""
+"""The labels that a model and a data set share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Truth in the labels that predictions are scored in.
+    """Truth in the labels that predictions are scored on.
 
     Attributes:
         labels: the K scored labels.
@@ -48,14 +48,14 @@ class Matched:
         return bool((self.weights.sum(axis=0) == 1).all())
 
     def probabilities(self, of_model: Floats) -> Floats:
-        """Turn (..., M) into (..., K); equal shares where a model gives the labels nothing."""
+        """Return (..., K) from (..., M); equal shares where the sum over the labels is 0."""
         summed = of_model @ self.weights
         total = summed.sum(axis=-1, keepdims=True)
         equal = np.full_like(summed, 1.0 / len(self.labels))
         return np.asarray(np.divide(summed, total, out=equal, where=total > 0))
 
     def in_set(self, of_model: NDArray[np.bool_], scored: Floats) -> NDArray[np.bool_]:
-        """Turn sets (..., M) into (..., K), which hold the top label of ``scored`` always."""
+        """Return sets (..., K) from (..., M); each contains the top label of ``scored``."""
         inside = np.asarray((of_model @ self.weights) > 0)
         np.put_along_axis(inside, top_labels(scored)[..., None], True, axis=-1)
         return inside
@@ -64,11 +64,12 @@ class Matched:
 def match_labels(
     labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
 ) -> Matched:
-    """Find what a model with some labels can be scored in on labelled images.
+    """Return the labels that a model can be scored on, with the truth in them.
 
-    Same labels: those. Otherwise the shared ones: truth outside them becomes unknown; the
-    model may still answer any of its labels, unless restricted. A data set of polarities
-    shares no name with emotions; the model's probabilities are then added up.
+    If model and data have the same labels, it is those. Otherwise it is the shared ones.
+    Truth outside them becomes unknown. The model may still predict any of its labels, unless
+    restricted. A data set of polarities shares no name with emotions; the model's
+    probabilities are then added up.
 
     The scored labels are in the order that settles ties
     (:func:`evoca.metrics.ties.order_labels`).
@@ -129,7 +130,7 @@ def _picked(labels: Sequence[str], scored: Sequence[str]) -> Floats:
 
 
 def _masked(labels: Sequence[str], shared: Sequence[str], data: LabelledImages) -> Matched:
-    """Leave the model the labels that some image has or, without labels, some viewer named."""
+    """Return the match on the labels that some image has or, without labels, some viewer named."""
     codes, votes = _codes(data, shared), _votes(data, shared)
     if (codes >= 0).any() or votes is None:
         have = np.bincount(codes[codes >= 0], minlength=len(shared)) > 0
@@ -158,7 +159,7 @@ def _masked(labels: Sequence[str], shared: Sequence[str], data: LabelledImages) 
 def _mapped(
     labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
 ) -> Matched:
-    """Add the model's probabilities up by a known table, such as emotions to polarity."""
+    """Return the match by a known table that adds probabilities up, as emotions to polarity."""
     try:
         table: Mapping[str, str | None] = mapping(taxonomy, data.taxonomy).table
     except DataError:
@@ -184,7 +185,7 @@ def _mapped(
 
 
 def _counterpart(table: Mapping[str, str | None], label: str) -> str | None:
-    """Return what all of a label's emotions become; ``None`` where they differ."""
+    """Return the label that all of a label's emotions map to; ``None`` where they differ."""
     found = {table.get(part) for part in parts_of(label)}
     return found.pop() if len(found) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Which of the images to evaluate on a system has learnt from, or was chosen by."""
+"""Images of an evaluation that the system was trained on, or chosen by."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _COPIES = ("copies_of_training_images", "copies_of_validation_images")
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """Which of n images a system knows; ``None`` where that cannot be known.
+    """Which of n images a system was trained or chosen on; ``None`` where not known.
 
     Attributes:
         training: bool (n,), files that the system has learnt from.
         copies: bool (n,), other files that are copies of what it has learnt from, or in one
             group with them.
-        validation: bool (n,), files that chose its settings, or copies of them, those above
-            left out.
-        learnt_from: what the copies are of, in words.
+        validation: bool (n,), other files that chose its settings, or copies of them.
+        learnt_from: the images that the copies are of, in words.
         lacking: why only identical files could be found, in words; empty otherwise.
     """
 
@@ -43,14 +42,14 @@ class Overlap:
 
     @property
     def known(self) -> _Rows | None:
-        """The images that the system knows in any way; ``None`` where it knows none."""
+        """The images in any of the three parts; ``None`` where no part is known."""
         parts = [one for one in (self.training, self.copies, self.validation) if one is not None]
         return np.logical_or.reduce(parts) if parts else None
 
     def counts(self) -> dict[str, int | None]:
-        """Return what ``metrics.json`` says of them.
+        """Return the counts for ``metrics.json``.
 
-        No copies where only identical files could be found is not known, rather than 0.
+        If only identical files could be found, a count of 0 copies becomes ``None``.
         """
         parts = {
             "training_images": self.training,
@@ -63,7 +62,7 @@ class Overlap:
         return counts
 
     def take(self, keep: _Rows) -> Overlap:
-        """Return the part of some images."""
+        """Return the overlap of some of the images."""
 
         def part(rows: _Rows | None) -> _Rows | None:
             return None if rows is None else rows[keep]
@@ -83,10 +82,10 @@ def overlap_of(
     grouped: Grouped,
     predicted: SystemPredictions,
 ) -> Overlap:
-    """Say which images a system has learnt from, or was chosen by, as they are or in a copy.
+    """Return the images, or copies of images, that a system was trained on or chosen by.
 
-    A model bundle and a training carry hashes of their images. Of predictions made elsewhere
-    nobody knows what they learnt from: then the rows of the other splits stand for it.
+    A model bundle and a training run record hashes of their images. Predictions made elsewhere
+    do not: then the rows of the other splits are used instead.
 
     Args:
         system: what is evaluated.
@@ -101,10 +100,10 @@ def overlap_of(
 
 
 def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
-    """Say which images a model has learnt from, or was chosen by, by what its card records.
+    """Return the images that a model was trained on or chosen by, according to its card.
 
     Args:
-        system: a model or a training; of one without a record nothing is known.
+        system: a model or a training run; without a record nothing is known.
         grouped: the images, in groups; their files are here.
     """
     groups, name = grouped.images.groups, system.name
@@ -126,12 +125,12 @@ def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
 
 
 def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
-    """Warn of images that a system knows, and say where copies could not be looked for.
+    """Return warnings about known images, and about copies that could not be searched for.
 
     Args:
-        overlap: which images it knows.
+        overlap: the known images.
         name: of the system.
-        remedy: what leaves the copies out, in words that end the warning.
+        remedy: end of the warning, on how to leave the copies out.
     """
     n = 0 if overlap.known is None else len(overlap.known)
     count = {key: found or 0 for key, found in overlap.counts().items()}
@@ -171,7 +170,7 @@ def _listed(hashes: Sequence[str], known: frozenset[str]) -> _Rows:
 
 
 def _with_group(rows: _Rows, groups: NDArray[np.int64]) -> _Rows:
-    """Add the images that share a group with one of them."""
+    """Return the rows, and all rows that share a group with one of them."""
     return np.asarray(np.isin(groups, groups[rows]))
 
 
@@ -200,10 +199,10 @@ def _of_other_splits(
 
 
 def require_some(keep: _Rows, overlap: Overlap, source: str) -> None:
-    """Refuse to evaluate on nothing.
+    """Raise an error if no image is left.
 
     Raises:
-        DataError: all images are known to the system.
+        DataError: the system was trained or chosen on all images.
     """
     if not keep.any():
         raise DataError(

@@ -1,4 +1,4 @@
-"""A model looked at under changes of its pictures: the work behind ``evoca probe``."""
+"""The robustness of a model to changes of its pictures: the work behind ``evoca probe``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from evoca.runtime.predictor import Predictor
 __all__ = ["run_probe"]
 
 _FACE_MARGIN = 0.15  # YuNet's boxes end at the brows and the chin
-_FEWEST_GROUPS = 2  # of which an interval can be drawn
+_FEWEST_GROUPS = 2  # an interval needs as many
 _Floats = NDArray[np.float64]
 
 
@@ -47,12 +47,12 @@ def run_probe(
     draws: int = 1000,
     seed: int = 0,
 ) -> Probe:
-    """Predict pictures as they are and changed, and measure how far predictions move.
+    """Return how far predictions move when pictures change.
 
-    Only probabilities are kept: memory does not grow with the pictures' size.
+    Only probabilities are stored: memory does not grow with the pictures' size.
 
     Args:
-        predictor: the model; one picture a core is in work, so best loaded with
+        predictor: the model; each core predicts one picture at a time, so load it with
             ``threads=1``.
         images: labelled images; the labels may be unknown.
         perturbations: the changes.
@@ -107,7 +107,7 @@ def run_probe(
 
 @dataclass(frozen=True, eq=False)
 class _ProbePredictions:
-    """Probabilities of the m pictures, of n, that could be read."""
+    """Predictions for the m of n pictures that could be read."""
 
     read: NDArray[np.bool_]  # (n,)
     probabilities: _Floats  # (1 + P, m, K), as they are first
@@ -160,7 +160,7 @@ def _predict_all(
 
 @contextmanager
 def _stopped_by_interrupt(pool: ThreadPoolExecutor, predictor: Predictor) -> Iterator[None]:
-    """End the work of the pool on Ctrl-C; to leave it would wait for what may never end."""
+    """Stop the pool on Ctrl-C; leaving it normally would wait for all of its work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -175,7 +175,7 @@ def _predict_changes(
     find_faces: Detector | None,
     path: Path,
 ) -> _PicturePredictions | ImageError:
-    """Predict one picture as it is and under each change."""
+    """Return the predictions for one picture, unchanged and under each change."""
     try:
         picture = open_picture(path, min_size=predictor.card.preprocessing.decode_size).image
     except ImageError as error:
@@ -193,7 +193,7 @@ def _predict_changes(
 
 
 def _distribution(predictor: Predictor, picture: Image.Image) -> _Floats:
-    # One at a time: a batch may round otherwise, and what does not move must not move.
+    # One at a time: a batch may round differently, and an unchanged picture must not move.
     return np.array(list(predictor.predict(picture).probabilities.values()))
 
 
@@ -204,7 +204,7 @@ def _faces(
     draws: int,
     seed: int,
 ) -> Masking | None:
-    """Compare the pictures with faces; ``None`` where an interval needs more of them."""
+    """Return the effect of hiding faces; ``None`` if too few pictures have a face."""
     compared = predicted.compared
     groups = np.array(names)[compared]
     if len(set(groups.tolist())) < _FEWEST_GROUPS:
@@ -223,7 +223,7 @@ def _faces(
 
 
 def _truth(images: LabelledImages, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Return the true label's position among a model's labels; -1 where it has none there."""
+    """Return the position of each true label among a model's labels; -1 where not there."""
     images = merged_like(images, labels)
     position = {label: k for k, label in enumerate(labels)}
     # The last entry is -1, the code of a row without a label.

@@ -1,4 +1,4 @@
-"""What can be evaluated: a model that looks at images, or a table of predictions."""
+"""What can be evaluated: a model, or a table of predictions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DATA = ("name", "images", "fingerprint")
 
 
 def origin_of_model(provenance: Provenance) -> dict[str, Any]:
-    """Return the recipe of a bundle, where it has it, and the data it learnt from."""
+    """Return the recipe of a bundle, if recorded, and the data it learnt from."""
     data = {"images": provenance.images, "fingerprint": provenance.fingerprint}
     recipe = provenance.settings or {"name": provenance.recipe}
     return {"kind": "model", "recipe": recipe, "data": data}
@@ -48,8 +48,8 @@ def origin_of_model(provenance: Provenance) -> dict[str, Any]:
 def origin_of_run(run: Run) -> dict[str, Any]:
     """Return the recipe of a run, the data it learnt from, and how its predictions were made.
 
-    A run that is itself an evaluation passes on where its system comes from, and how many
-    of its images were learnt from.
+    If the run is itself an evaluation, this is the origin of its system, and how many of its
+    images were learnt from.
     """
     known = run.description
     origin = {"kind": "run", "recipe": known.get("recipe"), "split": known.get("split")}
@@ -58,7 +58,7 @@ def origin_of_run(run: Run) -> dict[str, Any]:
         origin["data"] = {name: data[name] for name in _DATA if name in data}
     earlier = known.get("origin")
     if isinstance(earlier, Mapping):
-        # Predictions that were read from a run are as that run made them.
+        # Predictions read from a run keep the origin of that run.
         origin |= {key: value for key, value in earlier.items() if key != "kind"}
     learnt = known.get("training_images")
     return origin | ({"training_images": learnt} if isinstance(learnt, int) else {})
@@ -66,7 +66,7 @@ def origin_of_run(run: Run) -> dict[str, Any]:
 
 _TABLES = {".csv", ".parquet"}
 ABSENT = "absent:"
-"""Begins what stands for the hash of a file that is not here."""
+"""Prefix of the entry that replaces the hash of an absent file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +109,11 @@ class SystemPredictions:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Whatever gives a distribution for each image.
+    """A model, or a table of predictions, that returns a distribution per image.
 
     Attributes:
         name: for tables and messages.
-        identity: what tells it from every other system, for fingerprints.
+        identity: unique to this system, for fingerprints.
         labels: M, in the order of the distributions.
         predict: returns its predictions for images, in their order.
         taxonomy: of the labels; empty if unknown.
@@ -122,13 +122,13 @@ class System:
         predicts_affect: whether it predicts valence and arousal.
         affect_range: lowest and highest rating of the scale it predicts them on.
         trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
-            ``None`` where nobody recorded them, as for predictions made elsewhere.
+            ``None`` where not recorded, as for predictions made elsewhere.
         trained_perceptual_hashes: of its training images; empty where not recorded.
         chosen_on: as ``trained_on``, of the images that chose its settings.
         chosen_perceptual_hashes: of the images that chose its settings.
         origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
-            its predictions were made; ``None`` where nobody recorded it.
-        notes: what a reader of its figures must know, such as what was said of the run whose
+            its predictions were made; ``None`` where not recorded.
+        notes: what a reader of its figures must know, such as the notes of the run whose
             predictions these are.
     """
 
@@ -150,7 +150,7 @@ class System:
 
 
 def model_system(predictor: Predictor) -> System:
-    """Make a system of a loaded model."""
+    """Return the system of a loaded model."""
     card = predictor.card
     return System(
         name=card.name,
@@ -212,7 +212,7 @@ def table_system(
     identity: Mapping[str, Any],
     notes: Sequence[str] = (),
 ) -> System:
-    """Make a system of predictions that were made elsewhere, with what was said of them."""
+    """Return the system of predictions made elsewhere, with the notes on them."""
     return System(
         name=name,
         identity=identity,
@@ -226,11 +226,10 @@ def table_system(
 def _look_up_predictions(
     name: str, table: Predictions, images: LabelledImages, advance: Advance
 ) -> SystemPredictions:
-    """Look the images up by name, else by the SHA-256 that the table gives.
+    """Return the predictions for images, found by name, else by SHA-256 in the table.
 
     Raises:
-        DataError: an image has no prediction, or a truth that contradicts the table's
-            (named).
+        DataError: an image has no prediction, or another truth than in the table (named).
     """
     hashes = _content(images)
     row = {image: i for i, image in enumerate(table.images)}
@@ -267,7 +266,7 @@ def _look_up_predictions(
 def _with_hashes(
     images: LabelledImages, hashes: Sequence[str], wanted: NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    """Read the files of some images whose digest is not known yet."""
+    """Return the hashes, with those of some images computed where they are missing."""
     unknown = [i for i in np.flatnonzero(wanted).tolist() if not hashes[i]]
     read = sha256_files([images.paths[i] for i in unknown], on_error=lambda _: "")
     known = dict(zip(unknown, read, strict=True))
@@ -277,12 +276,12 @@ def _with_hashes(
 def _failures(
     table: Predictions, images: LabelledImages, rows: NDArray[np.int64]
 ) -> tuple[ImageError, ...]:
-    """Return an error for each image that the table says could not be predicted."""
+    """Return an error per image that the table lists as failed."""
     if not table.failed:
         return ()
     found = []
     for name, row in zip(images.names, rows.tolist(), strict=True):
-        # Paths as they were given end in the name that the manifest has.
+        # The table has paths as they were given; they end in the name in the manifest.
         ends = (cause for path, cause in table.failed.items() if f"/{path}".endswith(f"/{name}"))
         if row < 0 and (cause := next(ends, None)) is not None:
             found.append(ImageError(cause, name))
@@ -290,14 +289,14 @@ def _failures(
 
 
 def known_hashes(hashes: Sequence[str]) -> tuple[str, ...]:
-    """Return digests of files alone, empty text in the place of stand-ins for absent ones."""
+    """Return the digests of files, with empty text for absent files."""
     return tuple("" if digest.startswith(ABSENT) else digest for digest in hashes)
 
 
 def _content(images: LabelledImages) -> tuple[str, ...]:
-    """Return the hash of each file; of one that is not here, a stand-in made of its name.
+    """Return the hash of each file; for an absent file, an entry made of its name.
 
-    Predictions made elsewhere can be judged where the images are not.
+    So predictions made elsewhere can be evaluated without the image files.
     """
     known = [
         digest or ("" if path.is_file() else f"{ABSENT}{name}")
@@ -323,9 +322,9 @@ def _check_truth(
 
 
 def _learnt_from(run: Run) -> dict[str, Any]:
-    """Return what a training's run directory says of the images it was made from.
+    """Return the images that a training run records it learnt from and was chosen by.
 
-    Cross-validated predictions are of images that were held out: of them nothing is said.
+    Cross-validated predictions are of held-out images: for them nothing is returned.
     """
     about = run.description
     if (run.predictions.fold >= 0).any() or not isinstance(about.get("training_images"), list):
@@ -343,7 +342,7 @@ def _learnt_from(run: Run) -> dict[str, Any]:
 
 
 def open_system(text: str) -> System:
-    """Open a model bundle, a table of predictions or a run directory.
+    """Return the system of a model bundle, a table of predictions or a run directory.
 
     Args:
         text: a bundle directory, the name of a bundled model, a CSV or Parquet table with
