@@ -223,8 +223,8 @@ def _checked(
     for change, found in changed.items():
         if found.shape != first.shape:
             raise DataError(
-                f"{change}: {len(found)} predictions for {len(first)} pictures: both must speak "
-                "of the same"
+                f"{change}: {len(found)} predictions for {len(first)} pictures: both must be "
+                "of the same pictures"
             )
     return first, changed
 

@@ -94,7 +94,7 @@ def build_report(
     }
     maps = [shown[model] for model in models]
     traits = look_for_traits(library.paths, len(library.names), look_for, announce)
-    told = {name: found for name, found in traits.items() if not isinstance(found, str)}
+    searched = {name: found for name, found in traits.items() if not isinstance(found, str)}
     notes = [*library.notes]
     if images and len(chosen) < len(library.paths):
         notes.append(
@@ -110,7 +110,7 @@ def build_report(
             run_content(number, run, rows, own, _of_rows(traits, rows), without_images=without)
             for number, (run, rows, own) in enumerate(zip(scored, library.rows, maps, strict=True))
         ],
-        "payload": as_script_text(payload(scored, library, pictures, maps, told)),
+        "payload": as_script_text(payload(scored, library, pictures, maps, searched)),
         "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
         **(_compared(scored) if len(scored) > 1 else {}),
     }
