@@ -92,13 +92,13 @@ def attributes_of(image: ImageInput, detectors: Detectors | None = None) -> Attr
     >>> attributes_of(Image.new("RGB", (64, 64), "grey"), Detectors()).tone
     'greyscale'
     """
-    look = installed_detectors() if detectors is None else detectors
+    used = installed_detectors() if detectors is None else detectors
     picture = open_picture(image, min_size=_DECODE).image
     return Attributes(
         tone=tone_of(picture),
         warm_share=warm_share_of(picture),
-        faces=None if look.faces is None else look.faces(picture),
-        text=None if look.text is None else look.text(picture),
+        faces=None if used.faces is None else used.faces(picture),
+        text=None if used.text is None else used.text(picture),
     )
 
 

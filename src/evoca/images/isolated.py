@@ -139,10 +139,10 @@ class _Process:
             assert running.stdout is not None
             running.stdin.write(json.dumps(request).encode() + b"\n" + data)
             running.stdin.flush()
-            answer = json.loads(running.stdout.readline(_HEADER_BYTES))
-            if "error" in answer:
-                raise ImageError(answer["error"])
-            width, height = answer["size"]
+            response = json.loads(running.stdout.readline(_HEADER_BYTES))
+            if "error" in response:
+                raise ImageError(response["error"])
+            width, height = response["size"]
             pixels = _exactly(running.stdout, 3 * width * height)
         except (OSError, ValueError) as error:
             if isinstance(error, ImageError):
@@ -156,8 +156,8 @@ class _Process:
             late.cancel()
         return DecodedImage(
             Image.frombytes("RGB", (width, height), pixels),
-            tuple(answer["stored"]),
-            tuple(answer["notes"]),
+            tuple(response["stored"]),
+            tuple(response["notes"]),
         )
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -196,16 +196,16 @@ def _main(seconds: float, memory: int) -> None:
                 limits=ImageLimits(**request["limits"]),
             )
         except ImageError as error:
-            answer: dict[str, object] = {"error": error.cause}
+            response: dict[str, object] = {"error": error.cause}
             pixels = b""
         else:
-            answer = {
+            response = {
                 "size": decoded.image.size,
                 "stored": decoded.size,
                 "notes": decoded.notes,
             }
             pixels = decoded.image.tobytes()
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+        sys.stdout.buffer.write(json.dumps(response).encode() + b"\n" + pixels)
         sys.stdout.buffer.flush()
 
 

@@ -141,7 +141,7 @@ _COLUMNS = ("run", "accuracy", "balanced", "NLL", "min/epoch", "paper")
 
 _MARK = "*"
 """Marks scores on images that the system learnt from."""
-_KEPT = "kept"
+_CACHED = "kept"
 """The entry for minutes without the frozen layers, whose features were cached."""
 
 
@@ -179,7 +179,7 @@ def _minutes(run: Run) -> str:
     minutes = minutes_of(run)
     if minutes is None:
         return ""
-    return f"{minutes.mean:.2f}" if minutes.whole else _KEPT
+    return f"{minutes.mean:.2f}" if minutes.whole else _CACHED
 
 
 def _percent(figure: Figure | None, mark: str) -> str:
@@ -210,7 +210,7 @@ def _about(runs: Sequence[Run]) -> list[str]:
     facts = [facts_of(run) for run in runs]
     images = sorted({f"{f.images:,} images" for f in facts if f.images is not None})
     profiles = sorted({f.profile for f in facts if f.profile})
-    said = [
+    sentences = [
         "Percent, with the 95% interval; published figures are of other images, unless a run "
         "below says otherwise.",
         f"Data: {', '.join(images)}." if images else "",
@@ -219,8 +219,8 @@ def _about(runs: Sequence[Run]) -> list[str]:
         f"{_MARK} measured on images that the system learnt from: how well it remembers them."
         if any(f.measures_known_images for f in facts)
         else "",
-        f"{_KEPT}: the frozen layers' features were kept, and the minutes leave them out."
+        f"{_CACHED}: the frozen layers' features were kept, and the minutes leave them out."
         if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)
         else "",
     ]
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]

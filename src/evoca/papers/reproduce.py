@@ -159,14 +159,14 @@ def _attempt(
     swept = {key for target in meant if not target.recipes for key, _ in target.setting}
     changed, unknown = _changes(run, base, swept, packaged)
     against_paper = differences(facts, system, data, None if main is None else main.part)
-    said = {(difference.what, difference.here) for difference in against_paper}
+    known = {(difference.what, difference.here) for difference in against_paper}
     timed = any(not target.is_score for target in meant)
     return Attempt(
         run=run.name,
         recipe=name,
         variant_of=None if name == base else system.name,
         facts=facts,
-        differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in said)),
+        differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in known)),
         pairs=tuple(_beside(run, target, facts) for target in meant),
         notes=tuple(note for note in (unknown, _of_minutes(run) if timed else None) if note),
     )

@@ -70,8 +70,8 @@ class RunFacts:
             return f"{self.training_images:,}{of} images measured are training images of the system"
         parts = [(self.copies, "copies of training images")]
         parts += [(self.chose, "validation images, or copies of them")] if part != "val" else []
-        said = [f"{count:,} are {what}" for count, what in parts if count]
-        return f"of the {self.images or 0:,} images measured {', '.join(said)}" if said else None
+        words = [f"{count:,} are {what}" for count, what in parts if count]
+        return f"of the {self.images or 0:,} images measured {', '.join(words)}" if words else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -122,15 +122,15 @@ def facts_of(run: Run) -> RunFacts:
 def _is_restricted(run: Run) -> bool:
     """Return whether the run, or the run it evaluates, left the model fewer labels."""
     origin = mapping(run.description.get("origin"))
-    said = (run.description, origin, mapping(origin.get("split")))
-    return any(one.get("restricted") is True for one in said)
+    entries = (run.description, origin, mapping(origin.get("split")))
+    return any(one.get("restricted") is True for one in entries)
 
 
 def training_images(run: Run) -> int | None:
     """Return how many of the measured images are training images; ``None`` if unknown."""
     origin = mapping(run.description.get("origin"))
-    for said in (run.metrics, run.description, origin):
-        if isinstance(count := said.get("training_images"), int):
+    for entry in (run.metrics, run.description, origin):
+        if isinstance(count := entry.get("training_images"), int):
             return count
     return None
 
@@ -143,8 +143,8 @@ def copies_of(run: Run) -> int:
 
 def _count_of(run: Run, key: str) -> int:
     origin = mapping(run.description.get("origin"))
-    for said in (run.metrics, run.description, origin):
-        if isinstance(count := said.get(key), int):
+    for entry in (run.metrics, run.description, origin):
+        if isinstance(count := entry.get(key), int):
             return count
     return 0
 
@@ -195,8 +195,8 @@ def minutes_of(run: Run) -> Minutes | None:
     rows = [row for row in run.history if row.get("minutes")]
     if not rows:
         return None
-    said = [row.get("kept_features") for row in rows]
-    cached = None if not all(said) else sum(one != "0" for one in said)
+    features = [row.get("kept_features") for row in rows]
+    cached = None if not all(features) else sum(one != "0" for one in features)
     return Minutes(sum(float(row["minutes"]) for row in rows) / len(rows), len(rows), cached)
 
 
@@ -208,13 +208,13 @@ def _split(run: Run) -> object:
 
 def _protocol(run: Run, known: int | None) -> tuple[str, bool]:
     split = _split(run)
-    kind, said = measured_on(split), mapping(split)
-    folds = said.get("folds")
+    kind, entry = measured_on(split), mapping(split)
+    folds = entry.get("folds")
     if kind is MeasuredOn.FOLDS and isinstance(folds, int):
-        return f"{said.get('repeats', 1)} x {folds}-fold cross-validation", False
+        return f"{entry.get('repeats', 1)} x {folds}-fold cross-validation", False
     if kind is MeasuredOn.ALL and known == 0:
         return "all images, none of them for training", True
-    name = kind or (said.get("kind") if said else split)
+    name = kind or (entry.get("kind") if entry else split)
     return str(name or "not recorded"), kind is MeasuredOn.TEST
 
 

@@ -1,4 +1,4 @@
-"""From runs to one page."""
+"""The report of runs, built as one page."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from evoca.runtime.predictor import Predictor
 __all__ = ["MOST_IMAGES", "Built", "build_report"]
 
 MOST_IMAGES = 5_000
-"""Images that a page holds unless told otherwise: below 50 MB."""
+"""Images on a page by default: below 50 MB."""
 
 _LEFT_OUT = "the page was made without the images (--no-images)"
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was written.
+    """A report that was written.
 
     Attributes:
         size: of the page, bytes.
@@ -65,7 +65,7 @@ def build_report(
     probe: Probe | None = None,
     left_out: bool = False,
 ) -> Built:
-    """Write the report of some runs as one HTML file.
+    """Write the report of some runs as one HTML file, and return what was written.
 
     Args:
         runs: the runs; the first is what the others are compared with.
@@ -74,10 +74,10 @@ def build_report(
         announce: shows progress.
         models: for each run the model whose evidence maps are shown, or ``None``.
         images: whether the page holds small copies of them.
-        look_for: what to tell pictures by.
+        look_for: the traits to search pictures for.
         most_images: how many images the page may hold.
         probe: of the first run's model, in place of the one in the run's folder.
-        left_out: whether the page has no images by wish, and not for want of them.
+        left_out: whether the user wanted no images, rather than none were found.
 
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
@@ -125,7 +125,7 @@ def _of_rows(traits: Traits, rows: IntArray) -> Traits:
 
 
 def _chosen(scored: Sequence[ScoredRun], library: Library, most: int) -> list[int]:
-    """Choose whose pictures are shown: errors of any run first, the most confident ahead."""
+    """Return the images to show: errors of any run first, the most confident ahead."""
     urgency = np.full(len(library.names), -1.0)
     for run, rows in zip(scored, library.rows, strict=True):
         wrong = np.zeros(len(rows))
@@ -163,7 +163,7 @@ def _compared(scored: Sequence[ScoredRun]) -> dict[str, Any]:
 
 
 def _write(out: Path, parts: Iterable[str]) -> int:
-    """Write a file that is there only when it is complete; return its size in bytes."""
+    """Write a file that appears only when it is complete, and return its size in bytes."""
     if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
         raise DataError(f"{printable_name(out)}: not a regular file: name another")
     try:

@@ -1,4 +1,4 @@
-"""What the template of one run is filled with."""
+"""The content of the template of one run."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def run_content(
     *,
     without_images: str = "the images are not at hand",
 ) -> dict[str, Any]:
-    """Compute every section of a run.
+    """Return every section of a run.
 
     Args:
         number: of the run on the page.
         scored: the run.
         images: int (n,), the number of the image in each of its rows.
         maps: its evidence maps, ``None`` without.
-        traits: name to float (n,), 1, 0 or NaN, or why it was not looked for.
+        traits: name to float (n,), 1, 0 or NaN, or the reason why it was not searched for.
         without_images: why the page has no images, where it has none.
     """
     first, others = headline(scored)
@@ -88,7 +88,7 @@ def _shown(rows: IntArray) -> dict[str, Any] | None:
 
 
 def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List the sections that the page has, by anchor and name."""
+    """Return the sections of the page, by anchor and name."""
     scored = bool(content["confusion"])
     sections = [
         ("figures", "Figures", True),

@@ -1,4 +1,4 @@
-"""The images of all runs of a report, each held once."""
+"""The images of all runs of a report, each once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Library:
     """Images by number.
 
     Attributes:
-        names: N names, as the runs have them.
+        names: N names, as in the runs.
         rows: for each run, the number of the image in each of its rows.
         paths: number to file, of the images whose file is known.
         notes: what a reader must know about the images.
@@ -34,7 +34,7 @@ class Library:
 
 
 def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Library:
-    """Number the images of some runs and find their files.
+    """Return the images of some runs, numbered, with their files.
 
     Args:
         runs: the runs.

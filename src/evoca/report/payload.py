@@ -1,4 +1,4 @@
-"""What the page's script reads: images and predictions as compact JSON."""
+"""The data of the page's script: images and predictions as compact JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def payload(
     maps: Sequence[Maps | None],
     traits: Mapping[str, FloatArray],
 ) -> dict[str, Any]:
-    """Gather what the script needs, as plain data.
+    """Return the data for the script.
 
     Args:
         runs: the runs.
@@ -97,7 +97,7 @@ def _permille(shares: FloatArray) -> list[int]:
 
 
 def _sets(scored: ScoredRun) -> list[list[int]] | None:
-    """Return the labels in each image's set, those of most repeats where they differ."""
+    """Return the labels in each image's set, by majority where repeats differ."""
     inside = scored.predictions.in_set
     if inside is None:
         return None
@@ -105,7 +105,7 @@ def _sets(scored: ScoredRun) -> list[list[int]] | None:
 
 
 def as_script_text(content: Any) -> Markup:
-    r"""Write JSON that no string in it can end, comment out or open as markup.
+    r"""Return JSON for a ``<script>``, which no string in it can end or comment out.
 
     Inside ``<script>`` only ``<`` is special; all that is not ASCII is escaped as well.
 

@@ -157,7 +157,7 @@ def compare_runs(
         runs: at least two.
         metric: a figure against labels, against the viewers' distributions, or against their
             ratings (``ccc``, ``pearson``, ``mae``; of one scale ``ccc_valence``).
-        against: the run to compare with. The best of several looks better than it is; prefer
+        against: the run to compare with. The figure of the best of several is too high; prefer
             to name the baseline first.
         draws: of the bootstrap, and of the permutations.
         seed: of both.
@@ -337,9 +337,9 @@ def cautions(runs: Sequence[Run]) -> list[str]:
     notes = []
     for run in runs:
         seen = run.description.get("training_images")
-        said = any("training images of" in note for note in run.notes)
+        noted = any("training images of" in note for note in run.notes)
         # The run of a training has the hashes of its images here.
-        if isinstance(seen, int) and seen and not said:
+        if isinstance(seen, int) and seen and not noted:
             notes.append(
                 f"WARNING: {run.name} was evaluated on {seen:,} of the images it learnt from"
             )

@@ -69,10 +69,10 @@ def measured_on(split: object) -> MeasuredOn | None:
     >>> measured_on({}) is None
     True
     """
-    said = split if isinstance(split, Mapping) else {"kind": split}
-    kind = str(said.get("kind"))
+    entry = split if isinstance(split, Mapping) else {"kind": split}
+    kind = str(entry.get("kind"))
     if kind in set(MeasuredOn):
         return MeasuredOn(kind)
     if kind in _EARLIER:
         return _EARLIER[kind]
-    return MeasuredOn.FOLDS if isinstance(said.get("folds"), int) else None
+    return MeasuredOn.FOLDS if isinstance(entry.get("folds"), int) else None

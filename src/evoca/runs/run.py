@@ -89,9 +89,9 @@ class Run:
             EvocaError: ``metrics.json`` is damaged.
         """
         there = (self.path / "metrics.json").is_file()
-        kept = self.metrics.get("notes") if there else None
-        said = kept if isinstance(kept, list) else self.description.get("notes")
-        return tuple(map(str, said)) if isinstance(said, list) else ()
+        measured = self.metrics.get("notes") if there else None
+        notes = measured if isinstance(measured, list) else self.description.get("notes")
+        return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
     @cached_property
     def report(self) -> Report:

@@ -224,7 +224,7 @@ def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, wha
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
         raise DataError(
-            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{said}"
+            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{reason}"
         ) from error

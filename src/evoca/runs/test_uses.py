@@ -90,7 +90,7 @@ def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
         data: fingerprint of the images and their labels.
         split: name of the split.
         model: what identifies the model, such as its SHA-256.
-        name: of the model, for people who look into the record.
+        name: of the model, to identify it in the record.
 
     Returns:
         The uses before this one; ``None`` if the record is turned off.

@@ -3,7 +3,7 @@
 Every function but the first takes counts of shape (..., K, K), rows truth and columns
 prediction, so a stack of resampled matrices costs one call. Averages over emotions
 (balanced accuracy, macro F1) run over the emotions that have support: one that no
-image evokes says nothing about the model.
+image evokes does not count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does the model know how sure it may be: reliability, and prediction sets by emotion."""
+"""Confidence: the reliability diagram, and prediction sets by emotion."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class ReliabilityPlot:
 
     @property
     def by_chance(self) -> str:
-        """How often some bin of a perfect model is outside, in words."""
+        """How often any bin of a perfect model is outside, in words."""
         return f"{1 - 0.95 ** len(self.rows):.0%}"
 
 
 def reliability_plot(scored: ScoredRun) -> ReliabilityPlot | None:
-    """Draw a run's reliability diagram; ``None`` where no image has a true label."""
+    """Return a run's reliability diagram; ``None`` where no image has a true label."""
     kept = scored.labelled
     if not kept.any():
         return None
@@ -79,8 +79,8 @@ def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]
     points = list(zip(x, curve.accuracy.tolist(), strict=True))
     plot.line(points, "curve")
     for (confidence, accuracy), ok in zip(points, inside.tolist(), strict=True):
-        said = f"says {confidence:.0%}, is right {accuracy:.0%}"
-        plot.dot((confidence, accuracy), "curve" if ok else "curve outside", said)
+        text = f"confidence {confidence:.0%}, accuracy {accuracy:.0%}"
+        plot.dot((confidence, accuracy), "curve" if ok else "curve outside", text)
     outside = int((~inside).sum())
     return plot.svg(
         f"Reliability diagram of {len(x)} bins; {outside} outside the band of perfect "
@@ -95,11 +95,11 @@ def calibrations(scored: ScoredRun) -> list[tuple[str, str, str, str]]:
     if not isinstance(methods, Mapping):
         return []
     rows = []
-    for name, said in _METHODS.items():
+    for name, title in _METHODS.items():
         if name in methods:
             nll, brier = (Figure.from_dict(methods[name][key]) for key in ("nll", "brier"))
             rows.append(
-                (said, f"{nll.value:.3f}", f"{brier.value:.3f}", f"{methods[name]['ece']:.1%}")
+                (title, f"{nll.value:.3f}", f"{brier.value:.3f}", f"{methods[name]['ece']:.1%}")
             )
     return rows
 
@@ -110,7 +110,7 @@ class SetRow:
 
     Attributes:
         label: the true emotion; empty for all images.
-        coverage: share of sets that hold it.
+        coverage: share of sets that contain it.
         size: mean number of emotions in a set.
         support: images.
     """

@@ -27,7 +27,7 @@ class Cell:
         predicted: the column's label.
         count: images, in words; a fraction where repeats differ.
         share: of the row's images, in percent.
-        level: 0..20, how strongly it is coloured.
+        level: 0..20, the strength of its colour.
         right: whether it is on the diagonal.
         opens: the images behind it; empty for no image.
     """
@@ -66,7 +66,7 @@ def confusion_cells(scored: ScoredRun) -> list[list[Cell]]:
 
 @dataclass(frozen=True)
 class EmotionRow:
-    """How well one emotion is found.
+    """Precision, recall and F1 of one emotion.
 
     Attributes:
         label: the emotion.
@@ -83,7 +83,7 @@ class EmotionRow:
 
 
 def emotion_rows(scored: ScoredRun) -> list[EmotionRow]:
-    """Return one row an emotion that some image has."""
+    """Return one row per emotion that some image has."""
     return [
         EmotionRow(
             label,

@@ -1,6 +1,6 @@
-"""The images that are predicted wrongly: by vote agreement, and by what is in the picture.
+"""Errors by vote agreement, and by traits of the picture.
 
-The analysis that Sreenivas et al. (2018) made by hand of their confusions.
+Sreenivas et al. (2018) made this analysis of their confusions by hand.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BANDS = {
 
 @dataclass(frozen=True)
 class Rate:
-    """How often some images are predicted wrongly.
+    """The error rate of some images.
 
     Attributes:
         images: how many have the property and a true label.
@@ -50,16 +50,16 @@ class Rate:
 
 @dataclass(frozen=True)
 class TraitRow:
-    """Errors with a trait and without it.
+    """Error rates with a trait and without it.
 
     Attributes:
         name: of the trait.
-        meaning: how it was told; empty where the name says it.
+        meaning: how it was found; empty where the name is enough.
         having: the images that have it; ``None`` where there is none, or no other.
         lacking: the images that lack it.
         difference: error rate with minus without, and its interval, in points.
-        apart: whether the interval leaves out 0.
-        missing: why it was not looked for; empty where it was.
+        apart: whether the interval excludes 0.
+        missing: why it was not searched for; empty where it was.
     """
 
     name: str
@@ -72,7 +72,7 @@ class TraitRow:
 
     @property
     def lacks(self) -> str:
-        """What images without it are called."""
+        """The name of images without it."""
         if self.name.startswith("with "):
             return "without " + self.name.removeprefix("with ")
         return f"not {self.name}"
@@ -92,7 +92,7 @@ def agreement_rows(scored: ScoredRun) -> list[tuple[str, str, Rate]]:
 
 
 def trait_rows(scored: ScoredRun, traits: Traits) -> list[TraitRow]:
-    """Compare errors with and without each trait.
+    """Return the error rates with and without each trait.
 
     Args:
         scored: the run, n images.
@@ -108,7 +108,7 @@ def _trait(scored: ScoredRun, name: str, found: FloatArray) -> TraitRow:
     meaning = MEANINGS[name]
     unknown = int(np.isnan(found).sum())
     if unknown:
-        meaning += f" Looked for in {len(found) - unknown:,} of {len(found):,} images."
+        meaning += f" Searched for in {len(found) - unknown:,} of {len(found):,} images."
     having, lacking = scored.labelled & (found == 1), scored.labelled & (found == 0)
     if not having.any() or not lacking.any():
         only = "every image has it" if having.any() else "no image has it"

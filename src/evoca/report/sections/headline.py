@@ -1,4 +1,4 @@
-"""The figures of a run, the four that matter most first."""
+"""The figures of a run, the four main ones first."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Shown:
     Attributes:
         named: its title and meaning.
         value: in words.
-        interval: its 95% interval in words; of a calibration error what chance gives.
+        interval: its 95% interval in words; for a calibration error the band by chance.
         strip: both drawn on a scale from 0 to 1; empty for figures that are no share.
-        reference: what to compare with, in words; empty where there is nothing.
+        reference: a value to compare with, in words; empty without one.
     """
 
     named: Named
@@ -52,7 +52,7 @@ def headline(scored: ScoredRun) -> tuple[list[Shown], list[Shown]]:
 
 
 def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None = None) -> Shown:
-    """Put a figure into words and draw it.
+    """Return a figure in words, with its drawing.
 
     Args:
         name: its key.
@@ -67,8 +67,8 @@ def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None 
             figure.chance_band or figure.ci95,
             reference=reference[0] if reference else None,
         )
-    said = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
-    return Shown(named, named.text(figure.value), named.interval(figure), strip, said)
+    compared = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
+    return Shown(named, named.text(figure.value), named.interval(figure), strip, compared)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -78,7 +78,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _references(scored: ScoredRun) -> dict[str, tuple[float, str]]:
-    """What chance or a perfect model would give."""
+    """Return reference values, by chance or of a perfect model."""
     references: dict[str, tuple[float, str]] = {}
     if scored.coverage_goal is not None:
         references["set_coverage"] = (scored.coverage_goal, "built for")
@@ -88,7 +88,7 @@ def _references(scored: ScoredRun) -> dict[str, tuple[float, str]]:
     counts = np.bincount(truth, minlength=len(scored.labels))
     references["accuracy"] = (
         float(counts.max() / counts.sum()),
-        "always saying the commonest emotion",
+        "always predicting the commonest emotion",
     )
     references["balanced_accuracy"] = (1.0 / int((counts > 0).sum()), "guessing")
     confidence = scored.predictions.probabilities[:, scored.labelled].max(axis=2)

@@ -1,4 +1,4 @@
-"""Images to look at by hand: the most confident errors, and labels that may be wrong."""
+"""Images to check by hand: the most confident errors, and labels that may be wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Doubts:
 
     Attributes:
         rows: the images, the least believable label first.
-        missing: why they were not looked for; empty where they were.
+        missing: why they were not searched for; empty where they were.
     """
 
     rows: IntArray
@@ -30,12 +30,11 @@ class Doubts:
 
 
 def doubted_labels(scored: ScoredRun) -> Doubts:
-    """Find labels that may be wrong, by confident learning on held-out predictions.
+    """Return labels that may be wrong, by confident learning on held-out predictions.
 
     Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in
-    Dataset Labels", JAIR, as cleanlab has it: an image is doubted where the model is more
-    confident of another label than it usually is, and these are ranked by the probability
-    of their own label.
+    Dataset Labels", JAIR, as in cleanlab: a label may be wrong if the model is more confident
+    of another label than usual. These labels are ranked by their probability.
     """
     nothing = np.empty(0, dtype=np.int64)
     kept = np.flatnonzero(scored.labelled)
@@ -45,8 +44,8 @@ def doubted_labels(scored: ScoredRun) -> Doubts:
     if not scored.held_out:
         return Doubts(
             nothing,
-            "the model has seen these images in training, or the run does not say: "
-            "it would find the labels it learnt believable",
+            "the model has seen these images in training, or the run does not "
+            "record it: labels that it learnt would not be listed",
         )
     try:
         from cleanlab.filter import find_label_issues

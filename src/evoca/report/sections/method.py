@@ -1,4 +1,4 @@
-"""What was done, in plain words, from ``run.json``."""
+"""The method of a run in plain words, from ``run.json``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Done", "lead", "what_was_done"]
 
 @dataclass(frozen=True)
 class Done:
-    """How the figures came about.
+    """The method behind the figures.
 
     Attributes:
         summary: what the recipe or model is; empty where not recorded.
         sentences: the protocol in plain words.
-        facts: name and value, for whoever repeats it.
+        facts: name and value, to repeat the run.
         settings: the whole of ``run.json``.
     """
 
@@ -30,7 +30,7 @@ class Done:
 
 
 def what_was_done(scored: ScoredRun) -> Done:
-    """Describe a run; what ``run.json`` does not say is left out."""
+    """Return the method of a run; facts that ``run.json`` lacks are left out."""
     description = scored.run.description
     recipe = _mapping(description, "recipe")
     return Done(
@@ -42,7 +42,7 @@ def what_was_done(scored: ScoredRun) -> Done:
 
 
 def lead(scored: ScoredRun) -> str:
-    """Say the main result in a sentence or two."""
+    """Return the main result in a sentence or two."""
     n = len(scored.predictions)
     accuracy = scored.run.report.figures.get("accuracy")
     name = scored.run.recipe or "the model"
@@ -65,13 +65,13 @@ _HASHES = {
 
 
 def _shareable(content: Any) -> Any:
-    """Leave out what the page must not carry to other readers."""
+    """Return the content without entries that must not be in the page."""
     if not isinstance(content, Mapping):
         return content
     return {
         key: _shareable(value)
         for key, value in content.items()
-        # The first is of this machine alone; the others can be a line for every image.
+        # The location is a path of this machine; lists of hashes can have a line per image.
         if key != "location" and not (key in _HASHES and isinstance(value, list))
     }
 
@@ -96,8 +96,8 @@ def _protocol(scored: ScoredRun) -> str:
             f"learnt from the others, {times}. So every prediction here is of an image that "
             "its model had not seen."
         )
-    said = str(scored.run.description.get("protocol") or split.get("kind") or "")
-    return f"Protocol: {said}." if said else "The run does not say how it was measured."
+    protocol = str(scored.run.description.get("protocol") or split.get("kind") or "")
+    return f"Protocol: {protocol}." if protocol else "How the run was measured is not recorded."
 
 
 def _intervals(scored: ScoredRun) -> str:
