@@ -120,7 +120,7 @@ def fill_matrix(
         announce: shows the progress of each cell.
 
     Raises:
-        EvocaError: a cell cannot be evaluated, or ``out`` holds another one in its place.
+        EvocaError: a cell cannot be evaluated, or ``out`` has another one in its place.
     """
     options = options or Options()
     cells = []

@@ -114,7 +114,7 @@ def open_image(data: bytes) -> OpenedImage:
     except UnidentifiedImageError as error:
         kind = tiff_kind(data) if name == "TIFF" else None
         raise ImageError(
-            f"a TIFF of {kind}, which cannot be decoded: save it with 8 or 16 bits a channel"
+            f"a TIFF of {kind}, which cannot be decoded: save it with 8 or 16 bits per channel"
             if kind
             else f"it starts like {name}, but it is damaged or of a kind that cannot be decoded"
         ) from error

@@ -6,7 +6,7 @@ come along (the cluster bootstrap, Davison and Hinkley 1997, section 3.8). A dra
 vector of counts, one per group. A figure of a draw is the figure with each row counted as
 often as its group was drawn, so no row is copied. Swaps of groups are for permutation tests.
 
-Where everything is right, or nothing, every draw gives the same figure, and the percentile
+Where all rows are right, or none, every draw has the same figure, and the percentile
 interval has no width. The interval of Clopper and Pearson (:func:`exact_interval`) then
 takes its place, with the groups of rows that the share is of as trials.
 """

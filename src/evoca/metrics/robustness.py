@@ -215,7 +215,7 @@ def _checked(
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     first = np.asarray(before, dtype=np.float64)
     if first.ndim != 2 or not len(first):
-        raise DataError(f"predictions of shape {first.shape}: one distribution a row is needed")
+        raise DataError(f"predictions of shape {first.shape}: one distribution per row is needed")
     first = as_probabilities(first, first.shape[1], _BEFORE)
     changed = {
         change: as_probabilities(found, first.shape[1], change) for change, found in after.items()

@@ -71,7 +71,7 @@ def permutation_test(
     scores = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if scores[0].ndim != 1 or scores[0].shape != scores[1].shape:
         raise DataError(
-            f"scores have shapes {scores[0].shape} and {scores[1].shape}: both need one a row"
+            f"scores have shapes {scores[0].shape} and {scores[1].shape}: both need one per row"
         )
     if not np.isfinite(scores).all():
         raise DataError("scores must be finite numbers")
@@ -210,16 +210,14 @@ def mcnemar(
         Two-sided p-value.
 
     Raises:
-        DataError: not one verdict per row from each.
+        DataError: not one value per row from each.
 
     >>> mcnemar([True, True, True, False], [True, False, False, True])
     1.0
     """
     right, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if right.ndim != 1 or right.shape != other.shape:
-        raise DataError(
-            f"verdicts have shapes {right.shape} and {other.shape}: both need one a row"
-        )
+        raise DataError(f"hits have shapes {right.shape} and {other.shape}: both need one per row")
     group = group_index(groups, len(right))
     ahead = np.bincount(group, right.astype(np.float64) - other)
     only_first, only_second = int((ahead > 0).sum()), int((ahead < 0).sum())

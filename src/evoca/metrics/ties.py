@@ -1,4 +1,4 @@
-"""One rule for labels that are equally likely, whatever the order of a table's columns.
+"""One rule for labels that are equally likely, for any order of a table's columns.
 
 Of equal probabilities the label that comes first in its taxonomy counts. Labels of no common
 taxonomy are sorted by name. Every fixed rule favours a label, so ties are counted and reported

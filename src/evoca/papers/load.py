@@ -30,7 +30,7 @@ class PaperError(EvocaError, ValueError):
 def load_papers() -> Mapping[str, Paper]:
     """Return every paper by its key: the five implemented first, then those they cite.
 
-    Packages that are entry points of the group ``evoca.papers`` may hold more of them.
+    Packages that are entry points of the group ``evoca.papers`` may have more of them.
 
     Raises:
         PaperError: a file is damaged, or two papers have a system of one name.

@@ -127,7 +127,7 @@ class Table(Strict):
     """A table that is shown but not compared figure by figure.
 
     Attributes:
-        title: what it holds.
+        title: of the table.
         where: the place in the paper.
         unit: of its numbers; columns listed in ``settings`` are plain.
         settings: columns that identify a row, rather than hold its scores.
@@ -150,7 +150,7 @@ class Table(Strict):
             raise ValueError(f"{self.title}: settings that are no columns")
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"{self.title}: a row without one cell a column: {row}")
+                raise ValueError(f"{self.title}: a row without one cell per column: {row}")
             for column, cell in zip(self.columns, row, strict=True):
                 if column not in self.settings:
                     self._check(cell, column)

@@ -43,7 +43,7 @@ class Built:
 
     Attributes:
         size: of the page, bytes.
-        images: how many images it holds.
+        images: number of images in it.
         notes: what a reader must know about them.
     """
 
@@ -73,9 +73,9 @@ def build_report(
         data: where the images are; ``None`` where that is not known.
         announce: shows progress.
         models: for each run the model whose evidence maps are shown, or ``None``.
-        images: whether the page holds small copies of them.
+        images: whether the page contains small copies of them.
         look_for: the traits to search pictures for.
-        most_images: how many images the page may hold.
+        most_images: the largest number of images on the page.
         probe: of the first run's model, in place of the one in the run's folder.
         left_out: whether the user wanted no images, rather than none were found.
 

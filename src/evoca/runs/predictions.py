@@ -33,7 +33,7 @@ TRUTH = "truth_"
 AFFECT = ("valence", "arousal")
 """The scales that images are rated on."""
 _HASH = "sha256"
-_FELT = tuple(f"predicted_{scale}" for scale in AFFECT)
+_PREDICTED_AFFECT = tuple(f"predicted_{scale}" for scale in AFFECT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     if predictions.rated is not None:
         header += AFFECT
     if predictions.felt is not None:
-        header += _FELT
+        header += _PREDICTED_AFFECT
     if predictions.hashes is not None:
         header.append(_HASH)
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -193,8 +193,8 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         agreement=_flat(_optional(columns, ("agreement",), where, first)),
         rated=_optional(columns, AFFECT, where, first),
         felt=None
-        if (felt := _optional(columns, _FELT, where, order.ravel())) is None
-        else felt.reshape(repeats, len(first), len(_FELT)),
+        if (affect := _optional(columns, _PREDICTED_AFFECT, where, order.ravel())) is None
+        else affect.reshape(repeats, len(first), len(_PREDICTED_AFFECT)),
     )
 
 

@@ -33,7 +33,7 @@ def code_version() -> Mapping[str, str]:
     """Return the version of Evoca, and the SHA-256 of its source files.
 
     The hash covers every ``.py`` and ``.yaml`` file of the package with its name,
-    whatever its line ends. So edited copies of one version have different hashes.
+    with any line ends. So edited copies of one version have different hashes.
     """
     digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*")):

@@ -294,10 +294,10 @@ class ModelCard(CardPart):
         if self.affect_range is not None and not self.affect_range[0] < self.affect_range[1]:
             raise ValueError("affect_range must be the lowest and the highest rating")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
-            raise ValueError("evidence_bias does not have one number a label")
+            raise ValueError("evidence_bias does not have one number per label")
         confusion = self.analysis.confusion if self.analysis is not None else None
         if confusion is not None:
             k = len(self.labels)
             if len(confusion) != k or any(len(row) != k for row in confusion):
-                raise ValueError("confusion does not have one row and one column a label")
+                raise ValueError("confusion does not have one row and one column per label")
         return self
