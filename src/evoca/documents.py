@@ -1,4 +1,4 @@
-"""Documents: what they are made of, and how they are printed in a terminal and as Markdown.
+"""Documents: their blocks, printed in a terminal or written as Markdown.
 
 Text is plain: every renderer escapes what it must.
 """
@@ -59,7 +59,7 @@ class Table:
 
     Attributes:
         columns: the headings.
-        rows: one text a column.
+        rows: one text per column.
         numeric: how many columns from the right are aligned to the right.
     """
 
@@ -78,7 +78,7 @@ Document = Sequence[Block]
 
 
 def print_document(blocks: Iterable[Block], console: Console) -> None:
-    """Print the blocks; on a terminal lines break at its width, in a pipe they do not."""
+    """Print the blocks; lines break at the width of a terminal, but not in a pipe."""
     above: Block | None = None
     for block in blocks:
         if above is not None and not (isinstance(above, Heading) and above.level > 1):
@@ -92,15 +92,15 @@ def _print(block: Block, console: Console) -> None:
         case Heading(text, level):
             console.print(single_line(text), style="bold underline" if level == 1 else "bold")
         case Paragraph(text):
-            _say(single_line(text), console)
+            _print_line(single_line(text), console)
         case Bullets(items):
             for item in items:
-                _say(f"- {single_line(item)}", console, indent=2)
+                _print_line(f"- {single_line(item)}", console, indent=2)
         case Table():
             _print_table(block, console)
 
 
-def _say(text: str, console: Console, indent: int = 0) -> None:
+def _print_line(text: str, console: Console, indent: int = 0) -> None:
     from rich.text import Text
 
     if not console.is_terminal:
@@ -117,7 +117,7 @@ def _print_table(table: Table, console: Console) -> None:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     plain = len(table.columns) - table.numeric
     for i, name in enumerate(table.columns):
-        # Figures are never cut: the words beside them wrap instead.
+        # Figures are never cut; the words beside them wrap.
         number = i >= plain
         grid.add_column(
             single_line(name), justify="right" if number else "left", no_wrap=number or i == 0
@@ -127,14 +127,14 @@ def _print_table(table: Table, console: Console) -> None:
     console.print(grid)
 
 
-# What would start markup inside a line, wherever it stands.
+# What would start markup anywhere in a line.
 _INLINE = re.compile(r"[\\`*<|]|(?<=\])\(|!(?=\[)|\b_|_\b")
-# What would start a block at the beginning of one.
+# What would start a block at the beginning of a line.
 _START = re.compile(r"^(#{1,6} |> ?|[-+] |(\d+)[.)] |~~~|={3,}|-{3,})")
 
 
 def to_markdown(blocks: Iterable[Block]) -> str:
-    r"""Return the document; a paragraph is one line, so that no wrapping can start a list.
+    r"""Return the document as Markdown; a paragraph is one line, so none can start a list.
 
     >>> print(to_markdown([Heading("A | B"), Paragraph("<b> [x](y)")]), end="")
     ## A \| B

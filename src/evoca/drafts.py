@@ -1,4 +1,4 @@
-"""Files and folders that are there only when they are complete."""
+"""Files and folders that appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _NAME = re.compile(r"\..*-[0-9a-f]{12}\.draft")
 ENDING_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""What ends a process by default, and leaves it time to tidy up.
+"""Signals that end a process by default, and that it can handle.
 
-SIGHUP comes where a terminal is closed, and is unknown to Windows.
+SIGHUP is sent when a terminal is closed; Windows does not have it.
 """
 
 
 @contextmanager
 def drafted(target: Path) -> Iterator[Path]:
-    """Give a path to write to that becomes ``target`` once all of it is written.
+    """Yield a path to write to, which becomes ``target`` when all of it is written.
 
-    Two processes that write the same target have drafts of their own: the later one wins whole.
-    A process that is told to end (SIGTERM) removes its draft before. What a process left that
-    was killed, the next one removes that writes anything into the same folder; it knows by a
-    lock, which the system lets go, that nobody writes there any more. Systems and file systems
-    without such locks keep it.
+    Two processes that write the same target have separate drafts: the later one replaces the
+    earlier one as a whole. A process that gets SIGTERM removes its draft before it ends. The
+    draft of a killed process is removed by the next process that writes into the same folder.
+    The system has then released the draft's lock, so nobody writes to it any more. Where there
+    are no such locks, the draft stays.
 
     Args:
-        target: a file, also where it exists; or a folder, where there is none or an empty one.
-            The folder that it is in must exist.
+        target: a file, which may exist; or a folder, which must be absent or empty. Its parent
+            folder must exist.
 
     Yields:
-        A path where nothing is yet, for a file or a folder, in a hidden folder beside the
-        target. Nothing stays of it after an error.
+        A free path for a file or a folder, in a hidden folder beside the target. After an
+        error it is removed.
 
     Raises:
         OSError: the folder cannot be written to, or the target cannot be replaced.
@@ -56,7 +56,7 @@ def drafted(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait until something is written whole; only in the main thread."""
+    """Delay Ctrl-C and SIGTERM until something is written whole; only in the main thread."""
     if threading.current_thread() is not threading.main_thread():  # which no signal reaches
         yield
         return
@@ -76,14 +76,14 @@ def uninterrupted() -> Iterator[None]:
 
 
 class _EndedError(KeyboardInterrupt):
-    """The process is to end. What Ctrl-C interrupts, this does."""
+    """The process must end; handled as Ctrl-C is."""
 
 
 @contextmanager
 def ended_by_exception() -> Iterator[None]:
-    """Turn signals that would end the process at once into an exception, then let them end it.
+    """Raise an exception for signals that end the process; after it, the process ends.
 
-    Only in the main thread, and only signals that nobody else handles.
+    Only in the main thread, and only for signals without another handler.
     """
     if threading.current_thread() is not threading.main_thread():  # which no signal reaches
         yield
@@ -108,7 +108,7 @@ def ended_by_exception() -> Iterator[None]:
         leaving = True
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
-        if came:  # as whoever sent it expects, whatever became of the exception
+        if came:  # end by this signal, as its sender expects, even if the exception was caught
             os.kill(os.getpid(), came[0])
 
 
@@ -128,20 +128,20 @@ def _locked_folder(target: Path) -> Iterator[Path]:
 
 
 def _new_folder(target: Path) -> tuple[Path, int | None]:
-    """Make a hidden folder beside the target; return it with its lock."""
+    """Return a new hidden folder beside the target, with its lock."""
     while True:
         folder = target.parent / f".{target.name[:40]}-{secrets.token_hex(6)}.draft"
         folder.mkdir()
-        # Another process may have found it before it was locked, and taken it for left.
+        # Another process may have removed it as abandoned before it was locked.
         with suppress(FileNotFoundError, BlockingIOError):
             return folder, _lock(folder)
 
 
 def _lock(folder: Path) -> int | None:
-    """Lock a folder until the descriptor that is returned is closed, or this process ends.
+    """Return a descriptor that locks a folder until it is closed, or this process ends.
 
     Returns:
-        ``None`` where the system has no such locks.
+        The descriptor; ``None`` where the system has no such locks.
 
     Raises:
         OSError: it cannot be opened; FileNotFoundError: it is gone; BlockingIOError: somebody
@@ -166,7 +166,7 @@ def _lock(folder: Path) -> int | None:
 
 @cache
 def _remove_left(parent: Path) -> None:
-    """Remove the drafts of dead processes in a folder; once, since it may hold many files."""
+    """Remove the drafts of dead processes in a folder; once, since it may have many files."""
     with suppress(OSError):
         for name in os.listdir(parent):  # noqa: PTH208 - names alone, of many files
             if _NAME.fullmatch(name):

@@ -1,6 +1,6 @@
-"""Draw a prediction as a picture: the evidence over the image, the distribution beside.
+"""A prediction as a picture: the evidence over the image, and the distribution beside it.
 
-The font that Pillow carries has no symbols, so glyphs are drawn as the same shapes.
+Pillow's font has no symbols, so glyphs are drawn as shapes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def draw_prediction(
     prediction: Prediction, source: ImageInput | None = None, label: str | None = None
 ) -> Image.Image:
-    """Draw one prediction; see :meth:`evoca.Prediction.to_image`."""
+    """Return a drawing of one prediction; see :meth:`evoca.Prediction.to_image`."""
     label = label or prediction.emotion
     if label not in prediction.probabilities:
         raise KeyError(f"{label!r} is not one of {', '.join(prediction.probabilities)}")
@@ -65,10 +65,10 @@ def _picture(prediction: Prediction, source: ImageInput | None) -> Image.Image:
 
 
 def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Image:
-    """Lay the evidence for a label over a picture.
+    """Return a picture with the evidence for a label over it.
 
-    Where nothing speaks for the label the picture is a dimmed grey; the more a place
-    speaks for it, the hotter its colour.
+    Where there is no evidence the picture is a dimmed grey. The stronger the evidence, the
+    hotter the colour.
 
     Args:
         picture: upright, mode RGB.
@@ -98,15 +98,14 @@ def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Im
 
 
 def heat(evidence: EvidenceMap, label: str) -> NDArray[np.float64]:
-    """Scale a label's map to 0..1, as it is drawn.
+    """Return a label's map scaled to 0..1, as it is drawn.
 
     Args:
         evidence: of one picture.
         label: whose map.
 
     Returns:
-        float (h, w), 1 where the map is strongest; an additive map keeps only what speaks
-        for the label.
+        float (h, w), 1 where the map is strongest; of an additive map only values above 0.
     """
     values = np.asarray(evidence.of(label), dtype=np.float64)
     values = np.maximum(values, 0.0) if evidence.kind == "additive" else values - values.min()
@@ -139,7 +138,7 @@ def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int)
 
 
 def _set_line(draw: ImageDraw.ImageDraw, labels: tuple[str, ...], font: _Font) -> str:
-    """Name the prediction set in one line, cut at the end where it is too long."""
+    """Return the prediction set in one line, cut at the end where it is too long."""
     for kept in range(len(labels), 0, -1):
         line = "plausible: " + ", ".join(labels[:kept]) + (", ..." if kept < len(labels) else "")
         if draw.textlength(line, font) <= _PANEL:

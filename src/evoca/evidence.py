@@ -1,4 +1,4 @@
-"""The evidence map: where in the picture a prediction comes from."""
+"""The evidence map: the places of a picture that a prediction is based on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["EvidenceMap"]
 
 @dataclass(frozen=True)
 class EvidenceMap:
-    """Where in the picture the prediction comes from.
+    """The places of a picture that a prediction is based on.
 
     Attributes:
-        values: float32 (K, h, w), one coarse map a label, or (1, h, w) where all labels
+        values: float32 (K, h, w), one coarse map per label, or (1, h, w) where all labels
             share one.
         kind: ``additive``: the spatial mean of a label's map in ``values`` plus its bias
-            is that label's logit, so a cell's value is its share in it (:meth:`of` gives
+            is that label's logit, so a cell's value is its share in it (:meth:`of` returns
             a contrast, which adds up to something else); ``relevance`` or
             ``attention``: higher is more important, without a unit.
         labels: the K labels.
@@ -32,18 +32,18 @@ class EvidenceMap:
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
     def of(self, label: str) -> NDArray[np.float32]:
-        """Return what speaks for a label, cell by cell.
+        """Return the evidence for a label, cell by cell.
 
-        An additive map is given as a contrast, against the mean of all labels: a softmax
-        sees only differences between logits, so what all labels share says nothing. Its
-        spatial mean is the label's logit less the mean logit, but for the biases; what
-        adds up to the logit itself is :attr:`values`.
+        An additive map is returned as a contrast to the mean of all labels: a softmax depends
+        only on differences between logits, so a share that all labels have has no effect. Its
+        spatial mean is the label's logit less the mean logit, without the biases. The map
+        that adds up to the logit itself is :attr:`values`.
 
         Args:
             label: one of the labels.
 
         Returns:
-            float32 (h, w); above 0 speaks for the label where the kind is additive.
+            float32 (h, w); if the kind is additive, above 0 is evidence for the label.
 
         Raises:
             KeyError: the label is not one of the model's.

@@ -1,4 +1,4 @@
-"""The answer for one image: a distribution, what follows from it, and the evidence."""
+"""The prediction for one image: a distribution, what follows from it, and the evidence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Prediction", "prediction_set"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """Which emotions one image evokes in viewers, as a model sees it.
+    """Which emotions one image evokes in viewers, as a model predicts.
 
     Attributes:
         probabilities: label to probability, in the model's order; they sum to 1.
@@ -35,16 +35,16 @@ class Prediction:
         path: printable name of the input; ``None`` where it has none.
         size: (width, height) of the picture in pixels, upright; ``None`` if unknown.
         sha256: of the encoded file; ``None`` for PIL images and arrays.
-        evidence: where the prediction comes from; ``None`` where the model has no map.
-        embedding: float32 (D,), the model's features; ``None`` where it gives none.
-        affect: valence and arousal on the scale that the model's card declares; ``None``
+        evidence: the evidence map; ``None`` where the model has none.
+        embedding: float32 (D,), the model's features; ``None`` where it has no such output.
+        affect: predicted valence and arousal, on the scale in the model's card; ``None``
             where the model predicts neither.
         affect_range: that scale's lowest and highest rating.
         prior: the class frequencies that the probabilities are given for; ``None`` where the
             model's bundle does not record any.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
         picture: the upright picture, shrunk, mode RGB; ``None`` unless
-            :meth:`evoca.Predictor.stream` was asked to keep it.
+            :meth:`evoca.Predictor.stream` was called with ``picture_side``.
     """
 
     probabilities: Mapping[str, float]
@@ -73,7 +73,7 @@ class Prediction:
 
     @property
     def polarity(self) -> Polarity | None:
-        """Positive or negative, whichever holds more probability in sum.
+        """The polarity with the larger summed probability: positive or negative.
 
         This can differ from the polarity of :attr:`emotion`. ``None`` where the model's
         labels are not the eight emotions.
@@ -120,7 +120,7 @@ class Prediction:
         return {"valence": valence, "arousal": arousal, "scale": list(self.affect_range)}
 
     def to_image(self, source: ImageInput | None = None, label: str | None = None) -> Image.Image:
-        """Draw the picture with the evidence for a label over it, the distribution beside.
+        """Return the picture with the evidence for a label, and the distribution beside it.
 
         Args:
             source: the picture this prediction was made from; :attr:`picture` if omitted.
@@ -132,7 +132,7 @@ class Prediction:
         Raises:
             ImageError: the source cannot be read.
             KeyError: the label is not one of the model's.
-            ValueError: no source is given, and the prediction keeps no picture.
+            ValueError: no source is given, and the prediction has no picture.
         """
         from evoca.drawing import draw_prediction
 

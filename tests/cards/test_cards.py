@@ -215,7 +215,7 @@ def test_a_system_of_no_known_paper_cites_none():
 @pytest.mark.parametrize(
     ("analysis", "message"),
     [
-        ({"confusion": [[1.0]]}, "confusion does not have one row and one column a label"),
+        ({"confusion": [[1.0]]}, "confusion does not have one row and one column per label"),
         ({"confusions": []}, "Extra inputs are not permitted"),
         ({"perfect_calibration": {"mean": "x", "ci95": [0, 1]}}, "valid number"),
     ],

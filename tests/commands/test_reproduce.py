@@ -77,16 +77,22 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("EVOCA_CACHE", str(folder / "cache"))
-        for module, name, added in (
-            (load, "papers", [PAPER]),
-            (recipes, "recipes", [RECIPE, VARIANT]),
+        for source, name, added in (
+            (load._folder(), "papers", [PAPER]),
+            (recipes._PACKAGED._path, "recipes", [RECIPE, VARIANT]),
         ):
-            packaged = folder / name
-            shutil.copytree(module._folder(), packaged)
+            shutil.copytree(source, folder / name)
             for content in added:
-                file = packaged / f"{content.get('key') or content['name']}.yaml"
+                file = folder / name / f"{content.get('key') or content['name']}.yaml"
                 file.write_text(yaml.safe_dump(content, sort_keys=False))
-            patch.setattr(module, "_folder", lambda packaged=packaged: packaged)
+        patch.setattr(load, "_folder", lambda: folder / "papers")
+        packaged = type(recipes._PACKAGED)
+        elsewhere = packaged._path.fget
+        patch.setattr(
+            packaged,
+            "_path",
+            property(lambda p: folder / "recipes" if p.folder == "recipes" else elsewhere(p)),
+        )
         load.load_papers.cache_clear()
         for split, each, seed in (("train", 4, 0), ("val", 2, 1), ("test", 2, 2)):
             draw_pictures(folder / "data", each, split, seed)

@@ -61,8 +61,8 @@ def labelled(manifest):
 
 
 @pytest.fixture(scope="session")
-def answers(system, photos) -> np.ndarray:
-    """What the bundled model says of the photographs, (6, 8)."""
+def predicted(system, photos) -> np.ndarray:
+    """The bundled model's predictions for the photographs, (6, 8)."""
     model = evoca.load(threads=1)
     found = model.predict([row["image"] for row in photos])
     return np.array([list(one.probabilities.values()) for one in found])

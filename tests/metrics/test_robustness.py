@@ -106,7 +106,7 @@ def test_json_and_back(truth):
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        (np.empty((0, 4)), {}, "one distribution a row"),
+        (np.empty((0, 4)), {}, "one distribution per row"),
         (BEFORE, {"blur": BEFORE[1:]}, "blur: 39 predictions for 40 pictures"),
         (BEFORE, {"blur": BEFORE * 2}, "blur: outside|blur: does not sum"),
         (BEFORE, {"blur": BEFORE * np.nan}, "row.*blur: not a finite number"),

@@ -2,10 +2,12 @@
 
 import pytest
 
+from evoca.documents import to_markdown
 from evoca.lab.config.recipe import load_recipe, recipe_names
 from evoca.lab.experiments.results import PackagedRecipes, shareable
 from evoca.papers import load_papers
 from evoca.papers.changes import changes_of
+from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.published_figures import targets_of
 from evoca.papers.reproduce import reproduce
 from evoca.papers.run_facts import facts_of
@@ -129,6 +131,22 @@ def test_a_figure_that_names_its_recipe_was_measured_at_its_settings(tmp_path):
 def test_each_alexnet_that_a_paper_may_mean_is_its_own(name, tmp_path):
     attempt, _ = attempt_of(tmp_path / "one", name, "model.backbone=alexnet_grouped")
     assert "backbone" not in {d.what for d in attempt.differs if d.against == "paper"}
+
+
+def test_the_legend_speaks_of_known_images_only_where_there_are_some(tmp_path):
+    """It asked for a method in place of its result, and was always there."""
+    name = "najid2018-resnet101-fc"
+    recipe = load_recipe(name).model_dump(mode="json")
+    for known in (0, 40):
+        split = {"kind": MeasuredOn.TEST, "train": 800, "validation": 0, "test": 80}
+        run = write_run(
+            tmp_path / str(known), recipe, images=880, split=split, training_images=known
+        )
+        runs = [read_run(run)]
+        rows = reproduce(runs, [load_papers()["najid2018"]], PACKAGED)
+        documents = (comparison_document(rows), glance(runs, [load_papers()["najid2018"]]))
+        texts = [to_markdown(document) for document in documents]
+        assert ["learnt from" in text for text in texts] == [bool(known)] * 2, texts
 
 
 def test_weights_of_ones_own_are_a_change_unless_the_backbone_asks_for_them(tmp_path):

@@ -1,4 +1,4 @@
-"""The model card: ``model.json`` in words, for people. Needs no PyTorch.
+"""The model card: ``model.json`` in words. Needs no PyTorch.
 
 ``evoca export`` writes it as ``README.md`` of a bundle; ``evoca models show`` prints it.
 """

@@ -1,4 +1,4 @@
-"""A model's errors and their causes for its card, from the predictions and probes of a run."""
+"""The error analysis of a model for its card, from the predictions and probes of a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BANDS = {
 
 
 def analysis_of(run: Run) -> Analysis:
-    """Return what the run's predictions show; what they do not hold is left out.
+    """Return the analysis of a run's predictions; what they lack is left out.
 
     Raises:
         EvocaError: predictions or figures are missing or damaged.
@@ -55,7 +55,7 @@ def analysis_of(run: Run) -> Analysis:
 
 
 def _perfect(predictions: Predictions) -> PerfectCalibration:
-    """Mean over the repeats, as the measured error is."""
+    """Return the mean over the repeats, as for the measured error."""
     known = predictions.truth >= 0
     if not known.any():
         known = np.ones(len(predictions), dtype=np.bool_)
@@ -99,7 +99,7 @@ def _agreement(predictions: Predictions) -> Iterator[AgreementErrors]:
 
 def _mean(values: NDArray[np.float64], rows: NDArray[np.bool_], predictions: Predictions) -> Metric:
     at = np.flatnonzero(rows)
-    # An image without a group is one of its own.
+    # An image without a group is a group of its own.
     groups = [predictions.groups[i] or f"image {i}" for i in at]
     return _metric(mean_figure(values[at], groups, share=True))
 
@@ -112,9 +112,9 @@ _ROWS = TypeAdapter(tuple[Perturbation, ...])
 
 
 def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
-    """Read the list ``perturbations`` that ``evoca probe`` wrote.
+    """Return the list ``perturbations`` that ``evoca probe`` wrote.
 
-    Keys that a card has no room for are skipped.
+    Keys that are not in a card are skipped.
 
     Raises:
         DataError: missing, not JSON, or without such a list.
@@ -138,13 +138,13 @@ def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
 
 
 def _kept(row: Any) -> Any:
-    """Leave of a probe's row what a card has room for."""
+    """Return the keys of a probe's row that a card has."""
     if not isinstance(row, dict):
         return row
     return {name: value for name, value in row.items() if name in Perturbation.model_fields}
 
 
 def with_perturbations(card: ModelCard, found: tuple[Perturbation, ...]) -> ModelCard:
-    """Return the card with these perturbations in place of any it had."""
+    """Return the card with these perturbations in place of its own."""
     analysis = (card.analysis or Analysis()).model_copy(update={"perturbations": found})
     return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})

@@ -1,4 +1,4 @@
-"""The model card: its sections in the order that a reader needs them, as a document."""
+"""The sections of the model card, as a document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WEAKEST = 3
 
 
 def use(card: ModelCard) -> Iterator[Block]:
-    """Say what the model is for, and what it must not be used for."""
+    """Yield the section on what the model is for, and what it is not for."""
     yield Heading("What it is for")
     yield Paragraph(
         "It estimates which emotion a photograph evokes in people who look at it, as a "
@@ -44,7 +44,7 @@ def use(card: ModelCard) -> Iterator[Block]:
 
 
 def limits(card: ModelCard) -> Iterator[Block]:
-    """Say where it is weak, from its own figures."""
+    """Yield the section on the model's limits, from its own figures."""
     items = [
         "Several emotions are often right for one picture. The prediction set "
         f"(built to hold the label of {card.set_coverage:.0%} of images) says so; the top emotion "
@@ -77,7 +77,7 @@ def _weakest(card: ModelCard) -> str:
 
 
 def data(card: ModelCard) -> Iterator[Block]:
-    """Say what it learnt from, and whose judgement the labels are."""
+    """Yield the section on the training data and its viewers."""
     origin = card.provenance
     yield Heading("Data and viewers")
     yield Paragraph(f"{origin.data}.")
@@ -124,7 +124,7 @@ def _shares(frequencies: Mapping[str, float]) -> str:
 
 
 def technical(card: ModelCard) -> Iterator[Block]:
-    """Say what is inside and how pictures enter it."""
+    """Yield the section on recipe, input and labels."""
     size, origin = card.preprocessing, card.provenance
     profile = f" under the profile {origin.profile}" if origin.profile else ""
     yield Heading("Technical")
@@ -148,20 +148,20 @@ def _head(card: ModelCard) -> Iterator[str]:
 
 
 def terms(card: ModelCard) -> Iterator[Block]:
-    """Give the terms of code and weights, which differ."""
+    """Yield the section on the licences of code and weights."""
     yield Heading("Terms")
     yield Bullets((f"Code: {card.licence.code}", f"Weights: {card.licence.weights}"))
 
 
 def citing(card: ModelCard) -> Iterator[Block]:
-    """Say what to cite: the software, the system's paper, the data."""
+    """Yield the section on what to cite: the software, the system's paper, the data."""
     items = [
         f"Evoca {card.provenance.evoca_version} (CITATION.cff), and this model by its name, "
         f"{card.name}, and SHA-256, {card.sha256[:16]}",
         "the data set it learnt from, named above",
     ]
     origin = card.provenance
-    # A key from a bundle is a stranger's: it need not be one of ours.
+    # A bundle may come from elsewhere: its key may be unknown here.
     known = load_papers().get(origin.paper) if origin.paper is not None else None
     paper = known or paper_of_system(origin.recipe)
     if paper is not None:
@@ -187,7 +187,7 @@ _PAIRS = 5
 
 
 def figures(card: ModelCard) -> Iterator[Block]:
-    """Give the headline with intervals, and the figures of every emotion."""
+    """Yield the section with the main figures, and those of every emotion."""
     yield Heading("How well it works")
     yield Paragraph(f"Protocol: {card.provenance.protocol}.")
     for caution in card.analysis.cautions if card.analysis is not None else ():
@@ -204,10 +204,10 @@ def figures(card: ModelCard) -> Iterator[Block]:
 
 
 def _value(card: ModelCard, key: str, metric: Metric) -> str:
-    """Return a figure with its interval; a calibration error with the band of chance.
+    """Return a figure with its interval; a calibration error with the band by chance.
 
-    The draws of a calibration error say where that of other images would lie, not where the
-    true one does: what it can be held against is what chance alone gives.
+    The bootstrap draws of a calibration error show where that of other images would lie, not
+    where the true one lies. So it is compared with the error by chance alone.
     """
     band = card.analysis.perfect_calibration if card.analysis is not None else None
     if key != "ece":
@@ -232,7 +232,7 @@ def _per_emotion(card: ModelCard) -> Table:
 
 
 def confusions(card: ModelCard) -> Iterator[Block]:
-    """Name the pairs that are confused most, as shares of the first emotion's images."""
+    """Yield the pairs that are confused most, as shares of the first emotion's images."""
     if card.analysis is None or card.analysis.confusion is None:
         return
     found = []
@@ -249,7 +249,7 @@ def confusions(card: ModelCard) -> Iterator[Block]:
 
 
 def elsewhere(card: ModelCard) -> Iterator[Block]:
-    """Give the figures on images of other kinds, beside those of one answer for all."""
+    """Yield the figures on images of other kinds, beside those of a constant prediction."""
     if card.analysis is None or not card.analysis.elsewhere:
         return
     yield Heading("On other pictures")
@@ -274,7 +274,7 @@ def elsewhere(card: ModelCard) -> Iterator[Block]:
 
 
 def trust(card: ModelCard) -> Iterator[Block]:
-    """Judge probabilities, evidence map and steadiness, as far as they were measured."""
+    """Yield the sections on calibration, evidence map and robustness, where measured."""
     analysis = card.analysis
     ece = card.metrics.get("ece")
     if analysis is not None and analysis.perfect_calibration is not None and ece is not None:
@@ -365,7 +365,7 @@ _SECTIONS = (use, limits, data, figures, elsewhere, confusions, trust, technical
 
 
 def card_document(card: ModelCard) -> Iterator[Block]:
-    """Return the card as a document; what model.json does not say is left out."""
+    """Return the card as a document; what model.json lacks is left out."""
     yield Heading(card.name, level=1)
     yield Paragraph(card.summary)
     for section in _SECTIONS:

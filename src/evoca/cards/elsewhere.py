@@ -1,4 +1,4 @@
-"""Put into a card what its maker finds on the finished bundle: other images, and cautions."""
+"""Additions to the card of a finished bundle: evaluations on other images, and cautions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FIGURES = ("accuracy", "balanced_accuracy", "ece", "nll", "kl", "set_coverage",
 
 
 def elsewhere_of(card: ModelCard, data: str, run: Run) -> Elsewhere:
-    """Return what a card holds of an evaluation of its model.
+    """Return the part of a card on an evaluation of its model.
 
     Args:
         card: of the model.
         data: what the images are, in words.
-        run: what ``evoca evaluate --out`` wrote.
+        run: that ``evoca evaluate --out`` wrote.
 
     Raises:
         DataError: not an evaluation, one of another model, or one without such figures.
@@ -54,7 +54,7 @@ def elsewhere_of(card: ModelCard, data: str, run: Run) -> Elsewhere:
 
 
 def _without_looking(run: Run) -> dict[str, float]:
-    """Measure one answer for every image: the commonest label, and equal shares."""
+    """Return the figures of constant predictions: the commonest label, and equal shares."""
     predictions, found = run.predictions, {}
     truth = predictions.truth[predictions.truth >= 0]
     if len(truth):
@@ -68,7 +68,7 @@ def _without_looking(run: Run) -> dict[str, float]:
 
 
 def with_elsewhere(card: ModelCard, evaluations: Mapping[str, str]) -> ModelCard:
-    """Return the card with these evaluations in place of any it had.
+    """Return the card with these evaluations in place of its own.
 
     Args:
         card: of the model.
@@ -83,7 +83,7 @@ def with_elsewhere(card: ModelCard, evaluations: Mapping[str, str]) -> ModelCard
 
 
 def with_cautions(card: ModelCard, sentences: Sequence[str]) -> ModelCard:
-    """Return the card with these cautions about its figures in place of any it had.
+    """Return the card with these cautions about its figures in place of its own.
 
     Raises:
         DataError: an empty sentence, or one of more than 1,000 characters.

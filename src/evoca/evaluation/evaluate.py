@@ -17,7 +17,7 @@ from evoca.errors import DataError, EvocaError, ImageError
 from evoca.evaluation.label_matching import Matched, match_labels
 from evoca.evaluation.overlap import Overlap, overlap_of, require_some, warnings_of
 from evoca.evaluation.selection import ALL, Options, Selected, select_split
-from evoca.evaluation.systems import ABSENT, Answers, System, known_hashes
+from evoca.evaluation.systems import ABSENT, System, SystemPredictions, known_hashes
 from evoca.metrics import Report
 from evoca.metrics.checks import FloatArray, check_support
 from evoca.priors import reweight
@@ -78,10 +78,10 @@ def describe_evaluation(
 def note_use(
     system: System, description: Mapping[str, Any], split: str
 ) -> tuple[PastUses | None, str]:
-    """Note the use of images that a model may not be chosen on; validation images may.
+    """Record that test images were used; validation images are not recorded.
 
     Returns:
-        The uses before, ``None`` where nothing is recorded, and why it could not be.
+        The earlier uses, ``None`` where nothing is recorded, and why recording failed.
     """
     if split not in ("test", ALL):
         return None, ""
@@ -103,16 +103,16 @@ def notes_of(
     uses: PastUses | None,
     report: Report,
 ) -> list[str]:
-    """Say what a reader of the figures must know, the gravest first.
+    """Return what a reader of the figures must know, the gravest first.
 
     Args:
         system: what was evaluated.
         selected: the images that were asked for.
         grouped: those that were used.
-        matched: the labels that were judged.
-        overlap: the images that the system knows.
-        lost: how many have no truth, and how many were left out since the system knows them.
-        uses: of these images, before now.
+        matched: the labels that were scored.
+        overlap: the images that the system was trained or chosen on.
+        lost: how many have no truth, and how many were left out as known to the system.
+        uses: earlier uses of these images.
         report: the figures.
     """
     n = len(grouped.images)
@@ -148,7 +148,7 @@ def notes_of(
 
 
 def _off_scale(system: System, images: LabelledImages) -> str | None:
-    """Say where the ratings cannot be on the model's scale."""
+    """Return a warning if ratings lie outside the model's scale; ``None`` otherwise."""
     if images.affect is None or system.affect_range is None:
         return None
     low, high = system.affect_range
@@ -162,7 +162,7 @@ def _off_scale(system: System, images: LabelledImages) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """An evaluation.
+    """The result of an evaluation.
 
     Attributes:
         result: the scores.
@@ -181,7 +181,7 @@ def evaluate_system(
     options: Options | None = None,
     advance: Advance = advance_silently,
 ) -> Evaluation:
-    """Evaluate a system on labelled images.
+    """Return the evaluation of a system on labelled images.
 
     Args:
         system: see :func:`evoca.evaluation.systems.open_system`.
@@ -190,15 +190,15 @@ def evaluate_system(
         advance: called with 1 after each image.
 
     Raises:
-        DataError: no image to evaluate on, labels that do not meet, a label without an
-            image, or predictions that do not match the images.
+        DataError: no image to evaluate on, no shared labels, a label without an image,
+            or predictions that do not match the images.
     """
     options = options or Options()
     data = merged_like(data.in_order(), system.labels)
     selected = select_split(data, options.split)
     candidates = selected.images
     matched = match_labels(system.labels, system.taxonomy, candidates, restrict=options.restrict)
-    known = _known(candidates, matched, system.feels)
+    known = _known(candidates, matched, system.predicts_affect)
     if not known.any():
         raise DataError(
             f"{candidates.source}: none of {len(candidates):,} images has a label, votes or a "
@@ -206,27 +206,29 @@ def evaluate_system(
         )
     images, matched = candidates.take(known), _rows(matched, known)
     if matched.complete and not options.allow_missing and (matched.truth >= 0).any():
-        check_support(matched.truth, matched.labels)  # before any image is looked at
-    answers = system.answer(images, advance)
-    if not answers.read.any():
-        raise DataError(f"none of {len(images):,} images can be read; first: {answers.errors[0]}")
-    images, matched = images.take(answers.read), _rows(matched, answers.read)
-    grouped = with_groups(replace(images, recorded_hashes=answers.hashes))
-    overlap, lost = overlap_of(system, data, selected, grouped, answers), 0
+        check_support(matched.truth, matched.labels)  # before any image is read
+    predicted = system.predict(images, advance)
+    if not predicted.read.any():
+        raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
+    images, matched = images.take(predicted.read), _rows(matched, predicted.read)
+    grouped = with_groups(replace(images, recorded_hashes=predicted.hashes))
+    overlap, lost = overlap_of(system, data, selected, grouped, predicted), 0
     if options.without_copies and (again := overlap.known) is not None and again.any():
         require_some(~again, overlap, candidates.source)
         grouped, matched = grouped.take(~again), _rows(matched, ~again)
-        answers, overlap, lost = answers.take(~again), overlap.take(~again), int(again.sum())
+        predicted, overlap, lost = predicted.take(~again), overlap.take(~again), int(again.sum())
     left_out = len(candidates) - int(known.sum())
-    return _judge(system, selected, grouped, matched, answers, options, overlap, (left_out, lost))
+    return _score_predictions(
+        system, selected, grouped, matched, predicted, options, overlap, (left_out, lost)
+    )
 
 
-def _known(images: LabelledImages, matched: Matched, feels: bool) -> NDArray[np.bool_]:
-    """Say which rows have anything that the system can be compared with."""
+def _known(images: LabelledImages, matched: Matched, predicts_affect: bool) -> NDArray[np.bool_]:
+    """Return which rows have a truth that the system can be compared with."""
     known = matched.truth >= 0
     if matched.distribution is not None:
         known = known | ~np.isnan(matched.distribution).all(axis=1)
-    if feels and images.affect is not None:
+    if predicts_affect and images.affect is not None:
         known = known | ~np.isnan(images.affect).all(axis=1)
     return np.asarray(known)
 
@@ -238,19 +240,19 @@ def _rows(matched: Matched, keep: NDArray[np.bool_]) -> Matched:
     )
 
 
-def _judge(
+def _score_predictions(
     system: System,
     selected: Selected,
     grouped: Grouped,
     matched: Matched,
-    answers: Answers,
+    predicted: SystemPredictions,
     options: Options,
     overlap: Overlap,
     lost: tuple[int, int],
 ) -> Evaluation:
-    """Judge the answers; ``lost`` counts the rows without a truth, and the copies left out."""
+    """Return the scores; ``lost`` counts the rows without a truth, and the copies left out."""
     images = grouped.images
-    probabilities = matched.probabilities(answers.probabilities)
+    probabilities = matched.probabilities(predicted.probabilities)
     result = score(
         Predictions(
             images=images.names,
@@ -258,14 +260,14 @@ def _judge(
             truth=matched.truth,
             labels=matched.labels,
             probabilities=probabilities,
-            fold=answers.fold,
+            fold=predicted.fold,
             in_set=None
-            if answers.in_set is None
-            else matched.in_set(answers.in_set, probabilities),
+            if predicted.in_set is None
+            else matched.in_set(predicted.in_set, probabilities),
             distribution=matched.distribution,
             agreement=images.agreement,
-            rated=images.affect if answers.felt is not None else None,
-            felt=answers.felt,
+            rated=images.affect if predicted.affect is not None else None,
+            felt=predicted.affect,
             hashes=known_hashes(images.file_hashes()),
         ),
         images.groups,
@@ -288,7 +290,7 @@ def _judge(
     used = None if uses is None else uses.to_dict()
     description |= {
         "restricted": matched.restricted,
-        "unreadable": [error.source for error in answers.errors],
+        "unreadable": [error.source for error in predicted.errors],
         **counts,
         "test_uses": used,
         "notes": notes,
@@ -296,19 +298,19 @@ def _judge(
     result = replace(
         result,
         notes=tuple(notes),
-        counts=Counts(unreadable=len(answers.errors), **counts),
+        counts=Counts(unreadable=len(predicted.errors), **counts),
         restricted=matched.restricted,
         test_uses=used,
         fingerprint=description["fingerprint"],
     )
-    return Evaluation(result, description, answers.errors)
+    return Evaluation(result, description, predicted.errors)
 
 
-def write_evaluation(folder: Path, trial: Evaluation) -> None:
+def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
-    write_json(folder / "run.json", trial.description)
-    write_json(folder / "metrics.json", trial.result.to_dict())
-    write_predictions(folder / "predictions.csv", trial.result.predictions)
+    write_json(folder / "run.json", evaluation.description)
+    write_json(folder / "metrics.json", evaluation.result.to_dict())
+    write_predictions(folder / "predictions.csv", evaluation.result.predictions)
 
 
 _LEAST_LABELLED = 50

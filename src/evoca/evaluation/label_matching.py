@@ -1,4 +1,4 @@
-"""Bring a model's labels and those of a data set together."""
+"""The labels that a model and a data set share."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """Truth in the labels that predictions are judged in.
+    """Truth in the labels that predictions are scored on.
 
     Attributes:
-        labels: the K judged labels.
+        labels: the K scored labels.
         truth: int64 (n,), index into ``labels``, or -1.
         distribution: float64 (n, K), NaN where unknown; ``None`` where no row has one.
-        weights: float64 (M, K), how the model's M probabilities add up to the judged ones,
+        weights: float64 (M, K), how the model's M probabilities add up to the scored ones,
             before they are scaled to sum to 1.
         complete: whether model and data have the same labels, so that each must occur.
         note: what was done, in words; empty where nothing was.
@@ -44,33 +44,34 @@ class Matched:
 
     @property
     def keeps_logits(self) -> bool:
-        """Whether each judged label is one of the model's, so that its logit is known."""
+        """Whether each scored label is one of the model's, so that its logit is known."""
         return bool((self.weights.sum(axis=0) == 1).all())
 
     def probabilities(self, of_model: Floats) -> Floats:
-        """Turn (..., M) into (..., K); equal shares where a model gives the labels nothing."""
+        """Return (..., K) from (..., M); equal shares where the sum over the labels is 0."""
         summed = of_model @ self.weights
         total = summed.sum(axis=-1, keepdims=True)
         equal = np.full_like(summed, 1.0 / len(self.labels))
         return np.asarray(np.divide(summed, total, out=equal, where=total > 0))
 
-    def in_set(self, of_model: NDArray[np.bool_], judged: Floats) -> NDArray[np.bool_]:
-        """Turn sets (..., M) into (..., K), which hold the top label of ``judged`` always."""
+    def in_set(self, of_model: NDArray[np.bool_], scored: Floats) -> NDArray[np.bool_]:
+        """Return sets (..., K) from (..., M); each contains the top label of ``scored``."""
         inside = np.asarray((of_model @ self.weights) > 0)
-        np.put_along_axis(inside, top_labels(judged)[..., None], True, axis=-1)
+        np.put_along_axis(inside, top_labels(scored)[..., None], True, axis=-1)
         return inside
 
 
 def match_labels(
     labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
 ) -> Matched:
-    """Find what a model with some labels can be judged in on labelled images.
+    """Return the labels that a model can be scored on, with the truth in them.
 
-    Same labels: those. Otherwise the shared ones: truth outside them becomes unknown; the
-    model may still answer any of its labels, unless restricted. A data set of polarities
-    shares no name with emotions; the model's probabilities are then added up.
+    If model and data have the same labels, it is those. Otherwise it is the shared ones.
+    Truth outside them becomes unknown. The model may still predict any of its labels, unless
+    restricted. A data set of polarities shares no name with emotions; the model's
+    probabilities are then added up.
 
-    The judged labels are in the order that settles ties
+    The scored labels are in the order that settles ties
     (:func:`evoca.metrics.ties.order_labels`).
 
     Args:
@@ -99,8 +100,8 @@ def match_labels(
         )
     if len(shared) < 2:
         return _mapped(labels, taxonomy, data, restrict=restrict)
-    judged = shared if restrict else order_labels(labels)
-    restricted = len(judged) < len(labels)
+    scored = shared if restrict else order_labels(labels)
+    restricted = len(scored) < len(labels)
     labelled = {data.labels[code] for code in np.unique(data.truth[data.truth >= 0])}
     others = sorted(labelled - set(shared))
     note = (
@@ -112,43 +113,43 @@ def match_labels(
     if len(shared) < len(labels):
         note += f"; the model may choose {'only those' if restricted else 'any of its'}"
     return Matched(
-        judged,
-        _codes(data, judged),
+        scored,
+        _codes(data, scored),
         # Votes for labels that the model lacks have no place in a distribution over its own.
-        _votes(data, judged) if restrict else None,
-        _picked(labels, judged),
+        _votes(data, scored) if restrict else None,
+        _picked(labels, scored),
         complete=False,
         note=note,
         restricted=restricted,
     )
 
 
-def _picked(labels: Sequence[str], judged: Sequence[str]) -> Floats:
-    """Return weights (M, K) that take each judged label's own probability."""
-    return np.array([[float(one == other) for other in judged] for one in labels])
+def _picked(labels: Sequence[str], scored: Sequence[str]) -> Floats:
+    """Return weights (M, K) that take each scored label's own probability."""
+    return np.array([[float(one == other) for other in scored] for one in labels])
 
 
 def _masked(labels: Sequence[str], shared: Sequence[str], data: LabelledImages) -> Matched:
-    """Leave the model the labels that some image has or, without labels, some viewer named."""
+    """Return the match on the labels that some image has or, without labels, some viewer named."""
     codes, votes = _codes(data, shared), _votes(data, shared)
     if (codes >= 0).any() or votes is None:
         have = np.bincount(codes[codes >= 0], minlength=len(shared)) > 0
     else:
         have = np.nansum(votes, axis=0) > 0
-    judged = tuple(label for label, one in zip(shared, have, strict=True) if one)
-    if len(judged) < 2:
+    scored = tuple(label for label, one in zip(shared, have, strict=True) if one)
+    if len(scored) < 2:
         raise DataError(
-            f"{data.source}: {len(judged)} of the model's labels have an image here: nothing is "
+            f"{data.source}: {len(scored)} of the model's labels have an image here: nothing is "
             "left to choose from; leave --restrict out"
         )
-    restricted = len(judged) < len(labels)
+    restricted = len(scored) < len(labels)
     return Matched(
-        judged,
-        _codes(data, judged),
-        _votes(data, judged),
-        _picked(labels, judged),
+        scored,
+        _codes(data, scored),
+        _votes(data, scored),
+        _picked(labels, scored),
         complete=True,
-        note=f"restricted to {', '.join(judged)}: the model's other labels have no image here"
+        note=f"restricted to {', '.join(scored)}: the model's other labels have no image here"
         if restricted
         else "--restrict leaves nothing out: every label of the model has an image here",
         restricted=restricted,
@@ -158,7 +159,7 @@ def _masked(labels: Sequence[str], shared: Sequence[str], data: LabelledImages) 
 def _mapped(
     labels: Sequence[str], taxonomy: str, data: LabelledImages, *, restrict: bool = False
 ) -> Matched:
-    """Add the model's probabilities up by a known table, such as emotions to polarity."""
+    """Return the match by a known table that adds probabilities up, as emotions to polarity."""
     try:
         table: Mapping[str, str | None] = mapping(taxonomy, data.taxonomy).table
     except DataError:
@@ -184,21 +185,21 @@ def _mapped(
 
 
 def _counterpart(table: Mapping[str, str | None], label: str) -> str | None:
-    """Return what all of a label's emotions become; ``None`` where they differ."""
+    """Return the label that all of a label's emotions map to; ``None`` where they differ."""
     found = {table.get(part) for part in parts_of(label)}
     return found.pop() if len(found) == 1 else None
 
 
-def _codes(data: LabelledImages, judged: Sequence[str]) -> NDArray[np.int64]:
-    position = {label: k for k, label in enumerate(judged)}
-    # The last entry answers -1, the code of a row without a label.
+def _codes(data: LabelledImages, scored: Sequence[str]) -> NDArray[np.int64]:
+    position = {label: k for k, label in enumerate(scored)}
+    # The last entry is -1, the code of a row without a label.
     table = np.array([*(position.get(label, -1) for label in data.labels), -1], dtype=np.int64)
     return np.asarray(table[data.truth])
 
 
-def _votes(data: LabelledImages, judged: Sequence[str]) -> Floats | None:
+def _votes(data: LabelledImages, scored: Sequence[str]) -> Floats | None:
     if data.distribution is None:
         return None
-    votes = data.distribution[:, [data.labels.index(label) for label in judged]]
+    votes = data.distribution[:, [data.labels.index(label) for label in scored]]
     with np.errstate(invalid="ignore"):  # no vote for any shared label: unknown
         return np.asarray(votes / votes.sum(axis=1, keepdims=True))

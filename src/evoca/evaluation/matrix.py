@@ -1,4 +1,4 @@
-"""Every system on every data set: does what was learnt on one hold on another?"""
+"""Every system evaluated on every data set."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Row:
         name: unique among the rows.
         system: what is evaluated.
         learnt_from: the images it was trained on; their copies elsewhere are left out.
-        measured: column to the figures already known there: those of the data it was
+        measured: column to the figures that are already known, those of the data it was
             trained on.
-        protocol: of these: ``cross-validated``, ``tested`` on images that were kept out, or
-            ``validation`` where they are of the images that chose.
+        protocol: of these: ``cross-validated``, ``tested`` on held-out images, or
+            ``validation`` where they are of images that chose the settings.
     """
 
     name: str
@@ -74,26 +74,26 @@ class Cell:
 
     @property
     def seen(self) -> int:
-        """How many of the images the system has learnt from."""
+        """The number of images that the system has learnt from."""
         return int(self.figures.get("training_images") or 0)
 
     @property
     def seen_copies(self) -> int:
-        """How many others are copies of what it has learnt from, or of what chose."""
+        """The number of other images that are copies of training or validation images."""
         keys = "copies_of_training_images", "copies_of_validation_images"
         return sum(int(self.figures.get(key) or 0) for key in keys)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """All cells, row by row."""
+    """All cells of the matrix, row by row."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[Cell, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``matrix --format json`` prints."""
+        """Return the object that ``matrix --format json`` prints."""
         return {
             "schema_version": _SCHEMA_VERSION,
             "rows": list(self.rows),
@@ -109,18 +109,18 @@ def fill_matrix(
     out: Path | None = None,
     announce: Announce = silent,
 ) -> Matrix:
-    """Evaluate every row on every column.
+    """Return the matrix of every row evaluated on every column.
 
     Args:
         rows: the systems.
         columns: name to labelled images.
         options: of every evaluation.
-        out: keeps each evaluation as a run directory; what is there already is not done
-            again.
-        announce: shows each cell.
+        out: folder for one run directory per evaluation; those that exist are not
+            computed again.
+        announce: shows the progress of each cell.
 
     Raises:
-        EvocaError: a cell cannot be evaluated, or ``out`` holds another one in its place.
+        EvocaError: a cell cannot be evaluated, or ``out`` has another one in its place.
     """
     options = options or Options()
     cells = []
@@ -140,7 +140,7 @@ def fill_matrix(
 def without_copies(
     data: LabelledImages, learnt_from: LabelledImages | None
 ) -> tuple[LabelledImages, int]:
-    """Leave out the images of which a copy was learnt from; return how many those were.
+    """Return the images without copies of training images, and how many were left out.
 
     Raises:
         DataError: none is left.
@@ -166,7 +166,7 @@ def _evaluated(
     place: Path | None,
     advance: Advance,
 ) -> Mapping[str, Any]:
-    """Evaluate, or read what an earlier call has left."""
+    """Return the figures of an evaluation, or read those of an earlier call."""
     if place is None:
         return evaluate_system(system, images, options, advance).result.to_dict()
     key = _key(system, images, options)
@@ -179,14 +179,14 @@ def _evaluated(
             )
         return run.metrics
     with new_run(place) as folder:
-        trial = evaluate_system(system, images, options, advance)
-        write_evaluation(folder, trial)
-        write_json(folder / "run.json", {**trial.description, "cell": key})
-    return trial.result.to_dict()
+        evaluation = evaluate_system(system, images, options, advance)
+        write_evaluation(folder, evaluation)
+        write_json(folder / "run.json", {**evaluation.description, "cell": key})
+    return evaluation.result.to_dict()
 
 
 def _key(system: System, images: LabelledImages, options: Options) -> str:
-    """Tell cells apart without reading a single image."""
+    """Return a key that is unique to a cell, without reading an image."""
     rows = []
     for i, path in enumerate(images.paths):
         try:
@@ -207,5 +207,5 @@ def _key(system: System, images: LabelledImages, options: Options) -> str:
 
 
 def _safe(name: str) -> str:
-    """Turn a name into one that every file system takes."""
+    """Return a name that every file system accepts."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:100]

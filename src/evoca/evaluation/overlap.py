@@ -1,4 +1,4 @@
-"""Which of the images to evaluate on a system has learnt from, or was chosen by."""
+"""Images of an evaluation that the system was trained on, or chosen by."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evoca.data.duplicates.groups import Grouped, group_copies
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.evaluation.selection import ALL, Selected
-from evoca.evaluation.systems import Answers, System
+from evoca.evaluation.systems import System, SystemPredictions
 
 __all__ = ["Overlap", "overlap_of", "overlap_with_model", "require_some", "warnings_of"]
 
@@ -23,15 +23,14 @@ _COPIES = ("copies_of_training_images", "copies_of_validation_images")
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """Which of n images a system knows; ``None`` where that cannot be known.
+    """Which of n images a system was trained or chosen on; ``None`` where not known.
 
     Attributes:
         training: bool (n,), files that the system has learnt from.
         copies: bool (n,), other files that are copies of what it has learnt from, or in one
             group with them.
-        validation: bool (n,), files that chose its settings, or copies of them, those above
-            left out.
-        learnt_from: what the copies are of, in words.
+        validation: bool (n,), other files that chose its settings, or copies of them.
+        learnt_from: the images that the copies are of, in words.
         lacking: why only identical files could be found, in words; empty otherwise.
     """
 
@@ -43,14 +42,14 @@ class Overlap:
 
     @property
     def known(self) -> _Rows | None:
-        """The images that the system knows in any way; ``None`` where it knows none."""
+        """The images in any of the three parts; ``None`` where no part is known."""
         parts = [one for one in (self.training, self.copies, self.validation) if one is not None]
         return np.logical_or.reduce(parts) if parts else None
 
     def counts(self) -> dict[str, int | None]:
-        """Return what ``metrics.json`` says of them.
+        """Return the counts for ``metrics.json``.
 
-        No copies where only identical files could be found is not known, rather than 0.
+        If only identical files could be found, a count of 0 copies becomes ``None``.
         """
         parts = {
             "training_images": self.training,
@@ -63,7 +62,7 @@ class Overlap:
         return counts
 
     def take(self, keep: _Rows) -> Overlap:
-        """Return the part of some images."""
+        """Return the overlap of some of the images."""
 
         def part(rows: _Rows | None) -> _Rows | None:
             return None if rows is None else rows[keep]
@@ -81,30 +80,30 @@ def overlap_of(
     data: LabelledImages,
     selected: Selected,
     grouped: Grouped,
-    answers: Answers,
+    predicted: SystemPredictions,
 ) -> Overlap:
-    """Say which images a system has learnt from, or was chosen by, as they are or in a copy.
+    """Return the images, or copies of images, that a system was trained on or chosen by.
 
-    A model bundle and a training carry hashes of their images. Of predictions made elsewhere
-    nobody knows what they learnt from: then the rows of the other splits stand for it.
+    A model bundle and a training run record hashes of their images. Predictions made elsewhere
+    do not: then the rows of the other splits are used instead.
 
     Args:
         system: what is evaluated.
         data: all rows.
         selected: the rows that were asked for.
-        grouped: the images that were answered for, in groups.
-        answers: the answers for them.
+        grouped: the images that have a prediction, in groups.
+        predicted: the predictions for them.
     """
     if system.trained_on is None:
-        return _of_other_splits(data, selected, grouped, answers)
+        return _of_other_splits(data, selected, grouped, predicted)
     return overlap_with_model(system, grouped)
 
 
 def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
-    """Say which images a model has learnt from, or was chosen by, by what its card records.
+    """Return the images that a model was trained on or chosen by, according to its card.
 
     Args:
-        system: a model or a training; of one without a record nothing is known.
+        system: a model or a training run; without a record nothing is known.
         grouped: the images, in groups; their files are here.
     """
     groups, name = grouped.images.groups, system.name
@@ -113,21 +112,25 @@ def overlap_with_model(system: System, grouped: Grouped) -> Overlap:
         return Overlap(None, None, None, words)
     hashes = grouped.images.file_hashes()
     training = _listed(hashes, system.trained_on)
-    near = copies_of(grouped.fingerprints, system.trained_looks) if grouped.near else False
+    near = (
+        copies_of(grouped.fingerprints, system.trained_perceptual_hashes) if grouped.near else False
+    )
     copies = _with_group(training | near, groups) & ~training
     chose = _listed(hashes, system.chosen_on)
-    near = copies_of(grouped.fingerprints, system.chosen_looks) if grouped.near else False
+    near = (
+        copies_of(grouped.fingerprints, system.chosen_perceptual_hashes) if grouped.near else False
+    )
     validation = _with_group(chose | near, groups) & ~training & ~copies
     return Overlap(training, copies, validation, words, _lacking(system, grouped))
 
 
 def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
-    """Warn of images that a system knows, and say where copies could not be looked for.
+    """Return warnings about known images, and about copies that could not be searched for.
 
     Args:
-        overlap: which images it knows.
+        overlap: the known images.
         name: of the system.
-        remedy: what leaves the copies out, in words that end the warning.
+        remedy: end of the warning, on how to leave the copies out.
     """
     n = 0 if overlap.known is None else len(overlap.known)
     count = {key: found or 0 for key, found in overlap.counts().items()}
@@ -157,7 +160,7 @@ def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
 
 
 def _lacking(system: System, grouped: Grouped) -> str:
-    if not system.trained_looks:
+    if not system.trained_perceptual_hashes:
         return "no perceptual hashes of them are recorded"
     return "" if grouped.near else "that needs the extra data"
 
@@ -167,7 +170,7 @@ def _listed(hashes: Sequence[str], known: frozenset[str]) -> _Rows:
 
 
 def _with_group(rows: _Rows, groups: NDArray[np.int64]) -> _Rows:
-    """Add the images that share a group with one of them."""
+    """Return the rows, and all rows that share a group with one of them."""
     return np.asarray(np.isin(groups, groups[rows]))
 
 
@@ -175,11 +178,11 @@ def _of_other_splits(
     data: LabelledImages,
     selected: Selected,
     grouped: Grouped,
-    answers: Answers,
+    predicted: SystemPredictions,
 ) -> Overlap:
     learnt = data.in_split("train") if selected.split in {"val", "test"} else data.take([])
     chose = data.in_split("val") if selected.split == "test" else data.take([])
-    held_out = bool((answers.fold >= 0).all())
+    held_out = bool((predicted.fold >= 0).all())
     words = f"images of the split train of {data.source}"
     if held_out or not len(learnt) + len(chose) or selected.split == ALL:
         return Overlap(None, None, None, words)
@@ -196,10 +199,10 @@ def _of_other_splits(
 
 
 def require_some(keep: _Rows, overlap: Overlap, source: str) -> None:
-    """Refuse to evaluate on nothing.
+    """Raise an error if no image is left.
 
     Raises:
-        DataError: all images are known to the system.
+        DataError: the system was trained or chosen on all images.
     """
     if not keep.any():
         raise DataError(

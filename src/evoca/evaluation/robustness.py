@@ -1,4 +1,4 @@
-"""A model looked at under changes of its pictures: the work behind ``evoca probe``."""
+"""The robustness of a model to changes of its pictures: the work behind ``evoca probe``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from evoca.runtime.predictor import Predictor
 __all__ = ["run_probe"]
 
 _FACE_MARGIN = 0.15  # YuNet's boxes end at the brows and the chin
-_FEWEST_GROUPS = 2  # of which an interval can be drawn
+_FEWEST_GROUPS = 2  # an interval needs as many
 _Floats = NDArray[np.float64]
 
 
@@ -47,12 +47,12 @@ def run_probe(
     draws: int = 1000,
     seed: int = 0,
 ) -> Probe:
-    """Predict pictures as they are and changed, and measure how far predictions move.
+    """Return how far predictions move when pictures change.
 
-    Only probabilities are kept: memory does not grow with the pictures' size.
+    Only probabilities are stored: memory does not grow with the pictures' size.
 
     Args:
-        predictor: the model; one picture a core is in work, so best loaded with
+        predictor: the model; each core predicts one picture at a time, so load it with
             ``threads=1``.
         images: labelled images; the labels may be unknown.
         perturbations: the changes.
@@ -65,10 +65,10 @@ def run_probe(
         DataError: no picture can be read.
     """
     images = images.in_order()
-    looked = _look_at_all(predictor, images, perturbations, find_faces, advance)
-    if not looked.read.any():
-        raise DataError(f"none of {len(images):,} images can be read; first: {looked.errors[0]}")
-    grouped = with_groups(images.take(looked.read))
+    predicted = _predict_all(predictor, images, perturbations, find_faces, advance)
+    if not predicted.read.any():
+        raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
+    grouped = with_groups(images.take(predicted.read))
     truth = _truth(grouped.images, predictor.labels)
     names = grouped.images.group_names()
     if len(set(names)) < _FEWEST_GROUPS:
@@ -76,10 +76,10 @@ def run_probe(
             f"{images.source}: intervals need at least two pictures that are not copies of each "
             f"other; {len(names):,} could be read"
         )
-    before, *after = looked.probabilities
+    before, *after = predicted.probabilities
     changes = {p.name: found for p, found in zip(perturbations, after, strict=True)}
     accuracy, moved = movements(before, changes, truth, names, draws=draws, seed=seed)
-    faces = _faces(looked, truth, names, draws, seed)
+    faces = _faces(predicted, truth, names, draws, seed)
     known = overlap_with_model(model_system(predictor), grouped)
     counts = known.counts()
     return Probe(
@@ -94,7 +94,7 @@ def run_probe(
         copies_of_training=counts["copies_of_training_images"],
         movements=moved,
         masking=faces,
-        unreadable=tuple(str(error) for error in looked.errors),
+        unreadable=tuple(str(error) for error in predicted.errors),
         notes=(
             *warnings_of(known, predictor.card.name),
             *_notes(find_faces is not None, faces),
@@ -106,8 +106,8 @@ def run_probe(
 
 
 @dataclass(frozen=True, eq=False)
-class _Looked:
-    """Probabilities of the m pictures, of n, that could be read."""
+class _ProbePredictions:
+    """Predictions for the m of n pictures that could be read."""
 
     read: NDArray[np.bool_]  # (n,)
     probabilities: _Floats  # (1 + P, m, K), as they are first
@@ -121,30 +121,30 @@ class _Looked:
 
 
 @dataclass(frozen=True, eq=False)
-class _One:
+class _PicturePredictions:
     probabilities: _Floats  # (1 + P, K)
     hidden: _Floats | None  # (2, K)
     with_faces: bool
 
 
-def _look_at_all(
+def _predict_all(
     predictor: Predictor,
     images: LabelledImages,
     perturbations: Sequence[Perturbation],
     find_faces: Detector | None,
     advance: Advance,
-) -> _Looked:
+) -> _ProbePredictions:
     n, classes = len(images), len(predictor.labels)
     read, with_faces = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     probabilities = np.empty((1 + len(perturbations), n, classes))
     hidden = np.full((2, n, classes), np.nan)
     errors = []
-    look = partial(_look_at, predictor, perturbations, find_faces)
+    predict = partial(_predict_changes, predictor, perturbations, find_faces)
     with (
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
         _stopped_by_interrupt(pool, predictor),
     ):
-        for i, found in enumerate(pool.map(look, images.paths)):
+        for i, found in enumerate(pool.map(predict, images.paths)):
             advance(1)
             if isinstance(found, ImageError):
                 errors.append(found)
@@ -153,12 +153,14 @@ def _look_at_all(
             probabilities[:, i] = found.probabilities
             if found.hidden is not None:
                 hidden[:, i] = found.hidden
-    return _Looked(read, probabilities[:, read], hidden[:, read], with_faces[read], tuple(errors))
+    return _ProbePredictions(
+        read, probabilities[:, read], hidden[:, read], with_faces[read], tuple(errors)
+    )
 
 
 @contextmanager
 def _stopped_by_interrupt(pool: ThreadPoolExecutor, predictor: Predictor) -> Iterator[None]:
-    """End the work of the pool on Ctrl-C; to leave it would wait for what may never end."""
+    """Stop the pool on Ctrl-C; leaving it normally would wait for all of its work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -167,13 +169,13 @@ def _stopped_by_interrupt(pool: ThreadPoolExecutor, predictor: Predictor) -> Ite
         raise
 
 
-def _look_at(
+def _predict_changes(
     predictor: Predictor,
     perturbations: Sequence[Perturbation],
     find_faces: Detector | None,
     path: Path,
-) -> _One | ImageError:
-    """Predict one picture as it is and under each change."""
+) -> _PicturePredictions | ImageError:
+    """Return the predictions for one picture, unchanged and under each change."""
     try:
         picture = open_picture(path, min_size=predictor.card.preprocessing.decode_size).image
     except ImageError as error:
@@ -187,47 +189,51 @@ def _look_at(
     if control is not None:
         pair = [_distribution(predictor, hide(picture, where)) for where in (boxes, control)]
         hidden = np.stack(pair)
-    return _One(np.stack(rows), hidden, bool(boxes))
+    return _PicturePredictions(np.stack(rows), hidden, bool(boxes))
 
 
 def _distribution(predictor: Predictor, picture: Image.Image) -> _Floats:
-    # One at a time: a batch may round otherwise, and what does not move must not move.
+    # One at a time: a batch may round differently, and an unchanged picture must not move.
     return np.array(list(predictor.predict(picture).probabilities.values()))
 
 
 def _faces(
-    looked: _Looked, truth: NDArray[np.int64], names: Sequence[str], draws: int, seed: int
+    predicted: _ProbePredictions,
+    truth: NDArray[np.int64],
+    names: Sequence[str],
+    draws: int,
+    seed: int,
 ) -> Masking | None:
-    """Compare the pictures with faces; ``None`` where an interval needs more of them."""
-    compared = looked.compared
+    """Return the effect of hiding faces; ``None`` if too few pictures have a face."""
+    compared = predicted.compared
     groups = np.array(names)[compared]
     if len(set(groups.tolist())) < _FEWEST_GROUPS:
         return None
-    faces, elsewhere = looked.hidden[:, compared]
+    faces, elsewhere = predicted.hidden[:, compared]
     return masking(
-        looked.probabilities[0, compared],
+        predicted.probabilities[0, compared],
         faces,
         elsewhere,
         truth[compared],
         groups,
-        with_faces=int(looked.with_faces.sum()),
+        with_faces=int(predicted.with_faces.sum()),
         draws=draws,
         seed=seed,
     )
 
 
 def _truth(images: LabelledImages, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Return the true label's position among a model's labels; -1 where it has none there."""
+    """Return the position of each true label among a model's labels; -1 where not there."""
     images = merged_like(images, labels)
     position = {label: k for k, label in enumerate(labels)}
-    # The last entry answers -1, the code of a row without a label.
+    # The last entry is -1, the code of a row without a label.
     table = np.array([*(position.get(label, -1) for label in images.labels), -1], dtype=np.int64)
     return np.asarray(table[images.truth])
 
 
-def _notes(looked_for_faces: bool, found: Masking | None) -> list[str]:
+def _notes(faces_wanted: bool, found: Masking | None) -> list[str]:
     notes = []
-    if not looked_for_faces:
+    if not faces_wanted:
         notes.append("faces were not looked for: that needs the extra vision")
     elif found is None:
         notes.append(

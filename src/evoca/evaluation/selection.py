@@ -1,4 +1,4 @@
-"""Which images of a data set an evaluation is about."""
+"""The images of a data set to evaluate on, and the options of an evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evoca.metrics.checks import rows_where
 __all__ = ["ALL", "Options", "Selected", "select_split"]
 
 ALL = "all"
-"""Stands for every row, whatever its split."""
+"""Name for all rows, whatever their split."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Selected:
     Attributes:
         images: the images.
         split: name of their split, or :data:`ALL`.
-        note: what was chosen where it is not what was asked for; empty otherwise.
+        note: which images were used where they are not those asked for; empty otherwise.
     """
 
     images: LabelledImages
@@ -69,18 +69,18 @@ def _checked(selected: Selected) -> Selected:
 
 @dataclass(frozen=True)
 class Options:
-    """How a system is evaluated.
+    """Options of an evaluation.
 
     Attributes:
-        split: which rows; all where none has a split.
-        restrict: leave the model only the labels that it shares with the data and, where
-            those are all, that have an image there.
+        split: the rows to use; all where none has a split.
+        restrict: leave the model only the labels that it shares with the data. If it shares
+            all of them, leave only those that have an image.
         allow_missing: evaluate although no image has some label.
         draws: of the bootstrap.
         seed: of the bootstrap.
         without_copies: leave out the images that the system has learnt from or was chosen by,
             and copies of them.
-        record: note the use of test images in the user's record.
+        record: record the use of test images in the user's file.
     """
 
     split: str = "test"

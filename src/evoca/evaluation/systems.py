@@ -1,4 +1,4 @@
-"""What can be evaluated: a model that looks at images, or a table of predictions."""
+"""What can be evaluated: a model, or a table of predictions."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from evoca.runtime.operating_point import OperatingPoint, PriorLike
 from evoca.runtime.predictor import Predictor, load
 
 __all__ = [
-    "Answers",
     "System",
+    "SystemPredictions",
     "known_hashes",
     "model_system",
     "open_system",
@@ -41,7 +41,7 @@ _DATA = ("name", "images", "fingerprint")
 
 
 def origin_of_model(provenance: Provenance) -> dict[str, Any]:
-    """Return the recipe of a bundle, where it has it, and the data it learnt from."""
+    """Return the recipe of a bundle, if recorded, and the data it learnt from."""
     data = {"images": provenance.images, "fingerprint": provenance.fingerprint}
     recipe = provenance.settings or {"name": provenance.recipe}
     return {"kind": "model", "recipe": recipe, "data": data}
@@ -50,8 +50,8 @@ def origin_of_model(provenance: Provenance) -> dict[str, Any]:
 def origin_of_run(run: Run) -> dict[str, Any]:
     """Return the recipe of a run, the data it learnt from, and how its predictions were made.
 
-    A run that is itself an evaluation passes on where its system comes from, and how many
-    of its images were learnt from.
+    If the run is itself an evaluation, this is the origin of its system, and how many of its
+    images were learnt from.
     """
     known = run.description
     origin = {"kind": "run", "recipe": known.get("recipe"), "split": known.get("split")}
@@ -60,7 +60,7 @@ def origin_of_run(run: Run) -> dict[str, Any]:
         origin["data"] = {name: data[name] for name in _DATA if name in data}
     earlier = known.get("origin")
     if isinstance(earlier, Mapping):
-        # Predictions that were read from a run are as that run made them.
+        # Predictions read from a run keep the origin of that run.
         origin |= {key: value for key, value in earlier.items() if key != "kind"}
     learnt = known.get("training_images")
     return origin | ({"training_images": learnt} if isinstance(learnt, int) else {})
@@ -68,19 +68,19 @@ def origin_of_run(run: Run) -> dict[str, Any]:
 
 _TABLES = {".csv", ".parquet"}
 ABSENT = "absent:"
-"""Begins what stands for the hash of a file that is not here."""
+"""Prefix of the entry that replaces the hash of an absent file."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a system says of n images over its M labels, in R repeats.
+class SystemPredictions:
+    """Predictions of a system for n images over its M labels, in R repeats.
 
     Attributes:
-        read: bool (n,), whether the image could be read; what follows speaks of the m
+        read: bool (n,), whether the image could be read; what follows is of the m
             that could.
         probabilities: float64 (R, m, M).
         in_set: bool (R, m, M), the prediction sets; ``None`` where the system has none.
-        felt: float64 (R, m, 2), valence and arousal; ``None`` where it predicts neither.
+        affect: float64 (R, m, 2), valence and arousal; ``None`` where it predicts neither.
         hashes: m SHA-256 digests of the files; empty text where unknown.
         fold: int64 (R, m), in which an image was held out, -1 without folds.
         errors: one for each image that could not be read.
@@ -89,13 +89,13 @@ class Answers:
     read: NDArray[np.bool_]
     probabilities: NDArray[np.float64]
     in_set: NDArray[np.bool_] | None
-    felt: NDArray[np.float64] | None
+    affect: NDArray[np.float64] | None
     hashes: tuple[str, ...]
     fold: NDArray[np.int64]
     errors: tuple[ImageError, ...] = ()
 
-    def take(self, keep: NDArray[np.bool_]) -> Answers:
-        """Return what is said of some of the m images."""
+    def take(self, keep: NDArray[np.bool_]) -> SystemPredictions:
+        """Return the predictions for some of the m images."""
         read = self.read.copy()
         read[read] = keep
         return replace(
@@ -103,7 +103,7 @@ class Answers:
             read=read,
             probabilities=self.probabilities[:, keep],
             in_set=None if self.in_set is None else self.in_set[:, keep],
-            felt=None if self.felt is None else self.felt[:, keep],
+            affect=None if self.affect is None else self.affect[:, keep],
             hashes=tuple(np.array(self.hashes, dtype=object)[keep]),
             fold=self.fold[:, keep],
         )
@@ -111,26 +111,26 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Whatever gives a distribution for each image.
+    """A model, or a table of predictions, that returns a distribution per image.
 
     Attributes:
         name: for tables and messages.
-        identity: what tells it from every other system, for fingerprints.
+        identity: unique to this system, for fingerprints.
         labels: M, in the order of the distributions.
-        answer: answers for every image, in order.
+        predict: returns its predictions for images, in their order.
         taxonomy: of the labels; empty if unknown.
         temperature: that its probabilities were made with.
         coverage: that its prediction sets are built for.
-        feels: whether it predicts valence and arousal.
+        predicts_affect: whether it predicts valence and arousal.
         affect_range: lowest and highest rating of the scale it predicts them on.
         trained_on: the first 16 hexadecimal digits of the SHA-256 of its training images;
-            ``None`` where nobody recorded them, as for predictions made elsewhere.
-        trained_looks: perceptual hashes of its training images; empty where not recorded.
+            ``None`` where not recorded, as for predictions made elsewhere.
+        trained_perceptual_hashes: of its training images; empty where not recorded.
         chosen_on: as ``trained_on``, of the images that chose its settings.
-        chosen_looks: their perceptual hashes.
+        chosen_perceptual_hashes: of the images that chose its settings.
         origin: of a model or a run, the recipe, the data it learnt from and, of a run, how
-            its predictions were made; ``None`` where nobody recorded it.
-        notes: what a reader of its figures must know, such as what was said of the run whose
+            its predictions were made; ``None`` where not recorded.
+        notes: what a reader of its figures must know, such as the notes of the run whose
             predictions these are.
         operating_point: of a model; ``None`` for predictions made elsewhere.
     """
@@ -138,46 +138,46 @@ class System:
     name: str
     identity: Mapping[str, Any]
     labels: tuple[str, ...]
-    answer: Callable[[LabelledImages, Advance], Answers]
+    predict: Callable[[LabelledImages, Advance], SystemPredictions]
     taxonomy: str = ""
     temperature: float = 1.0
     coverage: float = 0.9
-    feels: bool = False
+    predicts_affect: bool = False
     affect_range: tuple[float, float] | None = None
     trained_on: frozenset[str] | None = None
-    trained_looks: frozenset[Words] = frozenset()
+    trained_perceptual_hashes: frozenset[Words] = frozenset()
     chosen_on: frozenset[str] = frozenset()
-    chosen_looks: frozenset[Words] = frozenset()
+    chosen_perceptual_hashes: frozenset[Words] = frozenset()
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     operating_point: OperatingPoint | None = None
 
 
 def model_system(predictor: Predictor) -> System:
-    """Make a system of a loaded model."""
+    """Return the system of a loaded model."""
     card, point = predictor.card, predictor.operating_point
     return System(
         name=card.name,
         identity={
             "name": card.name,
             "sha256": card.sha256,
-            # Recalibration changes the answers and leaves the graph as it is.
+            # Recalibration changes the predictions and leaves the graph as it is.
             "temperature": card.temperature,
             "set_threshold": point.threshold,
             **({} if point.prior is None else {"prior": _as_data(point.prior)}),
             "recipe": card.provenance.recipe,
         },
         labels=card.labels,
-        answer=partial(_look, predictor),
+        predict=partial(_predict_images, predictor),
         taxonomy=card.taxonomy,
         temperature=card.temperature,
         coverage=card.set_coverage,
-        feels=card.affect_range is not None,
+        predicts_affect=card.affect_range is not None,
         affect_range=card.affect_range,
         trained_on=frozenset(card.training_images) or None,
-        trained_looks=frozenset(map(looks_of, card.training_perceptual_hashes)),
+        trained_perceptual_hashes=frozenset(map(looks_of, card.training_perceptual_hashes)),
         chosen_on=frozenset(card.validation_images),
-        chosen_looks=frozenset(map(looks_of, card.validation_perceptual_hashes)),
+        chosen_perceptual_hashes=frozenset(map(looks_of, card.validation_perceptual_hashes)),
         origin=origin_of_model(card.provenance),
         operating_point=point,
     )
@@ -187,27 +187,29 @@ def _as_data(prior: Prior) -> dict[str, Any]:
     return {"name": prior.name, "frequencies": dict(prior.frequencies)}
 
 
-def _look(predictor: Predictor, images: LabelledImages, advance: Advance) -> Answers:
-    """Predict every image; those that cannot be read become errors."""
+def _predict_images(
+    predictor: Predictor, images: LabelledImages, advance: Advance
+) -> SystemPredictions:
+    """Return the predictions for all images; those that cannot be read become errors."""
     labels, found, errors = predictor.labels, [], []
     read = np.zeros(len(images), dtype=np.bool_)
-    for i, answer in enumerate(predictor.stream(images.paths)):
+    for i, one in enumerate(predictor.stream(images.paths)):
         advance(1)
-        if isinstance(answer, ImageError):
-            errors.append(answer)
+        if isinstance(one, ImageError):
+            errors.append(one)
         else:
             read[i] = True
             # Maps and features of many images would fill the memory.
-            found.append(replace(answer, evidence=None, embedding=None))
+            found.append(replace(one, evidence=None, embedding=None))
     shape = (1, len(found), len(labels))
     rows = [list(one.probabilities.values()) for one in found]
     sets = [[label in one.prediction_set for label in labels] for one in found]
-    felt = [one.affect for one in found if one.affect is not None]
-    return Answers(
+    affect = [one.affect for one in found if one.affect is not None]
+    return SystemPredictions(
         read=read,
         probabilities=np.array(rows, dtype=np.float64).reshape(shape),
         in_set=np.array(sets, dtype=np.bool_).reshape(shape),
-        felt=np.array(felt, dtype=np.float64)[None] if felt else None,
+        affect=np.array(affect, dtype=np.float64)[None] if affect else None,
         hashes=tuple(one.sha256 or "" for one in found),
         fold=np.full((1, len(found)), -1, dtype=np.int64),
         errors=tuple(errors),
@@ -220,23 +222,24 @@ def table_system(
     identity: Mapping[str, Any],
     notes: Sequence[str] = (),
 ) -> System:
-    """Make a system of predictions that were made elsewhere, with what was said of them."""
+    """Return the system of predictions made elsewhere, with the notes on them."""
     return System(
         name=name,
         identity=identity,
         labels=predictions.labels,
-        answer=partial(_look_up, name, predictions),
-        feels=predictions.felt is not None,
+        predict=partial(_look_up_predictions, name, predictions),
+        predicts_affect=predictions.felt is not None,
         notes=tuple(note for note in (rescaled_note(name, predictions), *notes) if note),
     )
 
 
-def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Advance) -> Answers:
-    """Look the images up by name, else by the SHA-256 that the table gives.
+def _look_up_predictions(
+    name: str, table: Predictions, images: LabelledImages, advance: Advance
+) -> SystemPredictions:
+    """Return the predictions for images, found by name, else by SHA-256 in the table.
 
     Raises:
-        DataError: an image has no prediction, or a truth that contradicts the table's
-            (named).
+        DataError: an image has no prediction, or another truth than in the table (named).
     """
     hashes = _content(images)
     row = {image: i for i, image in enumerate(table.images)}
@@ -259,11 +262,11 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Adv
     rows = rows[read]
     _check_truth(name, table, rows, images.take(read))
     advance(len(images))
-    return Answers(
+    return SystemPredictions(
         read=read,
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
-        felt=None if table.felt is None else table.felt[:, rows],
+        affect=None if table.felt is None else table.felt[:, rows],
         hashes=tuple(digest for digest, one in zip(hashes, read, strict=True) if one),
         fold=table.fold[:, rows],
         errors=errors,
@@ -273,7 +276,7 @@ def _look_up(name: str, table: Predictions, images: LabelledImages, advance: Adv
 def _with_hashes(
     images: LabelledImages, hashes: Sequence[str], wanted: NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    """Read the files of some images whose digest is not known yet."""
+    """Return the hashes, with those of some images computed where they are missing."""
     unknown = [i for i in np.flatnonzero(wanted).tolist() if not hashes[i]]
     read = sha256_files([images.paths[i] for i in unknown], on_error=lambda _: "")
     known = dict(zip(unknown, read, strict=True))
@@ -283,12 +286,12 @@ def _with_hashes(
 def _failures(
     table: Predictions, images: LabelledImages, rows: NDArray[np.int64]
 ) -> tuple[ImageError, ...]:
-    """Return an error for each image that the table says could not be predicted."""
+    """Return an error per image that the table lists as failed."""
     if not table.failed:
         return ()
     found = []
     for name, row in zip(images.names, rows.tolist(), strict=True):
-        # Paths as they were given end in the name that the manifest has.
+        # The table has paths as they were given; they end in the name in the manifest.
         ends = (cause for path, cause in table.failed.items() if f"/{path}".endswith(f"/{name}"))
         if row < 0 and (cause := next(ends, None)) is not None:
             found.append(ImageError(cause, name))
@@ -296,14 +299,14 @@ def _failures(
 
 
 def known_hashes(hashes: Sequence[str]) -> tuple[str, ...]:
-    """Return digests of files alone, empty text in the place of stand-ins for absent ones."""
+    """Return the digests of files, with empty text for absent files."""
     return tuple("" if digest.startswith(ABSENT) else digest for digest in hashes)
 
 
 def _content(images: LabelledImages) -> tuple[str, ...]:
-    """Return the hash of each file; of one that is not here, a stand-in made of its name.
+    """Return the hash of each file; for an absent file, an entry made of its name.
 
-    Predictions made elsewhere can be judged where the images are not.
+    So predictions made elsewhere can be evaluated without the image files.
     """
     known = [
         digest or ("" if path.is_file() else f"{ABSENT}{name}")
@@ -329,23 +332,27 @@ def _check_truth(
 
 
 def _learnt_from(run: Run) -> dict[str, Any]:
-    """Return what a training's run directory says of the images it was made from.
+    """Return the images that a training run records it learnt from and was chosen by.
 
-    Cross-validated predictions are of images that were held out: of them nothing is said.
+    Cross-validated predictions are of held-out images: for them nothing is returned.
     """
     about = run.description
     if (run.predictions.fold >= 0).any() or not isinstance(about.get("training_images"), list):
         return {}
     return {
         "trained_on": frozenset(about["training_images"]),
-        "trained_looks": frozenset(map(looks_of, about.get("training_perceptual_hashes", ()))),
+        "trained_perceptual_hashes": frozenset(
+            map(looks_of, about.get("training_perceptual_hashes", ()))
+        ),
         "chosen_on": frozenset(about.get("validation_images", ())),
-        "chosen_looks": frozenset(map(looks_of, about.get("validation_perceptual_hashes", ()))),
+        "chosen_perceptual_hashes": frozenset(
+            map(looks_of, about.get("validation_perceptual_hashes", ()))
+        ),
     }
 
 
 def open_system(text: str, prior: PriorLike | None = None) -> System:
-    """Open a model bundle, a table of predictions or a run directory.
+    """Return the system of a model bundle, a table of predictions or a run directory.
 
     Args:
         text: a bundle directory, the name of a bundled model, a CSV or Parquet table with

@@ -1,7 +1,7 @@
-"""Bytes to pixels: the only place that opens, orients, limits and resizes images.
+"""Images from bytes to pixels: the only code that opens, orients, limits and resizes them.
 
 Training, ``predict`` and everything built on them go through this package, so they
-all see the same pixels.
+all use the same pixels.
 """
 
 from evoca.images.decode import DecodedImage, ImageLimits, decode

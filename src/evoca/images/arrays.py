@@ -1,4 +1,4 @@
-"""NumPy arrays as pictures: what is unmistakable is taken, the rest is refused."""
+"""NumPy arrays as pictures: unambiguous ones are converted, others are refused."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from evoca.images.decode import ImageLimits
 
 __all__ = ["picture_of_array"]
 
-# Filters overshoot and float32 rounds; a picture in 0..255 goes far beyond.
+# Filters overshoot and float32 rounds; a picture in 0..255 exceeds this by far.
 _TOLERANCE = 1e-3
 
 
 def picture_of_array(array: NDArray[Any], limits: ImageLimits) -> Image.Image:
-    """Turn an array into a PIL image.
+    """Return an array as a PIL image.
 
     Args:
         array: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8 0..255, uint16 0..65535 or
             floating point 0..1.
-        limits: what to refuse.
+        limits: on the size of the picture.
 
     Returns:
         An 8-bit image of mode ``L``, ``RGB`` or ``RGBA`` with its own pixels.

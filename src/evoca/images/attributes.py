@@ -1,12 +1,12 @@
-"""What a picture is like, for telling which kinds of pictures a model gets wrong.
+"""Attributes of a picture, to find the kinds of pictures that a model gets wrong.
 
 Sreenivas et al. 2018 sorted their confusions by hand: many were black-and-white, warm red
-close-ups, faces, or had text in them. Here the same is told by rules, whose thresholds were set on
-1,245 research photographs (600 of FI, 645 of OASIS) by looking at what they flag:
+close-ups, faces, or had text in them. Here rules find the same. Their thresholds were set on
+1,245 research photographs (600 of FI, 645 of OASIS), by viewing the pictures that they flag:
 
 - greyscale: 108, all without visible colour
-- toned: 23, of which 17 are prints in one tone or drawings, and six show what has no colour of its
-  own, such as snow or cotton; sepia prints whose JPEG noise is strong are missed
+- toned: 23; 17 are prints in one tone or drawings, and six show things without colour, such as
+  snow or cotton; sepia prints with strong JPEG noise are missed
 - warm: 88, mostly fire, sunsets, red cloth, and faces in warm light; brown wood and fur count too
 """
 
@@ -28,7 +28,7 @@ __all__ = ["Attributes", "Tone", "attributes_of", "tone_of", "warm_share_of"]
 Tone = Literal["colour", "greyscale", "toned"]
 
 _DECODE = (1024, 1024)  # JPEG at reduced scale is not decoded below this
-_SIDE = 128  # colours are judged on a picture of this side, which averages JPEG noise away
+_SIDE = 128  # colours are measured at this side, which averages JPEG noise
 _QUANTILE = (
     0.99  # a few coloured pixels, such as noise or a small mark, do not make a colour picture
 )
@@ -42,14 +42,14 @@ _WARM_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a picture is like.
+    """Attributes of a picture.
 
     Attributes:
         tone: ``greyscale`` without colour, ``toned`` in shades of one colour (sepia, a
             cyanotype), else ``colour``.
         warm_share: share 0..1 of the picture in saturated red, orange or amber.
-        faces: where faces are; ``None`` where they were not looked for.
-        text: where lines of readable text are; ``None`` where it was not looked for.
+        faces: boxes of faces; ``None`` where faces were not searched for.
+        text: boxes of lines of readable text; ``None`` where text was not searched for.
     """
 
     tone: Tone
@@ -64,27 +64,27 @@ class Attributes:
 
     @property
     def warm_toned(self) -> bool:
-        """Whether warm colours hold at least half of it."""
+        """Whether warm colours cover at least half of it."""
         return self.warm_share >= _WARM_SHARE
 
     @property
     def face_share(self) -> float | None:
-        """Share 0..1 of the picture inside a face's box; ``None`` where not looked for."""
+        """The share 0..1 of the picture inside boxes of faces; ``None`` where not searched."""
         return None if self.faces is None else covered_share(self.faces)
 
     @property
     def text_share(self) -> float | None:
-        """Share 0..1 of the picture inside a line's box; ``None`` where not looked for."""
+        """The share 0..1 of the picture inside boxes of text; ``None`` where not searched."""
         return None if self.text is None else covered_share(self.text)
 
 
 def attributes_of(image: ImageInput, detectors: Detectors | None = None) -> Attributes:
-    """Tell what a picture is like.
+    """Return the attributes of a picture.
 
     Args:
         image: any input.
-        detectors: what to look for besides colour; those that are installed (extra
-            ``vision``) if omitted.
+        detectors: of faces and text; those that are installed (extra ``vision``) if
+            omitted.
 
     Raises:
         ImageError: the input cannot be read as an image.
@@ -92,18 +92,18 @@ def attributes_of(image: ImageInput, detectors: Detectors | None = None) -> Attr
     >>> attributes_of(Image.new("RGB", (64, 64), "grey"), Detectors()).tone
     'greyscale'
     """
-    look = installed_detectors() if detectors is None else detectors
+    used = installed_detectors() if detectors is None else detectors
     picture = open_picture(image, min_size=_DECODE).image
     return Attributes(
         tone=tone_of(picture),
         warm_share=warm_share_of(picture),
-        faces=None if look.faces is None else look.faces(picture),
-        text=None if look.text is None else look.text(picture),
+        faces=None if used.faces is None else used.faces(picture),
+        text=None if used.text is None else used.text(picture),
     )
 
 
 def tone_of(picture: Image.Image) -> Tone:
-    """Tell whether a picture is without colour, in shades of one colour, or in colours.
+    """Return whether a picture is without colour, in shades of one colour, or in colours.
 
     Chroma is the distance from grey in the CbCr plane of ITU-R BT.601, 0 to about 128. A
     toned picture has one chroma at each brightness: 99% of its pixels lie within 5 of the

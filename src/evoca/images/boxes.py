@@ -1,4 +1,4 @@
-"""Boxes in a picture: their area, what they hide, and equally large boxes elsewhere."""
+"""Boxes in a picture: their area, how to hide them, and equally large boxes elsewhere."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Box:
     def of_pixels(
         cls, corners: tuple[float, float, float, float], size: tuple[int, int]
     ) -> Box | None:
-        """Make a box of pixels; ``None`` where nothing of it lies inside the picture.
+        """Return a box from pixels; ``None`` where it lies outside the picture.
 
         Args:
-            corners: left, top, right, bottom in pixels; may stick out.
+            corners: left, top, right, bottom in pixels; may exceed the picture.
             size: (width, height) of the picture.
         """
         width, height = size
@@ -55,7 +55,7 @@ class Box:
         )
 
     def meets(self, other: Box) -> bool:
-        """Return whether the two share any area."""
+        """Return whether the two boxes share any area."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -64,7 +64,7 @@ class Box:
         )
 
     def eccentricity(self) -> float:
-        """Return how far its middle lies from the picture's, in half sides.
+        """Return the distance of its middle from the picture's, in half sides.
 
         >>> Box(0.0, 0.0, 1.0, 1.0).eccentricity()
         0.0
@@ -96,7 +96,7 @@ def hide(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 
     Args:
         picture: mode ``RGB``.
-        boxes: what to hide; edges are rounded to whole pixels, at least one each.
+        boxes: to hide; edges are rounded to whole pixels, at least one each.
     """
     width, height = picture.size
     mean = tuple(round(value) for value in ImageStat.Stat(picture).mean)
@@ -110,17 +110,17 @@ def hide(picture: Image.Image, boxes: Sequence[Box]) -> Image.Image:
 
 
 def boxes_elsewhere(boxes: Sequence[Box], clear_of: Sequence[Box]) -> list[Box] | None:
-    """Place boxes of the same sizes where nothing of interest is.
+    """Return boxes of the same sizes at places without anything of interest.
 
     Of the free places each box takes the one whose distance from the picture's middle is
     closest to its own, so that hiding the middle is not compared with hiding the edge.
 
     Args:
-        boxes: whose sizes to keep.
-        clear_of: what the new boxes must not touch; they do not touch each other either.
+        boxes: whose sizes to use.
+        clear_of: boxes that the new ones must not touch; they do not touch each other either.
 
     Returns:
-        A box for each, in order, or ``None`` where one finds no room.
+        A box for each, in order, or ``None`` where one does not fit.
     """
     placed: list[Box] = []
     for box in boxes:

@@ -1,4 +1,4 @@
-"""Colours as a browser shows them, brought to 8-bit sRGB: profiles, gAMA, cHRM and cICP.
+"""Colours converted to 8-bit sRGB, as a browser shows them: profiles, gAMA, cHRM and cICP.
 
 Sources: the PNG specification (third edition, section 11.3.2), ITU-T H.273 for the code
 points, ITU-R BT.2100 for PQ and HLG, BT.2408 for the white of 203 cd/m2.
@@ -31,9 +31,9 @@ __all__ = [
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring a loaded picture to 8-bit RGB.
+    """Return a loaded picture as 8-bit RGB.
 
-    Transparency is laid on white. Pixels are taken for sRGB, CMYK for plain ink, as
+    Transparency becomes white. Pixels are taken for sRGB, CMYK for plain ink, as
     :func:`evoca.images.colour.to_srgb` leaves them where there is no profile.
 
     Args:
@@ -53,7 +53,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _alpha_is_unused(image: Image.Image) -> bool:
-    """Whether this is a BMP that leaves its fourth byte 0, as many programs do."""
+    """Return whether this is a BMP whose fourth bytes are all 0, as many programs write."""
     return (
         image.format == "BMP"
         and image.mode == "RGBA"
@@ -62,7 +62,7 @@ def _alpha_is_unused(image: Image.Image) -> bool:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    # La, grey with premultiplied alpha, converts to nothing but LA.
+    # La, grey with premultiplied alpha, converts only to LA.
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=rgba)
@@ -70,7 +70,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _grey_from_wide(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and floating-point grey to 8 bits by the range it uses."""
+    """Return 16-bit, 32-bit and floating-point grey as 8 bits, by the range it uses."""
     stored = np.asarray(image)
     values = (stored.view(np.uint32) if is_unsigned(image) else stored).astype(np.float32)
     transparent = image.info.get("transparency")
@@ -88,11 +88,11 @@ def _grey_from_wide(image: Image.Image) -> Image.Image:
 
 
 def _white_point(image: Image.Image, values: NDArray[np.float32]) -> float:
-    """Return the value that stands for white.
+    """Return the value of white.
 
-    A file of up to 16 bits says its range. In 32-bit and floating-point files 0..1, 0..255 and
-    0..65535 are all in use, so the smallest that holds the brightest pixel is taken. What
-    is a little above 1 is the overshoot of a filter, not a nearly black 0..255.
+    The range of a file of up to 16 bits is known. In 32-bit and floating-point files 0..1,
+    0..255 and 0..65535 are all in use, so the smallest that contains the brightest pixel is
+    taken. Values a little above 1 are the overshoot of a filter, not a nearly black 0..255.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return white_point(image) or 65535.0
@@ -120,11 +120,11 @@ _PAPER_WHITE, _PQ_PEAK, _HLG_PEAK = 203.0, 10_000.0, 1_000.0
 _HIGH_RANGE = {16, 18}
 # A gamma this close to sRGB's is taken for sRGB, as libpng does.
 _CLOSE = 0.05
-_ROWS = 256  # at a time, so that a large picture is never all in floating point
+_ROWS = 256  # at a time, so that a large picture is never floating point as a whole
 
 
 def describes_colours(image: Image.Image) -> bool:
-    """Whether a PNG says by cICP or gAMA what its numbers mean, and nothing graver does.
+    """Return whether cICP or gAMA define the colours of a PNG, and no stronger chunk does.
 
     The order is that of the specification: cICP, iCCP, sRGB, then gAMA with cHRM.
     """
@@ -135,14 +135,14 @@ def describes_colours(image: Image.Image) -> bool:
 
 
 def to_srgb_by_chunks(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """Convert a picture for which :func:`describes_colours` holds to sRGB.
+    """Return a picture for which :func:`describes_colours` holds in sRGB.
 
     Args:
         image: loaded, of any mode.
 
     Returns:
-        The image itself where its numbers are sRGB's already or cannot be understood,
-        else a new one of mode RGB or RGBA; and a note where something is to be known.
+        The image itself where it is in sRGB already or its colours are unknown, else a new
+        one of mode RGB or RGBA; and a note where the reader must know something.
     """
     if "cicp" in image.info:
         primaries, transfer, matrix, full = image.info["cicp"]
@@ -180,7 +180,7 @@ def _converted(image: Image.Image, curve: _Curve, matrix: Floats | None) -> Imag
 
 
 def _encoded(light: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring linear light 0..1 to sRGB 0..255."""
+    """Return linear light 0..1 as sRGB 0..255."""
     light = np.clip(light, 0.0, 1.0)
     coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray((coded * 255.0).round(), dtype=np.uint8)
@@ -229,7 +229,7 @@ _CURVES: dict[int, _Curve] = {
 
 
 def _by_chromaticity(image: Image.Image) -> Floats | None:
-    """Return the matrix that a chunk cHRM asks for; ``None`` without one that can be used."""
+    """Return the matrix of a chunk cHRM; ``None`` without a valid one."""
     numbers = image.info.get("chromaticity")
     if not isinstance(numbers, tuple) or len(numbers) != 8:
         return None
@@ -245,7 +245,7 @@ def _to_bt709(
 ) -> Floats | None:
     """Return the (3, 3) matrix to the primaries of sRGB; ``None`` where they are these.
 
-    White stays white, whatever its place: viewers adapt to it.
+    White stays white, whatever its chromaticity: viewers adapt to it.
     """
     ours, theirs = _to_xyz(_BT709, _D65), _to_xyz(primaries, white)
     # Adaptation of the white by scaling in the space of the cones (Bradford).
@@ -272,7 +272,7 @@ IGNORED = "colour profile ignored: damaged or of another kind of picture"
 
 MAX_PROFILE_BYTES = 8 * 1024 * 1024
 """The largest ICC profile that is read: those of presses are tables of 0.5 to 3 MB."""
-_KEPT = 8  # transforms; a folder of photographs has few cameras
+_CACHED = 8  # transforms; a folder of photographs has few cameras
 _SPACE = {"RGB": "RGB", "CMYK": "CMYK", "GRAY": "L"}
 _OF_PICTURES = {"scnr", "mntr", "prtr", "spac"}  # not links between devices or names of inks
 # An sRGB profile of another maker differs by the rounding of its curves.
@@ -280,16 +280,16 @@ _SAME = 2
 
 
 def to_srgb(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """Convert a loaded picture by its embedded ICC profile, or by a PNG's cICP or gAMA.
+    """Return a picture in sRGB, by its embedded ICC profile, or by a PNG's cICP or gAMA.
 
-    Transparency is kept. 16-bit, 32-bit and floating-point grey is left as it is by profiles.
+    Transparency is kept. Profiles do not change 16-bit, 32-bit and floating-point grey.
 
     Args:
         image: a loaded PIL image of any mode.
 
     Returns:
-        The image itself where it says nothing, sRGB or what cannot be used, else a new one
-        of mode RGB or RGBA; and a note, such as :data:`IGNORED`, where something was not used.
+        The image itself where its colours are not defined, sRGB or invalid, else a new one of
+        mode RGB or RGBA; and a note, such as :data:`IGNORED`, where something was not used.
     """
     if image.format == "PNG" and describes_colours(image):
         return to_srgb_by_chunks(image)
@@ -320,16 +320,16 @@ def _by_profile(
 ) -> Image.Image:
     if not image.has_transparency_data:
         return transform.apply(image if image.mode == mode else image.convert(mode))
-    # La, grey with premultiplied alpha, converts to nothing but LA.
+    # La, grey with premultiplied alpha, converts only to LA.
     straight = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     colours = transform.apply(straight.convert("RGB").convert(mode))
     colours.putalpha(straight.getchannel("A"))
     return colours
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED)
 def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
-    """Return the PIL mode a profile describes and its way to sRGB, ``None`` if it is sRGB.
+    """Return the PIL mode of a profile and its transform to sRGB, ``None`` if it is sRGB.
 
     Raises:
         ValueError: too large, or not the profile of a picture.
@@ -349,7 +349,7 @@ def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Try a transform on a cube of colours."""
+    """Return whether a transform leaves a cube of colours unchanged."""
     steps = np.linspace(0, 255, 18).round().astype(np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 18, 3)
     sample = Image.fromarray(cube).convert(mode)

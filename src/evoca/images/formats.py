@@ -1,8 +1,8 @@
-"""Recognise an encoded image by its first bytes and open it with that one decoder.
+"""Formats of encoded images, recognised by their first bytes, each with its one decoder.
 
-Everything Pillow can open is not welcome: EPS starts Ghostscript, ICO decodes a nested
-picture of any size while it is only being opened, and old or exotic decoders are attack
-surface without users. This is what photographs come in.
+Not all formats of Pillow are opened: EPS starts Ghostscript, ICO decodes a nested picture of
+any size when it is opened, and old or exotic decoders are attack surface without users. The
+formats here are those of photographs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["FORMAT_NAMES", "OpenedImage", "is_known_format", "open_image"]
 FORMAT_NAMES = "JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF, JPEG 2000, PPM; HEIC with the extra heic"
 """The formats that are decoded, for messages."""
 
-# Importing one plugin takes milliseconds; Pillow left alone imports all 40 to find a rarer
-# one. A plugin that is imported here first is also safe to meet from several threads.
+# Importing one plugin takes milliseconds; Pillow by itself imports all 40 to find a rarer one.
+# A plugin that is imported here first is also safe with several threads.
 _PLUGINS = {
     "JPEG": "PIL.JpegImagePlugin",
     "PNG": "PIL.PngImagePlugin",
@@ -43,7 +43,7 @@ _PLUGINS = {
     "HEIF": "pillow_heif.HeifImagePlugin",
 }
 
-# Stricter than Pillow's own for BMP and PPM, which take many a text for a picture.
+# Stricter than Pillow's own for BMP and PPM, which accept many texts as pictures.
 _SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -52,21 +52,21 @@ _SIGNATURES = {
     "BMP": re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
     "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
     "JPEG2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
-    # Not P1 to P3, numbers as text: nobody sends them, and Pillow reads them letter by letter.
+    # Not P1 to P3, numbers as text: they are not in use, and Pillow reads them very slowly.
     "PPM": re.compile(rb"P[4-6f]\s+[\d#]"),
 }
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 _MAX_PPM_HEADER = 4096
-# Pillow reads the header letter by letter, and a comment in it may be as long as the file.
+# Pillow reads the header byte by byte, and a comment in it may be as long as the file.
 _PPM_HEADER = re.compile(
     rb"P(?:4(?:T){2}|[56f](?:T){3})\s".replace(b"T", rb"(?:\s|#[^\r\n]*[\r\n])+[-+.\deE]+")
 )
 
 # Pillow warns about odd metadata and about sizes that the limits here allow, once for each
-# file. Appended, so that a filter of the caller's own goes before these; and a handler of
-# the caller's own still hears what Pillow logs, which without one lands on standard error.
+# file. Appended, so that filters of the caller come first. A log handler of the caller still
+# gets what Pillow logs, which without a handler goes to standard error.
 for _category in (UserWarning, Image.DecompressionBombWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"PIL\.", append=True)
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -86,10 +86,10 @@ class OpenedImage:
 
 
 def open_image(data: bytes) -> OpenedImage:
-    """Read the header of an encoded image; no pixel is decoded yet.
+    """Return an encoded image with its header read; no pixel is decoded yet.
 
-    Text and what else is no part of the picture is left out before the decoder sees it. A
-    JPEG that stops without its end is given one.
+    Text and other data that are no part of the picture are removed before it is decoded. An
+    end marker is added to a JPEG without one.
 
     Args:
         data: the encoded file.
@@ -114,7 +114,7 @@ def open_image(data: bytes) -> OpenedImage:
     except UnidentifiedImageError as error:
         kind = tiff_kind(data) if name == "TIFF" else None
         raise ImageError(
-            f"a TIFF of {kind}, which cannot be decoded: save it with 8 or 16 bits a channel"
+            f"a TIFF of {kind}, which cannot be decoded: save it with 8 or 16 bits per channel"
             if kind
             else f"it starts like {name}, but it is damaged or of a kind that cannot be decoded"
         ) from error
@@ -143,15 +143,15 @@ def _open(name: str, data: bytes) -> OpenedImage:
 
 
 def _open_jpeg(stream: io.BytesIO) -> Image.Image:
-    """Open a JPEG past Pillow's limit on stored pixels: it may be decoded at reduced scale."""
+    """Return a JPEG, opened without Pillow's limit: it may be decoded at reduced scale."""
     try:
         return jpeg_factory(stream)
-    except Exception as error:  # all that Image.open turns into this one
+    except Exception as error:  # Image.open raises this error for all of them
         raise UnidentifiedImageError(str(error)) from error
 
 
 def is_known_format(data: bytes) -> bool:
-    """Say whether bytes begin as an image does that is decoded; 1,024 of them are enough."""
+    """Return whether bytes begin like an image of a known format; 1,024 are enough."""
     return _format_of(data) is not None
 
 
@@ -162,7 +162,7 @@ def _format_of(data: bytes) -> str | None:
 
 
 def _format_of_brands(data: bytes) -> str | None:
-    """Tell AVIF from HEIF: both may have the major brand ``mif1``."""
+    """Return AVIF or HEIF by the brands: both may have the major brand ``mif1``."""
     end = min(int.from_bytes(data[:4]), 1024)
     major, compatible = data[8:12], {data[i : i + 4] for i in range(16, end, 4)}
     if major in _AVIF_BRANDS:

@@ -1,4 +1,4 @@
-"""A GIF without its comments, of which a small file can hold millions."""
+"""Removal of the comments of a GIF; a small file can have millions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _MAX_BLOCKS = 500_000  # of up to 255 bytes: more than 100 megapixels take
 
 
 def without_comments(data: bytes) -> bytes:
-    """Leave out every extension but the control of frames, up to the second frame.
+    """Return a GIF without extensions up to the second frame, except frame controls.
 
-    Pillow joins comments one by one and looks no further than the second frame.
+    Pillow joins comments one by one, and reads nothing after the second frame.
 
     Args:
-        data: a GIF, whole or not; what cannot be followed is left for the decoder.
+        data: a GIF, whole or not; a damaged part is left for the decoder.
 
     Raises:
-        ImageError: made of more blocks than a picture within the limits needs.
+        ImageError: it has more blocks than a picture within the limits needs.
     """
     if len(data) < 13:
         return data
@@ -48,12 +48,12 @@ def without_comments(data: bytes) -> bytes:
 
 
 def _table(flags: int) -> int:
-    """Return the bytes of the colour table that a field of flags announces."""
+    """Return the size in bytes of the colour table that follows a field of flags."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _after_blocks(data: bytes, position: int) -> tuple[int, int]:
-    """Return where a chain of blocks ends, and how many there were."""
+    """Return the end of a chain of blocks, and their number."""
     count = 0
     while position < len(data) and count <= _MAX_BLOCKS:
         length = data[position]

@@ -1,8 +1,8 @@
-"""Decode untrusted images in a process of its own, which can be killed.
+"""Decoding of untrusted images in a separate process, which can be killed.
 
-Limits on bytes and pixels do not bound what a decoder does with a hostile file. Where
-files come from strangers, a process decodes them that may use so much memory and so many
-seconds a picture, and that is ended and started anew where it uses more.
+Limits on bytes and pixels do not bound the cost of decoding a hostile file. So files from
+untrusted sources are decoded in a process with limits on memory and on seconds per picture.
+A process that exceeds them is ended, and another one is started.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["DecodingPool", "DecodingStoppedError"]
 
 _CPU_SECONDS = 20.0
 _MEMORY = 2 * 1024**3
-# A busy machine gives a process less than a processor; one that sleeps must end too.
+# On a busy machine a process gets less than one processor; one that sleeps must end too.
 _WALL_SECONDS = 120.0
 _HEADER_BYTES = 64 * 1024
 
@@ -44,15 +44,15 @@ class DecodingPool:
 
     Args:
         processes: how many pictures are decoded at once.
-        seconds: processor seconds that one picture may take.
-        memory: bytes that a process may use beside what it needs to start. Not bounded
-            on Windows and macOS, which have no such limit.
+        seconds: processor seconds per picture.
+        memory: bytes that a process may use in addition to those at its start. Not limited
+            on Windows and macOS.
     """
 
     def __init__(
         self, processes: int = 1, *, seconds: float = _CPU_SECONDS, memory: int = _MEMORY
     ) -> None:
-        # The last one back goes first, so that few are started where few are needed.
+        # The last idle process is used first, so that few are started if few are needed.
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all = [_Process(seconds, memory) for _ in range(processes)]
         self._stopped = threading.Event()
@@ -77,7 +77,7 @@ class DecodingPool:
         min_size: tuple[int, int] | None = None,
         limits: ImageLimits | None = None,
     ) -> DecodedImage:
-        """Decode as :func:`evoca.images.decode` does; wait where all processes are busy.
+        """Return an image as :func:`evoca.images.decode` does; wait while all are busy.
 
         Raises:
             ImageError: as there, or the picture takes more time or memory than allowed.
@@ -96,7 +96,7 @@ class DecodingPool:
             self._idle.put(process)
 
     def stop(self) -> None:
-        """Make every decoding that is under way in another thread, or waits, fail at once."""
+        """End every decoding of other threads, running or waiting, with an error."""
         self._stopped.set()
         for process in self._all:
             process.kill()
@@ -110,19 +110,19 @@ class _Process:
         self._running: subprocess.Popen[bytes] | None = None
 
     def kill(self) -> None:
-        """Kill it while another thread may wait for its answer."""
+        """Kill the process; another thread may be waiting for its result."""
         if (running := self._running) is not None:
             running.kill()
 
     def end(self) -> None:
-        """Kill it; the next picture starts another."""
+        """Kill the process; the next picture starts another."""
         running, self._running = self._running, None
         if running is None:
             return
         running.kill()
         for pipe in (running.stdin, running.stdout):
             if pipe is not None:
-                with contextlib.suppress(OSError):  # what it did not read is of no use now
+                with contextlib.suppress(OSError):  # unread input is discarded
                     pipe.close()
         running.wait()
 
@@ -139,10 +139,10 @@ class _Process:
             assert running.stdout is not None
             running.stdin.write(json.dumps(request).encode() + b"\n" + data)
             running.stdin.flush()
-            answer = json.loads(running.stdout.readline(_HEADER_BYTES))
-            if "error" in answer:
-                raise ImageError(answer["error"])
-            width, height = answer["size"]
+            response = json.loads(running.stdout.readline(_HEADER_BYTES))
+            if "error" in response:
+                raise ImageError(response["error"])
+            width, height = response["size"]
             pixels = _exactly(running.stdout, 3 * width * height)
         except (OSError, ValueError) as error:
             if isinstance(error, ImageError):
@@ -156,8 +156,8 @@ class _Process:
             late.cancel()
         return DecodedImage(
             Image.frombytes("RGB", (width, height), pixels),
-            tuple(answer["stored"]),
-            tuple(answer["notes"]),
+            tuple(response["stored"]),
+            tuple(response["notes"]),
         )
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -170,7 +170,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # A signal from the keyboard is for the parent, which ends this one.
+            # A signal from the keyboard must reach only the parent, which ends this process.
             start_new_session=True,
         )
         return self._running
@@ -184,7 +184,7 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
 
 
 def _main(seconds: float, memory: int) -> None:
-    """Decode what comes on standard input, one picture after the other."""
+    """Decode pictures from standard input, one after the other."""
     _limit_memory(memory)
     for request, data in _requests(sys.stdin.buffer):
         _limit_seconds(seconds)
@@ -196,16 +196,16 @@ def _main(seconds: float, memory: int) -> None:
                 limits=ImageLimits(**request["limits"]),
             )
         except ImageError as error:
-            answer: dict[str, object] = {"error": error.cause}
+            response: dict[str, object] = {"error": error.cause}
             pixels = b""
         else:
-            answer = {
+            response = {
                 "size": decoded.image.size,
                 "stored": decoded.size,
                 "notes": decoded.notes,
             }
             pixels = decoded.image.tobytes()
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + pixels)
+        sys.stdout.buffer.write(json.dumps(response).encode() + b"\n" + pixels)
         sys.stdout.buffer.flush()
 
 
@@ -216,7 +216,7 @@ def _requests(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:
 
 
 def _limit_memory(memory: int) -> None:
-    """Bound the address space by what is in use now and so much more."""
+    """Limit the address space to the current use plus some bytes."""
     try:
         import resource
     except ImportError:  # Windows
@@ -227,7 +227,7 @@ def _limit_memory(memory: int) -> None:
 
 
 def _address_space() -> int | None:
-    """Return the bytes of address space in use; ``None`` where the system does not say."""
+    """Return the bytes of address space in use; ``None`` where not known."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -236,10 +236,10 @@ def _address_space() -> int | None:
 
 
 def _limit_seconds(seconds: float) -> None:
-    """Have the system end this process where one picture takes too long."""
+    """Set a time limit after which the system ends this process."""
     try:
         import resource
-    except ImportError:  # Windows: the parent's clock alone
+    except ImportError:  # Windows: only the parent's clock
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds)

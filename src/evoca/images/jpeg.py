@@ -1,6 +1,6 @@
 """The structure of a JPEG: where it ends, how many scans it has, and whether parts are missing.
 
-libjpeg fills what is missing with even grey and only warns about it, where nobody hears it.
+libjpeg fills missing parts with even grey, and its warning about it is not visible.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evoca.errors import ImageError
 __all__ = ["PART_MISSING", "JpegStructure", "ended", "is_cut", "missing_part", "structure_of"]
 
 PART_MISSING = "a part is missing"
-"""How the note on a picture begins of which a part is not in its file."""
+"""The start of the note on a picture with a missing part."""
 
 _COARSER = f"{PART_MISSING}: the file ends before its finest detail"
 _MAX_SCANS = 100
@@ -33,26 +33,26 @@ _SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 _TABLES, _START_OF_SCAN, _END_OF_IMAGE = 0xC4, 0xDA, 0xD9
 _PROGRESSIVE = {0xC2, 0xCA}
 _END_OF_BLOCK = 0x00
-# What libjpeg fills in: mid-grey, off by one where it passes through CMYK.
+# The grey that libjpeg fills in, off by one where it passes through CMYK.
 _FILLED = {127, 128}
 _HOLE = bytes(256)
-# What an erased block of flash memory holds: between markers no encoder writes it.
+# The content of an erased block of flash memory; no encoder writes it between markers.
 _ERASED = b"\xff" * 64
-# Any bits that decode to something: whatever a table makes of them, it is not nothing.
+# Bits that decode to something visible with any table.
 _FILLER = bytes((91 * i * i + 37 * i) % 251 for i in range(512))
 
 
 @dataclass(frozen=True)
 class JpegStructure:
-    """What the markers of a JPEG tell.
+    """The structure of a JPEG, from its markers.
 
     Attributes:
-        end: where the end of image stands, in bytes; where the data end if there is none.
-        ends: whether there is one; those of thumbnails do not count.
-        scans: how many passes over the pixels there are.
-        progressive: whether a decoder must keep the whole picture while it reads.
-        whole: whether the scans of a progressive picture bring every coefficient to its
-            last bit; true of any other.
+        end: position of the end of image in bytes; the end of the data if there is none.
+        ends: whether there is an end of image; those of thumbnails do not count.
+        scans: number of passes over the pixels.
+        progressive: whether a decoder must have the whole picture in memory while it reads.
+        whole: whether the scans of a progressive picture contain every bit of every
+            coefficient; true for others.
         hole: whether the pixels' data have a stretch of bytes 00 or FF that no picture has.
     """
 
@@ -65,7 +65,7 @@ class JpegStructure:
 
 
 def structure_of(data: bytes) -> JpegStructure:
-    """Walk the markers of a JPEG.
+    """Return the structure of a JPEG.
 
     Raises:
         ImageError: metadata without end, or more segments, filler or scans than encoders
@@ -109,7 +109,7 @@ def structure_of(data: bytes) -> JpegStructure:
         raise ImageError(
             f"a JPEG of {scans:,} scans, a decompression bomb? The limit is {_MAX_SCANS}"
         )
-    # Behind the picture may stand anything: padding, a film, another picture.
+    # Anything may follow the picture: padding, a film, another picture.
     last = end if ends else len(data.rstrip(_ERASED[:1] + b"\0"))
     empty = data.find(_HOLE, first_scan, last) >= 0
     hole = not progressive and first_code != _END_OF_BLOCK and empty
@@ -120,15 +120,15 @@ def structure_of(data: bytes) -> JpegStructure:
 
 
 def ended(data: bytes, structure: JpegStructure) -> bytes:
-    """Give a JPEG that stops without an end of image that end, in place of zero bytes."""
+    """Return a JPEG with an end of image, which replaces zero bytes at the end if it lacks one."""
     return data if structure.ends else data[: structure.end] + _END
 
 
 def is_cut(data: bytes, structure: JpegStructure, min_size: tuple[int, int] | None) -> bool:
-    """Whether the data of the pixels stop before the last pixel.
+    """Return whether the data of the pixels stop before the last pixel.
 
-    Then, and only then, does it change the picture what stands behind them. A progressive
-    picture is decoded in full, since a reduced one does not need its last scans.
+    Only then do other bytes behind the data change the picture. A progressive picture is
+    decoded in full, since a reduced one does not need its last scans.
 
     Args:
         data: the file.
@@ -152,16 +152,16 @@ def _pixels(
 def missing_part(
     data: bytes, structure: JpegStructure, decoded: Image.Image, min_size: tuple[int, int] | None
 ) -> str | None:
-    """Return a note on a JPEG that ends, but of which a part is missing.
+    """Return a note on a JPEG that has its end, but lacks a part.
 
-    One of several scans that ends within the last is nowhere grey, only coarser: it is decoded
-    once more, at the scale it is used at. At 1/8, which needs no detail, it may lack some.
+    A JPEG of several scans that stops within the last is not grey, only coarser. It is decoded
+    once more, at the scale it is used at. At 1/8 no detail is needed, so some may be missing.
 
     Args:
         data: the file.
         structure: of it.
         decoded: the picture as it is stored, at any scale.
-        min_size: what it was scaled for.
+        min_size: the size that it was scaled for.
     """
     if _is_filled(decoded) and is_cut(data, structure, min_size):
         share = _filled_rows(decoded) / decoded.height
@@ -177,13 +177,13 @@ def missing_part(
 
 
 def _is_filled(decoded: Image.Image) -> bool:
-    """Whether the last pixel is what libjpeg fills in."""
+    """Return whether the last pixel is the grey that libjpeg fills in."""
     pixel = decoded.getpixel((decoded.width - 1, decoded.height - 1))
     return _FILLED.issuperset(pixel if isinstance(pixel, tuple) else (pixel,))
 
 
 def _filled_rows(decoded: Image.Image) -> int:
-    """Count the rows from the lower edge that are filling throughout."""
+    """Return the number of rows from the lower edge that are all filled in."""
     width, height = decoded.size
     last = height
     while last and _is_filled(decoded.crop((0, last - 1, 1, last))):
@@ -196,15 +196,15 @@ def _filled_rows(decoded: Image.Image) -> int:
 
 
 def _pairs(extremes: tuple[float, float] | tuple[tuple[int, int], ...]) -> list[tuple[float, ...]]:
-    """Return the extremes of each band, which Pillow gives bare where there is one."""
+    """Return the extremes of each band as a list, also of a single band."""
     return [pair if isinstance(pair, tuple) else (pair,) for pair in extremes]
 
 
 def _shortest_code(tables: bytes, known: int) -> int:
     """Return the symbol of the shortest code of the first AC table, which is all zero bits.
 
-    Where this is an end of block, a flat part of a picture is a row of zero bytes; where
-    it is another, zero bytes are no picture's.
+    If it is the end of block, a flat part of a picture is a row of zero bytes. If it is another
+    symbol, no picture has a row of zero bytes.
     """
     at = 0
     while at + 17 < len(tables):
@@ -216,7 +216,7 @@ def _shortest_code(tables: bytes, known: int) -> int:
 
 
 def _shifts_of(header: bytes) -> dict[tuple[int, int], int]:
-    """Return how many bits of which coefficients a scan leaves to later ones."""
+    """Return the number of bits per coefficient that a scan leaves to later scans."""
     count = header[0] if header else 0
     if len(header) < 4 + 2 * count:
         return {}

@@ -1,6 +1,6 @@
-"""Read the text in pictures. Needs the extra ``vision``.
+"""Reading of the text in pictures. Needs the extra ``vision``.
 
-PP-OCR, inside rapidocr (Apache-2.0, its weights lie in the package: nothing is fetched).
+PP-OCR, inside rapidocr (Apache-2.0, with weights in the package: nothing is downloaded).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from evoca.privacy import onnxruntime
 
 __all__ = ["TextLine", "TextReader", "as_bgr", "package_folder", "scaled", "text_reader"]
 
-_TEXT_SIDE = 512  # smaller pictures are enlarged to this shorter side before text is looked for
-_TEXT_LONGEST = 1600  # and larger ones are shrunk to this longer side
-_TEXT_LEAST = 32  # a strip thinner than this holds no line that could be read
+_TEXT_SIDE = 512  # smaller pictures are enlarged to this shorter side before the search
+_TEXT_LONGEST = 1600  # larger ones are shrunk to this longer side
+_TEXT_LEAST = 32  # a thinner strip has no readable line
 _TEXT_SCORE = 0.8
 _TEXT_LETTERS = 3
 
@@ -32,9 +32,9 @@ class TextLine(NamedTuple):
     """A line that was read.
 
     Attributes:
-        text: what it says, at least three letters or digits.
-        box: where it stands.
-        score: how sure the reader is, 0.8..1.
+        text: its content, at least three letters or digits.
+        box: its place in the picture.
+        score: confidence of the reader, 0.8..1.
     """
 
     text: str
@@ -61,7 +61,7 @@ def text_reader() -> TextReader:
     models = folder / "models"
     engine = RapidOCR(
         params={
-            # With the files named, the package has no reason to fetch any.
+            # With the files named, the package downloads none.
             "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
             "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
             "Det.limit_side_len": _TEXT_LEAST,  # the picture comes at the right size
@@ -70,7 +70,7 @@ def text_reader() -> TextReader:
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
         }
     )
-    lock = threading.Lock()  # nothing says that an engine may be shared
+    lock = threading.Lock()  # an engine may not be safe to share
 
     def read(picture: Image.Image) -> tuple[TextLine, ...]:
         enlarge = max(1.0, _TEXT_SIDE / min(picture.size))
@@ -94,7 +94,7 @@ def text_reader() -> TextReader:
 
 
 def package_folder(package: str, *needs: str) -> Path | None:
-    """Return where a package lies, without running it; ``None`` where it or a need is missing."""
+    """Return the folder of a package, without importing it; ``None`` where one is missing."""
     if any(find_spec(need) is None for need in needs):
         return None
     spec = find_spec(package)
@@ -102,11 +102,11 @@ def package_folder(package: str, *needs: str) -> Path | None:
 
 
 def scaled(picture: Image.Image, factor: float) -> Image.Image:
-    """Return a picture at so many times its size."""
+    """Return a picture scaled by a factor."""
     width, height = (max(1, round(side * factor)) for side in picture.size)
     return picture.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def as_bgr(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return a picture as OpenCV holds it, uint8 (H, W, 3), blue first."""
+    """Return a picture as an array for OpenCV, uint8 (H, W, 3), blue first."""
     return np.ascontiguousarray(np.asarray(picture, dtype=np.uint8)[..., ::-1])

@@ -1,7 +1,7 @@
-"""Changes of a picture that leave what it shows, or nearly, as it was.
+"""Changes of a picture that preserve its content, or nearly.
 
-Each takes an upright picture of mode ``RGB`` and gives another. To add one, write such a
-function and a row in the table.
+Each function takes an upright picture of mode ``RGB`` and returns another. To add one, write
+such a function and a row in the table.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Perturbation:
 
 
 def jpeg(picture: Image.Image, quality: int) -> Image.Image:
-    """Compress as JPEG and decode again.
+    """Return a picture compressed as JPEG and decoded again.
 
     Args:
         picture: mode ``RGB``.
@@ -61,7 +61,7 @@ def jpeg(picture: Image.Image, quality: int) -> Image.Image:
 
 
 def blur(picture: Image.Image, share: float) -> Image.Image:
-    """Blur with a Gaussian.
+    """Return a picture blurred with a Gaussian.
 
     Args:
         picture: mode ``RGB``.
@@ -71,7 +71,7 @@ def blur(picture: Image.Image, share: float) -> Image.Image:
 
 
 def centre_crop(picture: Image.Image, area: float) -> Image.Image:
-    """Cut the middle out, of the picture's own shape.
+    """Return the middle of a picture, in the same aspect ratio.
 
     Args:
         picture: mode ``RGB``.
@@ -83,15 +83,15 @@ def centre_crop(picture: Image.Image, area: float) -> Image.Image:
 
 
 def greyscale(picture: Image.Image) -> Image.Image:
-    """Take the colour away (luma of ITU-R BT.601)."""
+    """Return a picture without colour (luma of ITU-R BT.601)."""
     return picture.convert("L").convert("RGB")
 
 
 def rotate(picture: Image.Image, degrees: int) -> Image.Image:
-    """Turn counterclockwise, keeping the size but for quarter turns.
+    """Return a picture turned counterclockwise, of the same size except for quarter turns.
 
-    What turns into sight at the corners is the picture mirrored at its edges: blank
-    corners would be a change of their own.
+    The corners are filled with the picture mirrored at its edges: blank corners would be
+    another change.
 
     Args:
         picture: mode ``RGB``.
@@ -112,7 +112,7 @@ def rotate(picture: Image.Image, degrees: int) -> Image.Image:
 def resize_with(
     picture: Image.Image, preprocessing: Preprocessing, method: Image.Resampling
 ) -> Image.Image:
-    """Resize to a model's input with another filter than its own.
+    """Return a picture resized to a model's input with another filter than the model's.
 
     Args:
         picture: mode ``RGB``.
@@ -136,8 +136,8 @@ PERTURBATIONS: tuple[Perturbation, ...] = (
         for d in (-15, -5, 5, 15, 90, 180, 270)
     ),
 )
-"""What holds for every model. A blur's size is its standard deviation in percent of the shorter
-side; a crop's the area that stays; a rotation's in degrees, counterclockwise."""
+"""The changes for all models. The size of a blur is its standard deviation in percent of the
+shorter side; of a crop the remaining area; of a rotation the degrees, counterclockwise."""
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -151,8 +151,8 @@ _FILTERS = {
 def perturbations_for(preprocessing: Preprocessing) -> tuple[Perturbation, ...]:
     """Return :data:`PERTURBATIONS` and the resize filters, which depend on the model.
 
-    The model's own filter is among them: it moves nothing, which shows that what the
-    others move is theirs.
+    The model's own filter is among them. It moves no prediction, which shows that other filters
+    cause the movement.
     """
     filters = (
         Perturbation(

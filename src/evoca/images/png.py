@@ -1,7 +1,7 @@
-"""The chunks of a PNG that matter for its colours, and a copy without those that do not.
+"""The chunks of a PNG that define its colours, and a copy without texts.
 
-Pillow unpacks every text of a PNG and refuses the picture where one is longer than a
-megabyte, as those of image generators are.
+Pillow unpacks every text of a PNG and refuses the picture if one is longer than a megabyte,
+as those of image generators are.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class PngChunks:
     """A PNG without its texts and its profile.
 
     Attributes:
-        data: the file; the same object where there was nothing to leave out.
-        profile: the ICC profile; bytes that are none where it is damaged or above
+        data: the file; the same object where nothing was left out.
+        profile: the ICC profile; invalid bytes where it is damaged or above
             :data:`~evoca.images.colour.MAX_PROFILE_BYTES`; ``None`` where there is none.
         cicp: primaries, transfer function, matrix and range of the chunk cICP
             (ITU-T H.273), each 0..255; ``None`` where there is none.
@@ -38,7 +38,7 @@ class PngChunks:
 
 
 def read_chunks(data: bytes) -> PngChunks:
-    """Read the chunks of a PNG; one that is cut short is left for the decoder to refuse.
+    """Return the chunks of a PNG; a truncated file is left for the decoder to refuse.
 
     >>> read_chunks(b"")
     PngChunks(data=b'', profile=None, cicp=None)
@@ -61,7 +61,7 @@ def read_chunks(data: bytes) -> PngChunks:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of each chunk with its first byte and the one after its last."""
+    """Yield the kind of each chunk, with its start and end."""
     start = _SIGNATURE
     for _ in range(_MAX_CHUNKS):
         end = start + 12 + int.from_bytes(data[start : start + 4])

@@ -1,4 +1,4 @@
-"""Upright RGB pictures to the uint8 array a model takes."""
+"""The preprocessing of upright RGB pictures to the uint8 input of a model."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def scaled(picture: Image.Image, side: int) -> Image.Image:
 
 
 class Preprocessing(Strict):
-    """How a decoded picture becomes model input; stored in every bundle.
+    """How a decoded picture becomes model input; recorded in every bundle.
 
     Attributes:
         height: rows of the model input in pixels.
         width: columns of the model input in pixels.
-        resize: ``squash`` scales both sides independently, so the whole picture is
-            seen; ``cover`` keeps the aspect ratio, fills the input and cuts off what
-            stands out evenly on both sides.
+        resize: ``squash`` scales both sides independently, so the input is the whole
+            picture; ``cover`` keeps the aspect ratio, fills the input and cuts off the rest
+            evenly on both sides.
         filter: the antialiased resampling filter.
         jpeg_min_scale: a JPEG is decoded at reduced scale, but never below this many
             times the input size; 0 decodes in full.
@@ -61,14 +61,14 @@ class Preprocessing(Strict):
 
     @property
     def decode_size(self) -> tuple[int, int] | None:
-        """The (width, height) a scaled JPEG decode must not fall below."""
+        """The least (width, height) of a scaled JPEG decode."""
         if self.jpeg_min_scale == 0:
             return None
         scale = self.jpeg_min_scale
         return math.ceil(self.width * scale), math.ceil(self.height * scale)
 
     def seen_region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return the part of a picture that the model sees.
+        """Return the part of a picture that is in the model's input.
 
         Args:
             size: (width, height) of the upright picture in pixels.
@@ -87,7 +87,7 @@ class Preprocessing(Strict):
         return (1 - x) / 2, (1 - y) / 2, (1 + x) / 2, (1 + y) / 2
 
     def __call__(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """Resize an upright RGB picture.
+        """Return an upright RGB picture, resized to the model's input.
 
         Args:
             picture: a PIL image of mode ``RGB``, any size.

@@ -1,11 +1,11 @@
-"""Notice pictures that are unlike the photographs the models were trained on.
+"""Rules that find pictures unlike the photographs the models were trained on.
 
-Plain thresholds on the resized pixels, set so that drawn pages, drawn user interfaces
-and empty pictures are named while few photographs are. Of 1,245 research photographs (600
-of FI, 645 of OASIS) the rules name 0 blank, 5 a document and 2 a screenshot. Of what was
-drawn to set them they name text on paper or screens of any colour, tables, line charts
-and scatter plots, also as JPEGs, but not bar charts, chats, short output on an empty screen
-and some dense text in a JPEG. They do not try to find photographs *of* documents.
+The thresholds on the resized pixels find drawn pages, drawn user interfaces and empty
+pictures, and few photographs. Of 1,245 research photographs (600 of FI, 645 of OASIS) the
+rules find 0 blank pictures, 5 documents and 2 screenshots. Of the pictures that were drawn to
+set them they find text on paper or screens of any colour, tables, line charts and scatter
+plots, also as JPEGs. They miss bar charts, chats, short output on an empty screen and some
+dense text in a JPEG. They do not search for photographs *of* documents.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _NAMES = {
 
 
 def screen(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Say in what way a picture is unlike a photograph.
+    """Return a warning if a picture is unlike a photograph.
 
     Args:
         pixels: uint8 (H, W, 3), RGB, at a model's input size.
 
     Returns:
-        One warning, or none. Pictures below 16 pixels a side are not judged beyond blank.
+        One warning, or none. Pictures below 16 pixels per side can only be blank.
 
     >>> screen(np.full((64, 64, 3), 200, np.uint8))
     ('unlike a photograph: blank',)
@@ -61,12 +61,13 @@ def screen(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
 
 
 def _ground(values: NDArray[np.int16]) -> tuple[NDArray[np.float64], float, float]:
-    """Find the colour that what is drawn is drawn on, such as paper or a terminal's.
+    """Return the background colour of a drawing, such as that of paper or a terminal.
 
     Returns:
-        The most common colour (RGB, 0..255); the share of pixels that are it to within one
-        level, which hardly any sky, wall or darkness of a camera is; and how often a step
-        to the right plus a step down leads off it or onto it, as letters and lines do.
+        The most common colour (RGB, 0..255); the share of pixels within one level of it,
+        which is small for nearly all skies, walls and dark parts of photographs; and how
+        often a step to the right plus a step down enters or leaves it, as at letters and
+        lines.
     """
     coarse = (values >> 2).astype(np.int32)
     codes = coarse[..., 0] * 4096 + coarse[..., 1] * 64 + coarse[..., 2]
@@ -78,7 +79,7 @@ def _ground(values: NDArray[np.int16]) -> tuple[NDArray[np.float64], float, floa
 
 
 def _share_of_top_colours(values: NDArray[np.int16], top: int = 4) -> float:
-    """Share of the pixels that the few most common colours (5 bits a channel) hold."""
+    """Return the share of pixels of the few most common colours (5 bits per channel)."""
     coarse = (values[::2, ::2] >> 3).astype(np.int32)
     codes = coarse[..., 0] * 1024 + coarse[..., 1] * 32 + coarse[..., 2]
     counts = np.sort(np.bincount(codes.ravel()))[::-1]

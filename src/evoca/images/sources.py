@@ -1,4 +1,4 @@
-"""What a caller may hand over as an image, brought to one form."""
+"""The inputs that are accepted as images, loaded in one form."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class LoadedImage:
         pixels: uint8 (height, width, 3), RGB, at the model's input size.
         size: (width, height) of the picture in pixels, after orientation.
         sha256: of the encoded bytes; ``None`` for PIL images and arrays.
-        warnings: what the reader should know about this input.
-        picture: as it was decoded, shrunk; ``None`` unless it was asked for.
+        warnings: what a reader should know about this input.
+        picture: as decoded, shrunk; ``None`` unless ``picture_side`` was given.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,14 +55,14 @@ def load_image(
     *,
     picture_side: int | None = None,
 ) -> LoadedImage:
-    """Read, decode, orient and resize one input.
+    """Return one input, decoded, upright and resized for a model.
 
     Args:
         source: any input.
         preprocessing: of the model.
         limits: what to refuse.
         picture_side: keep the decoded picture too, its longer side at most this many
-            pixels. It is decoded for the model: a JPEG no larger than that takes.
+            pixels. A JPEG is decoded no larger than the model needs.
 
     Raises:
         ImageError: the input cannot be read as an image; its ``source`` is the
@@ -82,9 +82,9 @@ def load_image(
 
 
 def pixels_of(source: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Return the pixels of :func:`load_image`, without looking at what they show.
+    """Return the pixels of :func:`load_image`, without its warnings.
 
-    Training reads a picture in every epoch, and nobody reads its warnings.
+    Training loads a picture in every epoch and does not use the warnings.
 
     Returns:
         uint8 (height, width, 3), RGB.
@@ -103,7 +103,7 @@ def open_picture(
     min_size: tuple[int, int] | None = None,
     limits: ImageLimits | None = None,
 ) -> DecodedImage:
-    """Read, decode and orient one input, as :func:`load_image` does, without resizing.
+    """Return one input, decoded and upright, as :func:`load_image` does, without resizing.
 
     Args:
         source: any input.
@@ -151,17 +151,17 @@ def _decoded(
 
 
 def read_file(path: Path, limits: ImageLimits) -> bytes:
-    """Read a regular file of limited size.
+    """Return the content of a regular file of limited size.
 
     Raises:
         ImageError: missing, a folder, not a regular file, unreadable, too large, or of
-            another size than the system says.
+            another size than the system reports.
     """
     try:
-        _refuse_unfit(path.stat(), limits)  # without opening, which a device may notice
+        _refuse_unfit(path.stat(), limits)  # without opening it, since that may affect a device
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
-            _refuse_unfit(status, limits)  # the path may lead to another file by now
+            _refuse_unfit(status, limits)  # the path may be another file by now
             data = file.read(status.st_size + 1)
     except ImageError:  # is a ValueError too
         raise

@@ -1,4 +1,4 @@
-"""What a TIFF says of its pixels; the messages of the library that decodes it, turned off."""
+"""The pixel format of a TIFF; and libtiff without messages."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FORMATS = {2: "signed integer", 3: "floating-point", 5: "complex integer", 6: "
 
 @cache
 def silence_libtiff() -> None:
-    """Turn off what libtiff prints about damaged files, for the whole process.
+    """Turn off the messages of libtiff about damaged files, for the whole process.
 
-    The C library writes to file descriptor 2, past ``sys.stderr``. Pillow has no use for that:
-    it raises by what libtiff returns. Handlers with a client's data, which a program may have
-    set for itself, are left. Set once, it is safe where several threads decode; to point the
-    descriptor elsewhere while one of them does would not be.
+    The C library writes to file descriptor 2, not to ``sys.stderr``. Pillow does not need the
+    messages: it raises errors by the return values of libtiff. Handlers with a client's data,
+    which a program may have set, are left. Set once, this is safe where several threads decode;
+    to redirect the descriptor while one of them decodes would not be.
     """
-    # A symbol is looked for in Pillow's extension and in what that was linked with, which is
-    # the very libtiff that decodes. Not found where Pillow holds it inside, as on Windows.
+    # A symbol is searched for in Pillow's extension and in its linked libraries, such as the
+    # libtiff that decodes. It is not found where Pillow contains libtiff, as on Windows.
     with suppress(OSError, AttributeError):
         linked = ctypes.CDLL(_imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
@@ -36,35 +36,35 @@ def silence_libtiff() -> None:
 
 
 def white_point(image: Image.Image) -> float | None:
-    """Return the value that stands for white in 16-bit grey, by the bits that are in use.
+    """Return the value of white in 16-bit grey, by the bits that are in use.
 
     Args:
-        image: of mode I;16 and its like.
+        image: of mode I;16 or similar.
 
     Returns:
-        4095 for 12 bits, 65535 for 16; ``None`` for what is no TIFF.
+        4095 for 12 bits, 65535 for 16; ``None`` if it is no TIFF.
     """
     bits = _tag(image, _BITS)
     return None if bits is None or not 1 <= bits <= 16 else float(2**bits - 1)
 
 
 def is_inverted(image: Image.Image) -> bool:
-    """Whether zero stands for white, as Pillow heeds for up to 8 bits alone."""
+    """Return whether zero is white, which Pillow handles only for up to 8 bits."""
     return _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def is_unsigned(image: Image.Image) -> bool:
-    """Whether 32-bit grey has no sign, though Pillow reads it as if it had."""
+    """Return whether 32-bit grey is unsigned; Pillow reads it as signed."""
     return (
         image.mode == "I" and _tag(image, _BITS) == 32 and _tag(image, _SAMPLE_FORMAT) in {None, 1}
     )
 
 
 def tiff_kind(data: bytes) -> str | None:
-    """Return what unusual samples a TIFF has, in words.
+    """Return the unusual samples of a TIFF, in words.
 
     Returns:
-        ``None`` where they are ordinary, or the file is too damaged to tell.
+        ``None`` where they are ordinary, or the file is too damaged to read them.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -75,7 +75,7 @@ def tiff_kind(data: bytes) -> str | None:
         directory.load(stream)
         bits = tuple(directory[_BITS])
         formats = tuple(directory.get(_SAMPLE_FORMAT, (1,)))
-    except Exception:  # whatever is wrong with it, the reader is told that it is damaged
+    except Exception:  # any error: the caller reports the file as damaged
         return None
     kind = _FORMATS.get(formats[0])
     if kind is None:

@@ -1,4 +1,4 @@
-"""Find image files under paths, and print their names safely."""
+"""A search for image files in folders, and printable names of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
 
 
 EXPLAINED_SUFFIX = ".evoca.png"
-"""How the names of pictures end that ``evoca predict --explain`` draws."""
+"""The end of the names of pictures that ``evoca predict --explain`` draws."""
 
 
 def find_images(
@@ -43,20 +43,20 @@ def find_images(
     on_left_out: Callable[[Path, str], None] | None = None,
     top: Path | None = None,
 ) -> Iterator[Path]:
-    """Walk a folder for images, in a stable order.
+    """Yield the images in a folder and below, in a stable order.
 
-    Images are known by their suffix; what has none, or one that no known kind of file has
-    (``x.jpg_large``, ``Dr. Smith 12.5``), by its first bytes. Links to folders are
-    followed, but not into a folder that the walk has seen or will see, so a loop of links
-    ends. Hidden files and folders (a leading dot) are left out, and so are pictures that
-    Evoca drew (:data:`EXPLAINED_SUFFIX`).
+    Images are recognised by their suffix. Files without a suffix, or with an unknown one
+    (``x.jpg_large``, ``Dr. Smith 12.5``), are recognised by their first bytes. Links to folders
+    are followed, but not into a folder that is also walked otherwise, so a loop of links ends.
+    Hidden files and folders (a leading dot) are left out, and so are pictures that Evoca drew
+    (:data:`EXPLAINED_SUFFIX`).
 
     Args:
         folder: where to start.
-        on_error: is told of each folder that cannot be listed, and the walk goes on.
-        on_explained: is told of each picture that is left out because Evoca drew it.
-        on_left_out: is told of everything else that a viewer might have meant, and why it
-            is left out: pictures in formats that are not read, links that lead back.
+        on_error: called for each folder that cannot be listed; the walk continues.
+        on_explained: called for each picture that is left out because Evoca drew it.
+        on_left_out: called for everything else that a user might have meant, with the reason
+            why it is left out: pictures in formats that are not read, links that lead back.
         top: of the whole walk that this one is a part of, into which no link is followed;
             ``folder`` if omitted.
 
@@ -101,7 +101,7 @@ def find_images(
 
 
 class _Links:
-    """The folders that a walk has seen, so that no link leads into one of them again."""
+    """The folders that a walk has visited, so that no link leads into one of them again."""
 
     def __init__(self, top: Path) -> None:
         self._top = os.path.realpath(top)
@@ -109,12 +109,12 @@ class _Links:
         self._seen: set[str] = set()
 
     def why_not(self, folder: str) -> str | None:
-        """Say why not to walk into a folder below the top; remember it where there is no reason."""
+        """Return a reason not to walk into a folder below the top; record it if there is none."""
         real = os.path.realpath(folder)
         is_link = os.path.islink(folder)  # noqa: PTH114
         if is_link and self._top.startswith(real.rstrip(os.sep) + os.sep):
             return "links to folders above this one"
-        # A real folder is walked where it lies, whatever links to it; not so a hidden one.
+        # A folder is walked at its own place, not by links; a hidden one only by links.
         inside = any(
             real == top or (real.startswith(top + os.sep) and os.sep + "." not in real[len(top) :])
             for top in self._tops
@@ -134,7 +134,7 @@ _UNREAD_SUFFIXES = frozenset(
         *("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf", "raw"),
     )
 )
-# Kinds of files that lie beside images by the thousand, so that none need be opened.
+# Kinds of files that are often beside images by the thousand; they need not be opened.
 _OTHER_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
@@ -153,14 +153,14 @@ _HEAD_BYTES = 1024  # a HEIF file names its brands in its first bytes
 
 
 def is_image(path: Path) -> bool:
-    """Say whether a file is one by its suffix or, where that tells nothing, its first bytes."""
+    """Return whether a file is an image, by its suffix or, if unknown, its first bytes."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return True
     known = suffix in _UNREAD_SUFFIXES or suffix in _OTHER_SUFFIXES
     if known and not _SUFFIX_BEFORE.search(path.name):
         return False
-    # A pipe would wait for ever; importing the formats here keeps the names light.
+    # A pipe would wait for ever; the formats are imported here to keep the start fast.
     from evoca.images.formats import is_known_format
 
     try:
@@ -174,7 +174,7 @@ def is_image(path: Path) -> bool:
 
 @dataclass
 class LeftOut:
-    """Counts what a walk leaves out, by reason, for one line of a report.
+    """The files that a walk leaves out, by reason, for one line of a report.
 
     Attributes:
         reasons: reason to the paths.
@@ -183,11 +183,11 @@ class LeftOut:
     reasons: dict[str, list[Path]] = field(default_factory=dict)
 
     def __call__(self, path: Path, why: str) -> None:
-        """Count a path."""
+        """Add a path with its reason."""
         self.reasons.setdefault(why, []).append(path)
 
     def update(self, other: LeftOut) -> None:
-        """Count what another walk left out too."""
+        """Add the files that another walk left out."""
         for why, paths in other.reasons.items():
             self.reasons.setdefault(why, []).extend(paths)
 
@@ -195,7 +195,7 @@ class LeftOut:
         return sum(map(len, self.reasons.values()))
 
     def __str__(self) -> str:
-        """Return all reasons in a line; empty where nothing was left out.
+        """Return all reasons on one line; empty where nothing was left out.
 
         >>> left_out = LeftOut()
         >>> left_out(Path("a.psd"), ".psd, a format that is not read")
@@ -212,9 +212,9 @@ class LeftOut:
 
 
 def walk_order(name: str) -> tuple[tuple[bool, str], ...]:
-    """Return a key that sorts names of files as :func:`find_images` finds them.
+    """Return a key that sorts names of files in the order of :func:`find_images`.
 
-    That is by folder, the files of a folder before what lies in folders below it.
+    This order is by folder, the files of a folder before the folders below it.
 
     >>> sorted(["awe/old/1.png", "awe/2.png", "anger/3.png"], key=walk_order)
     ['anger/3.png', 'awe/2.png', 'awe/old/1.png']
@@ -224,7 +224,7 @@ def walk_order(name: str) -> tuple[tuple[bool, str], ...]:
 
 
 def backslash_hint(name: str) -> str:
-    r"""Return what to add to the message that a file is not there; empty for most names.
+    r"""Return a hint for the message that a file is not there; empty for most names.
 
     >>> print(backslash_hint("awe/1.jpg"), backslash_hint("awe\\1.jpg"))
      (paths on Windows have backslashes: write / in their place)

@@ -1,4 +1,4 @@
-"""Figures with intervals, calibration and significance, from labels and probabilities alone.
+"""Figures with intervals, calibration and significance, from labels and probabilities.
 
 In NumPy; needs no PyTorch. The figures themselves, as pure functions, are in
 :mod:`evoca.metrics.functional`.

@@ -2,7 +2,7 @@
 
 Each class takes the rows of one run that have its kind of truth, sums what its figures
 need by group, once, and then gives the figures for any counts of the groups: one matrix
-product a chunk of draws. Only the confusion matrix, whose K x K sums a group would fill
+product per chunk of draws. Only the confusion matrix, whose K x K sums per group would fill
 the memory, and the equal-mass bins pass over the rows in each draw.
 """
 
@@ -27,7 +27,7 @@ TOP = (2, 3)
 
 
 class LabelPart:
-    """Figures against one true label a row.
+    """Figures against one true label per row.
 
     Args:
         truth: int (n,), 0..K-1.

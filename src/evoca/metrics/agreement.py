@@ -1,8 +1,7 @@
 """How far viewers agree with a label, in three bands.
 
-Sreenivas et al. (2018) tell unanimous, non-unanimous and strongly divided votes apart
-without giving a threshold; with the five votes of their data the last can only be three
-against two.
+Sreenivas et al. (2018) distinguish unanimous, non-unanimous and strongly divided votes
+without a threshold. With the five votes of their data the last can only be three against two.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ __all__ = ["STRONGLY_DIVIDED", "agreement_band"]
 STRONGLY_DIVIDED = 0.6
 """Votes are strongly divided where no more than this share agrees with the label."""
 
-# Shares come from files that round them.
+# Shares in files are rounded.
 _ROUNDING = 1e-6
 
 
 def agreement_band(agreement: FloatArray | None, n: int) -> NDArray[np.object_]:
-    """Name the band of each image's vote agreement, (n,); empty where it is not known.
+    """Return the name of each image's band of vote agreement, (n,); empty where not known.
 
     Args:
         agreement: share of the viewers who agree with the label, (n,), 0..1 or NaN; ``None``

@@ -3,11 +3,10 @@
 Images that belong together (near-duplicates, photographs of one series) are not
 independent, so whole groups are drawn, with replacement, and all rows of a drawn group
 come along (the cluster bootstrap, Davison and Hinkley 1997, section 3.8). A draw is a
-vector of counts, one a group; a figure of a draw is the figure with each row counted as
-often as its group was drawn, so nothing is ever copied. Swaps of groups serve permutation
-tests.
+vector of counts, one per group. A figure of a draw is the figure with each row counted as
+often as its group was drawn, so no row is copied. Swaps of groups are for permutation tests.
 
-Where everything is right, or nothing, every draw gives the same figure, and the percentile
+Where all rows are right, or none, every draw has the same figure, and the percentile
 interval has no width. The interval of Clopper and Pearson (:func:`exact_interval`) then
 takes its place, with the groups of rows that the share is of as trials.
 """
@@ -71,7 +70,7 @@ def draw_counts(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
 
 
 def draw_swaps(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
-    """Yield which groups two systems swap, each as likely as not.
+    """Yield which groups two systems swap, each with probability 1/2.
 
     Args:
         groups: G.
@@ -89,7 +88,7 @@ def draw_swaps(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
 def resample(
     figures: Callable[[FloatArray], Figures], groups: int, draws: int, seed: int
 ) -> tuple[Figures, Figures]:
-    """Compute figures once on all groups, and once for each draw.
+    """Return figures of all groups, and of each draw.
 
     Args:
         figures: from counts (B, G) to name and values (B, ...).
@@ -142,7 +141,7 @@ def corrected_interval(drawn: FloatArray, value: float, coverage: float = 0.95) 
     if not len(known) or np.isnan(value):
         return np.full(2, np.nan)
     below = (known < value).mean() + (known == value).mean() / 2
-    least = 0.5 / len(known)  # a bias beyond all draws is as far as they can show
+    least = 0.5 / len(known)  # the draws cannot show a larger bias
     normal = NormalDist()
     bias = normal.inv_cdf(float(np.clip(below, least, 1 - least)))
     ends = [normal.inv_cdf(tail) for tail in ((1 - coverage) / 2, (1 + coverage) / 2)]
@@ -150,7 +149,7 @@ def corrected_interval(drawn: FloatArray, value: float, coverage: float = 0.95) 
 
 
 def nothing_varies(drawn: FloatArray, value: float) -> bool:
-    """Say whether every draw that defines a figure gives the figure itself."""
+    """Return whether every draw that defines a figure has the same value as the figure."""
     known = drawn[~np.isnan(drawn)]
     return bool(len(known)) and not np.isnan(value) and bool((np.abs(known - value) < 1e-12).all())
 
@@ -158,7 +157,7 @@ def nothing_varies(drawn: FloatArray, value: float) -> bool:
 def exact_interval(value: float, groups: int, coverage: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a share that is 0 or 1 in each of some groups.
 
-    Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits", with a trial a
+    Clopper and Pearson (1934), "The Use of Confidence or Fiducial Limits", with one trial per
     group: rows of one group may always be right together, so they count once.
 
     Args:
@@ -174,7 +173,7 @@ def exact_interval(value: float, groups: int, coverage: float = 0.95) -> tuple[f
 
 
 def sum_by_group(columns: FloatArray, group: IntArray, groups: int) -> FloatArray:
-    """Sum rows that share a group.
+    """Return the sums of the rows of each group.
 
     Args:
         columns: (n, S).
@@ -252,7 +251,7 @@ def mean_figure(
     """Return the mean with its 95% bootstrap interval, clustered by group.
 
     Args:
-        values: float (n,), one a row.
+        values: float (n,), one per row.
         groups: n group names; each row is its own group if omitted.
         share: whether the mean is a share of the rows, whose interval is exact where all
             of them are 0, or all 1.

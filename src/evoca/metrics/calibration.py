@@ -1,7 +1,7 @@
-"""Make probabilities mean what they say, and see whether they do.
+"""Calibration of probabilities.
 
 A calibrator maps logits (n, K) to probabilities (n, K). Fit it on rows that the model
-did not learn from, and judge it on rows that neither saw (:func:`cross_calibrate`), by
+did not learn from, and score it on rows that neither saw (:func:`cross_calibrate`), by
 NLL and Brier score against the uncalibrated model, and by the calibration error against
 :func:`~evoca.metrics.calibration_error.perfect_calibration_band`.
 """
@@ -86,14 +86,14 @@ def fit_temperature(logits: FloatArray, truth: IntArray | FloatArray) -> float:
 
 
 def likeliest(candidates: Sequence[FloatArray] | FloatArray, truth: IntArray) -> tuple[int, float]:
-    """Choose among the logits of several models: the least NLL, each at its own temperature.
+    """Return which model's logits have the least NLL, each at its own temperature.
 
     Args:
         candidates: float (n, K) of each.
         truth: int (n,), 0..K-1.
 
     Returns:
-        Position of the one chosen, the first of equals, and its temperature.
+        Position of this model, the first of equals, and its temperature.
 
     Raises:
         DataError: as for :func:`fit_temperature`.
@@ -132,7 +132,7 @@ def fit_vector_scaling(
         truth: int (n,), 0..K-1.
         strength: weight of the squared distance to scale 1 and bias 0, against the mean
             NLL. Above 0: a shared shift of the biases changes nothing, and with few
-            rows a label the NLL alone would overfit.
+            rows per label the NLL alone would overfit.
 
     Raises:
         DataError: as for :func:`fit_temperature`.
@@ -194,7 +194,7 @@ class Isotonic:
 
 
 def fit_isotonic(logits: FloatArray, truth: IntArray) -> Isotonic:
-    """Fit one label against the rest, each by isotonic regression.
+    """Return an isotonic regression of each label against the rest.
 
     Zadrozny and Elkan (2002), "Transforming Classifier Scores into Accurate Multiclass
     Probability Estimates". Curves stay within 1 / (n + 2) of 0 and 1: no number of rows
@@ -228,7 +228,7 @@ def cross_calibrate(
     fold: IntArray,
     fit: Callable[[FloatArray, IntArray], Calibrator],
 ) -> FloatArray:
-    """Calibrate each fold with what is fitted on all other folds.
+    """Return probabilities of each fold, calibrated by a fit on all other folds.
 
     Args:
         logits: float (n, K), each row's from a model that did not learn from it.

@@ -1,8 +1,8 @@
-"""Are the probabilities true, and would another calibration make them truer?
+"""The calibration of a model compared with chance and with other calibrators.
 
-The calibration error alone does not say: with few rows chance gives one, and a model
-that predicts the base rates has none. So it is set against what chance gives a perfectly
-calibrated model, and calibrators are judged by NLL and Brier score, which are least for
+The calibration error alone is not enough: with few rows chance causes one, and a model
+that predicts the base rates has none. So it is compared with that of a perfectly
+calibrated model, and calibrators are scored by NLL and Brier score, which are least for
 the true probabilities (proper scores; Gneiting and Raftery 2007).
 """
 
@@ -33,10 +33,10 @@ from evoca.metrics.ties import top_labels
 __all__ = ["ENOUGH_ROWS", "CalibrationCheck", "Method", "check_calibration", "group_folds"]
 
 ENOUGH_ROWS = 100
-"""With fewer rows calibrators are not compared: what they would fit is noise."""
+"""With fewer rows calibrators are not compared: they would fit noise."""
 
 _FOLDS = 5
-_FITTED_ROWS = 20_000  # a few parameters a label: more rows change the scores by nothing
+_FITTED_ROWS = 20_000  # a few parameters per label: more rows do not change the scores
 _SCORES = ("nll", "brier")
 _FITS: Mapping[str, Callable[[FloatArray, IntArray], Calibrator]] = {
     "temperature": lambda logits, truth: Temperature(fit_temperature(logits, truth)),
@@ -47,7 +47,7 @@ _FITS: Mapping[str, Callable[[FloatArray, IntArray], Calibrator]] = {
 
 @dataclass(frozen=True)
 class Method:
-    """One way to calibrate, on rows that it was not fitted on.
+    """Scores of one calibrator, on rows that it was not fitted on.
 
     Attributes:
         nll: mean negative log-likelihood, nats.
@@ -75,7 +75,7 @@ class Method:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Method:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         figures = {
             name: Figure.from_dict(content[name])
             for name in ("nll", "brier", "nll_change", "brier_change")
@@ -85,11 +85,11 @@ class Method:
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """What is known about the calibration of a model.
+    """The calibration of a model.
 
     Attributes:
         ece: calibration error of the top label, mean over the repeats.
-        band: what chance gives a perfectly calibrated model with these confidences.
+        band: the error of a perfectly calibrated model with these confidences.
         methods: ``model`` (as it is), ``none`` (temperature 1), and ``temperature``,
             ``vector`` and ``isotonic``, fitted on other folds; empty below
             :data:`ENOUGH_ROWS`, and without ``isotonic`` where scikit-learn is missing.
@@ -118,7 +118,7 @@ class CalibrationCheck:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> CalibrationCheck:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         perfect = content["perfect"]
         methods = {name: Method.from_dict(one) for name, one in content["methods"].items()}
         return cls(float(content["ece"]), Band(perfect["mean"], *perfect["ci95"]), methods)
@@ -134,7 +134,7 @@ def check_calibration(
     draws: int = 1000,
     seed: int = 0,
 ) -> CalibrationCheck:
-    """Judge the calibration of held-out predictions and compare it with others.
+    """Return the calibration of held-out predictions, compared with other calibrators.
 
     Args:
         probabilities: float (R, n, K) = softmax(logits / temperature), each row's from a
@@ -156,7 +156,7 @@ def check_calibration(
     own_ece = _mean_ece(probabilities, truth)
     if len(truth) < ENOUGH_ROWS:
         return CalibrationCheck(own_ece, band, {})
-    # A softmax forgets what all logits share, so log p is as good as the logits.
+    # A softmax ignores a shift of all logits, so log p can replace the logits.
     smallest = np.finfo(np.float64).tiny
     heat = np.broadcast_to(temperature, probabilities.shape[:2])[..., None]
     logits = np.log(np.maximum(probabilities, smallest)) * heat
@@ -177,7 +177,7 @@ def check_calibration(
 def _on_some(
     fit: Callable[[FloatArray, IntArray], Calibrator],
 ) -> Callable[[FloatArray, IntArray], Calibrator]:
-    """Fit on no more rows than it takes, spread evenly."""
+    """Return a fit on no more rows than needed, spread evenly."""
 
     def fitted(logits: FloatArray, truth: IntArray) -> Calibrator:
         step = -(-len(truth) // _FITTED_ROWS)
@@ -189,7 +189,7 @@ def _on_some(
 def _methods(
     found: Mapping[str, FloatArray], truth: IntArray, groups: Groups, draws: int, seed: int
 ) -> dict[str, Method]:
-    """Score every method and its paired change against no calibration."""
+    """Return the scores of every method, and its paired change against no calibration."""
     scores = {
         (name, score): np.mean([function(truth, p) for p in runs], axis=0)
         for name, runs in found.items()
@@ -218,7 +218,7 @@ def _mean_ece(runs: FloatArray, truth: IntArray) -> float:
 
 
 def group_folds(groups: IntArray, folds: int = _FOLDS, seed: int = 0) -> IntArray:
-    """Share groups out to folds at random, for a calibration across them.
+    """Return the fold of each row, with groups divided at random, to calibrate across folds.
 
     Args:
         groups: int (n,), rows of one group share a number.

@@ -1,9 +1,9 @@
-"""The expected calibration error of the top label, and what chance alone gives.
+"""The expected calibration error of the top label, and its value by chance alone.
 
 Rows are binned by confidence (the top label's probability); the error is the mean over
 rows of the gap between a bin's accuracy and its mean confidence (Naeini et al. 2015;
 Guo et al. 2017, "On Calibration of Modern Neural Networks"). With few rows even a
-perfectly calibrated model has an error well above 0: hold it against
+perfectly calibrated model has an error well above 0: compare it with
 :func:`perfect_calibration_band`.
 """
 
@@ -36,7 +36,7 @@ def ece(
     bins: int = 10,
     weights: FloatArray | None = None,
 ) -> float:
-    """Calibration error with bins that hold the same number of rows.
+    """Return the calibration error with bins that hold the same number of rows.
 
     The i-th of n rows in ascending confidence is in bin floor(bins (i + 1/2) / n). Rows
     of equal confidence that a bin's edge separates are shared out evenly, so that the
@@ -63,7 +63,7 @@ def ece_equal_width(
     bins: int = 10,
     weights: FloatArray | None = None,
 ) -> float:
-    """Calibration error with bins of the same width on 0..1. Arguments as for :func:`ece`."""
+    """Return the calibration error with bins of equal width on 0..1; arguments as in ``ece``."""
     counts = np.ones(len(confidence)) if weights is None else row_weights(weights, len(confidence))
     gap = np.bincount(
         equal_width_bin(confidence, bins), counts * (correct - confidence), minlength=bins
@@ -100,7 +100,7 @@ class EqualMassBins:
         return float(np.abs(self.sums(counts, counts * gap)).sum() / counts.sum())
 
     def sums(self, counts: FloatArray, values: FloatArray) -> FloatArray:
-        """Add up values in each bin, float (bins,), for rows given in the order of ``order``.
+        """Return the sum of values in each bin, float (bins,), for rows in the order of ``order``.
 
         Args:
             counts: float (n,), how often each row counts.
@@ -118,7 +118,7 @@ class EqualMassBins:
 
 @dataclass(frozen=True)
 class Band:
-    """The calibration error that chance alone gives.
+    """The calibration error by chance alone.
 
     Attributes:
         mean: over the simulations.
@@ -140,13 +140,13 @@ def perfect_calibration_band(
     copies: IntArray | None = None,
     equal_width: bool = False,
 ) -> Band:
-    """Simulate the ECE of a model whose confidences are all true.
+    """Return the simulated ECE of a model whose confidences are all true.
 
     Each row's top label is drawn right with its own confidence (Bröcker and Smith 2007,
     "Increasing the Reliability of Reliability Diagrams"). A measured error inside the
-    band is no sign of miscalibration. Copies are drawn right or wrong by one number, as
-    what holds for one holds for all; counted as independent, they would make the band too
-    narrow. All other rows count as independent.
+    band is no sign of miscalibration. Copies share one draw, since all are right or all are
+    wrong; counted as independent, they would make the band too narrow. All other rows count as
+    independent.
 
     Args:
         confidence: float (n,), probability of the top label.
@@ -195,7 +195,7 @@ def simulated_hits(
 
 
 def copies_of(groups: Sequence[Hashable] | NDArray[Any] | None, truth: IntArray) -> IntArray:
-    """Number the rows that one group and one true label make copies of each other.
+    """Return numbers that rows share if they have the same group and true label.
 
     Args:
         groups: n group names; a row without one is its own.

@@ -1,4 +1,4 @@
-"""What predictions and labels must be before a figure is computed from them.
+"""Checks of predictions and labels before a figure is computed from them.
 
 Every error is one line that names the rows, by index and, where known, by image.
 """
@@ -34,7 +34,7 @@ IntArray = NDArray[np.int64]
 
 
 def divide(top: FloatArray, bottom: FloatArray, empty: float = np.nan) -> FloatArray:
-    """Divide element by element, with ``empty`` where the divisor is 0.
+    """Return the quotient of each element, with ``empty`` where the divisor is 0.
 
     >>> divide(np.array([1.0, 0.0]), np.array([2.0, 0.0]), empty=0.0)
     array([0.5, 0. ])
@@ -46,10 +46,10 @@ def divide(top: FloatArray, bottom: FloatArray, empty: float = np.nan) -> FloatA
 
 
 def row_weights(weights: FloatArray | None, n: int) -> FloatArray:
-    """Return how often each of ``n`` rows counts; once each where nothing is given.
+    """Return the weight of each of ``n`` rows; 1 each where nothing is given.
 
     Raises:
-        ValueError: not one finite number >= 0 a row, or all are 0.
+        ValueError: not one finite number >= 0 per row, or all are 0.
     """
     if weights is None:
         return np.ones(n)
@@ -62,9 +62,9 @@ def row_weights(weights: FloatArray | None, n: int) -> FloatArray:
 
 
 NO_LABEL = -1
-"""Stands for the truth of a row that has no single true label."""
+"""The truth of a row that has no single true label."""
 
-# Files keep eight digits: a sum this near to 1 is 1, and stays as it is.
+# Files have eight digits: a sum this near to 1 is 1, and is not rescaled.
 _ROUNDED = 1e-6
 _SHOWN_ROWS = 5
 
@@ -74,7 +74,7 @@ def rows_where(
     names: Sequence[str] | None = None,
     numbers: NDArray[np.int64] | None = None,
 ) -> str:
-    """Name the rows that a mask selects, the first few in full.
+    """Return the names of the rows that a mask selects, the first few in full.
 
     Args:
         bad: bool (n,).
@@ -103,7 +103,7 @@ def encode_labels(
     names: Sequence[str] | None = None,
     numbers: NDArray[np.int64] | None = None,
 ) -> IntArray:
-    """Turn label names into their positions.
+    """Return the positions of label names.
 
     Args:
         values: n label names; empty or ``None`` where a row has none.
@@ -136,7 +136,7 @@ def encode_labels(
 
 
 def as_truth(truth: ArrayLike, rows: int, classes: int, names: Sequence[str] | None) -> IntArray:
-    """Check true labels and return them as int (n,).
+    """Return true labels as int (n,), checked.
 
     Raises:
         DataError: not ``rows`` integers, or outside 0..classes-1 and not
@@ -161,7 +161,7 @@ def as_probabilities(
     names: Sequence[str] | None = None,
     numbers: NDArray[np.int64] | None = None,
 ) -> FloatArray:
-    """Check distributions over labels and return them as float64, each summing to 1.
+    """Return distributions over labels as float64, checked, each summing to 1.
 
     Args:
         values: (..., n, K).
@@ -174,7 +174,7 @@ def as_probabilities(
         float (..., n, K); what :func:`rescaled` selects is divided by its sum.
 
     Raises:
-        DataError: not K numbers a row; not finite, outside 0..1, or a sum that is off 1
+        DataError: not K numbers per row; not finite, outside 0..1, or a sum that is off 1
             by more than :data:`evoca.emotions.SUM_TOLERANCE` (rows named, with the sum).
     """
     found = np.asarray(values, dtype=np.float64)
@@ -196,12 +196,12 @@ def as_probabilities(
 
 
 def rescaled(values: FloatArray) -> NDArray[np.bool_]:
-    """Say which distributions (..., K) are scaled to sum to 1: those off by over 1e-6."""
+    """Return which distributions (..., K) are scaled to sum to 1: those off by over 1e-6."""
     return np.asarray(np.abs(values.sum(axis=-1) - 1) > _ROUNDED)
 
 
 def _sum_in_words(sums: FloatArray, off: NDArray[np.bool_]) -> str:
-    """Say what the first row that is off sums to."""
+    """Return the sum of the first row that is off, in words."""
     by_row = np.moveaxis(np.where(off, sums, np.nan), -1, 0).ravel()
     known = by_row[~np.isnan(by_row)]
     return f"but to {known[0]:.4g}" if len(known) == 1 else f"the first to {known[:1].sum():.4g}"
@@ -223,13 +223,13 @@ def check_support(truth: IntArray, labels: Sequence[str]) -> None:
 
 
 def group_index(groups: Sequence[Hashable] | NDArray[Any] | None, rows: int) -> IntArray:
-    """Number the groups; a row whose group is empty or ``None`` is one of its own.
+    """Return the group number of each row; a row without a group is one of its own.
 
     Returns:
         int (n,), 0..G-1, every number used.
 
     Raises:
-        DataError: not one group a row.
+        DataError: not one group per row.
 
     >>> group_index(["a", "", "a", ""], 4)
     array([0, 1, 0, 2])

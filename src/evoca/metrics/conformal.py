@@ -5,8 +5,8 @@ least ambiguous set-valued classifier (Sadinle, Lei and Wasserman 2019, "Least A
 Set-Valued Classifiers With Bounded Error Levels", JASA): a set is every label with a
 probability at or above a threshold, and always the top label. Where calibration rows
 and new images are exchangeable, the true label is in the set with at least the stated
-probability, whatever the model. One threshold gives this on average over images, one a
-label gives it for the images of every emotion.
+probability, whatever the model. One threshold ensures this on average over images, one per
+label ensures it for the images of every emotion.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def set_threshold(probabilities: FloatArray, truth: IntArray, coverage: float) -
 
 
 def label_thresholds(probabilities: FloatArray, truth: IntArray, coverage: float) -> FloatArray:
-    """Return one threshold a label, each from the rows of that label alone.
+    """Return one threshold per label, each from the rows of that label alone.
 
     The sets then hold the true label with the stated probability for the images of
     every label, usually at the price of larger sets. Arguments and errors as for
@@ -79,11 +79,11 @@ def label_thresholds(probabilities: FloatArray, truth: IntArray, coverage: float
 
 
 def prediction_sets(probabilities: FloatArray, threshold: float | FloatArray) -> NDArray[np.bool_]:
-    """Return which labels are in each row's set: bool (n, K), at least one a row.
+    """Return which labels are in each row's set: bool (n, K), at least one per row.
 
     Args:
         probabilities: float (n, K).
-        threshold: one, or (K,), one a label.
+        threshold: one, or (K,), one per label.
     """
     probabilities = np.asarray(probabilities)
     sets = probabilities >= threshold
@@ -93,7 +93,7 @@ def prediction_sets(probabilities: FloatArray, threshold: float | FloatArray) ->
 
 @dataclass(frozen=True)
 class SetQuality:
-    """How good prediction sets are.
+    """Coverage and size of prediction sets.
 
     Attributes:
         coverage: share of rows whose set holds the true label.
@@ -109,7 +109,7 @@ class SetQuality:
 
 
 def coverage_and_size(sets: NDArray[np.bool_], truth: IntArray) -> SetQuality:
-    """Judge sets on rows that their threshold was not chosen on.
+    """Return coverage and size of sets, on rows that their threshold was not chosen on.
 
     Args:
         sets: bool (n, K).
@@ -166,14 +166,14 @@ def held_out_coverage(
     coverage: float,
     threshold: Callable[[FloatArray, IntArray, float], float | FloatArray] = set_threshold,
 ) -> SetQuality:
-    """Judge the sets of :func:`held_out_sets`; same arguments and errors."""
+    """Return coverage and size of :func:`held_out_sets`; same arguments and errors."""
     return coverage_and_size(
         held_out_sets(probabilities, truth, fold, coverage, threshold), np.asarray(truth)
     )
 
 
 def _own(probabilities: FloatArray, truth: IntArray) -> FloatArray:
-    """Check both, and return the probability of each row's true label."""
+    """Return the probability of each row's true label, after a check of both."""
     shape = np.shape(probabilities)
     if len(shape) != 2 or not shape[0]:
         raise DataError(f"prediction sets need probabilities (n, K), but they have shape {shape}")
@@ -194,7 +194,7 @@ def _threshold(own: FloatArray, coverage: float) -> float:
 
 @dataclass(frozen=True)
 class SetFigures:
-    """How good prediction sets are.
+    """Coverage and size of prediction sets, with intervals.
 
     Attributes:
         coverage: share of the rows whose set holds the true label, 0..1.
@@ -216,7 +216,7 @@ class SetFigures:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SetFigures:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         by_emotion = {k: Figure.from_dict(v) for k, v in content["by_emotion"].items()}
         coverage, size = (Figure.from_dict(content[name]) for name in ("coverage", "size"))
         return cls(coverage, size, by_emotion)
@@ -231,7 +231,7 @@ def set_figures(
     draws: int = 1000,
     seed: int = 0,
 ) -> SetFigures:
-    """Judge prediction sets on rows that their thresholds were not chosen on.
+    """Return coverage and size of sets, on rows that their thresholds were not chosen on.
 
     Args:
         in_set: bool (R, n, K), from R repeats of a protocol.
@@ -258,13 +258,13 @@ def set_figures(
 def class_conditional_sets(
     probabilities: FloatArray, truth: IntArray, fold: IntArray, coverage: float
 ) -> NDArray[np.bool_]:
-    """Return sets with a threshold a label, each repeat's from its other folds.
+    """Return sets with one threshold per label, each repeat's from its other folds.
 
     Args:
         probabilities: float (R, n, K), each row's from a model that did not learn from it.
         truth: int (n,), 0..K-1.
         fold: int (R, n), the fold each row is in.
-        coverage: that is stated for every label, 0..1, both excluded.
+        coverage: stated for every label, 0..1, both excluded.
 
     Returns:
         bool (R, n, K).

@@ -1,4 +1,4 @@
-"""Does an evidence map find what a model relies on? The deletion test.
+"""The deletion test: whether an evidence map finds the cells that a model relies on.
 
 Petsiuk et al. 2018, "RISE", section 4.2: cells are removed in the order a map ranks
 them; the faster the probability of the top class falls, the better the map.
@@ -29,7 +29,7 @@ def centre_map(rows: int, columns: int) -> NDArray[np.float64]:
 def deletion_masks(
     importance: NDArray[np.floating], steps: int = DELETION_STEPS
 ) -> NDArray[np.bool_]:
-    """Say which cells are gone after each step, the most important first.
+    """Return which cells are removed after each step, the most important first.
 
     Args:
         importance: (h, w).
@@ -46,11 +46,11 @@ def deletion_masks(
 
 
 def remove_cells(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Replace cells of a picture by its mean colour.
+    """Return a picture with cells replaced by its mean colour.
 
     Args:
         pixels: uint8 (H, W, 3).
-        mask: bool (h, w), true where a cell goes.
+        mask: bool (h, w), true for a cell to replace.
 
     Returns:
         A new array like ``pixels``.
@@ -65,5 +65,5 @@ def remove_cells(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
 
 
 def relative_area(untouched: float, after_steps: NDArray[np.floating]) -> float:
-    """Average the probability over the steps, relative to the untouched picture's."""
+    """Return the mean probability over the steps, relative to the untouched picture's."""
     return float(np.mean(after_steps) / untouched)

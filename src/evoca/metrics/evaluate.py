@@ -1,4 +1,4 @@
-"""From labels and predictions to a report: every figure, with its interval."""
+"""The report of predictions against labels: every figure, with its interval."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PER_SCALE = ("ccc", "pearson", "mae")
 # A calibration error is a mean of absolute values: drawing rows twice adds noise to every
 # bin, so the draws lie above the figure by their own bias.
 _BIASED = {"ece", "ece_equal_width"}
-_NO_WIDTH = 1e-12  # what is left of an interval that has none is rounding
+_NO_WIDTH = 1e-12  # below this the width of an interval is rounding
 # Drawing rows twice lowers these: the plain percentile interval held the true value in
 # 91 to 94% of small data sets (benchmarks/interval_coverage.py).
 _LOWERED = {"macro_f1", "weighted_f1"}
@@ -60,10 +60,10 @@ def evaluate_predictions(
     draws: int = 1000,
     seed: int = 0,
 ) -> Report:
-    """Compute every figure that the truth defines, with 95% bootstrap intervals.
+    """Return every figure that the truth defines, with 95% bootstrap intervals.
 
     Predictions may come from several repeats of a protocol, such as cross-validation
-    with other folds, each holding one (out-of-fold) prediction a row. A figure is then
+    with other folds, each holding one (out-of-fold) prediction per row. A figure is then
     computed on the pooled rows of each repeat and averaged over the repeats, and the
     same groups are drawn in every repeat: the interval is about the images, not about
     the folds.
@@ -72,7 +72,7 @@ def evaluate_predictions(
         truth: int (n,), position of the true label, or -1 where a row has none; see
             :func:`evoca.metrics.checks.encode_labels`.
         probabilities: float (n, K), or (R, n, K) from R repeats; rows sum to 1, and are
-            scaled to where they miss it by less than
+            scaled to 1 if they differ from it by less than
             :data:`evoca.emotions.SUM_TOLERANCE`. Equal ones rank by
             :func:`evoca.metrics.ties.order_labels`, not by column.
         labels: names of the K labels.
@@ -112,14 +112,14 @@ def evaluate_predictions(
     codes = as_truth(truth, rows, len(labels), names)
     if not allow_missing and (codes != NO_LABEL).any():
         check_support(codes, labels)
-    rated, felt = as_ratings(affect, (runs, rows), names)
+    rated, predicted_affect = as_ratings(affect, (runs, rows), names)
     votes = as_votes(distributions, (rows, len(labels)), names)
     known = Truth.of_rows(codes, votes, rated, group_index(groups, rows))
     order = label_order(labels)
     ranked = known.in_order(order)
     totals: list[Figures] = [{}, {}]
-    for own, own_felt in zip(predicted[..., order], felt, strict=True):
-        parts = ranked.compare(own, own_felt, order_labels(labels))
+    for own, own_affect in zip(predicted[..., order], predicted_affect, strict=True):
+        parts = ranked.compare(own, own_affect, order_labels(labels))
         found = resample(partial(_all_figures, parts), known.groups, draws, seed)
         totals = [_add(total, one) for total, one in zip(totals, found, strict=True)]
     point, drawn = ({name: sums / runs for name, sums in total.items()} for total in totals)
@@ -159,12 +159,12 @@ def _add(total: Figures, one: Figures) -> Figures:
 
 
 def _centred(point: FloatArray, drawn: FloatArray) -> FloatArray:
-    """Move the draws so that their median is the figure, none below 0."""
+    """Return the draws, moved so that their median is the figure, none below 0."""
     return np.maximum(drawn - np.nanmedian(drawn) + point, 0.0)
 
 
 def _unvaried(name: str, point: Figures, drawn: Figures) -> bool:
-    """Say whether the interval has no width; figures of several scales are left out.
+    """Return whether the interval has no width; false for figures of several scales.
 
     A few draws may lack a label, which changes an average over labels.
     """
@@ -197,7 +197,7 @@ def _per_emotion(
 ) -> dict[str, EmotionFigures]:
     if "confusion" not in point:
         return {}
-    # Repeats share their truth, so the mean over them is the whole number it was.
+    # Repeats share their truth, so the mean over them is a whole number.
     support = np.rint(point["confusion"].sum(axis=1)).astype(int)
     return {
         label: EmotionFigures(

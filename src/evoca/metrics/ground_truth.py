@@ -1,4 +1,4 @@
-"""The three kinds of truth that a row can have, checked, and set against predictions."""
+"""The three kinds of truth that a row can have, checked, and compared with predictions."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Truth:
     def of_rows(
         cls, codes: IntArray, votes: FloatArray, rated: FloatArray, group: IntArray
     ) -> Truth:
-        """Keep the rows that have a label, votes or a rating.
+        """Return the truth of the rows that have a label, votes or a rating.
 
         Raises:
-            DataError: the rows kept form fewer than two groups.
+            DataError: these rows form fewer than two groups.
         """
         known = (codes != NO_LABEL) | ~np.isnan(votes[:, 0]) | ~np.isnan(rated).all(axis=1)
         rows = np.flatnonzero(known)
@@ -84,16 +84,16 @@ class Truth:
         return replace(self, codes=place[self.codes], votes=self.votes[:, order])
 
     def compare(
-        self, probabilities: FloatArray, felt: FloatArray, labels: Sequence[str]
+        self, probabilities: FloatArray, predicted_affect: FloatArray, labels: Sequence[str]
     ) -> list[Part]:
-        """Set the predictions of one run against each kind of truth.
+        """Return the predictions of one run, paired with each kind of truth.
 
         Args:
             probabilities: float (n, K), for all rows.
-            felt: float (n, D), for all rows.
+            predicted_affect: float (n, D), for all rows.
             labels: K names.
         """
-        own, felt = probabilities[self.rows], felt[self.rows]
+        own, predicted_affect = probabilities[self.rows], predicted_affect[self.rows]
         labelled, voted = self.codes != NO_LABEL, ~np.isnan(self.votes[:, 0])
         parts: list[Part] = []
         if labelled.any():
@@ -103,26 +103,26 @@ class Truth:
             votes, group = self.votes[voted], self.group[voted]
             parts.append(DistributionPart(votes, own[voted], group, self.groups))
         if self.rated.shape[1]:
-            parts.append(AffectPart(self.rated, felt, self.group, self.groups))
+            parts.append(AffectPart(self.rated, predicted_affect, self.group, self.groups))
         return parts
 
 
-def paired_affect(rated: FloatArray | None, felt: FloatArray | None) -> Affect | None:
-    """Pair ratings with predictions, on the scales on which some row is rated.
+def paired_affect(rated: FloatArray | None, predicted_affect: FloatArray | None) -> Affect | None:
+    """Return ratings and predicted affect, on the scales on which some row is rated.
 
     Args:
         rated: float (n, 2), valence and arousal, NaN where a row is not rated.
-        felt: float (R, n, 2), their predictions.
+        predicted_affect: float (R, n, 2), their predictions.
 
     Returns:
         ``None`` where either is missing, or no row is rated.
     """
-    if rated is None or felt is None:
+    if rated is None or predicted_affect is None:
         return None
     known = [i for i in range(len(SCALES)) if not np.isnan(rated[:, i]).all()]
     if not known:
         return None
-    return Affect(rated[:, known], felt[:, :, known], tuple(SCALES[i] for i in known))
+    return Affect(rated[:, known], predicted_affect[:, :, known], tuple(SCALES[i] for i in known))
 
 
 def as_runs(values: FloatArray) -> FloatArray:
@@ -139,7 +139,7 @@ def as_runs(values: FloatArray) -> FloatArray:
 def as_votes(
     distributions: ArrayLike | None, shape: tuple[int, int], names: Sequence[str] | None
 ) -> FloatArray:
-    """Check the viewers' distributions and return them; NaN where a row has none.
+    """Return the viewers' distributions, checked; NaN where a row has none.
 
     Raises:
         DataError: not of ``shape``, or a row that is no distribution (named).
@@ -160,10 +160,10 @@ def as_votes(
 def as_ratings(
     affect: Affect | None, shape: tuple[int, int], names: Sequence[str] | None
 ) -> tuple[FloatArray, FloatArray]:
-    """Check ratings and their predictions.
+    """Return ratings and their predictions, checked.
 
     Args:
-        affect: both, or nothing.
+        affect: both, or ``None``.
         shape: (R, n) of the other predictions.
         names: n image names, for errors.
 
@@ -179,16 +179,16 @@ def as_ratings(
         return np.empty((rows, 0)), np.empty((runs, rows, 0))
     scales = len(affect.scales)
     rated = np.asarray(affect.rated, dtype=np.float64)
-    felt = as_runs(np.asarray(affect.predicted, dtype=np.float64))
-    if rated.shape != (rows, scales) or felt.shape != (runs, rows, scales):
+    predicted_affect = as_runs(np.asarray(affect.predicted, dtype=np.float64))
+    if rated.shape != (rows, scales) or predicted_affect.shape != (runs, rows, scales):
         raise DataError(
-            f"ratings have shape {rated.shape} and their predictions {felt.shape}, but "
+            f"ratings have shape {rated.shape} and their predictions {predicted_affect.shape}, but "
             f"({rows}, {scales}) and ({runs}, {rows}, {scales}) are needed"
         )
-    bad = ~np.isfinite(felt).all(axis=(0, 2)) | np.isinf(rated).any(axis=1)
+    bad = ~np.isfinite(predicted_affect).all(axis=(0, 2)) | np.isinf(rated).any(axis=1)
     if bad.any():
         raise DataError(f"{rows_where(np.asarray(bad), names)}: affect: not a finite number")
     for scale, column in zip(affect.scales, rated.T, strict=True):
         if np.isnan(column).all():
             raise DataError(f"no row is rated on {scale}: leave that scale out")
-    return rated, felt
+    return rated, predicted_affect

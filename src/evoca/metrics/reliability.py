@@ -1,4 +1,4 @@
-"""The reliability diagram: how often is the model right, where it says how sure it is?"""
+"""The reliability diagram: how often the model is right at each level of confidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Reliability", "reliability"]
 
 @dataclass(frozen=True)
 class Reliability:
-    """The points of a reliability diagram, one a bin, least confident first.
+    """The points of a reliability diagram, one per bin, least confident first.
 
     Attributes:
         confidence: float (bins,), mean probability of the top label.
@@ -43,14 +43,14 @@ def reliability(
     seed: int = 0,
     groups: Sequence[Hashable] | NDArray[Any] | None = None,
 ) -> Reliability:
-    """Compute a reliability diagram with the band of perfect calibration.
+    """Return a reliability diagram with the band of perfect calibration.
 
     The bins hold the same number of rows, as those of :func:`~evoca.metrics.functional.ece`,
     so the mean gap between the two curves is that error. For the band each row's top label is
     drawn right with its own confidence (Bröcker and Smith 2007, "Increasing the
     Reliability of Reliability Diagrams"); copies, rows of one group with one label, are
-    drawn as one. It is a band for each bin by itself: of ten bins of a perfect model, one
-    is outside in four diagrams of ten.
+    drawn as one. The band holds for each bin by itself: in four of ten diagrams of a perfect
+    model, one of ten bins is outside.
 
     Args:
         probabilities: float (n, K), or (R, n, K) from R repeats, whose points and bands

@@ -1,7 +1,7 @@
-"""What figures against labels need beside their bootstrap intervals.
+"""Additions to figures against labels, beside their bootstrap intervals.
 
-Exact intervals where every row agrees, the calibration error that chance alone gives, and
-how many rows have no single likeliest label.
+Exact intervals where every row agrees, the calibration error by chance alone, and how many
+rows have no single likeliest label.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _polarity_ties(p: FloatArray, labels: tuple[str, ...]) -> int:
 
 
 class _Exact:
-    """Exact intervals in place of those without width; ``names`` says of what."""
+    """Exact intervals in place of those without width, of the figures in ``names``."""
 
     def __init__(self, trials: Trials) -> None:
         self._trials = trials
@@ -91,7 +91,7 @@ class _Exact:
 def _with_band(
     figures: dict[str, Figure], p: FloatArray, truth: IntArray, group: IntArray, report: Report
 ) -> dict[str, Figure]:
-    """Set each calibration error beside what chance gives, the mean over the repeats."""
+    """Return the figures, each calibration error with its band by chance, mean over repeats."""
     copies = copies_of(group, truth)
     for name, equal_width in _WIDTHS.items():
         bands = [

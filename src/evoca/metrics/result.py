@@ -22,9 +22,9 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
-"""Of the JSON that :meth:`Report.to_dict` gives; grows when a key changes its meaning.
+"""Version of the JSON of :meth:`Report.to_dict`; grows when a key changes its meaning.
 
-2: ``train``, ``crossval`` and ``evaluate`` write the same keys, null where there is nothing.
+2: ``train``, ``crossval`` and ``evaluate`` write the same keys, null where absent.
 """
 
 LOWER_IS_BETTER = frozenset(
@@ -45,11 +45,11 @@ HEADLINE = (
     "nll",
     "brier",
 )
-"""The figures of a classifier that every report names."""
+"""The figures of a classifier that are in every report."""
 
 
 COUNTS = ("labelled", "distributions", "rated")
-"""Kinds of truth: how many rows have each stands beside ``n``, the rows that have any."""
+"""Kinds of truth, each with its number of rows; ``n`` counts the rows that have any."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Figure:
         value: the figure; NaN where it is not defined.
         ci95: low and high end of its 95% interval.
         parts: figures it is the mean of, such as valence and arousal.
-        chance_band: of a calibration error, what 95% of perfectly calibrated models with
-            these confidences show; shown in place of ``ci95``, which is where the error of
-            other images would lie, and no interval of the true calibration error.
+        chance_band: of a calibration error, the range of 95% of perfectly calibrated models
+            with these confidences. It is shown in place of ``ci95``, which is no interval of
+            the true calibration error, but where the error of other images would lie.
     """
 
     value: float
@@ -88,7 +88,7 @@ class Figure:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Figure:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         low, high = content["ci95"]
         parts = {k: cls.from_dict(v) for k, v in content.items() if isinstance(v, Mapping)}
         band = content.get("chance_band")
@@ -102,7 +102,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class EmotionFigures:
-    """How well one emotion is found.
+    """Precision, recall and F1 of one emotion.
 
     Attributes:
         precision: share of the rows predicted so that have the label.
@@ -127,7 +127,7 @@ class EmotionFigures:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> EmotionFigures:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         figures = {
             name: Figure.from_dict({"value": content[name], "ci95": interval})
             for name, interval in content["ci95"].items()
@@ -137,7 +137,7 @@ class EmotionFigures:
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation found.
+    """The figures of an evaluation.
 
     Attributes:
         n: rows with a truth to compare with.
@@ -158,8 +158,8 @@ class Report:
         polarity_ties: labelled rows whose positive emotions hold just half.
         exact: figures, and figures of labels such as ``awe recall``, that are the same in
             every bootstrap draw and have the exact interval over groups.
-        unvaried: figures that are the same in every draw and have no exact interval: that
-            theirs has no width says nothing.
+        unvaried: figures that are the same in every draw and have no exact interval: their
+            interval without width means nothing.
     """
 
     n: int
@@ -237,9 +237,9 @@ class Report:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Report:
-        """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
+        """Return the report from the data of :meth:`to_dict`; unknown keys are skipped."""
         confusion = content["confusion"]
-        # Of runs from before the counts were kept only the labelled rows are known.
+        # Runs of versions without these counts have only the number of labelled rows.
         support = sum(entry["support"] for entry in content["per_emotion"].values())
         return cls(
             n=content["n"],
@@ -274,7 +274,7 @@ def _number(value: float | None) -> float:
 
 
 def _counts(confusion: FloatArray) -> list[list[float]]:
-    """Whole numbers where all are, as they are without repeats."""
+    """Return whole numbers if all are, which is so without repeats."""
     whole = bool((confusion == confusion.round()).all())
     rows: list[list[float]] = (confusion.astype(np.int64) if whole else confusion).tolist()
     return rows

@@ -62,7 +62,7 @@ class Movement:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Movement:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         read = {
             name: None if content[name] is None else Figure.from_dict(content[name])
             for name in _FIGURES
@@ -82,8 +82,8 @@ class Masking:
         elsewhere: with the boxes elsewhere hidden.
         same_emotion: of ``faces`` minus ``elsewhere``, paired; below 0 means that faces
             decide more than their area does.
-        distance: the same difference; above 0 means it.
-        drop: the same difference; above 0 means it.
+        distance: the same difference; above 0 means the same.
+        drop: the same difference; above 0 means the same.
         n: pictures compared.
         with_faces: pictures in which a face was found; those without room for boxes
             elsewhere are among them, but not compared.
@@ -111,7 +111,7 @@ class Masking:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Masking:
-        """Read back what :meth:`to_dict` gives."""
+        """Return the object from the data of :meth:`to_dict`."""
         paired = content["faces_minus_elsewhere"]
         return cls(
             faces=Movement.from_dict(content["faces"]),
@@ -134,7 +134,7 @@ def movements(
     draws: int = 1000,
     seed: int = 0,
 ) -> tuple[Figure | None, tuple[Movement, ...]]:
-    """Measure how far each change moves predictions.
+    """Return how far each change moves predictions.
 
     Args:
         before: float (n, K), the distributions of the pictures as they are.
@@ -145,10 +145,10 @@ def movements(
         seed: of the bootstrap.
 
     Returns:
-        The accuracy before, ``None`` where no row has a label, and a movement a change.
+        The accuracy before, ``None`` where no row has a label, and one movement per change.
 
     Raises:
-        DataError: no rows, shapes that differ, or what is no distribution (rows named).
+        DataError: no rows, shapes that differ, or a row that is no distribution (named).
 
     >>> before = [[0.9, 0.1], [0.4, 0.6]]
     >>> _, (same, turned) = movements(before, {"none": before, "turn": [[0.1, 0.9], [0.4, 0.6]]})
@@ -179,7 +179,7 @@ def masking(
     draws: int = 1000,
     seed: int = 0,
 ) -> Masking:
-    """Compare hiding faces with hiding as much elsewhere.
+    """Return the effect of hiding faces, compared with hiding as much elsewhere.
 
     Args:
         before: float (n, K), of the pictures as they are.
@@ -215,7 +215,7 @@ def _checked(
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     first = np.asarray(before, dtype=np.float64)
     if first.ndim != 2 or not len(first):
-        raise DataError(f"predictions of shape {first.shape}: one distribution a row is needed")
+        raise DataError(f"predictions of shape {first.shape}: one distribution per row is needed")
     first = as_probabilities(first, first.shape[1], _BEFORE)
     changed = {
         change: as_probabilities(found, first.shape[1], change) for change, found in after.items()
@@ -223,8 +223,8 @@ def _checked(
     for change, found in changed.items():
         if found.shape != first.shape:
             raise DataError(
-                f"{change}: {len(found)} predictions for {len(first)} pictures: both must speak "
-                "of the same"
+                f"{change}: {len(found)} predictions for {len(first)} pictures: both must be "
+                "of the same pictures"
             )
     return first, changed
 

@@ -1,4 +1,4 @@
-"""Tests of whether one system is better than another, or whether chance would do the same.
+"""Tests of whether one system is better than another by more than chance.
 
 Both systems must have predicted the same rows. Where several comparisons are made,
 report their p-values after :func:`holm`.
@@ -38,7 +38,7 @@ __all__ = [
     "permutation_test",
 ]
 
-# Swaps that give the measured difference again must not miss it by rounding.
+# Rounding must not separate a swap from the measured difference that it equals.
 _ROUNDING = 1e-12
 
 
@@ -50,10 +50,10 @@ def permutation_test(
     draws: int = 10_000,
     seed: int = 0,
 ) -> float:
-    """Test whether the mean scores of two systems differ, on paired rows.
+    """Return the p-value of a difference in mean score of two systems, on paired rows.
 
-    If the systems are alike, swapping their scores on any group of rows is as likely as
-    not (Good 2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses").
+    If the systems are alike, their scores on any group of rows are swapped with probability
+    1/2 (Good 2005, "Permutation, Parametric and Bootstrap Tests of Hypotheses").
 
     Args:
         first: float (n,), score of each row, such as hits, losses or absolute errors.
@@ -66,12 +66,12 @@ def permutation_test(
         Two-sided p-value, at least 1 / (draws + 1).
 
     Raises:
-        DataError: not one finite score a row from each.
+        DataError: not one finite score per row from each.
     """
     scores = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if scores[0].ndim != 1 or scores[0].shape != scores[1].shape:
         raise DataError(
-            f"scores have shapes {scores[0].shape} and {scores[1].shape}: both need one a row"
+            f"scores have shapes {scores[0].shape} and {scores[1].shape}: both need one per row"
         )
     if not np.isfinite(scores).all():
         raise DataError("scores must be finite numbers")
@@ -84,7 +84,7 @@ def permutation_test(
 
 @dataclass(frozen=True)
 class Difference:
-    """How far the second system is above the first in one figure.
+    """The difference of two systems in one figure.
 
     Attributes:
         value: second minus first.
@@ -108,7 +108,7 @@ def compare_predictions(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Compare two systems in every figure against labels, on the same rows.
+    """Return the difference of two systems in every figure against labels, on the same rows.
 
     For the interval the same groups are drawn for both; for the test the systems'
     predictions are swapped on random groups and every figure, the calibration error
@@ -140,7 +140,7 @@ def compare_predictions(
     group = group_index(groups, len(codes))
     count = int(group.max()) + 1
     # Both systems share a part: the rows of the first are groups 0..G-1, those of the
-    # second G..2G-1, and counts say which system speaks for a group.
+    # second G..2G-1, and counts select the system of each group.
     twice, side_by_side = np.tile(codes, 2), np.append(group, group + count)
     parts = [
         LabelPart(twice, np.concatenate(pair), labels, side_by_side, 2 * count)
@@ -150,7 +150,7 @@ def compare_predictions(
 
 
 class Resampled(Protocol):
-    """What the figures of one repeat follow from, for any counts of the groups."""
+    """The figures of one repeat, for any counts of the groups."""
 
     def figures(self, counts: FloatArray) -> Figures:
         """Return name to values (B, ...) for counts (B, G)."""
@@ -159,10 +159,10 @@ class Resampled(Protocol):
 def paired_differences(
     parts: Sequence[Resampled], count: int, draws: int, seed: int
 ) -> dict[str, Difference]:
-    """Compare two systems in every figure that is a single number.
+    """Return the difference of two systems in every figure that is a single number.
 
     Args:
-        parts: one a repeat; groups 0..G-1 are the first system's rows, G..2G-1 the second's.
+        parts: one per repeat; groups 0..G-1 are the first system's rows, G..2G-1 the second's.
         count: G.
         draws: of the bootstrap, and of the permutations.
         seed: of both.
@@ -194,12 +194,12 @@ def mcnemar(
     second: ArrayLike,
     groups: Sequence[Hashable] | NDArray[Any] | None = None,
 ) -> float:
-    """Test exactly whether two systems are equally often right (McNemar 1947).
+    """Return the exact p-value of two systems being right equally often (McNemar 1947).
 
-    Only rows that one system has right and the other wrong count; each is as likely to
-    favour either (binomial). Copies are not independent rows: with groups, each group in
-    which one system has more right counts once, for that system (the exact sign test over
-    groups; with one row a group it is McNemar's test).
+    Only rows that exactly one system has right count, for each with the same probability
+    (binomial). Copies are not independent rows: with groups, a group counts once, for the
+    system that has more of its rows right (the exact sign test over groups; with one row per
+    group it is McNemar's test).
 
     Args:
         first: bool (n,), whether the top label is the true one.
@@ -210,16 +210,14 @@ def mcnemar(
         Two-sided p-value.
 
     Raises:
-        DataError: not one verdict a row from each.
+        DataError: not one value per row from each.
 
     >>> mcnemar([True, True, True, False], [True, False, False, True])
     1.0
     """
     right, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if right.ndim != 1 or right.shape != other.shape:
-        raise DataError(
-            f"verdicts have shapes {right.shape} and {other.shape}: both need one a row"
-        )
+        raise DataError(f"hits have shapes {right.shape} and {other.shape}: both need one per row")
     group = group_index(groups, len(right))
     ahead = np.bincount(group, right.astype(np.float64) - other)
     only_first, only_second = int((ahead > 0).sum()), int((ahead < 0).sum())
@@ -233,10 +231,10 @@ def mcnemar(
 
 
 def holm(p_values: Sequence[float]) -> FloatArray:
-    """Adjust p-values for the number of comparisons (Holm 1979).
+    """Return p-values adjusted for the number of comparisons (Holm 1979).
 
-    Calling those at or below 0.05 significant then errs at all in at most 5% of such
-    families of comparisons, dependent or not.
+    If those at or below 0.05 are called significant, at most 5% of such families of
+    comparisons have any error, dependent or not.
 
     Args:
         p_values: of all m comparisons that were made.
@@ -263,7 +261,7 @@ def holm(p_values: Sequence[float]) -> FloatArray:
 def _checked(
     truth: ArrayLike, first: ArrayLike, second: ArrayLike, labels: Sequence[str]
 ) -> tuple[IntArray, tuple[FloatArray, FloatArray]]:
-    """Check that both systems speak of the same rows; predictions as (R, n, K)."""
+    """Return truth and both predictions (R, n, K), after a check that their rows agree."""
     one = as_runs(as_probabilities(first, len(labels), "first system"))
     other = as_runs(as_probabilities(second, len(labels), "second system"))
     if one.shape != other.shape:
@@ -290,7 +288,7 @@ def _gain(
 
 
 def _p_value(measured: float, by_chance: FloatArray) -> float:
-    """Share of chance results at least as far from 0, the measured one among them."""
+    """Return the share of chance results at least as far from 0, the measured one included."""
     if np.isnan(measured):
         return np.nan
     # A draw that leaves the figure undefined counts against significance.
@@ -306,7 +304,7 @@ def compare_affect(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """Compare two systems in CCC, Pearson correlation and MAE, on the same rows.
+    """Return the difference of two systems in CCC, Pearson and MAE, on the same rows.
 
     As :func:`evoca.metrics.significance.compare_predictions` does for labels.
 

@@ -1,8 +1,8 @@
-"""One rule for labels that are equally likely, whatever the order of a table's columns.
+"""One rule for labels that are equally likely, for any order of a table's columns.
 
-Of equal probabilities the label that comes first in its taxonomy counts; labels of no one
-taxonomy go by their names. The rule favours a label, as every fixed one does, so ties are
-counted and said beside the figures.
+Of equal probabilities the label that comes first in its taxonomy counts. Labels of no common
+taxonomy are sorted by name. Every fixed rule favours a label, so ties are counted and reported
+beside the figures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evoca.metrics.checks import FloatArray, IntArray
 __all__ = ["TIED", "label_order", "order_labels", "tied", "top_labels"]
 
 TIED = 1e-9
-"""Probabilities nearer than this are equal: a sum of the same numbers in another order is."""
+"""Probabilities nearer than this are equal: the order of a sum changes its last digits."""
 
 
 def order_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def top_labels(probabilities: FloatArray, labels: Sequence[str] | None = None) -
 
 
 def tied(probabilities: FloatArray) -> NDArray[np.bool_]:
-    """Say where more than one label is the likeliest, bool (...), of probabilities (..., K).
+    """Return where more than one label is the likeliest, bool (...), from (..., K).
 
     >>> tied(np.array([[0.4, 0.4, 0.2], [0.5, 0.3, 0.2]]))
     array([ True, False])

@@ -1,6 +1,6 @@
-"""What the papers published: the only place in Evoca where their figures stand.
+"""The published figures of papers: the only place for them in Evoca.
 
-One YAML file a paper. Facts and figures are quoted with their source; the words are ours.
+One YAML file per paper. Facts and figures are quoted with their source; the words are ours.
 Recipes share the names of the systems, and refer to a paper by its key.
 """
 

@@ -1,4 +1,4 @@
-"""What a run's recipe changes in the packaged recipe whose figures it is shown beside."""
+"""Differences between a run's recipe and the packaged recipe that it follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["changes_of"]
 
 _SECTIONS = ("model", "backbones", "preprocessing", "merge", "head", "steps", "protocol")
 _OF_MEASURING = {"folds", "inner_folds", "repeats", "seed", "coverage"}
-"""Entries of ``protocol`` that say how it is measured: another comparison is about that."""
+"""Entries of ``protocol`` on how it is measured, which are compared elsewhere."""
 _STEPS = "steps"
 _WORDS = {"batch_size": "batch size", "system": "kind of system"}
 
@@ -34,8 +34,8 @@ def changes_of(
         recorded: the recipe of a run.
         packaged: the recipe of the package, with every default.
         partly: whether ``recorded`` may lack settings, which then are not compared.
-        swept: last parts of keys that the published figure was measured at: it was chosen
-            by them, so that they are no difference.
+        swept: last parts of the keys that the published figure was measured at. The figure was
+            chosen by them, so they are no difference.
     """
     ours, theirs = dict(_units(recorded)), dict(_units(packaged))
     lost = _steps_lost(recorded, packaged)
@@ -61,14 +61,14 @@ def _profile(here: object, there: object) -> list[Difference]:
 
 
 def _units(recipe: Mapping[str, Any]) -> Iterator[tuple[_Path, Any]]:
-    """Give every setting by its path; what has a kind is one setting with its options."""
+    """Yield every setting with its path; a section with a kind is one setting."""
     for section in _SECTIONS:
         if section in recipe:
             yield from _leaves(_prepared(section, recipe), (section,))
 
 
 def _prepared(section: str, recipe: Mapping[str, Any]) -> Any:
-    """Bring a section of a recipe to what people compare."""
+    """Return a section of a recipe in the form in which it is compared."""
     content = recipe[section]
     if section == _STEPS:
         return _named_steps(recipe)
@@ -103,7 +103,7 @@ def _named_steps(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _steps_lost(recorded: Mapping[str, Any], packaged: Mapping[str, Any]) -> set[str]:
-    """Return the steps that only one of the two has, where both name theirs."""
+    """Return the names of steps that only one of the two recipes has."""
     return set(_named_steps(recorded)) ^ set(_named_steps(packaged))
 
 
@@ -124,7 +124,7 @@ def _name(section: str, rest: _Path) -> str:
 
 
 def _pair(here: Any, there: Any) -> tuple[str, str]:
-    """Put both values into words; of two that have a kind, what they do not share."""
+    """Return both values in words; if both have a kind, only the options that differ."""
     if not isinstance(here, Mapping) or not isinstance(there, Mapping):
         return _value(here), _value(there)
     keys = [key for key in (*there, *here) if key != "kind" and here.get(key) != there.get(key)]
@@ -153,7 +153,7 @@ def _value(value: Any) -> str:
 
 
 def _joined(found: list[tuple[str, str, str, str]], steps: int) -> Iterator[Difference]:
-    """Say once what several steps have alike."""
+    """Yield the differences, with those that several steps share joined into one."""
 
     def change(entry: tuple[str, str, str, str]) -> tuple[str, str, str]:
         return entry[1:]

@@ -19,9 +19,9 @@ from evoca.runs import Run
 __all__ = ["LEARNT_FROM", "UNLIKE", "comparison_document", "glance", "measured_text"]
 
 UNLIKE = "unlike"
-"""Stands between two figures that were not measured alike."""
+"""The mark between two figures that were not measured alike."""
 LEARNT_FROM = "learnt from"
-"""Stands between a published figure and one of images that the system has learnt from."""
+"""The mark between a published figure and one on training images of the system."""
 
 _LEGEND = (
     f"{UNLIKE}: not measured alike, read what differs before comparing. inside, outside: "
@@ -37,7 +37,7 @@ _LEARNT = (
 def comparison_document(
     rows: Sequence[SystemRow], *, emotions: bool = False, details: bool = False
 ) -> list[Block]:
-    """Return the document: what was run first within each paper, then what was not.
+    """Return the document: for each paper the systems that were run, then the others.
 
     Args:
         rows: from :func:`evoca.papers.reproduce.reproduce`.
@@ -56,7 +56,8 @@ def comparison_document(
         if details:
             blocks += _details(systems)
     if any(row.attempts for row in rows):
-        learnt = any(a.facts.remembers for row in rows for a in row.attempts)
+        pairs = [pair for row in rows for a in row.attempts for pair in a.pairs]
+        learnt = any(pair.learnt_from for pair in pairs)
         blocks.append(Paragraph(_LEGEND + (_LEARNT if learnt else "")))
     return blocks
 
@@ -141,19 +142,19 @@ _COLUMNS = ("run", "accuracy", "balanced", "NLL", "min/epoch", "paper")
 
 _MARK = "*"
 """Marks scores on images that the system learnt from."""
-_KEPT = "kept"
-"""Stands for minutes that leave out what frozen layers computed once."""
+_CACHED = "kept"
+"""The entry for minutes without the frozen layers, whose features were cached."""
 
 
 def glance(
     runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None = None
 ) -> list[Block]:
-    """Return a table of the runs, and what they have in common.
+    """Return a table of the runs, and a paragraph on what they share.
 
     Args:
         runs: run directories.
-        papers: where published figures are looked for.
-        packaged: knows which system a variant varies, where a run does not say.
+        papers: to search for published figures.
+        packaged: has the system that a variant varies, where a run does not record it.
     """
     if not runs:
         return []
@@ -179,7 +180,7 @@ def _minutes(run: Run) -> str:
     minutes = minutes_of(run)
     if minutes is None:
         return ""
-    return f"{minutes.mean:.2f}" if minutes.whole else _KEPT
+    return f"{minutes.mean:.2f}" if minutes.whole else _CACHED
 
 
 def _percent(figure: Figure | None, mark: str) -> str:
@@ -192,10 +193,10 @@ def _percent(figure: Figure | None, mark: str) -> str:
 
 
 def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
-    """Return the published accuracies of this run's settings, and whose, of a variant."""
+    """Return the published accuracies of this run's settings; for a variant, with the system."""
     meant = fitting(targets_of(paper, system), recipe_name(run), facts_of(run).settings)
     found = [t for t in meant if t.metric == "accuracy" and t.emotion is None]
-    # The accuracy of the run is of held-out images: those of validation images say so.
+    # The accuracy of the run is of held-out images; figures of validation images are marked.
     tested = [target for target in found if target.part != "val"]
     values = {f"{100 * target.value:.1f}" for target in tested or found}
     shown = ", ".join(sorted(values, reverse=True))
@@ -206,21 +207,21 @@ def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
 
 
 def _about(runs: Sequence[Run]) -> list[str]:
-    """Say what the runs were made of, each thing once."""
+    """Return sentences on data, protocol and profile of the runs, each once."""
     facts = [facts_of(run) for run in runs]
     images = sorted({f"{f.images:,} images" for f in facts if f.images is not None})
     profiles = sorted({f.profile for f in facts if f.profile})
-    said = [
+    sentences = [
         "Percent, with the 95% interval; published figures are of other images, unless a run "
         "below says otherwise.",
         f"Data: {', '.join(images)}." if images else "",
         f"Protocol: {'; '.join(sorted({f.protocol for f in facts}))}.",
         f"Profile: {', '.join(profiles)}." if profiles else "",
         f"{_MARK} measured on images that the system learnt from: how well it remembers them."
-        if any(f.remembers for f in facts)
+        if any(f.measures_known_images(None) for f in facts)
         else "",
-        f"{_KEPT}: the frozen layers' features were kept, and the minutes leave them out."
+        f"{_CACHED}: the frozen layers' features were kept, and the minutes leave them out."
         if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)
         else "",
     ]
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]

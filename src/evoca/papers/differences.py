@@ -1,4 +1,4 @@
-"""In what a run differs from the paper it follows, in words."""
+"""Differences between a run and the paper that it follows, in words."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from evoca.papers.schema import Data, PublishedSystem
 __all__ = ["Difference", "differences", "protocol_of"]
 
 _CLOSE = 0.02
-"""Sets of links shrink as links die: image counts this close, relatively, are one set's."""
+"""Links die: image counts with at most this relative difference are of one data set."""
 _UNKNOWN_PARTS = "one split whose parts are not given"
 _PARTS = {"all": "all", "train": "train", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same.
+    """One difference between a run and a paper, or its packaged recipe.
 
     Attributes:
         what: ``data``, ``protocol``, ``training images``, ``backbone``, ``input size``,
             ``epochs`` or ``recipe``; or a setting of the recipe, in words.
         here: how it is in the run.
         there: how it is in the paper, or in the recipe of the package.
-        against: which of the two.
+        against: whether it is the paper or the recipe.
     """
 
     what: str
@@ -43,14 +43,14 @@ def differences(
 ) -> tuple[Difference, ...]:
     """Return what a reader must know before comparing a run with a published figure.
 
-    What the paper does not say cannot differ, with one exception: its data. Figures on
+    Where the paper states nothing, nothing can differ, except for its data: figures on
     images that are not described are never comparable.
 
     Args:
         facts: of the run.
         system: that it follows.
         data: that the figure is of; ``None`` where it is not described.
-        part: of that data; ``None`` where it is not said.
+        part: of that data; ``None`` where it is not stated.
     """
     found = [_data(facts, data, part), _learnt(facts, data), _protocol(facts, data)]
     found += [_seen(facts, part), _labels(facts)]
@@ -79,12 +79,12 @@ def _data(facts: RunFacts, data: Data | None, part: str | None = None) -> Differ
 
 
 def _learnt(facts: RunFacts, data: Data | None) -> Difference | None:
-    """Compare how many images there were to learn from, where figures are of a test part."""
+    """Return the difference in the number of images, where figures are of a test part."""
     if not facts.one_split or data is None or data.use == "testing alone":
         return None
     if facts.total is None or data.images is None or _data(facts, data) is not None:
         return None
-    # A run may count its test images among them, or not.
+    # A run may include its test images in this number, or not.
     counted = (facts.total, facts.total + (facts.images or 0))
     if any(_same_size(images, data.images) for images in counted):
         return None
@@ -105,7 +105,7 @@ def _seen(facts: RunFacts, part: str | None) -> Difference | None:
 
 
 def _images(data: Data, *, tested: bool, part: str | None = None) -> int | None:
-    """Return how many images there were, or how many of them the figure is of."""
+    """Return the number of images, or of those that the figure is of."""
     if data.use == "testing alone" or not (tested or part == "val"):
         return data.images
     measured = "val" if part == "val" else "test"

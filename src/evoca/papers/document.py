@@ -24,7 +24,7 @@ _INTRODUCTION = (
 
 
 def all_papers(papers: Iterable[Paper]) -> Iterator[Block]:
-    """Return the whole of ``docs/papers.md``."""
+    """Yield the whole of ``docs/papers.md``."""
     yield Heading("Published figures", level=1)
     for text in _INTRODUCTION:
         yield Paragraph(text)
@@ -33,7 +33,7 @@ def all_papers(papers: Iterable[Paper]) -> Iterator[Block]:
 
 
 def paper_document(paper: Paper) -> Iterator[Block]:
-    """Return everything taken from one paper."""
+    """Yield everything taken from one paper."""
     yield Heading(f"{paper.key}: {paper.title}")
     yield Paragraph(_citation(paper))
     for data in paper.data:
@@ -145,7 +145,7 @@ def _figures(published: EmotionFigures) -> list[dict[str, float]]:
 
 
 def table_block(table: PublishedTable) -> Iterator[Block]:
-    """Return a published table with its title, place and note."""
+    """Yield a published table with its title, place and note."""
     note = f"; {table.note}" if table.note else ""
     yield Paragraph(f"{table.title} ({table.where}{note}):")
     rows = tuple(

@@ -1,4 +1,4 @@
-"""Read the papers that ship with the package."""
+"""The papers of the package, read from their YAML files."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from evoca.plugins import plugins
 __all__ = ["PaperError", "load_paper", "load_papers", "paper_of_system", "published_system"]
 
 _ORDER = ("sreenivas2018", "agarwal2019", "najid2018", "rapolu2023", "jacobson2019")
-"""The papers whose systems are the core of the project come first, as the docs list them."""
+"""The papers whose systems are the core of the project, in the order of the docs."""
 _LAST = "field"
 
 
 class PaperError(EvocaError, ValueError):
-    """A paper that does not exist or does not hold together."""
+    """A paper that does not exist or is not consistent."""
 
 
 @cache
 def load_papers() -> Mapping[str, Paper]:
     """Return every paper by its key: the five implemented first, then those they cite.
 
-    Packages that are entry points of the group ``evoca.papers`` may hold more of them.
+    Packages that are entry points of the group ``evoca.papers`` may have more of them.
 
     Raises:
         PaperError: a file is damaged, or two papers have a system of one name.
@@ -94,7 +94,7 @@ def paper_of_system(name: str) -> Paper | None:
 
 
 def published_system(name: str) -> PublishedSystem | None:
-    """Return what was published about the system of this name; recipes share the names.
+    """Return the published system of this name; recipes have the same names.
 
     >>> [figure.value for figure in published_system("agarwal2019-attention-alexnet").figures]
     [0.54]

@@ -1,4 +1,4 @@
-"""The figures of a system that a run can be held against, one by one."""
+"""The published figures of a system that a run can be compared with."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Target:
         metric: as ``metrics.json`` names it: ``accuracy``, ``balanced_accuracy``,
             ``minutes_per_epoch``; ``precision``, ``recall`` or ``f1`` of an emotion.
         value: a fraction 0..1, or minutes.
-        data: key of the paper's data; ``None`` where it is not said.
+        data: key of the paper's data; ``None`` where it is not stated.
         where: the place it is printed.
         on: the data in words, where the paper publishes figures on several.
-        emotion: of which emotion; ``None`` for all together.
+        emotion: the emotion that it is of; ``None`` for all together.
         setting: the swept settings it was measured at.
         printed_by: key of the paper that prints it, where that is another one.
         note: what a reader must know before comparing.
         part: of the paper's data; ``val`` is compared with a run's validation images.
         recipes: the recipes whose figure it is; all that follow the system if empty.
-        reading: which of several, where the text gives different figures.
+        reading: the variant of the figure, where the text has several.
     """
 
     metric: str
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """What it is, in words."""
+        """The figure's name, in words."""
         words = _WORDS.get(self.metric, self.metric)
         if self.emotion is not None:
             words = f"{words} of {self.emotion}"
@@ -64,23 +64,23 @@ class Target:
         return f"{words} ({self.reading})" if self.reading else words
 
     def fits(self, settings: Mapping[str, float]) -> bool:
-        """Whether no number of its setting is another one in a recipe's settings."""
+        """Return whether no number of its setting differs from that in a recipe's settings."""
         return all(settings.get(key, value) == value for key, value in self.setting)
 
     @property
     def is_score(self) -> bool:
-        """Whether it says how well images are classified; minutes do not."""
+        """Whether it measures how well images are classified, unlike minutes."""
         return self.metric != "minutes_per_epoch"
 
     def show(self, value: float) -> str:
-        """Return a value of this metric as people read it: percent, or minutes."""
+        """Return a value of this metric in words: percent, or minutes."""
         if self.metric == "minutes_per_epoch":
             return f"{value:.2f}"
         return f"{100 * value:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def shown_setting(setting: Sequence[tuple[str, float | str]]) -> str:
-    """Return what a figure was measured at, in words.
+    """Return the setting of a figure, in words.
 
     >>> shown_setting([("layers", "16-8"), ("dropout", 0.5)])
     'layers 16-8, dropout 0.5'
@@ -98,8 +98,8 @@ def fitting(
 
     Args:
         targets: of the published system that the run follows.
-        recipe: name of the run's recipe. Where figures name recipes, those that name this
-            one; all of them where none does, as for a variant of one's own.
+        recipe: name of the run's recipe. If figures name recipes, only those that name this
+            one are returned; if none names it, as for a variant of one's own, all are.
         settings: the numbers of the recipe, by key.
     """
     named = any(recipe in target.recipes for target in targets)
@@ -113,13 +113,13 @@ def fitting(
 
 
 def targets_of(paper: Paper, system: PublishedSystem) -> tuple[Target, ...]:
-    """Return what can be compared: figures on held-out images, then single emotions.
+    """Return the figures to compare: on held-out images, then of single emotions.
 
     Accuracy on training images is left out. Figures of a development part come after those
-    of a test part; they are held against a run's validation images.
+    of a test part; they are compared with a run's validation images.
     """
     kept = [figure for figure in system.figures if figure.part != "train"]
-    # The first one decides which data a run is compared with.
+    # The first one determines the data that a run is compared with.
     kept.sort(key=_rank)
     used = {figure.data for system in paper.systems for figure in system.figures} - {None}
     names = {data.key: data.name for data in paper.data} if len(used) > 1 else {}

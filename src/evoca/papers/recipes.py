@@ -1,4 +1,4 @@
-"""The recipe that a run keeps, whatever kind of run it is."""
+"""The recipe that a run records, for every kind of run."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = [
 ]
 
 _LABELS = {"name", "summary", "paper", "published", "left_open", "profile"}
-"""What says which recipe it is, and nothing of what is in it."""
+"""Keys that identify a recipe and are not settings."""
 
 
 class Packaged(Protocol):
     """The recipes of the package: :class:`evoca.lab.experiments.results.PackagedRecipes`."""
 
     def recipe(self, name: str) -> Mapping[str, Any] | None:
-        """Return the content of one, with every default; ``None`` where there is none."""
+        """Return the content of a recipe, with every default; ``None`` where there is none."""
 
     def completed(self, recorded: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return what a run kept, with every default; ``None`` where it is not understood."""
+        """Return a recorded recipe with every default; ``None`` where it is not valid."""
 
 
 def mapping(content: object) -> Mapping[str, Any]:
-    """Return a mapping as it is, and anything else as an empty one."""
+    """Return a mapping unchanged, and an empty one for anything else."""
     return content if isinstance(content, Mapping) else {}
 
 
@@ -43,24 +43,24 @@ def recorded_recipe(run: Run) -> Mapping[str, Any]:
 
 
 def is_whole(recipe: Mapping[str, Any]) -> bool:
-    """Whether a recorded recipe holds more than its name."""
+    """Return whether a recorded recipe has more than its name."""
     return bool(set(recipe) - _LABELS)
 
 
 def recipe_name(run: Run) -> str:
-    """Return the name of the recipe; of a model that was evaluated without one, the model's."""
+    """Return the name of the recipe; for an evaluated model without one, the model's name."""
     evaluated = mapping(run.description.get("system"))
     return str(recorded_recipe(run).get("name") or evaluated.get("recipe") or run.recipe)
 
 
 def published_by(run: Run, packaged: Packaged | None = None) -> str:
-    """Return the published system that a run is held against: its recipe's.
+    """Return the published system that a run is compared with: its recipe's.
 
-    A variant stands beside the figures of the system that it varies.
+    A variant is compared with the figures of the system that it varies.
 
     Args:
         run: of any kind.
-        packaged: knows which system a variant varies, where the run does not say.
+        packaged: has the system that a variant varies, where the run does not record it.
     """
     name, recorded = recipe_name(run), recorded_recipe(run)
     known = packaged.recipe(name) if packaged is not None and not is_whole(recorded) else None
@@ -68,10 +68,10 @@ def published_by(run: Run, packaged: Packaged | None = None) -> str:
 
 
 def parts_of(model: object) -> Iterator[Mapping[str, Any]]:
-    """Give every pretrained network that the section ``model`` of a recipe declares.
+    """Yield every pretrained network that the section ``model`` of a recipe declares.
 
-    The section itself is the first; further ones are entries of it, such as ``second``, or of
-    a list, such as ``more``.
+    The first is the section itself; others are entries of it, such as ``second``, or of a
+    list, such as ``more``.
     """
     options = mapping(model)
     listed = [part for value in options.values() if isinstance(value, list) for part in value]

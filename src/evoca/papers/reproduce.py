@@ -26,10 +26,10 @@ class Pair:
     Attributes:
         target: what was published.
         measured: ours, with its interval; ``None`` where the run does not have it.
-        learnt_from: whether it is of images that the system learnt from: it says how well
-            they are remembered, and no published figure is held against that.
+        learnt_from: whether it is of images that the system learnt from. Such a figure is not
+            compared with a published one.
         missing: why ``measured`` is ``None``, in words.
-        chosen_c: each C that was chosen for our machine, where the figure is at one C.
+        chosen_c: each C that was chosen in our run, where the figure is at one C.
     """
 
     target: Target
@@ -54,12 +54,12 @@ class Attempt:
     Attributes:
         run: name of the run directory.
         recipe: name of its recipe.
-        variant_of: the system whose published figures it stands beside, where that is
+        variant_of: the system whose published figures it is compared with, where that is
             another than its recipe's own; ``None`` otherwise.
         facts: how it was made.
-        differs: what is not as in the paper, or not as in the packaged recipe.
+        differs: differences from the paper, or from the packaged recipe.
         pairs: its figures beside the published ones.
-        notes: what else a reader must know of the run.
+        notes: what else a reader must know about the run.
     """
 
     run: str
@@ -72,7 +72,7 @@ class Attempt:
 
     @property
     def like_with_like(self) -> bool:
-        """Whether nothing we know of stands between the two figures."""
+        """Whether no known difference makes the two figures incomparable."""
         return not self.differs
 
 
@@ -113,7 +113,7 @@ class SystemRow:
 def reproduce(
     runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None = None
 ) -> tuple[SystemRow, ...]:
-    """Put every run beside the published figures of its recipe.
+    """Return every run beside the published figures of its recipe.
 
     Args:
         runs: run directories; one whose recipe no paper describes is left out.
@@ -153,20 +153,20 @@ def _attempt(
     meant = fitting(targets, name, facts.settings)
     main = next((target for target in meant if target.is_score), None)
     data = paper.data_of(main.data) if main is not None else next(iter(paper.data), None)
-    # A row that the paper prints of this very recipe is no other system's.
+    # A row that the paper prints for this recipe is of this system.
     base = name if any(name in target.recipes for target in meant) else system.name
     # A figure that names its recipes was measured at their settings.
     swept = {key for target in meant if not target.recipes for key, _ in target.setting}
     changed, unknown = _changes(run, base, swept, packaged)
     against_paper = differences(facts, system, data, None if main is None else main.part)
-    said = {(difference.what, difference.here) for difference in against_paper}
+    known = {(difference.what, difference.here) for difference in against_paper}
     timed = any(not target.is_score for target in meant)
     return Attempt(
         run=run.name,
         recipe=name,
         variant_of=None if name == base else system.name,
         facts=facts,
-        differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in said)),
+        differs=(*against_paper, *(one for one in changed if (one.what, one.here) not in known)),
         pairs=tuple(_beside(run, target, facts) for target in meant),
         notes=tuple(note for note in (unknown, _of_minutes(run) if timed else None) if note),
     )
@@ -175,10 +175,10 @@ def _attempt(
 def _changes(
     run: Run, base: str, swept: set[str], packaged: Packaged | None
 ) -> tuple[tuple[Difference, ...], str | None]:
-    """Compare a run's recipe with the one in the package that it follows, by its name.
+    """Return the changes of a run's recipe from the packaged one of its name.
 
     Returns:
-        What differs, and a note where they cannot be compared.
+        The differences, and a note where they cannot be compared.
     """
     recorded = recorded_recipe(run)
     if packaged is None or not is_whole(recorded):
@@ -199,11 +199,16 @@ def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
     if target.is_score:
         at_c = any(key == "c" for key, _ in target.setting)
         chosen = run.chosen_c if at_c else ()
-        return Pair(target, _measured(run, target), facts.remembers(target.part), chosen_c=chosen)
+        return Pair(
+            target,
+            _measured(run, target),
+            facts.measures_known_images(target.part),
+            chosen_c=chosen,
+        )
     minutes = minutes_of(run)
     if minutes is None:
         return Pair(target, None)
-    if not minutes.whole:  # none of an epoch's, but of what followed the frozen layers
+    if not minutes.whole:  # only minutes of the layers behind the frozen ones
         return Pair(target, None, missing="not of the whole network")
     return Pair(target, Figure(minutes.mean, (math.nan, math.nan)))  # one machine's
 

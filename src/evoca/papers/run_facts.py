@@ -1,4 +1,4 @@
-"""What a run directory says about how the run was made, as far as it says it."""
+"""The facts that a run directory records about how the run was made."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["Minutes", "RunFacts", "copies_of", "facts_of", "minutes_of", "traini
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The facts that decide whether two figures can be compared.
+    """The facts that determine whether two figures can be compared.
 
     Attributes:
         images: how many the run used; those it was tested on where ``one_split``.
-        total: all that the recipe was run on, to learn, to choose and to test.
+        total: all images of the run, for training, validation and test.
         training_images: how many of those measured were learnt from; ``None`` if not known.
-        copies: how many of those measured are copies of images that were learnt from.
-        chose: how many of those measured are validation images, which chose, or copies of them.
-        validation: validation images, where the run keeps figures of them beside its own.
-        restricted: whether the model was left the labels that have images alone.
-        data: what the run calls them.
+        copies: how many of those measured are copies of training images.
+        chose: how many of those measured are validation images, or copies of them.
+        validation: validation images, where the run has figures of them beside its own.
+        restricted: whether the model was left only the labels that have images.
+        data: their name in the run.
         fingerprint: SHA-256 of names, labels and files.
         protocol: how they were divided, in words.
-        one_split: whether the figures are of images that took no part in training.
+        one_split: whether the figures are of images that were not used in training.
         recorded: whether the run has its recipe; without it the rest is unknown.
         backbones: the pretrained networks.
         input_size: width and height in pixels.
         epochs: of all training steps together; 0 where nothing but a head was fitted.
         settings: the numbers of the recipe by the last part of their key.
-        profile: what fitted the recipe to a machine; ``None`` where nothing did.
+        profile: the profile that fitted the recipe to a machine; ``None`` without one.
     """
 
     images: int | None
@@ -55,23 +55,23 @@ class RunFacts:
     validation: int | None = None
     restricted: bool = False
 
-    def remembers(self, part: str | None) -> bool:
-        """Whether images, or copies of images, that the system knows are measured.
+    def measures_known_images(self, part: str | None) -> bool:
+        """Return whether images that the system knows, or copies of them, are measured.
 
         Args:
-            part: of the published figure's data; those of ``val`` are of images that chose too.
+            part: of the published figure's data; for ``val``, validation images do not count.
         """
         return bool(self.training_images or self.copies or (self.chose and part != "val"))
 
     def known_images(self, part: str | None) -> str | None:
-        """Return what figures are of beside new images, in words; ``None`` where nothing."""
+        """Return the measured images that are not new, in words; ``None`` where all are new."""
         of = "" if self.images is None else f" of the {self.images:,}"
         if self.training_images:
             return f"{self.training_images:,}{of} images measured are training images of the system"
         parts = [(self.copies, "copies of training images")]
         parts += [(self.chose, "validation images, or copies of them")] if part != "val" else []
-        said = [f"{count:,} are {what}" for count, what in parts if count]
-        return f"of the {self.images or 0:,} images measured {', '.join(said)}" if said else None
+        words = [f"{count:,} are {what}" for count, what in parts if count]
+        return f"of the {self.images or 0:,} images measured {', '.join(words)}" if words else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -91,7 +91,7 @@ class RunFacts:
 
 
 def facts_of(run: Run) -> RunFacts:
-    """Read the facts; what the run does not say, or says in another shape, is unknown."""
+    """Return the facts of a run; entries that are absent or of another shape are unknown."""
     data, recipe = mapping(run.description.get("data")), recorded_recipe(run)
     learnt = training_images(run)
     known = None if learnt is None else learnt + copies_of(run)
@@ -120,31 +120,31 @@ def facts_of(run: Run) -> RunFacts:
 
 
 def _is_restricted(run: Run) -> bool:
-    """Whether the run, or the one whose predictions it scores, left the model fewer labels."""
+    """Return whether the run, or the run it evaluates, left the model fewer labels."""
     origin = mapping(run.description.get("origin"))
-    said = (run.description, origin, mapping(origin.get("split")))
-    return any(one.get("restricted") is True for one in said)
+    entries = (run.description, origin, mapping(origin.get("split")))
+    return any(one.get("restricted") is True for one in entries)
 
 
 def training_images(run: Run) -> int | None:
-    """Return how many of the images that figures are of were learnt from; ``None`` if unknown."""
+    """Return how many of the measured images are training images; ``None`` if unknown."""
     origin = mapping(run.description.get("origin"))
-    for said in (run.metrics, run.description, origin):
-        if isinstance(count := said.get("training_images"), int):
+    for entry in (run.metrics, run.description, origin):
+        if isinstance(count := entry.get("training_images"), int):
             return count
     return None
 
 
 def copies_of(run: Run) -> int:
-    """Return how many of the images that figures are of are copies of images that are known."""
+    """Return how many of the measured images are copies of known images."""
     kinds = ("training", "validation")
     return sum(_count_of(run, f"copies_of_{kind}_images") for kind in kinds)
 
 
 def _count_of(run: Run, key: str) -> int:
     origin = mapping(run.description.get("origin"))
-    for said in (run.metrics, run.description, origin):
-        if isinstance(count := said.get(key), int):
+    for entry in (run.metrics, run.description, origin):
+        if isinstance(count := entry.get(key), int):
             return count
     return 0
 
@@ -156,37 +156,37 @@ def _part_of(run: Run, part: str) -> int | None:
 
 @dataclass(frozen=True)
 class Minutes:
-    """The minutes that an epoch took.
+    """The duration of an epoch in minutes.
 
     Attributes:
         mean: over the epochs.
         epochs: how many there were.
-        kept: of how many the frozen layers' features had been computed before: the minutes
-            leave that out. ``None`` where the run does not say.
+        cached: in how many the features of the frozen layers were read from a cache, so that
+            the minutes leave them out. ``None`` where the run does not record it.
     """
 
     mean: float
     epochs: int
-    kept: int | None
+    cached: int | None
 
     @property
     def whole(self) -> bool:
         """Whether they are of the whole network, as far as is known."""
-        return not self.kept
+        return not self.cached
 
     def in_words(self) -> str | None:
-        """Say what the minutes leave out; ``None`` where nothing is known to be."""
-        if self.kept is None:
+        """Return what the minutes leave out, in words; ``None`` if nothing is known to be."""
+        if self.cached is None:
             return (
                 "minutes an epoch: whether the frozen layers were computed in every epoch, or once "
                 "and kept, is not recorded"
             )
-        if not self.kept:
+        if not self.cached:
             return None
         return (
-            f"minutes an epoch: in {self.kept} of {self.epochs} epochs the frozen layers' features "
-            "were kept, and their minutes are of the layers after them alone (the mean of all is "
-            f"{self.mean:.2f}); train with --no-cache for minutes of the whole network"
+            f"minutes an epoch: in {self.cached} of {self.epochs} epochs the frozen layers' "
+            "features were kept, and their minutes are of the layers after them alone (the mean "
+            f"of all is {self.mean:.2f}); train with --no-cache for minutes of the whole network"
         )
 
 
@@ -195,31 +195,31 @@ def minutes_of(run: Run) -> Minutes | None:
     rows = [row for row in run.history if row.get("minutes")]
     if not rows:
         return None
-    said = [row.get("kept_features") for row in rows]
-    kept = None if not all(said) else sum(one != "0" for one in said)
-    return Minutes(sum(float(row["minutes"]) for row in rows) / len(rows), len(rows), kept)
+    features = [row.get("kept_features") for row in rows]
+    cached = None if not all(features) else sum(one != "0" for one in features)
+    return Minutes(sum(float(row["minutes"]) for row in rows) / len(rows), len(rows), cached)
 
 
 def _split(run: Run) -> object:
-    """Return how the predictions came about: those read from a run, as that run made them."""
+    """Return the split of the predictions; if read from a run, the split of that run."""
     made = mapping(run.description.get("origin")).get("split")
     return run.description.get("split") if made is None else made
 
 
 def _protocol(run: Run, known: int | None) -> tuple[str, bool]:
     split = _split(run)
-    kind, said = measured_on(split), mapping(split)
-    folds = said.get("folds")
+    kind, entry = measured_on(split), mapping(split)
+    folds = entry.get("folds")
     if kind is MeasuredOn.FOLDS and isinstance(folds, int):
-        return f"{said.get('repeats', 1)} x {folds}-fold cross-validation", False
+        return f"{entry.get('repeats', 1)} x {folds}-fold cross-validation", False
     if kind is MeasuredOn.ALL and known == 0:
         return "all images, none of them for training", True
-    told = kind or (said.get("kind") if said else split)
-    return str(told or "not recorded"), kind is MeasuredOn.TEST
+    name = kind or (entry.get("kind") if entry else split)
+    return str(name or "not recorded"), kind is MeasuredOn.TEST
 
 
 def _measured_images(run: Run) -> int | None:
-    """Return how many images figures are of; all images of a run that does not say."""
+    """Return the number of measured images; if not recorded, of all images of the run."""
     split = mapping(run.description.get("split"))
     tested = split.get("test")
     if measured_on(split) is MeasuredOn.TEST and isinstance(tested, int) and tested:
@@ -235,7 +235,7 @@ def _total_images(run: Run) -> int | None:
     parts = [split.get(part) for part in ("train", "validation", "test")]
     if any(isinstance(part, int) for part in parts):
         return sum(part for part in parts if isinstance(part, int))
-    # What says neither its parts nor its folds speaks of the images it was tested on.
+    # Without parts and folds, the count is of the test images.
     return _count(run.description.get("data")) if "folds" in split else None
 
 
@@ -255,7 +255,7 @@ def _is_number(value: object) -> bool:
 
 
 def _items(content: object, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk a recipe of any shape: recipes grow, and old runs stay."""
+    """Yield the entries of a recipe of any shape, since runs of old versions differ."""
     if isinstance(content, Mapping):
         for key, value in content.items():
             yield from _items(value, str(key))

@@ -31,20 +31,20 @@ Metric = Literal["accuracy", "balanced_accuracy", "minutes_per_epoch"]
 
 
 class Data(Strict):
-    """Images as one paper took them.
+    """The images of one paper.
 
     Attributes:
-        key: how this paper's figures refer to it.
-        name: what to call it.
+        key: by which this paper's figures refer to it.
+        name: for tables and text.
         use: whether systems learn from it or are only measured on it.
-        rule: which images are kept and how they get their label.
+        rule: which images are used and how they get their label.
         links: how many the source offered.
         images: how many were used.
         ratios: share of each part.
         parts: images of each part.
         counts: images of each emotion, by part.
         shares: share of each emotion among all images.
-        open: what the text does not say, and how it is read here.
+        open: what the text does not state, and the reading taken here.
     """
 
     key: Key
@@ -78,13 +78,13 @@ class Published(Strict):
     Attributes:
         metric: what was measured.
         value: a fraction 0..1; minutes where the metric is ``minutes_per_epoch``.
-        data: key of the paper's own data; ``None`` where the text does not say.
+        data: key of the paper's own data; ``None`` where the text does not state it.
         part: of the data.
         where: the place in the paper.
         setting: what it was measured at, such as ``{alpha: 0.75}``. A number that a recipe
-            has under the same name must be the run's own; words say it to people alone.
+            has under the same name must equal that of the run; words are only shown.
         recipes: the recipes whose figure it is, where a system has one for each setting.
-        reading: which of several, where the text gives one system different figures.
+        reading: the variant of the figure, where the text has several for one system.
         printed_by: key of the paper that prints it, where that is another one.
         note: what a reader must know before comparing.
     """
@@ -127,12 +127,12 @@ class Table(Strict):
     """A table that is shown but not compared figure by figure.
 
     Attributes:
-        title: what it holds.
+        title: of the table.
         where: the place in the paper.
         unit: of its numbers; columns listed in ``settings`` are plain.
-        settings: columns that say what a row is, rather than what it scored.
+        settings: columns that identify a row, rather than hold its scores.
         columns: their names.
-        rows: one cell a column; ``None`` where the paper has none.
+        rows: one cell per column; ``None`` where the paper has none.
         note: what a reader must know.
     """
 
@@ -150,7 +150,7 @@ class Table(Strict):
             raise ValueError(f"{self.title}: settings that are no columns")
         for row in self.rows:
             if len(row) != len(self.columns):
-                raise ValueError(f"{self.title}: a row without one cell a column: {row}")
+                raise ValueError(f"{self.title}: a row without one cell per column: {row}")
             for column, cell in zip(self.columns, row, strict=True):
                 if column not in self.settings:
                     self._check(cell, column)
@@ -174,10 +174,10 @@ class PublishedSystem(Strict):
         training: how it was trained.
         backbones: the networks it builds on, as timm or torchvision spell them, or our record
             where neither has them.
-        readings: a backbone to others that the paper's words may mean as well.
+        readings: a backbone to others that the paper may mean as well.
         pretrained: whether they start from ImageNet.
         input_size: side of the square input in pixels.
-        epochs: that the paper trained for; ``None`` where it does not say.
+        epochs: that the paper trained for; ``None`` where not stated.
         open: what the paper leaves open, and the reading taken here.
         figures: what was published.
         per_emotion: figures of single emotions.
@@ -205,15 +205,15 @@ class Paper(Strict):
     """A paper and everything taken from it.
 
     Attributes:
-        key: first author and year, how recipes refer to it.
+        key: first author and year, by which recipes refer to it.
         title: of the paper.
-        authors: as the texts at hand name them; empty where they do not.
+        authors: as in the texts at hand; empty where they are not named.
         year: of publication.
-        venue: where it appeared, as the texts say.
-        read: whether its own text was read; otherwise what other papers say of it.
+        venue: where it appeared, according to the texts.
+        read: whether its own text was read; otherwise the facts come from other papers.
         source: where the facts come from, if not from its own text.
         data: the images it used.
-        systems: what it built, and what it is compared with.
+        systems: its own, and those it compares with.
         wishes: what its authors would do next.
         faults: what a reproduction must not repeat, or cannot resolve.
     """

@@ -1,4 +1,4 @@
-"""The report: one HTML file that shows what runs found, opens offline and asks for nothing.
+"""The report: one HTML file with the results of runs, which needs no network.
 
 Needs the extra ``eval`` (Jinja); no PyTorch.
 """

@@ -1,4 +1,4 @@
-"""From runs to one page."""
+"""The report of runs, built as one page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evoca.report.image_index import Library, library_of
 from evoca.report.image_traits import LookFor, Traits, look_for_traits
 from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, payload
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.compare import compare_with_first, side_by_side
 from evoca.report.thumbnails import Picture, pictures_of, thumbnail_side
 from evoca.runs import Run
@@ -32,18 +32,18 @@ from evoca.runtime.predictor import Predictor
 __all__ = ["MOST_IMAGES", "Built", "build_report"]
 
 MOST_IMAGES = 5_000
-"""Images that a page holds unless told otherwise: below 50 MB."""
+"""Images on a page by default: below 50 MB."""
 
 _LEFT_OUT = "the page was made without the images (--no-images)"
 
 
 @dataclass(frozen=True)
 class Built:
-    """What was written.
+    """A report that was written.
 
     Attributes:
         size: of the page, bytes.
-        images: how many images it holds.
+        images: number of images in it.
         notes: what a reader must know about them.
     """
 
@@ -65,7 +65,7 @@ def build_report(
     probe: Probe | None = None,
     left_out: bool = False,
 ) -> Built:
-    """Write the report of some runs as one HTML file.
+    """Write the report of some runs as one HTML file, and return what was written.
 
     Args:
         runs: the runs; the first is what the others are compared with.
@@ -73,20 +73,20 @@ def build_report(
         data: where the images are; ``None`` where that is not known.
         announce: shows progress.
         models: for each run the model whose evidence maps are shown, or ``None``.
-        images: whether the page holds small copies of them.
-        look_for: what to tell pictures by.
-        most_images: how many images the page may hold.
+        images: whether the page contains small copies of them.
+        look_for: the traits to search pictures for.
+        most_images: the largest number of images on the page.
         probe: of the first run's model, in place of the one in the run's folder.
-        left_out: whether the page has no images by wish, and not for want of them.
+        left_out: whether the user wanted no images, rather than none were found.
 
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
     """
-    judged = [
-        Judged.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
+    scored = [
+        ScoredRun.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
     ]
-    library = library_of(judged, data)
-    chosen = _chosen(judged, library, most_images) if images else []
+    library = library_of(scored, data)
+    chosen = _chosen(scored, library, most_images) if images else []
     pictures = _pictures(library, chosen, announce)
     shown = {
         model: _maps(model, library, chosen[:MOST_MAPS], announce)
@@ -94,7 +94,7 @@ def build_report(
     }
     maps = [shown[model] for model in models]
     traits = look_for_traits(library.paths, len(library.names), look_for, announce)
-    told = {name: found for name, found in traits.items() if not isinstance(found, str)}
+    searched = {name: found for name, found in traits.items() if not isinstance(found, str)}
     notes = [*library.notes]
     if images and len(chosen) < len(library.paths):
         notes.append(
@@ -108,11 +108,11 @@ def build_report(
         "has_pictures": any(picture.data for picture in pictures.values()),
         "runs": [
             run_content(number, run, rows, own, _of_rows(traits, rows), without_images=without)
-            for number, (run, rows, own) in enumerate(zip(judged, library.rows, maps, strict=True))
+            for number, (run, rows, own) in enumerate(zip(scored, library.rows, maps, strict=True))
         ],
-        "payload": as_script_text(payload(judged, library, pictures, maps, told)),
+        "payload": as_script_text(payload(scored, library, pictures, maps, searched)),
         "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
-        **(_compared(judged) if len(judged) > 1 else {}),
+        **(_compared(scored) if len(scored) > 1 else {}),
     }
     size = _write(out, page_parts(content))
     return Built(size, sum(bool(p.data) for p in pictures.values()), tuple(notes))
@@ -124,10 +124,10 @@ def _of_rows(traits: Traits, rows: IntArray) -> Traits:
     }
 
 
-def _chosen(judged: Sequence[Judged], library: Library, most: int) -> list[int]:
-    """Choose whose pictures are shown: errors of any run first, the most confident ahead."""
+def _chosen(scored: Sequence[ScoredRun], library: Library, most: int) -> list[int]:
+    """Return the images to show: errors of any run first, the most confident ahead."""
     urgency = np.full(len(library.names), -1.0)
-    for run, rows in zip(judged, library.rows, strict=True):
+    for run, rows in zip(scored, library.rows, strict=True):
         wrong = np.zeros(len(rows))
         wrong[run.errors] = 1.0
         np.maximum.at(urgency, rows, wrong + run.confidence * wrong)
@@ -152,18 +152,18 @@ def _maps(
     return evidence_of(model, images, announce("evidence maps", len(images)))
 
 
-def _compared(judged: Sequence[Judged]) -> dict[str, Any]:
-    comparisons = compare_with_first(judged)
+def _compared(scored: Sequence[ScoredRun]) -> dict[str, Any]:
+    comparisons = compare_with_first(scored)
     return {
-        "cautions": cautions([run.run for run in judged]),
-        "table": side_by_side(judged),
+        "cautions": cautions([run.run for run in scored]),
+        "table": side_by_side(scored),
         "comparisons": comparisons,
         "comparisons_made": sum(len(one.rows) for one in comparisons),
     }
 
 
 def _write(out: Path, parts: Iterable[str]) -> int:
-    """Write a file that is there only when it is complete; return its size in bytes."""
+    """Write a file that appears only when it is complete, and return its size in bytes."""
     if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
         raise DataError(f"{printable_name(out)}: not a regular file: name another")
     try:

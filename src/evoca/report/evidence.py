@@ -1,7 +1,7 @@
-"""Evidence maps for the page, as coarse as the model gives them.
+"""Evidence maps for the page, as coarse as those of the model.
 
-A map has some hundred cells, so it travels as numbers: a few hundred bytes an emotion
-where a picture of it would take thousands. The page lays it over the thumbnail.
+A map has some hundred cells, so it is stored as numbers: a few hundred bytes per emotion, where
+a picture of it would take thousands. The page draws it over the thumbnail.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ def evidence_of(
     images: Sequence[tuple[int, Path]],
     advance: Advance = advance_silently,
 ) -> Maps:
-    """Compute the maps of some images; those that cannot be read are left out.
+    """Return the maps of some images; those that cannot be read are left out.
 
     Args:
-        model: one that gives evidence.
+        model: with an evidence map.
         images: number and file of each.
         advance: called with 1 after each.
     """
     found: dict[int, dict[str, object]] = {}
-    answers = model.stream([path for _, path in images])
-    for (number, _), answer in zip(images, answers, strict=True):
+    predicted = model.stream([path for _, path in images])
+    for (number, _), one in zip(images, predicted, strict=True):
         advance(1)
-        if isinstance(answer, Prediction) and answer.evidence is not None:
-            found[number] = _plain(answer.evidence)
+        if isinstance(one, Prediction) and one.evidence is not None:
+            found[number] = _plain(one.evidence)
     return Maps(model.card.name, model.labels, found)
 
 
 def _plain(evidence: EvidenceMap) -> dict[str, object]:
-    """Return a map as the page reads it: one byte a cell, 255 the strongest for a label."""
+    """Return a map as data for the page: one byte per cell, 255 the strongest for a label."""
     maps = np.stack([heat(evidence, label) for label in evidence.labels])
     cells = (maps * 255).round().astype(np.uint8)
     return {

@@ -1,4 +1,4 @@
-"""What each figure is called on the page, and what it means in a sentence."""
+"""The name of each figure on the page, and its meaning in a sentence."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Named:
         return f"{value:.1%}" if self.share else f"{value:.3f}"
 
     def interval(self, figure: Figure) -> str:
-        """Return an interval as the page prints it; of a calibration error the band of chance."""
+        """Return an interval as the page prints it; for a calibration error the band by chance."""
         low, high = figure.chance_band or figure.ci95
-        said = f"{self.text(low)} to {self.text(high)}"
-        return f"by chance {said}" if figure.chance_band else said
+        text = f"{self.text(low)} to {self.text(high)}"
+        return f"by chance {text}" if figure.chance_band else text
 
 
 FIGURES: Mapping[str, Named] = {
@@ -106,11 +106,11 @@ FIGURES: Mapping[str, Named] = {
         )
     },
 }
-"""Every figure the page knows, in the order it shows them."""
+"""Every figure of the page, in the order in which they are shown."""
 
 
 def figure_name(name: str) -> Named:
-    """Return a figure in words; one that is not known goes by its key.
+    """Return a figure in words; an unknown one is named by its key.
 
     >>> figure_name("new_thing").title
     'new thing'

@@ -1,4 +1,4 @@
-"""The images of all runs of a report, each held once."""
+"""The images of all runs of a report, each once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, single_line
 from evoca.metrics.checks import IntArray
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 
 __all__ = ["Library", "library_of", "shown_name"]
 
@@ -21,7 +21,7 @@ class Library:
     """Images by number.
 
     Attributes:
-        names: N names, as the runs have them.
+        names: N names, as in the runs.
         rows: for each run, the number of the image in each of its rows.
         paths: number to file, of the images whose file is known.
         notes: what a reader must know about the images.
@@ -33,8 +33,8 @@ class Library:
     notes: tuple[str, ...] = ()
 
 
-def library_of(runs: Sequence[Judged], data: LabelledImages | None) -> Library:
-    """Number the images of some runs and find their files.
+def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Library:
+    """Return the images of some runs, numbered, with their files.
 
     Args:
         runs: the runs.
@@ -64,7 +64,7 @@ def library_of(runs: Sequence[Judged], data: LabelledImages | None) -> Library:
     return Library(names, rows, paths, _notes(runs, data, len(names) - len(paths)))
 
 
-def _notes(runs: Sequence[Judged], data: LabelledImages, lost: int) -> tuple[str, ...]:
+def _notes(runs: Sequence[ScoredRun], data: LabelledImages, lost: int) -> tuple[str, ...]:
     notes = []
     if lost:
         notes.append(f"{lost:,} predicted images are not in {Path(data.source).name}.")

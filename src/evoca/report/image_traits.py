@@ -1,4 +1,4 @@
-"""What is in the pictures of a report, to tell the errors by."""
+"""The traits of the pictures of a report, to compare errors by."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from evoca.progress import Announce
 __all__ = ["MEANINGS", "MOST_SEARCHED", "LookFor", "Traits", "look_for_traits"]
 
 LookFor = Literal["colour", "faces", "text"]
-"""How far to look: colours alone, faces too, or text too; each takes longer."""
+"""The traits to search for: colours only, also faces, or also text; each takes longer."""
 
 MOST_SEARCHED = 1_000
 """Pictures that are searched for faces and text; a random draw where there are more."""
 
 Traits = Mapping[str, FloatArray | str]
 """Name to float (N,), 1 with the trait, 0 without, NaN where not known; or to the reason
-why it was not looked for."""
+why it was not searched for."""
 
 MEANINGS = {
     "monochrome": "Greyscale, or in shades of one colour.",
@@ -42,12 +42,12 @@ def look_for_traits(
     look_for: LookFor,
     announce: Announce,
 ) -> Traits:
-    """Tell what some pictures are like.
+    """Return the traits of some pictures.
 
     Args:
         paths: number to file; files that cannot be read count as not known.
-        count: N, how many images there are.
-        look_for: how far to look.
+        count: N, the number of images.
+        look_for: the traits to search for.
         announce: shows progress.
     """
     if not paths:
@@ -55,9 +55,9 @@ def look_for_traits(
     detectors, missing = _detectors(look_for)
     numbers = np.array(sorted(paths))
     searched = set(numbers[np.random.default_rng(0).permutation(len(numbers))[:MOST_SEARCHED]])
-    advance = announce("looking at pictures", len(numbers))
+    advance = announce("searching pictures", len(numbers))
 
-    def look(number: int) -> Attributes | None:
+    def traits_at(number: int) -> Attributes | None:
         try:
             return attributes_of(paths[number], detectors if number in searched else Detectors())
         except ImageError:
@@ -66,7 +66,7 @@ def look_for_traits(
             advance(1)
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        found = dict(zip(numbers.tolist(), pool.map(look, numbers.tolist()), strict=True))
+        found = dict(zip(numbers.tolist(), pool.map(traits_at, numbers.tolist()), strict=True))
     values = {name: np.full(count, np.nan) for name in MEANINGS if name not in missing}
     for number, attributes in found.items():
         for name, value in _values(attributes).items():
@@ -87,7 +87,7 @@ def _values(attributes: Attributes | None) -> dict[str, bool | None]:
 
 
 def _detectors(look_for: LookFor) -> tuple[Detectors, dict[str, str]]:
-    """Return what is wanted and installed, and why the rest is not looked for."""
+    """Return the wanted and installed detectors, and why others are left out."""
     missing = {}
     faces = text = None
     if look_for == "colour":

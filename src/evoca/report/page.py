@@ -1,8 +1,8 @@
-"""The page itself: templates filled, style and script inlined, nothing left to fetch.
+"""The page: filled templates with style and script inside, and nothing to download.
 
-Every string goes through Jinja's automatic escaping. The policy in the page lets the
-browser run only the script and style that are named by their hash, load images only from
-the page itself, and reach nothing else.
+Every string passes Jinja's automatic escaping. With the policy in the page the browser runs
+only the script and style with the given hashes, loads images only from the page, and connects
+to nothing else.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SCRIPTS = (
 
 
 def page_parts(content: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the page piece by piece, so that thousands of images need no second copy.
+    """Yield the page in parts, so that thousands of images are not copied in memory.
 
     Args:
-        content: what the templates use, but for style, script and policy.
+        content: of the templates, without style, script and policy.
     """
     style, script = _style(), _script()
     yield from (
@@ -72,7 +72,7 @@ def _templates() -> jinja2.Environment:
 
 
 def emotion_class(label: str) -> str:
-    """Return the CSS class that carries an emotion's colour.
+    """Return the CSS class with an emotion's colour.
 
     >>> emotion_class("awe"), emotion_class('"><script>')
     ('e-awe', 'e-other')

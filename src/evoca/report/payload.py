@@ -1,4 +1,4 @@
-"""What the page's script reads: images and predictions as compact JSON."""
+"""The data of the page's script: images and predictions as compact JSON."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from evoca.metrics.checks import FloatArray
 from evoca.report.evidence import Maps
 from evoca.report.image_index import Library, shown_name
 from evoca.report.page import emotion_class
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.thumbnails import Picture
 
 __all__ = ["as_script_text", "payload"]
 
 
 def payload(
-    runs: Sequence[Judged],
+    runs: Sequence[ScoredRun],
     library: Library,
     pictures: Mapping[int, Picture],
     maps: Sequence[Maps | None],
     traits: Mapping[str, FloatArray],
 ) -> dict[str, Any]:
-    """Gather what the script needs, as plain data.
+    """Return the data for the script.
 
     Args:
         runs: the runs.
@@ -59,8 +59,8 @@ def payload(
     }
 
 
-def _run(judged: Judged, images: list[int], maps: int | None) -> dict[str, Any]:
-    predictions = judged.predictions
+def _run(scored: ScoredRun, images: list[int], maps: int | None) -> dict[str, Any]:
+    predictions = scored.predictions
     positive = positive_labels(predictions.labels)
     return {
         "labels": [
@@ -74,19 +74,19 @@ def _run(judged: Judged, images: list[int], maps: int | None) -> dict[str, Any]:
         ],
         "images": images,
         "truth": predictions.truth.tolist(),
-        "predicted": judged.predicted.T.tolist(),
-        "answer": judged.answer.tolist(),
+        "predicted": scored.predicted.T.tolist(),
+        "answer": scored.top_label.tolist(),
         "permille": [_permille(row) for row in predictions.mean],
-        "sets": _sets(judged),
-        "votes": _votes(judged),
+        "sets": _sets(scored),
+        "votes": _votes(scored),
         "agreement": agreement_band(predictions.agreement, len(predictions)).tolist(),
         "maps": maps,
     }
 
 
-def _votes(judged: Judged) -> list[list[int] | None] | None:
+def _votes(scored: ScoredRun) -> list[list[int] | None] | None:
     """Return the shares of the viewers' votes, in thousandths; ``None`` where not known."""
-    shares = judged.predictions.distribution
+    shares = scored.predictions.distribution
     if shares is None:
         return None
     return [None if np.isnan(row).any() else _permille(row) for row in shares]
@@ -96,16 +96,16 @@ def _permille(shares: FloatArray) -> list[int]:
     return [int(share) for share in (shares * 1000).round()]
 
 
-def _sets(judged: Judged) -> list[list[int]] | None:
-    """Return the labels in each image's set, those of most repeats where they differ."""
-    inside = judged.predictions.in_set
+def _sets(scored: ScoredRun) -> list[list[int]] | None:
+    """Return the labels in each image's set, by majority where repeats differ."""
+    inside = scored.predictions.in_set
     if inside is None:
         return None
     return [np.flatnonzero(row).tolist() for row in inside.mean(axis=0) >= 0.5]
 
 
 def as_script_text(content: Any) -> Markup:
-    r"""Write JSON that no string in it can end, comment out or open as markup.
+    r"""Return JSON for a ``<script>``, which no string in it can end or comment out.
 
     Inside ``<script>`` only ``<`` is special; all that is not ASCII is escaped as well.
 

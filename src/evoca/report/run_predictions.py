@@ -1,4 +1,4 @@
-"""A run's predictions set against the truth, image by image."""
+"""A run's predictions compared with the truth, image by image."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
 from evoca.runs.robustness import Probe
 
-__all__ = ["Judged"]
+__all__ = ["ScoredRun"]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """What one run says of each of its n images, over R repeats and K labels.
+class ScoredRun:
+    """The predictions of a run for its n images, over R repeats and K labels.
 
     Attributes:
-        run: where it comes from.
+        run: that they are of.
         predictions: its table.
-        probe: how its model answers changed pictures; ``None`` where it was not probed.
+        probe: the robustness test of its model; ``None`` without one.
     """
 
     run: Run
@@ -32,8 +32,8 @@ class Judged:
     probe: Probe | None = None
 
     @classmethod
-    def of_run(cls, run: Run, probe: Probe | None = None) -> Judged:
-        """Read the predictions of a run, and the probe in its folder unless one is given.
+    def of_run(cls, run: Run, probe: Probe | None = None) -> ScoredRun:
+        """Return a run with its predictions, and the probe in its folder unless one is given.
 
         Raises:
             EvocaError: they are missing or damaged.
@@ -69,7 +69,7 @@ class Judged:
 
     @cached_property
     def labelled_groups(self) -> list[str]:
-        """The groups of those images, as the table names them."""
+        """The groups of those images, as in the table."""
         pairs = zip(self.predictions.groups, self.labelled, strict=True)
         return [group for group, known in pairs if known]
 
@@ -79,7 +79,7 @@ class Judged:
         return top_labels(self.predictions.probabilities, self.labels)
 
     @cached_property
-    def answer(self) -> IntArray:
+    def top_label(self) -> IntArray:
         """The top label of the distribution averaged over the repeats, (n,)."""
         return top_labels(self.predictions.mean, self.labels)
 
@@ -103,6 +103,6 @@ class Judged:
 
     @cached_property
     def errors(self) -> IntArray:
-        """The images whose averaged answer is wrong, the most confident first."""
-        rows = np.flatnonzero(self.labelled & (self.answer != self.predictions.truth))
+        """The images whose top label over all repeats is wrong, the most confident first."""
+        rows = np.flatnonzero(self.labelled & (self.top_label != self.predictions.truth))
         return np.asarray(rows[np.argsort(-self.confidence[rows], kind="stable")], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which images stand behind a number: a request that the page's script understands."""
+"""The images behind a number on the page, as a request to its script."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def opens(
     without: str | None = None,
     rows: Sequence[int] | IntArray | None = None,
 ) -> str:
-    """Describe a choice of images as the JSON of a ``data-open`` attribute.
+    """Return a choice of images as the JSON of a ``data-open`` attribute.
 
     Args:
         truth: position of the true label.

@@ -1,8 +1,8 @@
 """Plots as inline SVG: two linear scales, marks on them, styled by the page's CSS.
 
-Written here because the libraries either draw through megabytes of JavaScript (Plotly,
-Vega) or give a picture whose colours and sizes the page cannot change (Matplotlib): these
-marks carry class names, so one drawing serves light, dark and print.
+Written here because other libraries either need megabytes of JavaScript (Plotly, Vega) or
+draw a picture whose colours and sizes the page cannot change (Matplotlib). These marks have
+class names, so one drawing fits light, dark and print.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Plot:
         y: the values at the bottom and top edge.
         width: of the whole drawing, pixels at its natural size.
         height: of the whole drawing.
-        margin: left, top, right, bottom, for what stands outside the scales.
+        margin: left, top, right, bottom, for the text outside the scales.
     """
 
     x: tuple[float, float] = (0.0, 1.0)
@@ -49,7 +49,7 @@ class Plot:
         self._marks.append(Markup(template).format(**values))  # noqa: S704 - ours alone
 
     def line(self, points: Iterable[Point], css: str) -> None:
-        """Join points."""
+        """Draw a line through points."""
         self._add('<polyline class="{css}" points="{at}"/>', css=css, at=self._path(points))
 
     def area(self, points: Iterable[Point], css: str) -> None:
@@ -57,7 +57,7 @@ class Plot:
         self._add('<polygon class="{css}" points="{at}"/>', css=css, at=self._path(points))
 
     def dot(self, point: Point, css: str, title: str = "") -> None:
-        """Mark a point; the title is shown on hovering."""
+        """Draw a point; the title is shown on hovering."""
         x, y = self._at(point)
         self._add(
             '<circle class="{css}" cx="{x}" cy="{y}" r="4.5"><title>{title}</title></circle>',
@@ -104,7 +104,7 @@ class Plot:
         )
 
     def svg(self, label: str) -> Markup:
-        """Return the drawing; ``label`` says in words what it shows."""
+        """Return the drawing; ``label`` describes it in words."""
         return Markup(
             '<svg class="plot" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
             'aria-label="{label}">{marks}</svg>'
@@ -120,9 +120,9 @@ def interval_strip(
     scale: tuple[float, float] = (0.0, 1.0),
     reference: float | None = None,
 ) -> Markup:
-    """Draw one figure as a dot with its interval, small enough for a table's cell.
+    """Return a drawing of one figure as a dot with its interval, for the cell of a table.
 
-    It repeats numbers that stand beside it, so it is hidden from screen readers.
+    It repeats the numbers beside it, so it is hidden from screen readers.
 
     Args:
         value: the figure.

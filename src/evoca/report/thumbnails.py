@@ -1,4 +1,4 @@
-"""Thumbnails for the page: decoded within limits, encoded anew, nothing else kept."""
+"""Thumbnails for the page: decoded within limits and encoded again, without metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evoca.progress import Advance, advance_silently
 __all__ = ["Picture", "pictures_of", "thumbnail_side"]
 
 _FORMAT, _QUALITY = "WEBP", 70
-# So that 5,000 thumbnails, a third larger in base64, stay well below 50 MB.
+# With this, 5,000 thumbnails, a third larger in base64, are well below 50 MB.
 _SIDES = ((1_000, 320), (2_500, 240), (None, 192))
 
 
@@ -31,7 +31,7 @@ class Picture:
 
     Attributes:
         data: base64 of a WebP file without metadata; empty where there is none.
-        cause: why not.
+        cause: why there is none.
     """
 
     data: str
@@ -39,7 +39,7 @@ class Picture:
 
 
 def thumbnail_side(count: int) -> int:
-    """Return the longest side in pixels of so many thumbnails: fewer may be larger.
+    """Return the longest side in pixels for a number of thumbnails: fewer may be larger.
 
     >>> thumbnail_side(600), thumbnail_side(5_000)
     (320, 192)
@@ -50,10 +50,10 @@ def thumbnail_side(count: int) -> int:
 def pictures_of(
     paths: Sequence[Path], side: int, advance: Advance = advance_silently
 ) -> Iterator[Picture]:
-    """Yield the thumbnail of each file, in order; several are made at a time.
+    """Yield the thumbnail of each file, in order; several are made in parallel.
 
     Args:
-        paths: files, which may be missing or no images: their picture says why.
+        paths: files; for those that are missing or no images, the picture has the cause.
         side: longest side in pixels.
         advance: called with 1 after each.
     """
@@ -70,6 +70,6 @@ def _picture(path: Path, side: int) -> Picture:
         return Picture("", error.cause)
     image.thumbnail((side, side))
     encoded = io.BytesIO()
-    # A new image from the pixels alone: Pillow carries EXIF, comments and profiles along.
+    # A new image from the pixels only: Pillow would copy EXIF, comments and profiles.
     Image.fromarray(np.array(image)).save(encoded, _FORMAT, quality=_QUALITY, method=3)
     return Picture(base64.b64encode(encoded.getvalue()).decode("ascii"))

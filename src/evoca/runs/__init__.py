@@ -1,6 +1,6 @@
-"""Run directories: what a training, a cross-validation or an evaluation leaves behind.
+"""Run directories: the files of a training, a cross-validation or an evaluation.
 
-``run.json`` says what was done, ``predictions.csv`` holds the predictions, ``metrics.json``
+``run.json`` has the description, ``predictions.csv`` the predictions, ``metrics.json``
 the figures, ``history.csv`` the epochs. Needs no PyTorch.
 """
 

@@ -1,4 +1,4 @@
-"""Runs set against each other on the images they share."""
+"""Comparison of runs on the images they share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Compared:
             (:func:`evoca.metrics.significance.mcnemar`); ``None`` without labels.
         mcnemar_holm: for all comparisons made.
         fingerprint: of the run; empty where it has none.
-        notes: what its own figures came with.
+        notes: the notes on its own figures.
     """
 
     name: str
@@ -91,12 +91,12 @@ class Comparison:
     Attributes:
         metric: the figure they are compared in.
         n: shared images.
-        groups: they form.
-        reference: name of the run that differences are from.
+        groups: number of groups that they form.
+        reference: name of the run that the others are compared with.
         runs: the best first.
         notes: what a reader must know.
-        exact_test: ``McNemar``, or ``sign test over groups`` where a group holds several
-            images: what the runs' ``mcnemar`` is.
+        exact_test: the test behind the runs' ``mcnemar``: ``McNemar``, or ``sign test over
+            groups`` where a group holds several images.
     """
 
     metric: str
@@ -108,7 +108,7 @@ class Comparison:
     exact_test: str = "McNemar"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``compare --format json`` prints."""
+        """Return the object that ``compare --format json`` prints."""
         return {
             "schema_version": _SCHEMA_VERSION,
             "metric": self.metric,
@@ -147,18 +147,18 @@ def compare_runs(
     draws: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare runs in one figure, on the images they share.
+    """Return the comparison of runs in one figure, on the images they share.
 
     Differences are paired: the same groups of images are drawn for both runs, and swapped
-    between them for the p-value. Runs with other numbers of repeats are compared mean
-    against mean.
+    between them for the p-value. Between runs with different numbers of repeats, the means are
+    compared.
 
     Args:
         runs: at least two.
         metric: a figure against labels, against the viewers' distributions, or against their
             ratings (``ccc``, ``pearson``, ``mae``; of one scale ``ccc_valence``).
-        against: which run differences are from. Taking the best makes the best of several
-            look better than it is; name the one you mean to beat first.
+        against: the run to compare with. The figure of the best of several is too high; prefer
+            to name the baseline first.
         draws: of the bootstrap, and of the permutations.
         seed: of both.
 
@@ -202,7 +202,7 @@ def compare_runs(
 
 
 def _copies(common: Common) -> bool:
-    """Say whether some labelled images form a group, and are no independent rows."""
+    """Return whether some labelled images form a group, so that rows are not independent."""
     groups = common.groups[common.truth >= 0]
     return len(np.unique(groups)) < len(groups)
 
@@ -276,7 +276,7 @@ def _tested(
 def equal_repeats(
     first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Repeat both until they have as many runs, which leaves both means as they are."""
+    """Return both with the same number of repeats; copying repeats keeps the means."""
     count = math.lcm(len(first), len(second))
     return (
         np.tile(first, (count // len(first), 1, 1)),
@@ -310,13 +310,13 @@ def _affect_difference(
 ) -> Difference:
     assert common.affect is not None  # the figure exists
     pair = common.affect[reference], common.affect[own]
-    felt = equal_repeats(*(np.asarray(one.predicted) for one in pair))
-    first, second = (replace(one, predicted=p) for one, p in zip(pair, felt, strict=True))
+    predicted = equal_repeats(*(np.asarray(one.predicted) for one in pair))
+    first, second = (replace(one, predicted=p) for one, p in zip(pair, predicted, strict=True))
     return compare_affect(first, second, common.groups, draws=draws, seed=seed)[metric]
 
 
 def _corrected(tested: Sequence[Compared]) -> list[Compared]:
-    """Adjust the p-values for the number of comparisons."""
+    """Return the entries with p-values adjusted for the number of comparisons."""
     ps = holm([entry.difference.p for entry in tested if entry.difference is not None])
     exact = [entry.mcnemar for entry in tested if entry.mcnemar is not None]
     exact_holm = holm(exact).tolist() if exact else [None] * len(tested)
@@ -330,16 +330,16 @@ _NAMED = 3
 
 
 def cautions(runs: Sequence[Run]) -> list[str]:
-    """Say what makes the figures of some runs less comparable than they look.
+    """Return what makes the figures of some runs less comparable.
 
-    What a run's own figures came with, such as that validation images chose, is among it.
+    This includes the notes on a run's own figures, such as that validation images chose.
     """
     notes = []
     for run in runs:
         seen = run.description.get("training_images")
-        said = any("training images of" in note for note in run.notes)
-        # A training lists the hashes of its images here.
-        if isinstance(seen, int) and seen and not said:
+        noted = any("training images of" in note for note in run.notes)
+        # The run of a training has the hashes of its images here.
+        if isinstance(seen, int) and seen and not noted:
             notes.append(
                 f"WARNING: {run.name} was evaluated on {seen:,} of the images it learnt from"
             )

@@ -1,4 +1,4 @@
-"""The run directory itself: written whole or not at all, read without trusting it."""
+"""The run directory: written whole or not at all, and checked when it is read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from evoca.images import printable_name
 __all__ = ["RUN_VERSION", "find_runs", "new_run", "parse_json", "read_json", "write_json"]
 
 RUN_VERSION = 1
-"""Of ``run.json``; grows when a key changes its meaning."""
+"""Version of ``run.json``; grows when a key changes its meaning."""
 
 
 @contextmanager
 def new_run(out: Path) -> Iterator[Path]:
-    """Give a folder to write into that becomes ``out`` only when all of it is written.
+    """Yield a folder to write into, which becomes ``out`` when all of it is written.
 
     Raises:
         EvocaError: ``out`` exists, or cannot be written.
@@ -39,12 +39,12 @@ def new_run(out: Path) -> Iterator[Path]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write readable JSON."""
+    """Write a mapping as indented JSON."""
     file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Read an object back.
+    """Return the object in a JSON file.
 
     Raises:
         EvocaError: missing, or not JSON.
@@ -61,19 +61,19 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text holds.
+    """Return the content of a JSON text.
 
     Raises:
-        ValueError: it is none, or has numbers or text that no file could hold again.
+        ValueError: it is not JSON, or has numbers or text that cannot be written as JSON.
         RecursionError: it is nested too deeply.
     """
     content = json.loads(text, parse_constant=_finite, parse_float=_finite)
-    json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    json.dumps(content, ensure_ascii=False).encode()  # fails on half a surrogate pair
     return content
 
 
 def _finite(number: str) -> float:
-    """Refuse what Python reads and JSON does not know: NaN and Infinity, also as 1e999."""
+    """Return a number; raise an error for NaN and Infinity, also as 1e999."""
     value = float(number)
     if not math.isfinite(value):
         raise ValueError(f"{number} is no number in JSON")
@@ -83,8 +83,7 @@ def _finite(number: str) -> float:
 def find_runs(folder: Path) -> Iterator[Path]:
     """Yield the folder itself if it is a run, else the runs below it, by name.
 
-    Hidden folders (a run that is being written is one) and links are not entered, nor is
-    a run searched for others.
+    Hidden folders (such as a run that is being written), links and runs are not searched.
 
     Raises:
         DataError: no such folder.

@@ -1,4 +1,4 @@
-"""Which images the figures of a run are of: one vocabulary for what writes and what reads."""
+"""The images that the figures of a run are of: one vocabulary for writing and reading."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class MeasuredOn(StrEnum):
     """The entry ``kind`` of ``split`` in ``run.json``.
 
     Attributes:
-        FOLDS: every image, each predicted by a model that learnt from the other folds.
-        TEST: the split test, which took no part in training.
+        FOLDS: every image, predicted by a model that was trained on the other folds.
+        TEST: the split test, which was not used in training.
         VALIDATION: images that stopped a training or chose its settings.
         VAL: the split val, in an evaluation.
         TRAIN: the split train, in an evaluation.
@@ -48,17 +48,17 @@ _EARLIER = {
     "held-out images": MeasuredOn.TEST,
     "test": MeasuredOn.TEST,
 }
-"""What runs of earlier versions say."""
+"""The entries that runs of earlier versions have."""
 
 
 def measured_on(split: object) -> MeasuredOn | None:
-    """Read the entry ``split`` of a ``run.json``, also of an earlier version.
+    """Return which images were measured, from the entry ``split`` of any ``run.json``.
 
     Args:
         split: a mapping with ``kind`` or ``folds``; or the kind alone.
 
     Returns:
-        ``None`` where it does not say, or says something unknown.
+        ``None`` where the entry is absent or unknown.
 
     >>> measured_on({"kind": "the test split", "train": 90, "test": 20}).name
     'TEST'
@@ -69,10 +69,10 @@ def measured_on(split: object) -> MeasuredOn | None:
     >>> measured_on({}) is None
     True
     """
-    said = split if isinstance(split, Mapping) else {"kind": split}
-    kind = str(said.get("kind"))
+    entry = split if isinstance(split, Mapping) else {"kind": split}
+    kind = str(entry.get("kind"))
     if kind in set(MeasuredOn):
         return MeasuredOn(kind)
     if kind in _EARLIER:
         return _EARLIER[kind]
-    return MeasuredOn.FOLDS if isinstance(said.get("folds"), int) else None
+    return MeasuredOn.FOLDS if isinstance(entry.get("folds"), int) else None

@@ -1,4 +1,4 @@
-"""The table of predictions in a run directory: one row an image and repeat."""
+"""The table of predictions in a run directory: one row per image and repeat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TRUTH = "truth_"
 AFFECT = ("valence", "arousal")
 """The scales that images are rated on."""
 _HASH = "sha256"
-_FELT = tuple(f"predicted_{scale}" for scale in AFFECT)
+_PREDICTED_AFFECT = tuple(f"predicted_{scale}" for scale in AFFECT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,21 +41,21 @@ class Predictions:
     """Predictions for n images over K labels, in R repeats of a protocol.
 
     Attributes:
-        images: n names, as the manifest has them.
+        images: n names, as in the manifest.
         groups: n names of duplicate clusters; empty where an image is alone.
         truth: int64 (n,), index into ``labels``, or -1.
         labels: the K labels.
         probabilities: float64 (R, n, K).
         fold: int64 (R, n), in which an image was held out; -1 where there are no folds.
-        in_set: bool (R, n, K), the prediction sets; ``None`` where not kept.
+        in_set: bool (R, n, K), the prediction sets; ``None`` where not recorded.
         distribution: float64 (n, K), the viewers' votes as shares, NaN where unknown;
             ``None`` where no image has one.
         agreement: float64 (n,), share of the viewers who agree with the label, NaN where
             unknown; ``None`` where no image has one.
-        rated: float64 (n, 2), valence and arousal, NaN where unknown; ``None`` without.
-        felt: float64 (R, n, 2), their predictions; ``None`` without.
-        hashes: n SHA-256 digests of the files, empty where unknown; ``None`` where none is.
-        failed: image to the reason why it could not be predicted, as ``evoca predict`` writes.
+        rated: float64 (n, 2), rated valence and arousal, NaN where unknown; ``None`` without.
+        felt: float64 (R, n, 2), predicted valence and arousal; ``None`` without.
+        hashes: n SHA-256 digests of the files, empty where unknown; ``None`` if all are.
+        failed: image to the reason why it has no prediction, as ``evoca predict`` writes.
         rescaled: rows whose stated probabilities did not sum to 1, and do now.
     """
 
@@ -89,7 +89,7 @@ class Predictions:
 
 
 def write_predictions(file: Path, predictions: Predictions) -> None:
-    """Write ``predictions.csv``; columns that nothing is known for are left out."""
+    """Write ``predictions.csv``, without columns that are unknown for all images."""
     header = ["image", "group", "fold", "repeat", "truth"]
     header += emotion_columns(PROBABILITY, predictions.labels)
     if predictions.in_set is not None:
@@ -101,7 +101,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     if predictions.rated is not None:
         header += AFFECT
     if predictions.felt is not None:
-        header += _FELT
+        header += _PREDICTED_AFFECT
     if predictions.hashes is not None:
         header.append(_HASH)
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -120,7 +120,7 @@ def _rows(predictions: Predictions, repeat: int) -> Iterator[list[Any]]:
         row += _cells(predictions.probabilities[repeat, i])
         if predictions.in_set is not None:
             inside = np.flatnonzero(predictions.in_set[repeat, i])
-            # Descending, as `predict` gives them.
+            # Descending, as `predict` prints them.
             order = inside[np.argsort(-predictions.probabilities[repeat, i, inside], kind="stable")]
             row.append(json.dumps([labels[k] for k in order]))
         if predictions.distribution is not None:
@@ -141,7 +141,7 @@ def _cells(values: NDArray[np.float64]) -> list[str]:
 
 
 def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predictions:
-    """Read a table of predictions, CSV or Parquet.
+    """Return the predictions in a table, CSV or Parquet.
 
     Args:
         file: needs the columns ``image`` (or ``path``, as ``evoca predict`` writes) and
@@ -193,8 +193,8 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         agreement=_flat(_optional(columns, ("agreement",), where, first)),
         rated=_optional(columns, AFFECT, where, first),
         felt=None
-        if (felt := _optional(columns, _FELT, where, order.ravel())) is None
-        else felt.reshape(repeats, len(first), len(_FELT)),
+        if (affect := _optional(columns, _PREDICTED_AFFECT, where, order.ravel())) is None
+        else affect.reshape(repeats, len(first), len(_PREDICTED_AFFECT)),
     )
 
 
@@ -208,11 +208,11 @@ def _labels_of(columns: Columns, where: str) -> tuple[str, ...]:
 
 
 def _order(columns: Columns, names: NDArray[np.object_], where: str) -> NDArray[np.int64]:
-    """Give the rows of each repeat, (R, n), in the order of the first one's images."""
+    """Return the rows of each repeat, (R, n), in the order of the first repeat's images."""
     cells = numbers(columns, "repeat", where)
     repeat = np.where(np.isnan(cells), 0, cells)
     runs = np.unique(repeat)
-    # One number an image, so that rows of the repeats are brought together by sorting.
+    # One number per image, so that sorting aligns the rows of the repeats.
     _, image = np.unique(names.astype(np.str_), return_inverse=True)
     n = int(image.max()) + 1
     order = np.empty((len(runs), n), dtype=np.int64)
@@ -257,7 +257,7 @@ def _optional(
 
 
 def rescaled_note(name: str, predictions: Predictions) -> str:
-    """Say how many rows were scaled to sum to 1; empty where none was."""
+    """Return a note on the rows that were scaled to sum to 1; empty where none was."""
     if not predictions.rescaled:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""What a result rests on: data, split, system, seeds and code, and one hash of them all."""
+"""The provenance of a result: data, split, system, seeds and code, and one hash of all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def code_version() -> Mapping[str, str]:
     """Return the version of Evoca, and the SHA-256 of its source files.
 
     The hash covers every ``.py`` and ``.yaml`` file of the package with its name,
-    whatever its line ends; it tells edited copies of one version apart.
+    with any line ends. So edited copies of one version have different hashes.
     """
     digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*")):
@@ -58,7 +58,7 @@ def describe_data(images: LabelledImages, name: str | None = None) -> dict[str, 
         "fingerprint": images.fingerprint(),
         "images": len(images),
         "name": name or Path(images.source).name,
-        # Of this machine, for `report` alone: the one entry no fingerprint covers.
+        # A path of this machine, for `report`: the only entry that no fingerprint covers.
         "location": printable_name(Path(images.source).absolute()),
         "taxonomy": images.taxonomy,
     }
@@ -67,12 +67,12 @@ def describe_data(images: LabelledImages, name: str | None = None) -> dict[str, 
 def describe_division(images: LabelledImages, *, splits: bool = True) -> dict[str, str]:
     """Return how a table divides its images, for the entry ``split`` of ``run.json``.
 
-    The fingerprint of the data leaves both out: the same images with the same labels are
-    the same data, however they are divided. A run is compared by all three.
+    The fingerprint of the data covers neither splits nor groups: the same images with the
+    same labels are the same data, however they are divided. Runs are compared by all three.
 
     Args:
-        images: those that are used, as they were read: before copies are looked for.
-        splits: whether splits decide more than which images are used.
+        images: those that are used, before copies are searched for.
+        splits: whether to include the splits.
 
     Returns:
         ``split_sha256`` of the split of each image (none counts as ``train``), if asked
@@ -96,7 +96,7 @@ def _digest(names: Sequence[str], values: Sequence[str]) -> str:
 def run_fingerprint(
     data: str, split: Mapping[str, Any], system: Any, seeds: Sequence[int], code: str
 ) -> str:
-    """Return one SHA-256 of everything that decides a result.
+    """Return one SHA-256 of all that determines a result.
 
     Args:
         data: fingerprint of the labelled images.
@@ -124,7 +124,7 @@ def describe_run(
     labels: Sequence[str],
     protocol: str,
 ) -> dict[str, Any]:
-    """Return what ``run.json`` of every kind of run holds.
+    """Return the content of ``run.json`` that all kinds of run share.
 
     Args:
         kind: ``training``, ``cross-validation`` or ``evaluation``.

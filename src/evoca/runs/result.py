@@ -1,4 +1,4 @@
-"""What a run scored: one schema of ``metrics.json``, whoever made the run."""
+"""The result of a run: one schema of ``metrics.json`` for all kinds of run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evoca.runs.predictions import Predictions
 
 __all__ = ["Counts", "Result", "completed", "score"]
 
-_FEWEST_GROUPS = 2  # of which an interval can be drawn
+_FEWEST_GROUPS = 2  # an interval needs as many
 _OF_SETS = ("set_coverage", "set_size")
 _FIGURES = (*_OF_SETS, "calibration", "validation", "chosen")
 _COPIES = ("copies_of_training_images", "copies_of_validation_images")
@@ -25,12 +25,12 @@ _SETS = ("model", "class_conditional")
 
 @dataclass(frozen=True)
 class Counts:
-    """How many images the model knows, and how many were left out; ``None`` if not recorded.
+    """Counts of known images and of images left out; ``None`` if not recorded.
 
     Attributes:
-        training_images: of those scored, the model has learnt from these very files.
-        copies_of_training_images: others of those scored that are copies of them.
-        copies_of_validation_images: the same of the images that chose.
+        training_images: of those scored, files that the model was trained on.
+        copies_of_training_images: of those scored, other files that are copies of them.
+        copies_of_validation_images: of those scored, copies of images that chose.
         copies_left_out: not scored, since they are copies.
         left_out: not scored, since there is no truth to compare with.
         unreadable: not scored, since they could not be read.
@@ -58,12 +58,12 @@ class Result:
             ``None`` without labels, or where the images have chosen.
         notes: what a reader must know, in order of weight.
         validation: accuracy on the images that chose; ``None`` where there were none.
-        chosen: C, temperature and set threshold of the trained model; ``None`` where a
-            run keeps none.
+        chosen: C, temperature and set threshold of the trained model; ``None`` where not
+            recorded.
         chosen_in_folds: those of every fold.
         counts: of images that are known to the model, or were left out.
         restricted: whether the model was restricted to the labels that have images.
-        test_uses: how often these images were evaluated on before; ``None`` where not kept.
+        test_uses: how often these images were evaluated on before; ``None`` where not recorded.
         fingerprint: of model, data and options, of an evaluation; else empty.
     """
 
@@ -83,11 +83,11 @@ class Result:
 
     @property
     def copies(self) -> dict[str, int | None]:
-        """The counts of copies, as ``run.json`` has them."""
+        """The counts of copies, as in ``run.json``."""
         return {name: getattr(self.counts, name) for name in _COPIES}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``metrics.json``, every key there, ``None`` where absent."""
+        """Return the content of ``metrics.json``: every key, ``None`` where not measured."""
         sets = zip(_SETS, (self.sets, self.conditional), strict=True)
         return self.report.to_dict() | {
             "set_coverage": None if self.sets is None else self.sets.coverage.to_dict(),
@@ -106,10 +106,10 @@ class Result:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], predictions: Predictions) -> Result:
-        """Read back what :meth:`to_dict` gives, of any version; keys not known are skipped.
+        """Return the result from the data of :meth:`to_dict`; unknown keys are skipped.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not that.
+            KeyError, TypeError, ValueError: it is not such data.
         """
         found = completed(content)
         sets, calibration = found["prediction_sets"], found["calibration"]
@@ -135,9 +135,9 @@ def _sets(content: Mapping[str, Any] | None) -> SetFigures | None:
 
 
 def completed(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a ``metrics.json`` of any version under the keys of today.
+    """Return the content of a ``metrics.json`` of any version under the current keys.
 
-    Versions before left keys out where there was nothing to say, by who made the run.
+    Earlier versions left out keys without a value, depending on the kind of run.
     """
     found = dict.fromkeys((*_FIGURES, *asdict(Counts()), "test_uses")) | {
         "chosen_in_folds": [],
@@ -163,11 +163,11 @@ def score(
     draws: int = 1000,
     seed: int = 0,
 ) -> Result:
-    """Score predictions against the truth that stands beside them.
+    """Return the scores of predictions against their truth.
 
     Args:
         predictions: of n images over K labels, in R repeats.
-        groups: int (n,), copies share a number; they are resampled together.
+        groups: int (n,), copies share a number and are resampled together.
         temperature: that the probabilities were made with, one or float (R, n).
         coverage: that prediction sets state, 0..1.
         chose: whether temperature and threshold were chosen on these very images; a

@@ -1,4 +1,4 @@
-"""What a robustness test of a model found, and its JSON form."""
+"""The result of a robustness test of a model, and its JSON form."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from evoca.runs.schema import ProbeContent, require
 __all__ = ["PROBE_FILE", "SCHEMA_VERSION", "Probe", "read_probe"]
 
 PROBE_FILE = "probe.json"
-"""What the result is called in a run directory."""
+"""The name of the result's file in a run directory."""
 
 SCHEMA_VERSION = 1
-"""Of the JSON that :meth:`Probe.to_dict` gives; grows when a key changes its meaning."""
+"""Version of the JSON of :meth:`Probe.to_dict`; grows when a key changes its meaning."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a probe found.
+    """The result of a robustness test.
 
     Attributes:
         model: name of the model.
         data: name of the manifest or folder.
-        n: pictures looked at.
+        n: pictures predicted.
         groups: groups of pictures, the units of the bootstrap.
         basis: where the groups come from, in words.
         accuracy: of the pictures as they are, on those with a label; ``None`` where none has.
         labelled: pictures with a label of the model.
         trained_on: pictures that the model was trained on.
         copies_of_training: other pictures that are copies of training images; ``None`` where
-            the model records too little to tell.
-        movements: one a change, in the order of the changes.
+            the model records too little.
+        movements: one per change, in the order of the changes.
         masking: faces against elsewhere; ``None`` where not measured.
         unreadable: one error for each picture that could not be read.
         notes: what a reader must know.
@@ -90,7 +90,7 @@ class Probe:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Probe:
-        """Read back what :meth:`to_dict` gives; keys that it does not know are skipped."""
+        """Return the probe from the data of :meth:`to_dict`; unknown keys are skipped."""
         accuracy, mask = content["accuracy"], content["masking"]
         return cls(
             model=content["model"],
@@ -110,7 +110,7 @@ class Probe:
 
 
 def read_probe(file: Path) -> Probe:
-    """Read what ``evoca probe --out`` wrote.
+    """Return the result that ``evoca probe --out`` wrote.
 
     Raises:
         DataError: missing, not JSON, of a newer version, or not the result of a probe.

@@ -1,4 +1,4 @@
-"""A run read back: what was done, what was predicted, what it scored."""
+"""A run that is read: its description, its predictions and its scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TABLES = ("predictions.parquet", "predictions.csv")
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory; its tables are read when they are asked for.
+    """A run directory; its tables are read when they are first used.
 
     Attributes:
         path: the directory.
@@ -65,7 +65,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
-        """The content of ``metrics.json``, of any version, under the keys of today.
+        """The content of ``metrics.json``, of any version, under the current keys.
 
         Raises:
             EvocaError: missing, not JSON, of a newer version, or not figures.
@@ -83,15 +83,15 @@ class Run:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of its figures must know; travels wherever they are shown.
+        """What a reader of its figures must know; shown wherever they are.
 
         Raises:
             EvocaError: ``metrics.json`` is damaged.
         """
         there = (self.path / "metrics.json").is_file()
-        kept = self.metrics.get("notes") if there else None
-        said = kept if isinstance(kept, list) else self.description.get("notes")
-        return tuple(map(str, said)) if isinstance(said, list) else ()
+        measured = self.metrics.get("notes") if there else None
+        notes = measured if isinstance(measured, list) else self.description.get("notes")
+        return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
     @cached_property
     def report(self) -> Report:
@@ -123,7 +123,7 @@ class Run:
 
     @cached_property
     def validation(self) -> Mapping[str, Figure]:
-        """Figures of the images that stopped the training and chose; empty where not kept.
+        """Figures of the images that stopped the training and chose; empty if not recorded.
 
         Raises:
             EvocaError: ``metrics.json`` is missing or damaged.
@@ -148,15 +148,15 @@ class Run:
         """Each C that was chosen, smallest first; empty where no head has one."""
         chosen = self.description.get("chosen")
         folds = self.description.get("chosen_in_folds")
-        # The figures of a cross-validation are of its folds' heads, also where a last one
-        # is fitted on everything.
+        # The figures of a cross-validation are of the heads of its folds, even if a last one
+        # is fitted on all images.
         choices = folds if isinstance(folds, list) and folds else [chosen]
         found = {c.get("c") for c in choices if isinstance(c, Mapping)}
         return tuple(sorted(float(c) for c in found if isinstance(c, int | float)))
 
     @cached_property
     def probe(self) -> Probe | None:
-        """How predictions move when pictures change; ``None`` where it was not probed.
+        """The robustness test of its model; ``None`` without one.
 
         Raises:
             DataError: ``probe.json`` is not the result of a probe.
@@ -166,7 +166,7 @@ class Run:
 
     @cached_property
     def history(self) -> tuple[Mapping[str, str], ...]:
-        """The rows of ``history.csv``, one an epoch; empty where the run has none.
+        """The rows of ``history.csv``, one per epoch; empty where the run has none.
 
         Raises:
             DataError: not a table of epochs.
@@ -188,7 +188,7 @@ class Run:
 
 
 def read_run(path: Path | str) -> Run:
-    """Open a run directory.
+    """Return the run in a directory.
 
     Raises:
         EvocaError: no such directory, no ``run.json`` in it, or one of a newer version.

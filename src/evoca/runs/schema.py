@@ -1,7 +1,7 @@
-"""What the files of a run directory must look like for anything to be read from them.
+"""Schemas of the files of a run directory.
 
-Every key may be absent, since runs of earlier versions lack some, and keys that are not named
-here may hold anything. One that is there must be of the type that its readers count on.
+Every key may be absent, since runs of earlier versions lack some. Keys that are not named
+here may hold anything. A key that is present must have the type that its readers expect.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Part(BaseModel):
 
 class _Interval(_Part):
     value: _Number | None
-    # JSON has lists alone, which a strict tuple is not.
+    # JSON has lists only, which a strict tuple does not accept.
     ci95: Annotated[_Ends, Field(strict=False)]
     chance_band: Annotated[tuple[_Number, _Number] | None, Field(strict=False)] = None
 
@@ -87,7 +87,7 @@ class Description(_Part):
     notes: list[str] | None = None
     chosen: _Choice | None = None
     chosen_in_folds: list[_Choice | None] | None = None
-    # A training lists the hashes of its images, an evaluation counts those it was learnt from.
+    # Hashes of the images in a training; in an evaluation, the number of known images.
     training_images: _Count | list[str] | None = None
     validation_images: _Count | list[str] | None = None
     training_perceptual_hashes: list[str] | None = None
@@ -126,7 +126,7 @@ class _Calibration(_Part):
 
 
 class Metrics(_Part):
-    """The content of ``metrics.json``; whatever has the key ``ci95`` is a figure."""
+    """The content of ``metrics.json``; an object with the key ``ci95`` is a figure."""
 
     n: _Count = 0
     labels: list[str] = []
@@ -208,23 +208,23 @@ class ProbeContent(_Part):
 
 
 def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, what: str) -> None:
-    """Refuse a file whose content readers cannot count on.
+    """Raise an error if the content of a file does not fit a schema.
 
     Args:
-        schema: what it must look like.
+        schema: that it must fit.
         content: of the file.
         file: named in the error.
-        what: it should be, in words.
+        what: the kind of content, in words.
 
     Raises:
-        DataError: it is something else; the first place that is wrong is named.
+        DataError: it does not fit; the first wrong place is named.
     """
     try:
         schema.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
+        reason = first["msg"].removeprefix("Value error, ")
         raise DataError(
-            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{said}"
+            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{reason}"
         ) from error

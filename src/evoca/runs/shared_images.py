@@ -18,13 +18,13 @@ from evoca.runs.run import Run
 
 __all__ = ["Common", "common_images"]
 
-# Files keep eight digits.
+# Files have eight digits.
 _ROUNDED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Common:
-    """What several runs can be compared on.
+    """The images that several runs share.
 
     Attributes:
         images: n names, in the order of the first run.
@@ -51,13 +51,13 @@ class Common:
 
 
 def common_images(runs: Sequence[Run]) -> Common:
-    """Bring runs together by the files and the names of their images.
+    """Return the shared images of runs, matched by file and by name.
 
-    Images are the same where their files are (SHA-256, as far as the runs record it); names
-    match only images whose files are not known to differ.
+    Images are the same if their files are (SHA-256, as far as the runs record it). Names match
+    only images whose files are not known to differ.
 
     Raises:
-        DataError: other labels, no shared image, or an image whose truth differs between
+        DataError: different labels, no shared image, or an image whose truth differs between
             runs (named).
     """
     first = runs[0].predictions
@@ -117,7 +117,7 @@ def common_images(runs: Sequence[Run]) -> Common:
 
 @dataclass(frozen=True, eq=False)
 class _Match:
-    """Which image of another run each image of the first is.
+    """The image of another run that each image of the first run matches.
 
     Attributes:
         rows: int64 (n,), its row in the other run; -1 where it is not there.
@@ -131,7 +131,7 @@ class _Match:
 
 
 def _match(first: Run, other: Run) -> _Match:
-    """Match images by name where the files do not differ, then by the files themselves."""
+    """Return the match by name where the files do not differ, then by the files."""
     one, two = first.predictions, other.predictions
     digests = [p.hashes or ("",) * len(p) for p in (one, two)]
     place = {name: row for row, name in enumerate(two.images)}
@@ -176,7 +176,7 @@ def _match(first: Run, other: Run) -> _Match:
 
 
 def _other_data(first: Run, other: Run) -> bool:
-    """Say whether both runs record a fingerprint of their data, and not the same."""
+    """Return whether both runs record a fingerprint of their data, and these differ."""
     found = []
     for run in (first, other):
         data = run.description.get("data")
@@ -187,17 +187,17 @@ def _other_data(first: Run, other: Run) -> bool:
 def _affect(
     runs: Sequence[Run], rows: Sequence[NDArray[np.int64]], images: Sequence[str]
 ) -> tuple[Affect, ...] | None:
-    """Pair the ratings with each run's predictions.
+    """Return the ratings with each run's predicted affect.
 
     Raises:
         DataError: an image whose ratings differ between runs (named).
     """
     found = []
     for run, own in zip(runs, rows, strict=True):
-        rated, felt = run.predictions.rated, run.predictions.felt
-        if rated is None or felt is None:
+        rated, predicted = run.predictions.rated, run.predictions.felt
+        if rated is None or predicted is None:
             return None
-        found.append((rated[own], felt[:, own]))
+        found.append((rated[own], predicted[:, own]))
     ratings = found[0][0]
     for run, (other, _) in zip(runs[1:], found[1:], strict=True):
         alike = np.isclose(ratings, other, atol=_ROUNDED, equal_nan=True)
@@ -211,7 +211,7 @@ def _affect(
     if not kept.any():
         return None
     scales = tuple(name for name, one in zip(AFFECT, kept, strict=True) if one)
-    return tuple(Affect(ratings[:, kept], felt[..., kept], scales) for _, felt in found)
+    return tuple(Affect(ratings[:, kept], predicted[..., kept], scales) for _, predicted in found)
 
 
 def _renumbered(run: Run, rows: NDArray[np.int64], order: Sequence[int]) -> NDArray[np.int64]:
@@ -240,7 +240,7 @@ def _same_truth(
 
 
 def _joined(names: Sequence[NDArray[np.str_]]) -> NDArray[np.int64]:
-    """Join images that share a named group in any run."""
+    """Return group numbers that images share if any run has them in one group."""
     pairs: list[tuple[int, int]] = []
     for groups in names:
         first: dict[str, int] = {}

@@ -1,10 +1,10 @@
-"""The uses of test data so far: the record that keeps an evaluation honest.
+"""The record of earlier uses of test data.
 
-A test set says something about new images as long as nothing was chosen on it. Every
-evaluation on test images is noted in one SQLite file of the user, whatever folder it is
-run in, so the next one can say how often these images were evaluated already. The note
+A test set estimates the error on new images only if nothing was chosen on it. Every
+evaluation on test images is recorded in one SQLite file of the user, whatever folder it is
+run in. So the next one reports how often these images were evaluated on before. The record
 holds fingerprints and names, no image and no path. ``EVOCA_LEDGER`` names another file;
-``EVOCA_LEDGER=off`` keeps no record.
+``EVOCA_LEDGER=off`` turns the record off.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _times(count: int) -> str:
 
 
 def ledger_file() -> Path | None:
-    """Return where the record is kept; ``None`` where the user wants none."""
+    """Return the file of the record; ``None`` if it is turned off."""
     named = os.environ.get(LEDGER_VARIABLE, "")
     if named.lower() == "off":
         return None
@@ -84,16 +84,16 @@ def ledger_file() -> Path | None:
 
 
 def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
-    """Note that a model was evaluated on test images; say how often they were used before.
+    """Record an evaluation on test images, and return the earlier uses of these images.
 
     Args:
         data: fingerprint of the images and their labels.
         split: name of the split.
         model: what identifies the model, such as its SHA-256.
-        name: of the model, for people who look into the record.
+        name: of the model, to identify it in the record.
 
     Returns:
-        The uses before this one; ``None`` where no record is kept.
+        The uses before this one; ``None`` if the record is turned off.
 
     Raises:
         EvocaError: the record cannot be written or read.

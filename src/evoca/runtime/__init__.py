@@ -1,1 +1,1 @@
-"""From a model bundle and images to predictions, without PyTorch."""
+"""Predictions of a model bundle for images, without PyTorch."""

@@ -1,7 +1,7 @@
-"""Find, read and verify a model bundle: a directory with model.json and model.onnx.
+"""Model bundles: directories with model.json and model.onnx.
 
 Nothing in a bundle is executed or unpickled. ``model.onnx`` is checked against the
-SHA-256 that ``model.json`` gives before ONNX Runtime sees it.
+SHA-256 in ``model.json`` before ONNX Runtime loads it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from evoca.runtime.card import FORMAT_VERSION, ModelCard
 __all__ = ["MODEL_VARIABLE", "Bundle", "bundled_models", "find_bundle", "read_bundle"]
 
 MODEL_VARIABLE = "EVOCA_MODEL"
-"""Environment variable that names the bundle to use where none is given."""
+"""Environment variable with the bundle to use where none is given."""
 
 _MODELS = Path(__file__).resolve().parent.parent / "models"
 _DEFAULT = "default"
@@ -42,11 +42,11 @@ class Bundle:
     card: ModelCard
 
     def onnx_bytes(self) -> bytes:
-        """Read ``model.onnx`` and verify it.
+        """Return the content of ``model.onnx``, verified.
 
         Raises:
-            BundleError: it is missing, unreadable, too large, or not the file whose
-                SHA-256 the card gives.
+            BundleError: it is missing, unreadable, too large, or its SHA-256 is not that in
+                the card.
         """
         data = _read(self.path / "model.onnx", _MAX_ONNX_BYTES)
         if hashlib.sha256(data).hexdigest() != self.card.sha256:
@@ -66,8 +66,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
     """Return the directory of a bundle.
 
     Args:
-        model: a directory, or as a string the name of a bundle inside the package, which
-            goes before a folder of that name (``./default`` is the folder); if omitted,
+        model: a directory, or as a string the name of a bundle inside the package, which is
+            preferred to a folder of that name (``./default`` is the folder); if omitted,
             the environment variable ``EVOCA_MODEL``, else ``default``.
 
     Raises:
@@ -90,7 +90,7 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
 
 
 def read_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
-    """Find a bundle and validate its description.
+    """Return a bundle with a valid description.
 
     Raises:
         BundleError: missing, unreadable, of a newer format, or invalid.

@@ -1,4 +1,4 @@
-"""``model.json``: what a bundle says about its model, validated strictly."""
+"""``model.json``: the description of a bundle's model, validated strictly."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class PerfectCalibration(CardPart):
-    """The calibration error that chance gives a model whose probabilities are all true.
+    """The calibration error by chance of a model whose probabilities are all true.
 
     A measured error inside the interval is no sign of miscalibration.
 
@@ -68,7 +68,7 @@ class PerfectCalibration(CardPart):
 
 
 class AgreementErrors(CardPart):
-    """How well images are told whose viewers agreed to some degree.
+    """Accuracy on images whose viewers agreed to some degree.
 
     Attributes:
         agreement: the degree, in words.
@@ -104,7 +104,7 @@ class Elsewhere(CardPart):
         images: how many.
         seen: how many of them the model has learnt from.
         figures: name to figure, named as in ``metrics``.
-        without_looking: the same figures of one answer for every image: for ``accuracy``
+        without_looking: the same figures of a constant prediction: for ``accuracy``
             the commonest label, for ``kl`` equal shares.
     """
 
@@ -117,14 +117,14 @@ class Elsewhere(CardPart):
 
 
 class Analysis(CardPart):
-    """All of it; what was not measured is left out.
+    """The error analysis of a model; what was not measured is left out.
 
     Attributes:
         confusion: rows truth, columns prediction, in the order of the labels; a mean over
             repeats, so that counts may be fractions.
-        perfect_calibration: what the calibration error is to be judged against.
+        perfect_calibration: the calibration error by chance, to compare with.
         coverage_by_emotion: share of the prediction sets that hold the label, by label.
-        agreement: errors by how far the viewers agreed.
+        agreement: accuracy by agreement of the viewers.
         perturbations: the robustness probe.
         elsewhere: evaluations on images of other kinds.
         cautions: what a reader of the figures must know, in sentences.
@@ -140,7 +140,7 @@ class Analysis(CardPart):
 
 
 FORMAT_VERSION = 4
-"""The bundle format this version of Evoca writes, and the newest one it reads.
+"""The bundle format that this version of Evoca writes, and the newest one it reads.
 
 Version 2 adds keys that version 1 does not have, version 3 the hashes of what training
 images look like and of the images that chose, and version 4 class frequencies and what other
@@ -254,7 +254,7 @@ class Provenance(CardPart):
 
 
 class DeletionTest(CardPart):
-    """How well the evidence map finds what the model relies on.
+    """The deletion test: how well the evidence map finds what the model relies on.
 
     Each figure is the area under the curve of the top emotion's probability, relative
     to the untouched image, while cells are replaced by the image's mean colour in the
@@ -265,7 +265,7 @@ class DeletionTest(CardPart):
         random: a random order of the cells.
         centre: from the centre outwards.
         images: how many held-out images were measured.
-        evidence_minus_random: mean difference, with its interval; below 0 is a win.
+        evidence_minus_random: mean difference, with its interval; below 0 is better.
         evidence_minus_centre: the same against the centre map.
     """
 
@@ -301,28 +301,28 @@ class ModelCard(CardPart):
         calibration: what thresholds for other priors are computed from.
         set_coverage: the share of images whose true label the set is built to hold.
         c: of the fitted head: the cost of a support vector machine, the inverse penalty of a
-            linear layer; ``None`` where no head was fitted, or the bundle does not say.
+            linear layer; ``None`` where no head was fitted, or not recorded.
         evidence_kind: ``additive`` where the spatial mean of the map plus
             ``evidence_bias`` equals the logit; ``relevance``; ``attention``; or none.
         evidence_bias: K numbers, for ``additive``.
-        deletion_test: proof that the map is worth looking at.
+        deletion_test: test that the map finds what the model relies on.
         affect_range: lowest and highest rating of the scale that ``affect`` predicts valence
             and arousal on, such as 1 and 7; ``None`` where the model predicts neither.
         provenance: recipe, backbones and data.
         metrics: measured figures with intervals, fractions 0..1 unless named.
         per_emotion: label to precision, recall and F1.
-        analysis: where the model errs, and how far to trust it; none before version 2.
+        analysis: errors, calibration and robustness of the model; none before version 2.
         licence: of code and weights.
         training_images: first 16 hex digits of the SHA-256 of each training image, so
-            that an evaluation can warn when it is run on what the model has seen.
+            that an evaluation can warn when it is run on them.
         training_perceptual_hashes: 32 hex digits for each training image that is not
             flat, its 64-bit DCT hash and difference hash (as the package imagehash
             computes them), so that copies which were saved again, resized or slightly
-            cropped are known too; none before version 3.
+            cropped are found too; none before version 3.
         validation_images: as ``training_images``, of the images that stopped the training
             and chose temperature and set threshold; none where folds of the training
-            images did, or before version 3.
-        validation_perceptual_hashes: theirs.
+            images chose, or before version 3.
+        validation_perceptual_hashes: of the validation images.
         sha256: of ``model.onnx``.
     """
 
@@ -369,13 +369,13 @@ class ModelCard(CardPart):
         if self.affect_range is not None and not self.affect_range[0] < self.affect_range[1]:
             raise ValueError("affect_range must be the lowest and the highest rating")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
-            raise ValueError("evidence_bias does not have one number a label")
+            raise ValueError("evidence_bias does not have one number per label")
         self._check_frequencies()
         confusion = self.analysis.confusion if self.analysis is not None else None
         if confusion is not None:
             k = len(self.labels)
             if len(confusion) != k or any(len(row) != k for row in confusion):
-                raise ValueError("confusion does not have one row and one column a label")
+                raise ValueError("confusion does not have one row and one column per label")
         return self
 
     def _check_frequencies(self) -> None:
@@ -389,7 +389,7 @@ class ModelCard(CardPart):
             if found is None:
                 continue
             if set(found) != set(self.labels):
-                raise ValueError(f"{name} does not have one share a label")
+                raise ValueError(f"{name} does not have one share per label")
             if abs(math.fsum(found.values()) - 1) > _SUM_TOLERANCE:
                 raise ValueError(f"{name} does not sum to 1")
         if trained is not None and min(trained.values()) <= 0:

@@ -1,4 +1,4 @@
-"""Images in, predictions out."""
+"""The predictor: a loaded model that returns predictions for images."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def load(
     engine: str = DEFAULT_ENGINE,
     prior: PriorLike | None = None,
 ) -> Predictor:
-    """Load a model.
+    """Return a loaded model.
 
     Args:
         model: a bundle directory, or the name of a bundle inside the package; if
-            omitted, the one that ``EVOCA_MODEL`` names, else the bundled default.
-        threads: CPU threads for one run, 1 or more; by default ONNX Runtime takes the
+            omitted, the one in ``EVOCA_MODEL``, else the bundled default.
+        threads: CPU threads for one run, 1 or more; by default ONNX Runtime uses all
             cores.
-        limits: what images are refused.
-        engine: what runs the graph: ``onnxruntime``, or one that another package adds.
+        limits: on the images; larger ones are refused.
+        engine: that runs the graph: ``onnxruntime``, or one that another package adds.
         prior: class frequencies that predictions are given for: ``natural``, ``balanced``,
             ``trained``, the path of a JSON file, or frequencies by label; the bundle's own
             if omitted.
@@ -68,7 +68,7 @@ def load(
 
 
 # Destroying a session in a forked child waits for ever for the threads it had in the
-# parent, so a session that was inherited is kept until the child ends.
+# parent, so an inherited session is not destroyed until the child ends.
 _orphans: list[Engine | None] = []
 _I = TypeVar("_I", bound=ImageInput)
 _ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
@@ -86,7 +86,7 @@ class Predictor:
         engine: str = DEFAULT_ENGINE,
         prior: PriorLike | None = None,
     ) -> None:
-        """Wrap a bundle; prefer :func:`evoca.load`.
+        """Load a bundle; prefer :func:`evoca.load`.
 
         Raises:
             BundleError: the graph is damaged or contradicts the card.
@@ -106,7 +106,7 @@ class Predictor:
 
     @property
     def card(self) -> ModelCard:
-        """What the bundle says about its model: figures, terms, preprocessing."""
+        """The description of the model in its bundle: figures, licences, preprocessing."""
         return self._bundle.card
 
     @property
@@ -120,7 +120,7 @@ class Predictor:
     def predict(self, images: list[_I] | tuple[_I, ...]) -> list[Prediction]: ...
 
     def predict(self, images: ImageInput | Sequence[ImageInput]) -> Prediction | list[Prediction]:
-        """Predict which emotions one image, or each of several, evokes in viewers.
+        """Return the emotions that one image, or each of several, evokes in viewers.
 
         Args:
             images: a path, the bytes of an encoded file, a PIL image, an array of shape
@@ -131,7 +131,7 @@ class Predictor:
             One :class:`~evoca.prediction.Prediction`, or a list in the order given.
 
         Raises:
-            ImageError: an input cannot be read; see :meth:`stream` to go on past it.
+            ImageError: an input cannot be read; :meth:`stream` continues after it.
             TypeError: an input is of another kind.
         """
         if isinstance(images, _ONE_IMAGE):
@@ -142,10 +142,10 @@ class Predictor:
                 f"not {type(images).__name__}"
             )
         found: list[Prediction] = []
-        for answer in self.stream(images):
-            if isinstance(answer, ImageError):
-                raise answer
-            found.append(answer)
+        for outcome in self.stream(images):
+            if isinstance(outcome, ImageError):
+                raise outcome
+            found.append(outcome)
         return found
 
     def stream(
@@ -155,7 +155,7 @@ class Predictor:
         batch_size: int = 8,
         picture_side: int | None = None,
     ) -> Iterator[Prediction | ImageError]:
-        """Predict many images one after the other, with errors in their place.
+        """Yield the predictions for many images in order, with errors in their place.
 
         Decoding of the next images runs in other threads while the model computes. Only a
         few batches are held in memory, so the input may be a generator without end.
@@ -168,8 +168,8 @@ class Predictor:
                 that drawing it needs no second decode.
 
         Yields:
-            For each input, in order, its prediction, or the :class:`~evoca.ImageError`
-            that says why there is none.
+            For each input, in order, its prediction, or an :class:`~evoca.ImageError` with the
+            reason why there is none.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
@@ -177,7 +177,7 @@ class Predictor:
         source = iter(images)
         first = list(islice(source, 2))
         if len(first) < 2:  # no threads for one image
-            yield from self._answer(first, [_outcome(load, image) for image in first])
+            yield from self._predictions(first, [_outcome(load, image) for image in first])
             return
         with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
             waiting: deque[tuple[ImageInput, Future[LoadedImage | ImageError]]] = deque()
@@ -193,13 +193,13 @@ class Predictor:
                     batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
                     submit(islice(source, len(batch)))
                     inputs = [item for item, _ in batch]
-                    yield from self._answer(inputs, [future.result() for _, future in batch])
+                    yield from self._predictions(inputs, [future.result() for _, future in batch])
             finally:
                 for _, future in waiting:
                     future.cancel()
 
     def embed(self, images: Sequence[ImageInput]) -> NDArray[np.float32]:
-        """Return the model's features, for search, clustering or a head of one's own.
+        """Return the model's features, for search, clustering or another head.
 
         Args:
             images: a list of what :meth:`predict` takes.
@@ -209,7 +209,7 @@ class Predictor:
 
         Raises:
             ImageError: an input cannot be read.
-            ValueError: the model gives no embedding, or the list is empty.
+            ValueError: the model has no embedding, or the list is empty.
         """
         rows = [prediction.embedding for prediction in self.predict(list(images))]
         kept = [row for row in rows if row is not None]
@@ -218,7 +218,7 @@ class Predictor:
         return np.stack(kept)
 
     def self_test(self) -> None:
-        """Predict on a drawn picture: what a graph computes shows only when it runs.
+        """Run the model on a drawn picture, since only a run shows what a graph computes.
 
         Raises:
             BundleError: the outputs contradict the card.
@@ -227,9 +227,9 @@ class Predictor:
         self.predict(ramp.reshape(64, 64, 3))
 
     def stop(self) -> None:
-        """Make what other threads predict, and would predict, end with an error.
+        """End running and later predictions of other threads with an error.
 
-        Ctrl-C reaches the main thread alone, which must then wait for the others.
+        Ctrl-C reaches only the main thread, which must then wait for the others.
         """
         self._ready_session().stop()
 
@@ -237,7 +237,7 @@ class Predictor:
         preprocessing = self.card.preprocessing
         return load_image(image, preprocessing, self._limits, picture_side=picture_side)
 
-    def _answer(
+    def _predictions(
         self, inputs: list[ImageInput], outcomes: list[LoadedImage | ImageError]
     ) -> Iterator[Prediction | ImageError]:
         good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, LoadedImage)]
@@ -293,7 +293,7 @@ class Predictor:
 
     def _ready_session(self) -> Engine:
         # The thread pool of a session does not survive a fork, and a session is not
-        # pickled: both make a new one on first use.
+        # pickled: in both cases a new one is made on first use.
         session = self._session
         if session is not None and self._session_pid == os.getpid():
             return session

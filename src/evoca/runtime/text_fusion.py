@@ -1,7 +1,7 @@
-"""Text in the picture as a second opinion: off unless a scorer of text is named.
+"""Fusion of a prediction with the text in the picture; off unless a text scorer is named.
 
-sreenivas2018 names the words in a picture as future work. Which emotion a text evokes is
-told by a scorer, which is the user's own: Evoca ships none (``docs/text.md`` says why).
+sreenivas2018 names the words in a picture as future work. The scorer, which predicts the
+emotions that a text evokes, is the user's own: Evoca has none (see ``docs/text.md``).
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 __all__ = ["ENTRY_POINTS", "TextFusion", "TextScorer", "fuse", "load_scorer"]
 
 ENTRY_POINTS = "evoca.text_scorers"
-"""The group of entry points in which packages offer scorers by name."""
+"""The group of entry points for scorers of other packages."""
 
 _LEAST = 1e-6  # so that no scorer rules a label out
 _TOLERANCE = 1e-3
 
 
 class TextScorer(Protocol):
-    """Tells which emotions a text evokes in those who read it."""
+    """A function that returns which emotions a text evokes in its readers."""
 
     def __call__(self, text: str, labels: Sequence[str]) -> Mapping[str, float] | None:
-        """Return a probability a label, summing to 1; ``None`` where the text says nothing.
+        """Return a probability per label, summing to 1; ``None`` without any evidence.
 
         Args:
-            text: the lines of a picture, one a line.
+            text: the text of a picture, line by line.
             labels: of the model.
         """
 
 
 def load_scorer(name: str) -> TextScorer:
-    """Load a scorer by name. This runs the code that is named: name only what you trust.
+    """Return a scorer by name. This runs the named code: name only code that you trust.
 
     Args:
         name: ``module:callable``, or the name of an entry point of :data:`ENTRY_POINTS`.
@@ -56,7 +56,9 @@ def load_scorer(name: str) -> TextScorer:
         try:
             scorer: Any = getattr(import_module(module), attribute)
         except Exception as error:  # whatever the code that is named does
-            raise EvocaError(f"text scorer {name}: cannot be loaded: {_told(error)}") from error
+            raise EvocaError(
+                f"text scorer {name}: cannot be loaded: {_described(error)}"
+            ) from error
     else:
         found = entry_points(group=ENTRY_POINTS)
         if name not in found.names:
@@ -68,22 +70,24 @@ def load_scorer(name: str) -> TextScorer:
         try:
             scorer = found[name].load()
         except Exception as error:
-            raise EvocaError(f"text scorer {name}: cannot be loaded: {_told(error)}") from error
+            raise EvocaError(
+                f"text scorer {name}: cannot be loaded: {_described(error)}"
+            ) from error
     if not callable(scorer):
         raise EvocaError(f"text scorer {name}: not something that can be called")
     return scorer  # type: ignore[no-any-return]
 
 
 def fuse(image: Mapping[str, float], text: Mapping[str, float], weight: float) -> dict[str, float]:
-    """Average two distributions in the space of logits, and scale the result to sum to 1.
+    """Return the average of two distributions in logit space, scaled to sum to 1.
 
     p is proportional to image^(1 - weight) * text^weight: the logarithmic opinion pool
     (Genest and Zidek 1986, "Combining probability distributions", section 3).
 
     Args:
-        image: label to probability, by what is seen.
-        text: label to probability, by what is read; each counts as at least 1e-6.
-        weight: of the text, 0..1; 0 gives the image's own.
+        image: label to probability, predicted from the picture.
+        text: label to probability, predicted from the text; each counts as at least 1e-6.
+        weight: of the text, 0..1; 0 returns the distribution of the image.
 
     >>> {label: round(p, 2) for label, p in fuse(
     ...     {"awe": 0.8, "fear": 0.2}, {"awe": 0.2, "fear": 0.8}, 0.5).items()}
@@ -101,11 +105,11 @@ def fuse(image: Mapping[str, float], text: Mapping[str, float], weight: float) -
 
 @dataclass(frozen=True)
 class TextFusion:
-    """Reads the text of a picture and lets it speak in the prediction.
+    """A prediction combined with that for the text in the picture.
 
     Attributes:
-        read: reads a picture; see :func:`evoca.images.ocr.text_reader`.
-        score: tells which emotions a text evokes.
+        read: returns the text of a picture; see :func:`evoca.images.ocr.text_reader`.
+        score: returns the emotions that a text evokes.
         weight: of the text, 0..1.
     """
 
@@ -123,10 +127,10 @@ class TextFusion:
             raise ValueError(f"the weight of the text is 0 to 1, not {self.weight:g}")
 
     def apply(self, prediction: Prediction, picture: Image.Image, threshold: float) -> Prediction:
-        """Return the prediction with what the picture's text says; as it is without text.
+        """Return the prediction fused with that for the picture's text, if there is any.
 
-        The evidence map stays the image's own. The set keeps its threshold, which was
-        chosen without text, so its coverage is no longer promised; a warning says so.
+        The evidence map stays that of the image. The threshold of the set was chosen without
+        text, so its coverage is unknown; a warning is added.
 
         Args:
             prediction: of the picture.
@@ -134,7 +138,7 @@ class TextFusion:
             threshold: of the model's prediction sets.
 
         Raises:
-            EvocaError: the scorer fails, or its answer is no distribution over the labels.
+            EvocaError: the scorer fails, or does not return a distribution over the labels.
         """
         text = "\n".join(line.text for line in self.read(picture))
         own = self._opinion(text, tuple(prediction.probabilities)) if text else None
@@ -154,7 +158,7 @@ class TextFusion:
         try:
             return self.score(text, labels)
         except Exception as error:  # somebody else's code, which may raise anything
-            raise EvocaError(f"the text scorer failed: {_told(error)}") from error
+            raise EvocaError(f"the text scorer failed: {_described(error)}") from error
 
     @staticmethod
     def _checked(found: Mapping[str, float], prediction: Prediction) -> Mapping[str, float]:
@@ -167,12 +171,12 @@ class TextFusion:
         return found
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _is_distribution(found: Any, labels: Mapping[str, float]) -> bool:
-    """Whether a scorer's answer, which may be anything, is a probability a label."""
+    """Return whether the output of a scorer, of any type, is one probability per label."""
     if not isinstance(found, Mapping) or found.keys() != labels.keys():
         return False
     values = list(found.values())

@@ -84,7 +84,7 @@ def test_training_says_that_measured_images_are_copies(trained):
 
 def test_a_run_of_copies_gets_no_verdict_beside_a_paper(trained):
     facts = facts_of(read_run("run"))
-    assert facts.remembers(None)
+    assert facts.measures_known_images(None)
     assert facts.known_images(None) == (
         "of the 32 images measured 8 are copies of training images, 8 are validation images, or "
         "copies of them"

@@ -3,7 +3,7 @@
 Three shapes keep every figure ready for the bootstrap, which only reweighs rows:
 
 - functions of a confusion matrix take a stack of them (:mod:`.confusion`);
-- functions of one row give one number a row, whose mean is the figure
+- functions of one row give one number per row, whose mean is the figure
   (:mod:`.scores`, :mod:`.distributions`);
 - the rest takes ``weights``, how often each row counts (:mod:`.calibration_error`,
   :mod:`.affect`).

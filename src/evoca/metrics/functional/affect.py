@@ -14,7 +14,7 @@ __all__ = ["ccc", "ccc_of", "mae", "moments", "pearson", "pearson_of"]
 
 
 def ccc(truth: FloatArray, predicted: FloatArray, weights: FloatArray | None = None) -> float:
-    """Concordance correlation coefficient (Lin 1989), with population moments.
+    """Return the concordance correlation coefficient (Lin 1989), with population moments.
 
     Args:
         truth: float (n,).
@@ -28,12 +28,12 @@ def ccc(truth: FloatArray, predicted: FloatArray, weights: FloatArray | None = N
 
 
 def pearson(truth: FloatArray, predicted: FloatArray, weights: FloatArray | None = None) -> float:
-    """Pearson correlation, -1..1; NaN where one is constant. Arguments as for :func:`ccc`."""
+    """Return the Pearson correlation, -1..1; NaN if one is constant. Arguments as in ``ccc``."""
     return float(pearson_of(row_weights(weights, len(truth)) @ moments(truth, predicted)))
 
 
 def mae(truth: FloatArray, predicted: FloatArray, weights: FloatArray | None = None) -> float:
-    """Mean absolute error, in the units of the scale. Arguments as for :func:`ccc`."""
+    """Return the mean absolute error, in the units of the scale. Arguments as for :func:`ccc`."""
     difference = np.abs(np.asarray(truth) - np.asarray(predicted))
     return float(np.average(difference, weights=row_weights(weights, len(truth))))
 

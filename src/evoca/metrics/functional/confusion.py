@@ -3,7 +3,7 @@
 Every function but the first takes counts of shape (..., K, K), rows truth and columns
 prediction, so a stack of resampled matrices costs one call. Averages over emotions
 (balanced accuracy, macro F1) run over the emotions that have support: one that no
-image evokes says nothing about the model.
+image evokes does not count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 def confusion_matrix(
     truth: IntArray, predicted: IntArray, classes: int, weights: FloatArray | None = None
 ) -> FloatArray:
-    """Count pairs of true and predicted label.
+    """Return the counts of pairs of true and predicted label.
 
     Args:
         truth: int (n,), 0..classes-1.
@@ -45,43 +45,43 @@ def confusion_matrix(
 
 
 def support(confusion: FloatArray) -> FloatArray:
-    """How many rows have each label as truth: (..., K)."""
+    """Return the number of rows that have each label as truth: (..., K)."""
     return np.asarray(confusion.sum(axis=-1), dtype=np.float64)
 
 
 def accuracy(confusion: FloatArray) -> FloatArray:
-    """Share of rows whose top label is the true one, 0..1: (...)."""
+    """Return the share of rows whose top label is the true one, 0..1: (...)."""
     return divide(_hits(confusion).sum(axis=-1), support(confusion).sum(axis=-1))
 
 
 def precision(confusion: FloatArray) -> FloatArray:
-    """Share of the rows predicted as a label that have it: (..., K); 0 if never predicted."""
+    """Return the share of rows predicted as a label that have it: (..., K); 0 if there is none."""
     return divide(_hits(confusion), confusion.sum(axis=-2), empty=0.0)
 
 
 def recall(confusion: FloatArray) -> FloatArray:
-    """Share of the rows with a label that are predicted so: (..., K); NaN without support."""
+    """Return the share of rows with a label that are predicted so: (..., K); NaN without rows."""
     return divide(_hits(confusion), support(confusion))
 
 
 def f1(confusion: FloatArray) -> FloatArray:
-    """Harmonic mean of precision and recall: (..., K); NaN without support."""
+    """Return the harmonic mean of precision and recall: (..., K); NaN without support."""
     both = support(confusion) + confusion.sum(axis=-2)
     return np.where(support(confusion) > 0, divide(2 * _hits(confusion), both), np.nan)
 
 
 def balanced_accuracy(confusion: FloatArray) -> FloatArray:
-    """Mean recall over the labels with support, the papers' average recall: (...)."""
+    """Return the mean recall over the labels with support, the papers' average recall: (...)."""
     return _mean_over(recall(confusion), _present(confusion))
 
 
 def macro_f1(confusion: FloatArray) -> FloatArray:
-    """Mean F1 over the labels with support: (...)."""
+    """Return the mean F1 over the labels with support: (...)."""
     return _mean_over(f1(confusion), _present(confusion))
 
 
 def weighted_f1(confusion: FloatArray) -> FloatArray:
-    """Mean F1, each label weighted by its support: (...)."""
+    """Return the mean F1, each label weighted by its support: (...)."""
     return _mean_over(f1(confusion), support(confusion))
 
 

@@ -1,4 +1,4 @@
-"""How close a predicted distribution is to the viewers' own: one number a row.
+"""How close a predicted distribution is to the viewers' own: one number per row.
 
 The six measures of Geng (2016), "Label Distribution Learning", IEEE TKDE 28(7), table 1,
 with 0 / 0 = 0 and 0 log 0 = 0. For Chebyshev, Clark, Canberra and Kullback-Leibler
@@ -19,7 +19,7 @@ __all__ = ["canberra", "chebyshev", "clark", "cosine", "intersection", "kl", "ra
 
 
 def kl(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Kullback-Leibler divergence of the prediction from the truth, in nats: (n,).
+    """Return the Kullback-Leibler divergence of the prediction from the truth, in nats: (n,).
 
     Args:
         truth: float (n, K), rows sum to 1.
@@ -30,35 +30,35 @@ def kl(truth: FloatArray, predicted: FloatArray) -> FloatArray:
 
 
 def chebyshev(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Largest difference in any label, 0..1: (n,). Arguments as for :func:`kl`."""
+    """Return the largest difference in any label, 0..1: (n,). Arguments as for :func:`kl`."""
     return np.asarray(np.abs(truth - predicted).max(axis=1), dtype=np.float64)
 
 
 def clark(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Clark distance, 0..sqrt(K): (n,). Arguments as for :func:`kl`."""
+    """Return the Clark distance, 0..sqrt(K): (n,). Arguments as for :func:`kl`."""
     return np.sqrt(_sum(_relative(truth, predicted) ** 2))
 
 
 def canberra(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Canberra metric, 0..K: (n,). Arguments as for :func:`kl`."""
+    """Return the Canberra metric, 0..K: (n,). Arguments as for :func:`kl`."""
     return _sum(_relative(truth, predicted))
 
 
 def cosine(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Cosine of the angle between the two, 0..1: (n,). Arguments as for :func:`kl`."""
+    """Return the cosine of the angle between the two, 0..1: (n,). Arguments as for :func:`kl`."""
     lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(predicted, axis=1)
     return divide(_sum(truth * predicted), lengths)
 
 
 def intersection(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Shared probability, 0..1: (n,). Arguments as for :func:`kl`."""
+    """Return the shared probability, 0..1: (n,). Arguments as for :func:`kl`."""
     return _sum(np.minimum(truth, predicted))
 
 
 def random_rater(truth: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Chance that a viewer picked at random names the predicted top label, 0..1: (n,).
+    """Return the chance that a viewer picked at random names the predicted top label, 0..1: (n,).
 
-    Its mean is the accuracy against one random viewer an image, in expectation. No
+    Its mean is the accuracy against one random viewer per image, in expectation. No
     prediction can exceed the mean of ``truth.max(axis=1)``.
 
     Args:

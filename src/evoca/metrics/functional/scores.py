@@ -1,4 +1,4 @@
-"""Figures of one predicted distribution against one true label: one number a row.
+"""Figures of one predicted distribution against one true label: one number per row.
 
 The figure of a data set is the mean over rows, ``nll(truth, probabilities).mean()``,
 or a weighted one, ``np.average(..., weights=...)``.
@@ -22,7 +22,7 @@ SMALLEST = float(np.finfo(np.float64).eps)
 
 
 def nll(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """Negative natural logarithm of the true label's probability: (n,), 0 is best.
+    """Return the negative natural logarithm of the true label's probability: (n,), 0 is best.
 
     Args:
         truth: int (n,), 0..K-1.
@@ -33,7 +33,7 @@ def nll(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 
 
 def brier(truth: IntArray, probabilities: FloatArray) -> FloatArray:
-    """Brier score, multi-class form: (n,), 0 is best, 2 is worst.
+    """Return the Brier score, multi-class form: (n,), 0 is best, 2 is worst.
 
     The squared differences to the one-hot truth, summed over the K labels as Brier
     (1950) has it: twice the form for two classes, and not divided by K.
@@ -47,7 +47,7 @@ def brier(truth: IntArray, probabilities: FloatArray) -> FloatArray:
 
 
 def top_k_hits(truth: IntArray, probabilities: FloatArray, k: int) -> FloatArray:
-    """1 where the true label is among the k most likely, else 0: (n,).
+    """Return 1 where the true label is among the k most likely, else 0: (n,).
 
     Of equal probabilities the label that comes first ranks higher.
 
@@ -74,7 +74,7 @@ def positive_share(probabilities: FloatArray, labels: Sequence[str]) -> FloatArr
 
 
 def polarity_hits(truth: IntArray, probabilities: FloatArray, labels: Sequence[str]) -> FloatArray:
-    """1 where the predicted polarity is the true label's, else 0: (n,).
+    """Return 1 where the predicted polarity is the true label's, else 0: (n,).
 
     The predicted polarity is positive where the positive emotions together hold at
     least half of the probability, which can differ from the top label's own polarity.

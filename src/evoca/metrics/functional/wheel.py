@@ -70,7 +70,7 @@ def severity_matrix(labels: Sequence[str]) -> FloatArray:
 
 
 def wheel_distance(confusion: FloatArray, labels: Sequence[str]) -> FloatArray:
-    """Mean steps between true and predicted emotion, 0 (no error) to 4: (...).
+    """Return the mean steps between true and predicted emotion, 0 (no error) to 4: (...).
 
     Args:
         confusion: (..., K, K), rows truth, columns prediction.
@@ -83,7 +83,7 @@ def wheel_distance(confusion: FloatArray, labels: Sequence[str]) -> FloatArray:
 
 
 def ecc(confusion: FloatArray, labels: Sequence[str]) -> FloatArray:
-    """Emotion confusion confidence, 0..1, higher is better: (...).
+    """Return the emotion confusion confidence, 0..1, higher is better: (...).
 
     Zhao et al. (2024), equation 3: accuracy, with partial credit of 1 / severity for an
     error. Arguments and errors as for :func:`wheel_distance`.
@@ -92,7 +92,7 @@ def ecc(confusion: FloatArray, labels: Sequence[str]) -> FloatArray:
 
 
 def emc(confusion: FloatArray, labels: Sequence[str]) -> FloatArray:
-    """Emotional misclassification confidence, 0..1, higher is better: (...).
+    """Return the emotional misclassification confidence, 0..1, higher is better: (...).
 
     Zhao et al. (2024), equation 4: mean of 1 / (severity - 1) over the errors alone; 1
     where every error is to a neighbour of the same polarity, NaN without an error.

@@ -7,8 +7,8 @@ function emotionName(label) {
 
 function described(run, row) {
   const truth = run.truth[row];
-  const answer = run.labels[run.answer[row]].name;
-  const said = `predicted ${answer}, ${percent(confidence(run, row))}`;
+  const predicted = run.labels[run.answer[row]].name;
+  const said = `predicted ${predicted}, ${percent(confidence(run, row))}`;
   return truth < 0 ? said : `labelled ${run.labels[truth].name}, ${said}`;
 }
 
@@ -51,10 +51,10 @@ function pictureButton(run, row, open) {
 
 function pair(run, row) {
   const truth = run.truth[row];
-  const answer = run.answer[row];
+  const predicted = run.answer[row];
   const cells = [];
-  if (truth >= 0 && truth !== answer) cells.push(["true", truth]);
-  cells.push([truth === answer ? "right" : "says", answer]);
+  if (truth >= 0 && truth !== predicted) cells.push(["true", truth]);
+  cells.push([truth === predicted ? "right" : "model", predicted]);
   const spans = cells.flatMap(([role, label]) => [
     element("span", { className: "role", textContent: role }),
     emotionName(run.labels[label]),

@@ -1,1 +1,1 @@
-"""The parts of the page, each computed from one run alone; they draw, but write no HTML."""
+"""The sections of the page, each computed from one run, without HTML."""

@@ -1,4 +1,4 @@
-"""Several runs side by side: every other one against the first, on the images they share."""
+"""Comparison of every other run with the first, on the images they share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from evoca.errors import DataError
 from evoca.metrics.significance import Difference, compare_predictions, holm
 from evoca.metrics.ties import top_labels
 from evoca.report.figures import Named, figure_name
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
@@ -22,7 +22,7 @@ from evoca.runs.shared_images import Common, common_images
 __all__ = ["COMPARED", "Comparison", "DifferenceRow", "compare_with_first", "side_by_side"]
 
 COMPARED = ("accuracy", "balanced_accuracy", "macro_f1", "polarity_accuracy", "ece", "nll", "brier")
-"""The figures that are compared; each comparison counts in Holm's adjustment."""
+"""The figures to compare; each comparison counts in Holm's adjustment."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DifferenceRow:
         interval: its paired 95% interval.
         strip: both drawn around 0; empty for figures that are no share.
         p: p-value in words, adjusted for all comparisons of the page.
-        verdict: ``better``, ``worse`` or empty, where the adjusted p-value is at most 0.05.
+        verdict: ``better`` or ``worse`` if the adjusted p-value is at most 0.05, else empty.
     """
 
     named: Named
@@ -48,7 +48,7 @@ class DifferenceRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run against the first.
+    """The comparison of a run with the first.
 
     Attributes:
         images: labelled images that both predict.
@@ -65,7 +65,7 @@ class Comparison:
     reach: int = 10
 
 
-def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]]]:
+def side_by_side(runs: Sequence[ScoredRun]) -> list[tuple[Named, list[Shown | None]]]:
     """Return the compared figures of all runs, ``None`` where a run lacks one."""
     table = []
     for name in COMPARED:
@@ -76,8 +76,8 @@ def side_by_side(runs: Sequence[Judged]) -> list[tuple[Named, list[Shown | None]
     return table
 
 
-def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
-    """Compare each further run with the first, p-values adjusted over all of them."""
+def compare_with_first(runs: Sequence[ScoredRun]) -> list[Comparison]:
+    """Return the comparison of each other run with the first, with adjusted p-values."""
     first, *others = runs
     drafts: list[tuple[Comparison, dict[str, Difference]]] = []
     for other in others:
@@ -106,13 +106,13 @@ def compare_with_first(runs: Sequence[Judged]) -> list[Comparison]:
 
 
 def _reach(found: Mapping[str, Difference]) -> int:
-    """Return how far the drawn differences go, in whole tens of points."""
+    """Return the range of the drawn differences, in whole tens of points."""
     ends = [abs(e) for name, one in found.items() if figure_name(name).share for e in one.ci95]
     return max(10, math.ceil(max(ends, default=0.0) * 10) * 10)
 
 
 def _labelled(common: Common) -> Common:
-    """Keep the images with a true label.
+    """Return the images with a true label.
 
     Raises:
         DataError: fewer than two.
@@ -135,15 +135,15 @@ def _row(name: str, difference: Difference, p: float, reach: float) -> Differenc
     value, (low, high) = difference.value, difference.ci95
     strip = Markup()
     if named.share:
-        said = f"{value * 100:+.1f} points"
+        text = f"{value * 100:+.1f} points"
         between = f"{low * 100:+.1f} to {high * 100:+.1f}"
         strip = interval_strip(value, (low, high), (-reach, reach), reference=0.0)
     else:
-        said, between = f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}"
+        text, between = f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}"
     verdict = ""
     if p <= 0.05:
         verdict = "better" if (value < 0) == named.low_is_good else "worse"
-    return DifferenceRow(named, said, between, strip, f"{p:.3f}", verdict)
+    return DifferenceRow(named, text, between, strip, f"{p:.3f}", verdict)
 
 
 def _outcomes(common: Common) -> list[tuple[str, int, str]]:

@@ -1,4 +1,4 @@
-"""Does the model know how sure it may be: reliability, and prediction sets by emotion."""
+"""Confidence: the reliability diagram, and prediction sets by emotion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evoca.metrics.checks import FloatArray
 from evoca.metrics.conformal import set_figures
 from evoca.metrics.reliability import Reliability, reliability
 from evoca.metrics.ties import label_order
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.headline import Shown, shown_figure
 from evoca.report.svg import Plot
 
@@ -46,18 +46,18 @@ class ReliabilityPlot:
 
     @property
     def by_chance(self) -> str:
-        """How often some bin of a perfect model is outside, in words."""
+        """How often any bin of a perfect model is outside, in words."""
         return f"{1 - 0.95 ** len(self.rows):.0%}"
 
 
-def reliability_plot(judged: Judged) -> ReliabilityPlot | None:
-    """Draw a run's reliability diagram; ``None`` where no image has a true label."""
-    kept = judged.labelled
+def reliability_plot(scored: ScoredRun) -> ReliabilityPlot | None:
+    """Return a run's reliability diagram; ``None`` where no image has a true label."""
+    kept = scored.labelled
     if not kept.any():
         return None
-    p = judged.predictions.probabilities[:, kept][..., label_order(judged.labels)]
-    truth = np.argsort(label_order(judged.labels))[judged.predictions.truth[kept]]
-    curve = reliability(p, truth, groups=judged.labelled_groups)
+    p = scored.predictions.probabilities[:, kept][..., label_order(scored.labels)]
+    truth = np.argsort(label_order(scored.labels))[scored.predictions.truth[kept]]
+    curve = reliability(p, truth, groups=scored.labelled_groups)
     inside = (curve.accuracy >= curve.low) & (curve.accuracy <= curve.high)
     rows = [
         (f"{c:.1%}", f"{a:.1%}", f"{low:.1%} to {high:.1%}", bool(ok))
@@ -79,8 +79,8 @@ def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]
     points = list(zip(x, curve.accuracy.tolist(), strict=True))
     plot.line(points, "curve")
     for (confidence, accuracy), ok in zip(points, inside.tolist(), strict=True):
-        said = f"says {confidence:.0%}, is right {accuracy:.0%}"
-        plot.dot((confidence, accuracy), "curve" if ok else "curve outside", said)
+        text = f"confidence {confidence:.0%}, accuracy {accuracy:.0%}"
+        plot.dot((confidence, accuracy), "curve" if ok else "curve outside", text)
     outside = int((~inside).sum())
     return plot.svg(
         f"Reliability diagram of {len(x)} bins; {outside} outside the band of perfect "
@@ -88,18 +88,18 @@ def _drawn(curve: Reliability, inside: np.ndarray[tuple[int], np.dtype[np.bool_]
     )
 
 
-def calibrations(judged: Judged) -> list[tuple[str, str, str, str]]:
+def calibrations(scored: ScoredRun) -> list[tuple[str, str, str, str]]:
     """Return NLL, Brier score and calibration error under each calibration, where recorded."""
-    section = judged.run.metrics.get("calibration")
+    section = scored.run.metrics.get("calibration")
     methods = section.get("methods") if isinstance(section, Mapping) else None
     if not isinstance(methods, Mapping):
         return []
     rows = []
-    for name, said in _METHODS.items():
+    for name, title in _METHODS.items():
         if name in methods:
             nll, brier = (Figure.from_dict(methods[name][key]) for key in ("nll", "brier"))
             rows.append(
-                (said, f"{nll.value:.3f}", f"{brier.value:.3f}", f"{methods[name]['ece']:.1%}")
+                (title, f"{nll.value:.3f}", f"{brier.value:.3f}", f"{methods[name]['ece']:.1%}")
             )
     return rows
 
@@ -110,7 +110,7 @@ class SetRow:
 
     Attributes:
         label: the true emotion; empty for all images.
-        coverage: share of sets that hold it.
+        coverage: share of sets that contain it.
         size: mean number of emotions in a set.
         support: images.
     """
@@ -121,23 +121,23 @@ class SetRow:
     support: int
 
 
-def set_rows(judged: Judged) -> list[SetRow]:
+def set_rows(scored: ScoredRun) -> list[SetRow]:
     """Return coverage and size for all images and for each emotion; empty without sets."""
-    inside, kept = judged.predictions.in_set, judged.labelled
+    inside, kept = scored.predictions.in_set, scored.labelled
     if inside is None or not kept.any():
         return []
-    truth, inside = judged.predictions.truth[kept], inside[:, kept]
-    found = set_figures(inside, truth, judged.labels, judged.labelled_groups)
+    truth, inside = scored.predictions.truth[kept], inside[:, kept]
+    found = set_figures(inside, truth, scored.labels, scored.labelled_groups)
     sizes = inside.sum(axis=2).mean(axis=0)
-    rows = [_set_row(judged, "", found.coverage, sizes)]
-    for position, label in enumerate(judged.labels):
+    rows = [_set_row(scored, "", found.coverage, sizes)]
+    for position, label in enumerate(scored.labels):
         if (truth == position).any():
             own = sizes[truth == position]
-            rows.append(_set_row(judged, label, found.by_emotion[label], own))
+            rows.append(_set_row(scored, label, found.by_emotion[label], own))
     return rows
 
 
-def _set_row(judged: Judged, label: str, coverage: Figure, sizes: FloatArray) -> SetRow:
-    reference = None if judged.coverage_goal is None else (judged.coverage_goal, "built for")
+def _set_row(scored: ScoredRun, label: str, coverage: Figure, sizes: FloatArray) -> SetRow:
+    reference = None if scored.coverage_goal is None else (scored.coverage_goal, "built for")
     shown = shown_figure("set_coverage", coverage, reference)
     return SetRow(label, shown, f"{sizes.mean():.2f}", len(sizes))

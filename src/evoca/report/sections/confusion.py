@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from evoca.metrics import Figure
 from evoca.report.figures import Named
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
 
@@ -27,7 +27,7 @@ class Cell:
         predicted: the column's label.
         count: images, in words; a fraction where repeats differ.
         share: of the row's images, in percent.
-        level: 0..20, how strongly it is coloured.
+        level: 0..20, the strength of its colour.
         right: whether it is on the diagonal.
         opens: the images behind it; empty for no image.
     """
@@ -41,9 +41,9 @@ class Cell:
     opens: str
 
 
-def confusion_cells(judged: Judged) -> list[list[Cell]]:
+def confusion_cells(scored: ScoredRun) -> list[list[Cell]]:
     """Return the matrix row by row; empty where no image has a true label."""
-    confusion = judged.run.report.confusion
+    confusion = scored.run.report.confusion
     if confusion is None:
         return []
     shares = confusion / confusion.sum(axis=1, keepdims=True).clip(min=1e-9)
@@ -58,15 +58,15 @@ def confusion_cells(judged: Judged) -> list[list[Cell]]:
                 right=t == p,
                 opens=opens(truth=t, predicted=p) if confusion[t, p] else "",
             )
-            for p, predicted in enumerate(judged.labels)
+            for p, predicted in enumerate(scored.labels)
         ]
-        for t, truth in enumerate(judged.labels)
+        for t, truth in enumerate(scored.labels)
     ]
 
 
 @dataclass(frozen=True)
 class EmotionRow:
-    """How well one emotion is found.
+    """Precision, recall and F1 of one emotion.
 
     Attributes:
         label: the emotion.
@@ -82,16 +82,16 @@ class EmotionRow:
     opens: str
 
 
-def emotion_rows(judged: Judged) -> list[EmotionRow]:
-    """Return one row an emotion that some image has."""
+def emotion_rows(scored: ScoredRun) -> list[EmotionRow]:
+    """Return one row per emotion that some image has."""
     return [
         EmotionRow(
             label,
             [_shown(figure) for figure in (own.precision, own.recall, own.f1)],
             own.support,
-            opens(truth=judged.labels.index(label), outcome="wrong"),
+            opens(truth=scored.labels.index(label), outcome="wrong"),
         )
-        for label, own in judged.run.report.per_emotion.items()
+        for label, own in scored.run.report.per_emotion.items()
         if own.support
     ]
 

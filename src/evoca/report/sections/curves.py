@@ -32,9 +32,9 @@ class Curve:
 
 
 def learning_curves(history: Sequence[Mapping[str, str]]) -> list[Curve]:
-    """Draw every quantity that has columns ``train_<quantity>`` or ``val_<quantity>``.
+    """Return a curve per quantity with columns ``train_<quantity>`` or ``val_<quantity>``.
 
-    The horizontal axis counts the rows of ``history.csv``, one an epoch over all steps of
+    The horizontal axis counts the rows of ``history.csv``, one per epoch over all steps of
     the training; an upright line marks where another step begins.
     """
     if not history:
@@ -88,7 +88,7 @@ def _number(cell: str | None) -> float:
 
 
 def _round_levels(low: float, high: float) -> list[float]:
-    """Return three to six round numbers, evenly apart, that hold a range.
+    """Return three to six round numbers, evenly apart, that contain a range.
 
     >>> _round_levels(0.213, 0.782)
     [0.2, 0.4, 0.6, 0.8]

@@ -1,4 +1,4 @@
-"""The figures of a run, the four that matter most first."""
+"""The figures of a run, the four main ones first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from evoca.metrics import Figure
 from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.report.figures import FIGURES, Named, figure_name
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 from evoca.report.svg import interval_strip
 
 __all__ = ["Shown", "headline", "shown_figure"]
@@ -26,9 +26,9 @@ class Shown:
     Attributes:
         named: its title and meaning.
         value: in words.
-        interval: its 95% interval in words; of a calibration error what chance gives.
+        interval: its 95% interval in words; for a calibration error the band by chance.
         strip: both drawn on a scale from 0 to 1; empty for figures that are no share.
-        reference: what to compare with, in words; empty where there is nothing.
+        reference: a value to compare with, in words; empty without one.
     """
 
     named: Named
@@ -38,10 +38,10 @@ class Shown:
     reference: str = ""
 
 
-def headline(judged: Judged) -> tuple[list[Shown], list[Shown]]:
+def headline(scored: ScoredRun) -> tuple[list[Shown], list[Shown]]:
     """Return the first four figures, and all others."""
-    figures = judged.run.report.figures
-    references = _references(judged)
+    figures = scored.run.report.figures
+    references = _references(scored)
     shown = {
         name: shown_figure(name, figures[name], references.get(name))
         for name in _in_order(figures)
@@ -52,7 +52,7 @@ def headline(judged: Judged) -> tuple[list[Shown], list[Shown]]:
 
 
 def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None = None) -> Shown:
-    """Put a figure into words and draw it.
+    """Return a figure in words, with its drawing.
 
     Args:
         name: its key.
@@ -67,8 +67,8 @@ def shown_figure(name: str, figure: Figure, reference: tuple[float, str] | None 
             figure.chance_band or figure.ci95,
             reference=reference[0] if reference else None,
         )
-    said = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
-    return Shown(named, named.text(figure.value), named.interval(figure), strip, said)
+    compared = f"{reference[1]}: {named.text(reference[0])}" if reference else ""
+    return Shown(named, named.text(figure.value), named.interval(figure), strip, compared)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -77,22 +77,22 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: place.get(name, len(known)))
 
 
-def _references(judged: Judged) -> dict[str, tuple[float, str]]:
-    """What chance or a perfect model would give."""
+def _references(scored: ScoredRun) -> dict[str, tuple[float, str]]:
+    """Return reference values, by chance or of a perfect model."""
     references: dict[str, tuple[float, str]] = {}
-    if judged.coverage_goal is not None:
-        references["set_coverage"] = (judged.coverage_goal, "built for")
-    if not judged.labelled.any():
+    if scored.coverage_goal is not None:
+        references["set_coverage"] = (scored.coverage_goal, "built for")
+    if not scored.labelled.any():
         return references
-    truth = judged.predictions.truth[judged.labelled]
-    counts = np.bincount(truth, minlength=len(judged.labels))
+    truth = scored.predictions.truth[scored.labelled]
+    counts = np.bincount(truth, minlength=len(scored.labels))
     references["accuracy"] = (
         float(counts.max() / counts.sum()),
-        "always saying the commonest emotion",
+        "always predicting the commonest emotion",
     )
     references["balanced_accuracy"] = (1.0 / int((counts > 0).sum()), "guessing")
-    confidence = judged.predictions.probabilities[:, judged.labelled].max(axis=2)
-    copies = copies_of(judged.labelled_groups, truth)
+    confidence = scored.predictions.probabilities[:, scored.labelled].max(axis=2)
+    copies = copies_of(scored.labelled_groups, truth)
     bands = [perfect_calibration_band(one, copies=copies).mean for one in confidence]
     references["ece"] = (float(np.mean(bands)), "a perfect model with as many images")
     return references

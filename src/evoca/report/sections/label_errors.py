@@ -1,4 +1,4 @@
-"""Images to look at by hand: the most confident errors, and labels that may be wrong."""
+"""Images to check by hand: the most confident errors, and labels that may be wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from evoca.errors import MissingExtraError
 from evoca.metrics.checks import IntArray
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 
 __all__ = ["MOST_SHOWN", "Doubts", "doubted_labels"]
 
@@ -22,31 +22,30 @@ class Doubts:
 
     Attributes:
         rows: the images, the least believable label first.
-        missing: why they were not looked for; empty where they were.
+        missing: why they were not searched for; empty where they were.
     """
 
     rows: IntArray
     missing: str = ""
 
 
-def doubted_labels(judged: Judged) -> Doubts:
-    """Find labels that may be wrong, by confident learning on held-out predictions.
+def doubted_labels(scored: ScoredRun) -> Doubts:
+    """Return labels that may be wrong, by confident learning on held-out predictions.
 
     Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in
-    Dataset Labels", JAIR, as cleanlab has it: an image is doubted where the model is more
-    confident of another label than it usually is, and these are ranked by the probability
-    of their own label.
+    Dataset Labels", JAIR, as in cleanlab: a label may be wrong if the model is more confident
+    of another label than usual. These labels are ranked by their probability.
     """
     nothing = np.empty(0, dtype=np.int64)
-    kept = np.flatnonzero(judged.labelled)
-    truth = judged.predictions.truth[kept]
+    kept = np.flatnonzero(scored.labelled)
+    truth = scored.predictions.truth[kept]
     if len(np.unique(truth)) < 2:
         return Doubts(nothing, "fewer than two emotions have a labelled image")
-    if not judged.held_out:
+    if not scored.held_out:
         return Doubts(
             nothing,
-            "the model has seen these images in training, or the run does not say: "
-            "it would find the labels it learnt believable",
+            "the model has seen these images in training, or the run does not "
+            "record it: labels that it learnt would not be listed",
         )
     try:
         from cleanlab.filter import find_label_issues
@@ -56,7 +55,7 @@ def doubted_labels(judged: Judged) -> Doubts:
         )
     found = find_label_issues(
         truth,
-        judged.predictions.mean[kept],
+        scored.predictions.mean[kept],
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )

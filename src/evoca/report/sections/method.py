@@ -1,4 +1,4 @@
-"""What was done, in plain words, from ``run.json``."""
+"""The method of a run in plain words, from ``run.json``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evoca.report.run_predictions import Judged
+from evoca.report.run_predictions import ScoredRun
 
 __all__ = ["Done", "lead", "what_was_done"]
 
 
 @dataclass(frozen=True)
 class Done:
-    """How the figures came about.
+    """The method behind the figures.
 
     Attributes:
         summary: what the recipe or model is; empty where not recorded.
         sentences: the protocol in plain words.
-        facts: name and value, for whoever repeats it.
+        facts: name and value, to repeat the run.
         settings: the whole of ``run.json``.
     """
 
@@ -29,29 +29,29 @@ class Done:
     settings: str
 
 
-def what_was_done(judged: Judged) -> Done:
-    """Describe a run; what ``run.json`` does not say is left out."""
-    description = judged.run.description
+def what_was_done(scored: ScoredRun) -> Done:
+    """Return the method of a run; facts that ``run.json`` lacks are left out."""
+    description = scored.run.description
     recipe = _mapping(description, "recipe")
     return Done(
         summary=str(recipe.get("summary", "")),
-        sentences=[_data(judged), _protocol(judged), _intervals(judged)],
-        facts=_facts(judged),
+        sentences=[_data(scored), _protocol(scored), _intervals(scored)],
+        facts=_facts(scored),
         settings=json.dumps(_shareable(description), indent=2, ensure_ascii=False),
     )
 
 
-def lead(judged: Judged) -> str:
-    """Say the main result in a sentence or two."""
-    n = len(judged.predictions)
-    accuracy = judged.run.report.figures.get("accuracy")
-    name = judged.run.recipe or "the model"
+def lead(scored: ScoredRun) -> str:
+    """Return the main result in a sentence or two."""
+    n = len(scored.predictions)
+    accuracy = scored.run.report.figures.get("accuracy")
+    name = scored.run.recipe or "the model"
     if accuracy is None:
         return f"What {name} predicts of {n:,} images."
     low, high = accuracy.ci95
-    unseen = " it had not seen" if judged.held_out else ""
+    unseen = " it had not seen" if scored.held_out else ""
     return (
-        f"On {int(judged.labelled.sum()):,} images{unseen}, {name} names the true emotion in "
+        f"On {int(scored.labelled.sum()):,} images{unseen}, {name} names the true emotion in "
         f"{accuracy.value:.1%} ({low:.1%} to {high:.1%})."
     )
 
@@ -65,51 +65,51 @@ _HASHES = {
 
 
 def _shareable(content: Any) -> Any:
-    """Leave out what the page must not carry to other readers."""
+    """Return the content without entries that must not be in the page."""
     if not isinstance(content, Mapping):
         return content
     return {
         key: _shareable(value)
         for key, value in content.items()
-        # The first is of this machine alone; the others can be a line for every image.
+        # The location is a path of this machine; lists of hashes can have a line per image.
         if key != "location" and not (key in _HASHES and isinstance(value, list))
     }
 
 
-def _data(judged: Judged) -> str:
-    n, labelled = len(judged.predictions), int(judged.labelled.sum())
-    name = _mapping(judged.run.description, "data").get("name")
+def _data(scored: ScoredRun) -> str:
+    n, labelled = len(scored.predictions), int(scored.labelled.sum())
+    name = _mapping(scored.run.description, "data").get("name")
     labels = "" if labelled == n else f", {labelled:,} of them with one true emotion"
     votes = ""
-    if judged.predictions.agreement is not None:
+    if scored.predictions.agreement is not None:
         votes = " How many viewers agreed with the label is known."
     return f"{n:,} images{f' of {name}' if name else ''}{labels}.{votes}"
 
 
-def _protocol(judged: Judged) -> str:
-    split = _mapping(judged.run.description, "split")
-    folds, repeats = split.get("folds"), judged.predictions.repeats
-    if folds and (judged.predictions.fold >= 0).all():
+def _protocol(scored: ScoredRun) -> str:
+    split = _mapping(scored.run.description, "split")
+    folds, repeats = split.get("folds"), scored.predictions.repeats
+    if folds and (scored.predictions.fold >= 0).all():
         times = "once" if repeats == 1 else f"{repeats} times, each with other folds"
         return (
             f"They were divided into {folds} folds; each fold was predicted by a model that "
             f"learnt from the others, {times}. So every prediction here is of an image that "
             "its model had not seen."
         )
-    said = str(judged.run.description.get("protocol") or split.get("kind") or "")
-    return f"Protocol: {said}." if said else "The run does not say how it was measured."
+    protocol = str(scored.run.description.get("protocol") or split.get("kind") or "")
+    return f"Protocol: {protocol}." if protocol else "How the run was measured is not recorded."
 
 
-def _intervals(judged: Judged) -> str:
-    report = judged.run.report
+def _intervals(scored: ScoredRun) -> str:
+    report = scored.run.report
     return (
         f"Intervals hold 95% of {report.draws:,} bootstrap draws of {report.groups:,} independent "
         "groups of images. They are about the choice of images, not about another training."
     )
 
 
-def _facts(judged: Judged) -> list[tuple[str, str]]:
-    description = judged.run.description
+def _facts(scored: ScoredRun) -> list[tuple[str, str]]:
+    description = scored.run.description
     recipe, data = _mapping(description, "recipe"), _mapping(description, "data")
     seeds, version = description.get("seeds"), description.get("evoca_version")
     facts = {
@@ -121,7 +121,7 @@ def _facts(judged: Judged) -> list[tuple[str, str]]:
         "Fingerprint of the run": description.get("fingerprint"),
         "Split": _mapping(description, "split").get("kind"),
         "Seeds": ", ".join(map(str, seeds)) if isinstance(seeds, list) else None,
-        "Emotions": ", ".join(judged.labels),
+        "Emotions": ", ".join(scored.labels),
         "Version": f"Evoca {version}" if version else None,
     }
     return [(name, str(value)) for name, value in facts.items() if value]

@@ -1,4 +1,4 @@
-"""How predictions move when pictures change: what ``evoca probe`` found, for the page."""
+"""The result of ``evoca probe`` for the page: how predictions move when pictures change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MovedRow:
         flipped: share of the pictures whose top emotion becomes another, in words.
         interval: its 95% interval.
         strip: both drawn from 0 to 100%; empty for a difference.
-        moved: share of the probability that goes elsewhere, with its interval.
+        moved: share of the probability that moves to other labels, with its interval.
         accuracy: after minus before, with its interval; empty where no label is known.
     """
 
@@ -38,14 +38,14 @@ class MovedRow:
 
 @dataclass(frozen=True)
 class Robustness:
-    """What a probe found.
+    """The result of a probe in words.
 
     Attributes:
         lead: what was probed, and on what, in a sentence.
-        rows: a change each.
+        rows: one per change.
         faces: faces hidden, as much hidden elsewhere, and the difference; empty where not
             measured.
-        compared: the pictures that those are of, in a sentence.
+        compared: the pictures compared, in a sentence.
         notes: what a reader must know.
         labelled: whether accuracy is known.
     """
@@ -59,7 +59,7 @@ class Robustness:
 
 
 def robustness(found: Probe | None) -> Robustness | None:
-    """Put a probe into words; ``None`` without one."""
+    """Return a probe in words; ``None`` without one."""
     if found is None:
         return None
     mask = found.masking

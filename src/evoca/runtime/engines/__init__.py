@@ -12,7 +12,7 @@ DEFAULT_ENGINE = "onnxruntime"
 
 
 def find_engine(name: str) -> OpenEngine:
-    """Return what opens bundles: ONNX Runtime, or an entry point of the group ``evoca.engines``.
+    """Return the engine of a name: ONNX Runtime, or an entry point of ``evoca.engines``.
 
     Raises:
         EvocaError: there is none of this name.

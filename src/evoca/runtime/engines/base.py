@@ -1,4 +1,4 @@
-"""What every engine computes for a batch of images, whatever runs the graph."""
+"""The interface of all engines, and their outputs for a batch of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
 
 
 class Outputs(NamedTuple):
-    """What a bundle computes for a batch of N images.
+    """The outputs of a bundle for a batch of N images.
 
     Attributes:
         logits: (N, K).
@@ -36,20 +36,20 @@ class Outputs(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs a bundle's graph. Safe to share between threads."""
+    """An engine that runs a bundle's graph. Safe to share between threads."""
 
     def run(self, batch: NDArray[np.uint8]) -> Outputs:
-        """Compute all outputs for a batch.
+        """Return all outputs for a batch.
 
         Args:
-            batch: uint8 (N, H, W, 3), RGB, at the size the card's preprocessing gives.
+            batch: uint8 (N, H, W, 3), RGB, at the input size in the card.
 
         Raises:
             BundleError: the graph fails, or its outputs contradict the card.
         """
 
     def stop(self) -> None:
-        """Make what runs in other threads end with an error, and what would begin."""
+        """End running and later calls in other threads with an error."""
 
 
 OpenEngine: TypeAlias = "Callable[[Bundle, int | None], Engine]"

@@ -1,4 +1,4 @@
-"""Run a bundle's graph with ONNX Runtime and check that it is what the card says."""
+"""The engine ONNX Runtime, with checks that a graph fits its card."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OrtSession"]
 
 T = TypeVar("T")
-_STOP_SECONDS = 5.0  # for the engine to come back, once Ctrl-C was pressed
+_STOP_SECONDS = 5.0  # for the engine to return after Ctrl-C
 
 
 class OrtSession:
@@ -34,7 +34,7 @@ class OrtSession:
 
         Args:
             bundle: a validated bundle.
-            threads: CPU threads for one run; ONNX Runtime's choice (the cores) if omitted.
+            threads: CPU threads for one run; all cores if omitted.
 
         Raises:
             BundleError: the graph is damaged, or not the one the card describes.
@@ -50,8 +50,8 @@ class OrtSession:
             options.intra_op_num_threads = threads
         # Idle threads sleep instead of spinning, so that decoding keeps its cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A graph that asks for weights in files beside it gets none: a folder that
-        # cannot exist, whatever the working directory is.
+        # A graph must not read weights from files beside it: they are searched in a folder
+        # that cannot exist, whatever the working directory is.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", "/dev/null/no-external-data"
         )
@@ -63,7 +63,7 @@ class OrtSession:
             )
 
         try:
-            # What is constant in a graph is computed now; the flag is seen once that is done.
+            # The constants of a graph are computed here; the flag is checked only after that.
             self._session = _stoppable(load, lambda: options.set_load_cancellation_flag(True))
         except Exception as error:  # ONNX Runtime raises its own family of exceptions
             raise BundleError(
@@ -112,10 +112,10 @@ class OrtSession:
         raise BundleError(f"{self._name}: the bundle is untrue about itself: {reason}")
 
     def run(self, batch: NDArray[np.uint8]) -> Outputs:
-        """Compute all outputs for a batch.
+        """Return all outputs for a batch.
 
         Args:
-            batch: uint8 (N, H, W, 3), RGB, at the size the card's preprocessing gives.
+            batch: uint8 (N, H, W, 3), RGB, at the input size in the card.
 
         Raises:
             BundleError: the graph fails, or its outputs contradict the card.
@@ -148,7 +148,7 @@ class OrtSession:
         return _stoppable(run, stop)
 
     def stop(self) -> None:
-        """Make what runs in other threads end with an error, and what would begin."""
+        """End running and later calls in other threads with an error."""
         self._stopped = True
         for options in tuple(self._running):
             options.terminate = True  # seen before the next operator
@@ -194,14 +194,14 @@ class OrtSession:
 
 
 def _stoppable(work: Callable[[], T], stop: Callable[[], None]) -> T:
-    """Return what ``work`` gives, so that Ctrl-C ends it, even where it would loop for ever.
+    """Return the result of ``work``, which Ctrl-C can end even in an endless loop.
 
     Python handles signals in the main thread, between its own instructions: while that
-    thread is inside ONNX Runtime nothing can interrupt it. So another one goes there.
+    thread is inside ONNX Runtime nothing can interrupt it. So another thread runs ``work``.
 
     Args:
         work: calls ONNX Runtime.
-        stop: asks it to end, from another thread.
+        stop: called from another thread to end it.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
