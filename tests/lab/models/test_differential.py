@@ -475,8 +475,8 @@ def test_more_networks_are_trained_exported_and_swept(name, setting, vectors, dr
     ("setting", "message"),
     [
         ("model.alpha=0.5", "alpha is the share of the first of two; for 3, give shares"),
-        ("model.shares=[0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
-        ("model.shares=[0.5, 0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
+        ("model.shares=[0.5, 0.5]", "shares: 3 numbers, one per network, of sum 1"),
+        ("model.shares=[0.5, 0.5, 0.5]", "shares: 3 numbers, one per network, of sum 1"),
         ("model.gamma=2", "name a background"),
     ],
 )
