@@ -15,7 +15,7 @@ COMMANDS = {
     "predict": ("evoca.commands.predict", "Predict which emotions images evoke in their viewers."),
     "doctor": (
         "evoca.commands.doctor",
-        "Say what is installed, which engine and model would be used, and what is wrong.",
+        "Show what is installed, which engine and model would be used, and what is wrong.",
     ),
     "evaluate": (
         "evoca.commands.evaluate",
@@ -48,7 +48,7 @@ COMMANDS = {
     "search": ("evoca.commands.search", "Search a recipe's settings on validation images."),
     "sweep": (
         "evoca.commands.sweep",
-        "Fit every alpha, beta and C on the vectors that a cross-validation has kept.",
+        "Fit every alpha, beta and C on the stored vectors of a cross-validation.",
     ),
     "reproduce": (
         "evoca.commands.reproduce",
@@ -57,7 +57,7 @@ COMMANDS = {
     "export": ("evoca.commands.export", "Export a trained run to a model bundle."),
     "data": (
         "evoca.commands.data.app",
-        "Labelled images: build, look at, check and divide manifests.",
+        "Labelled images: build, inspect, check and divide manifests.",
     ),
     "models": ("evoca.commands.models", "The models that ship with Evoca."),
     "recipes": ("evoca.commands.recipes", "The systems that can be trained."),

@@ -1,1 +1,1 @@
-"""What each command of the command line does; ``evoca.cli`` only parses and calls."""
+"""The commands of the command line; ``evoca.cli`` only parses and calls."""

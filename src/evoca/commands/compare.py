@@ -25,7 +25,7 @@ app = command_app()
 
 
 class Against(StrEnum):
-    """Which run differences are from."""
+    """The runs that differences are taken from."""
 
     FIRST = "first"
     BEST = "best"

@@ -28,7 +28,7 @@ _GOOD, _BAD, _NEUTRAL = "ok", "WRONG", "-"
 
 @command(app)
 def doctor() -> int:
-    """Say what is installed, which engine and model would be used, and what is wrong."""
+    """Show what is installed, which engine and model would be used, and what is wrong."""
     rows = [*_installation(), *_formats(), *_extras(), *_cache(), *_model()]
     console = console_for()
     for state, what, text in rows:
@@ -67,7 +67,7 @@ def _formats() -> list[Row]:
 
 
 def _extras() -> list[Row]:
-    """Say for each extra whether all of its packages are there."""
+    """Return for each extra whether all of its packages are there."""
     missing: dict[str, list[str]] = {}
     for line in requires("evoca") or []:
         package, _, marker = line.partition(";")
@@ -94,16 +94,16 @@ def _distribution(requirement: str) -> str:
 
 
 def _cache() -> list[Row]:
-    """Say where training keeps what frozen layers compute, and how much that is."""
+    """Return the folder and the size of the cache of frozen layers' outputs."""
     folder = cache_folder()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    kept = f"{size / 1e6:.0f} MB, may be deleted" if size else "nothing so far"
-    return [(_NEUTRAL, "kept features", f"{folder} ({CACHE_VARIABLE}): {kept}")]
+    size_in_words = f"{size / 1e6:.0f} MB, may be deleted" if size else "nothing so far"
+    return [(_NEUTRAL, "cached features", f"{folder} ({CACHE_VARIABLE}): {size_in_words}")]
 
 
 def _model() -> list[Row]:
-    wanted = os.environ.get(MODEL_VARIABLE)
-    chosen = f"{MODEL_VARIABLE}={wanted}" if wanted else "the bundled default"
+    named = os.environ.get(MODEL_VARIABLE)
+    chosen = f"{MODEL_VARIABLE}={named}" if named else "the bundled default"
     try:
         start = time.perf_counter()
         model = load()
@@ -112,7 +112,7 @@ def _model() -> list[Row]:
         model.self_test()
         took = time.perf_counter() - start
     except EvocaError as error:
-        # The message may name the variable itself, where nothing is at the place it gives.
+        # The message may name the variable itself, where nothing is at its path.
         text = str(error) if str(error).startswith(chosen) else f"{chosen}: {error}"
         return [(_BAD, "model", text)]
     return [

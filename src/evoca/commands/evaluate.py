@@ -1,4 +1,4 @@
-"""``evoca evaluate``: a model or a table of predictions, judged on labelled images."""
+"""``evoca evaluate``: a model or a table of predictions, scored on labelled images."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def evaluate(
     without_copies: Annotated[
         bool,
         typer.Option(
-            "--without-copies", help="Leave out images that the model knows, and copies of them."
+            "--without-copies",
+            help="Leave out the images that made the model, and their copies.",
         ),
     ] = False,
 ) -> int:
@@ -84,28 +85,28 @@ def evaluate(
     system = open_system(model, in_force)
     with announcing() as announce:
         if out is None:
-            trial = evaluate_system(system, images, options, announce("evaluating", len(images)))
+            scored = evaluate_system(system, images, options, announce("evaluating", len(images)))
         else:
             with new_run(out) as folder:
-                trial = evaluate_system(
+                scored = evaluate_system(
                     system, images, options, announce("evaluating", len(images))
                 )
-                write_evaluation(folder, trial)
-    for error in trial.unreadable:
+                write_evaluation(folder, scored)
+    for error in scored.unreadable:
         say(f"evoca: {error}")
-    for note in trial.result.notes:
+    for note in scored.result.notes:
         say(f"evoca: {note}")
     if output == "json":
-        print(json.dumps(trial.result.to_dict(), allow_nan=False))
+        print(json.dumps(scored.result.to_dict(), allow_nan=False))
     else:
-        _print(trial, console_for())
-    return int(bool(trial.unreadable))
+        _print(scored, console_for())
+    return int(bool(scored.unreadable))
 
 
-def _print(trial: Evaluation, console: Console) -> None:
-    console.print(clean(str(trial.description["protocol"])), style="bold")
-    print_figures(trial.result.to_dict(), console)
-    result = trial.result
+def _print(scored: Evaluation, console: Console) -> None:
+    console.print(clean(str(scored.description["protocol"])), style="bold")
+    print_figures(scored.result.to_dict(), console)
+    result = scored.result
     if result.calibration is not None:
         print_calibration(result.calibration, console)
     print_sets(result.sets, result.conditional, console)

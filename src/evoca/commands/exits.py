@@ -36,7 +36,7 @@ def open_streams() -> None:
 
     Services and ``>&-`` do so. Python then has ``None`` in the place of a stream: ``print``
     takes standard output where standard error is meant, and the next file that is opened
-    gets the free number, so that messages land in it. What nobody listens to goes nowhere.
+    gets the free number, so that messages land in it. Output without a reader is dropped.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -57,10 +57,10 @@ def open_streams() -> None:
 
 
 class _Messages(io.FileIO):
-    """Standard error that no full disk stops: results matter more than what is said of them."""
+    """Standard error that no full disk stops: results matter more than messages."""
 
     def write(self, data: Any) -> int:
-        """Write, or lose, all of the bytes."""
+        """Write, or lose, all of the bytes, and return their number."""
         with suppress(OSError):
             super().write(data)
         return len(data)
@@ -81,7 +81,7 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
 
     Args:
         call: does the work; returns the status, ``None`` for 0.
-        after_interrupt: what to say after "interrupted", where the work can go on.
+        after_interrupt: the message after "interrupted", where the work can go on.
 
     Raises:
         typer.Exit: always.
@@ -123,15 +123,17 @@ def command(
     Args:
         app: what it becomes a command of.
         name: of the command; the function's own if omitted.
-        after_interrupt: what to say after "interrupted", where the work can go on; or a
+        after_interrupt: the message after "interrupted", where the work can go on; or a
             function of the command's arguments that returns it.
     """
 
     def register(function: Callable[P, int | None]) -> Callable[P, int | None]:
         @wraps(function)
         def run(*args: P.args, **given: P.kwargs) -> None:
-            said = after_interrupt if isinstance(after_interrupt, str) else after_interrupt(**given)
-            finish(lambda: function(*args, **given), said)
+            message = (
+                after_interrupt if isinstance(after_interrupt, str) else after_interrupt(**given)
+            )
+            finish(lambda: function(*args, **given), message)
 
         app.command(name)(run)
         return function
@@ -173,9 +175,9 @@ def leave(run: Callable[[], object]) -> None:
 
 
 def _failed(error: Exception) -> int:
-    """Say what went wrong in one line and return the status."""
+    """Print what went wrong in one line, and return the status."""
     if isinstance(error, BrokenPipeError):
-        # The reader has gone, as in `evoca ... | head`; nothing more can be said.
+        # The reader has gone, as in `evoca ... | head`; nothing more can be printed.
         _drop_output()
     else:
         _complain(str(error))
@@ -185,12 +187,12 @@ def _failed(error: Exception) -> int:
 def _complain(text: str) -> None:
     from evoca.errors import single_line
 
-    with suppress(OSError):  # of a full disk behind standard error nobody can be told
+    with suppress(OSError):  # a full disk behind standard error cannot be reported
         print(f"evoca: {single_line(text)}", file=sys.stderr, flush=True)
 
 
 def _drop_output() -> None:
-    """Let what is still in the buffer go nowhere, or the end of the process would try again."""
+    """Drop what is still in the buffer, or the end of the process would write it again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

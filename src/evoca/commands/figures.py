@@ -1,4 +1,4 @@
-"""Figures as text for people: with intervals, and what to hold them against."""
+"""Figures as text for people: with intervals, and values to compare them with."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def print_calibration(check: CalibrationCheck, console: Console) -> None:
 
 def print_sets(sets: SetFigures | None, conditional: SetFigures | None, console: Console) -> None:
     """Print how often prediction sets hold the true label, and where they do so least."""
-    kinds = {"one threshold": sets, "one an emotion": conditional}
+    kinds = {"one threshold": sets, "one per emotion": conditional}
     found = {name: one for name, one in kinds.items() if one is not None}
     if not found:
         return

@@ -1,4 +1,4 @@
-"""Groups of commands whose modules are imported when a command is asked for, and not before.
+"""Groups of commands whose modules are imported only when a command is requested.
 
 ``evoca --help`` names every command; to import them all would take most of a second.
 """
@@ -41,7 +41,7 @@ def lazy_group(
             return [*commands, *added()]
 
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
-            """Import and return a command; ``None`` where there is none of this name."""
+            """Return a command, imported now; ``None`` where there is none of this name."""
             del ctx
             module = commands[cmd_name][0] if cmd_name in commands else added().get(cmd_name)
             if module is None:

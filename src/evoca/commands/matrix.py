@@ -64,7 +64,9 @@ def matrix(
     recipes: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe", metavar="RECIPE", help="Trained on each data set, a row each; repeatable."
+            "--recipe",
+            metavar="RECIPE",
+            help="Trained on each data set, one row each; repeatable.",
         ),
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="The figure to show.")] = "accuracy",
@@ -76,7 +78,7 @@ def matrix(
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Keep every run; go on where it was left."),
+        typer.Option("--out", metavar="DIR", help="Keep every run; go on with unfinished ones."),
     ] = None,
     restrict: Annotated[
         bool,
@@ -88,7 +90,8 @@ def matrix(
     without_copies: Annotated[
         bool,
         typer.Option(
-            "--without-copies", help="Leave out images that a model knows, and copies of them."
+            "--without-copies",
+            help="Leave out the images that made a model, and their copies.",
         ),
     ] = False,
     settings: SetOption = None,
@@ -101,7 +104,7 @@ def matrix(
     if not models and not recipes:
         raise DataError("name a model (--model) or a recipe (--recipe)")
     columns = _columns(data)
-    with announcing() as announce, _kept(out) as folder:
+    with announcing() as announce, _run_folder(out) as folder:
         rows = [Row(system.name, system) for system in map(open_system, models)]
         for recipe in recipes:
             rows += _trained(recipe, settings, columns, folder, announce)
@@ -117,7 +120,7 @@ def matrix(
 
 
 def _columns(data: Sequence[Path]) -> dict[str, LabelledImages]:
-    """Read the data sets and name each after its file or folder."""
+    """Return the data sets, each named after its file or folder."""
     columns: dict[str, LabelledImages] = {}
     for path in data:
         name = path.resolve().stem or str(path)
@@ -131,7 +134,7 @@ def _columns(data: Sequence[Path]) -> dict[str, LabelledImages]:
 
 
 def _named_apart(rows: Sequence[Row]) -> list[Row]:
-    """Number rows that share a name, such as two bundles of one recipe."""
+    """Return the rows, those that share a name numbered, such as two bundles of one recipe."""
     counts: dict[str, int] = {}
     named = []
     for row in rows:
@@ -143,8 +146,8 @@ def _named_apart(rows: Sequence[Row]) -> list[Row]:
 
 
 @contextmanager
-def _kept(out: Path | None) -> Iterator[Path]:
-    """Give the folder that trainings go to: the user's, or one that is removed after."""
+def _run_folder(out: Path | None) -> Iterator[Path]:
+    """Yield the folder that trainings go to: the user's, or one that is removed after."""
     if out is not None:
         yield out
         return
@@ -159,7 +162,7 @@ def _trained(
     folder: Path,
     announce: Announce,
 ) -> Iterator[Row]:
-    """Train a recipe on each data set, unless a training is there already."""
+    """Yield a recipe trained on each data set, unless a training is there already."""
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.finished import TRAINING, difference

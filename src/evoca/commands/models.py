@@ -1,4 +1,4 @@
-"""``evoca models``: what ships, how good it is, and under which terms."""
+"""``evoca models``: the bundled models, their figures and terms."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_models() -> None:
         measured = f"accuracy {figure(accuracy)}" if accuracy else "accuracy not measured"
         console.print(clean(f"{name}  {card.name}  {measured}"), style="bold", soft_wrap=True)
         console.print(clean(f"  {card.summary}"), soft_wrap=True)
-    console.print("\nevoca models show NAME tells figures, provenance and terms.", style="dim")
+    console.print("\nevoca models show NAME prints figures, provenance and terms.", style="dim")
 
 
 @command(app, "show")
@@ -111,14 +111,14 @@ def write_card(
 
 
 def _installed(path: Path) -> Path | None:
-    """Return where a path leads, if that is a model of the installed package."""
+    """Return the target of a path, if that is a model of the installed package."""
     real = path.resolve()
     ships = real in {shipped.resolve() for shipped in bundled_models().values()}
     return real if ships and not _is_checkout(real.parents[1]) else None
 
 
 def _is_checkout(package: Path) -> bool:
-    """Whether the package lies in its own sources, whose files are there to be changed."""
+    """Return whether the package lies in its own sources, whose files may be changed."""
     project = package.parent.parent / "pyproject.toml"
     is_file = package.parent.name == "src" and project.is_file()
     return is_file and 'name = "evoca"' in project.read_text(encoding="utf-8")

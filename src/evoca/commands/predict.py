@@ -47,7 +47,7 @@ class PredictFormat(StrEnum):
     CSV = "csv"
 
 
-Answer = Prediction | ImageError
+Predicted = Prediction | ImageError
 Source = Path | RemoteImage | ImageError
 
 _DETAILED_UP_TO = 4
@@ -82,7 +82,7 @@ def predict(
         typer.Option(
             "--read-text",
             metavar="SCORER",
-            help="Read the text in the images; SCORER (MODULE:CALLABLE) tells what it evokes.",
+            help="Read the text in the images; SCORER (MODULE:CALLABLE) scores what it evokes.",
         ),
     ] = None,
     text_weight: Annotated[
@@ -129,22 +129,22 @@ def predict(
     failed = False
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
-        for source, answer in zip(inputs, _answers(stream, inputs, fetch), strict=True):
-            if isinstance(answer, Prediction) and reading is not None:
+        for source, predicted in zip(inputs, _with_errors(stream, inputs, fetch), strict=True):
+            if isinstance(predicted, Prediction) and reading is not None:
                 assert not isinstance(source, ImageError)
-                answer = reading.add_to(answer, source)
-            if isinstance(answer, ImageError):
+                predicted = reading.add_to(predicted, source)
+            if isinstance(predicted, ImageError):
                 failed = True
-                _complain(answer)
-            if isinstance(answer, Prediction) and gallery is not None:
-                gallery.add(answer, source)
-            writer.add(answer)
+                _complain(predicted)
+            if isinstance(predicted, Prediction) and gallery is not None:
+                gallery.add(predicted, source)
+            writer.add(predicted)
             advance()
     return int(failed)
 
 
 class _Reading:
-    """Lets the text in pictures speak, by a scorer that the user names."""
+    """Adds the text in pictures to predictions, by a scorer that the user names."""
 
     def __init__(self, scorer: str, weight: float, predictor: Predictor) -> None:
         from evoca.images.ocr import text_reader
@@ -157,8 +157,8 @@ class _Reading:
         self._fusion = TextFusion(text_reader(), load_scorer(scorer), weight)
         self._threshold = predictor.operating_point.threshold
 
-    def add_to(self, prediction: Prediction, source: Path | RemoteImage) -> Answer:
-        """Return the answer with its text; an error in its place, so that others go on."""
+    def add_to(self, prediction: Prediction, source: Path | RemoteImage) -> Predicted:
+        """Return the prediction with its text, or an error in its place, so that others go on."""
         try:
             # The model's picture is decoded as small as the model takes; letters need all of it.
             known = source.picture if isinstance(source, RemoteImage) else source
@@ -171,7 +171,7 @@ class _Reading:
 
 
 def expand(paths: Sequence[str]) -> Iterator[Source]:
-    """Walk folders, keep addresses; a folder without images is an error in its place.
+    """Return the inputs: folders walked, addresses kept, an empty folder as an error.
 
     Pictures that ``--explain`` drew earlier are left out of a folder, and named on
     standard error; given by name they are inputs like any other.
@@ -191,7 +191,7 @@ def expand(paths: Sequence[str]) -> Iterator[Source]:
         try:
             is_folder = path.is_dir()
         except (OSError, ValueError):
-            is_folder = False  # reading it tells why
+            is_folder = False  # reading it gives the reason
         if not is_folder:
             yield path
             continue
@@ -223,9 +223,9 @@ def _say(line: str) -> None:
     print(f"evoca: {clean(line)}", file=sys.stderr)
 
 
-def _answers(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Answer]:
-    """Put the errors of the walk back among the model's answers, in order."""
-    answers = stream(
+def _with_errors(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Predicted]:
+    """Yield the model's predictions with the errors of the walk among them, in order."""
+    predictions = stream(
         fetch(item) if isinstance(item, RemoteImage) else item
         for item in inputs
         if not isinstance(item, ImageError)
@@ -234,8 +234,8 @@ def _answers(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Answer
         if isinstance(item, ImageError):
             yield item
         else:
-            answer = next(answers)
-            yield item.named(answer) if isinstance(item, RemoteImage) else answer
+            predicted = next(predictions)
+            yield item.named(predicted) if isinstance(item, RemoteImage) else predicted
 
 
 def _complain(error: ImageError) -> None:
@@ -267,14 +267,14 @@ def _progress(total: int, *, shown: bool) -> Iterator[Any]:
 
 
 class _Writer(Protocol):
-    def add(self, answer: Answer) -> None: ...
+    def add(self, predicted: Predicted) -> None: ...
     def close(self) -> None: ...
 
 
 def _writer(output: str, labels: Sequence[str], inputs: list[Source], top: int | None) -> _Writer:
     if output == "table":
         return _TableWriter(inputs, top)
-    # Programs read this: UTF-8 whatever the locale says.
+    # Programs read this: UTF-8, whatever the locale is.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     return _JsonWriter() if output == "json" else _CsvWriter(labels)
 
@@ -290,13 +290,13 @@ class _TableWriter:
         if not self._detailed:
             self._print(heading(self._columns))
 
-    def add(self, answer: Answer) -> None:
-        if isinstance(answer, ImageError):
+    def add(self, predicted: Predicted) -> None:
+        if isinstance(predicted, ImageError):
             return
         if self._detailed:
-            self._print(detailed(answer, self._console, self._top))
+            self._print(detailed(predicted, self._console, self._top))
         else:
-            self._print(one_line(answer, self._console, self._columns))
+            self._print(one_line(predicted, self._console, self._columns))
 
     def _print(self, what: Any) -> None:
         # Laid out to fit a terminal; a pipe gets every line whole.
@@ -307,16 +307,16 @@ class _TableWriter:
 
 
 class _JsonWriter:
-    """One array, an object a line; printed as answers come, complete when closed."""
+    """One array, one object per line; printed as predictions come, complete when closed."""
 
     def __init__(self) -> None:
         self._before = "[\n"
 
-    def add(self, answer: Answer) -> None:
-        if isinstance(answer, ImageError):
-            item: dict[str, Any] = {"path": answer.source, "error": answer.cause}
+    def add(self, predicted: Predicted) -> None:
+        if isinstance(predicted, ImageError):
+            item: dict[str, Any] = {"path": predicted.source, "error": predicted.cause}
         else:
-            item = answer.to_dict()
+            item = predicted.to_dict()
         text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
         with uninterrupted():
             sys.stdout.write(self._before + text)
@@ -334,9 +334,9 @@ class _CsvWriter:
         self._csv = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
         self._csv.writeheader()
 
-    def add(self, answer: Answer) -> None:
-        row = table_row(answer)
-        if sys.stdout.isatty():  # a file keeps names as they are; a terminal would obey them
+    def add(self, predicted: Predicted) -> None:
+        row = table_row(predicted)
+        if sys.stdout.isatty():  # a file keeps names as they are; a terminal would interpret them
             row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
         with uninterrupted():
             self._csv.writerow(row)
@@ -357,26 +357,26 @@ def table_columns(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def table_row(answer: Answer) -> dict[str, Any]:
+def table_row(predicted: Predicted) -> dict[str, Any]:
     """Return one row of a table of predictions; absent values are absent keys."""
-    if isinstance(answer, ImageError):
-        return {"path": answer.source, "error": answer.cause}
+    if isinstance(predicted, ImageError):
+        return {"path": predicted.source, "error": predicted.cause}
     row: dict[str, Any] = {
-        "path": answer.path,
-        "sha256": answer.sha256,
-        "emotion": answer.emotion,
-        "confidence": answer.confidence,
-        "prediction_set": json.dumps(answer.prediction_set),
-        "model": answer.model,
-        "warnings": "; ".join(answer.warnings),
+        "path": predicted.path,
+        "sha256": predicted.sha256,
+        "emotion": predicted.emotion,
+        "confidence": predicted.confidence,
+        "prediction_set": json.dumps(predicted.prediction_set),
+        "model": predicted.model,
+        "warnings": "; ".join(predicted.warnings),
     }
-    if answer.prior is not None:
-        row["prior"] = answer.prior.name
-    if answer.affect is not None:
-        row |= {"valence": answer.affect[0], "arousal": answer.affect[1]}
-    if answer.polarity is not None:
-        row |= {"polarity": str(answer.polarity), "polarity_positive": answer.positive}
-    return row | {f"p_{label}": p for label, p in answer.probabilities.items()}
+    if predicted.prior is not None:
+        row["prior"] = predicted.prior.name
+    if predicted.affect is not None:
+        row |= {"valence": predicted.affect[0], "arousal": predicted.affect[1]}
+    if predicted.polarity is not None:
+        row |= {"polarity": str(predicted.polarity), "polarity_positive": predicted.positive}
+    return row | {f"p_{label}": p for label, p in predicted.probabilities.items()}
 
 
 class _Gallery:
@@ -391,7 +391,7 @@ class _Gallery:
             raise self._failure(folder, error) from error
 
     def add(self, prediction: Prediction, source: Source) -> None:
-        """Draw and write one picture, which the prediction has kept."""
+        """Draw and write one picture, which the prediction holds."""
         assert not isinstance(source, ImageError)
         target = self._folder / self._name(source)
         try:

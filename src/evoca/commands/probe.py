@@ -90,7 +90,7 @@ def probe(
 
 
 def _read(data: Path, labels: tuple[str, ...]) -> LabelledImages:
-    """Read labelled images, or a folder of images without class folders."""
+    """Return labelled images, also of a folder without class folders."""
     if data.is_dir() and not any(entry.is_dir() for entry in data.iterdir()):
         return _unlabelled(data, labels)
     return load_labelled(data, require_files=False)
@@ -193,7 +193,7 @@ def _cells(movement: Movement) -> dict[str, str]:
 
 
 def _cell(figure: Figure | None, sign: str = "") -> str:
-    """Lay a figure out in percent, with its interval."""
+    """Return a figure in percent, with its interval."""
     if figure is None:
         return ""
     value, low, high = (_percent(share, sign) for share in (figure.value, *figure.ci95))

@@ -59,7 +59,7 @@ class RemoteImage:
 
     Attributes:
         url: as it was given.
-        fetched: what came of it; ``None`` until :meth:`fetch`.
+        fetched: the result; ``None`` until :meth:`fetch`.
     """
 
     url: str
@@ -74,7 +74,7 @@ class RemoteImage:
     def fetch(
         self, min_size: tuple[int, int] | None, *, networks: tuple[str, ...] = ()
     ) -> Image.Image | bytes:
-        """Fetch it; return the picture, or bytes that are no image where there is none.
+        """Return the fetched picture, or bytes that are no image where there is none.
 
         Args:
             min_size: (width, height) that a scaled JPEG decode must not fall below.
@@ -94,19 +94,19 @@ class RemoteImage:
         self.fetched = found
         return found.decoded.image
 
-    def named(self, answer: Prediction | ImageError) -> Prediction | ImageError:
-        """Give an answer to the fetched picture the address, and what its file told."""
+    def named(self, predicted: Prediction | ImageError) -> Prediction | ImageError:
+        """Return a prediction with the picture's address, and with the notes on its file."""
         if self.fetched is None or isinstance(self.fetched, ImageError):
             return self.fetched or ImageError("not fetched", self.url)
-        if isinstance(answer, ImageError):
-            return ImageError(answer.cause, self.url)
+        if isinstance(predicted, ImageError):
+            return ImageError(predicted.cause, self.url)
         decoded = self.fetched.decoded
         return replace(
-            answer,
+            predicted,
             path=self.url,
             size=decoded.size,
             sha256=self.fetched.sha256,
-            warnings=(*decoded.notes, *answer.warnings),
+            warnings=(*decoded.notes, *predicted.warnings),
         )
 
     @property

@@ -26,7 +26,7 @@ app = command_app()
 
 
 class LookForOption(StrEnum):
-    """What ``report`` tells pictures by."""
+    """The traits that ``report`` groups pictures by."""
 
     COLOUR = "colour"
     FACES = "faces"
@@ -59,7 +59,7 @@ def report(
         LookForOption,
         typer.Option(
             "--look-for",
-            help="What to tell pictures by: text takes most of a second each (extra vision).",
+            help="What to group pictures by: text takes most of a second each (extra vision).",
         ),
     ] = LookForOption.FACES,
     max_images: Annotated[
@@ -86,7 +86,7 @@ def report(
     opened = [read_run(folder) for folder in runs]
     probed = _probe(opened, probe)
     if len({run.path.resolve() for run in opened}) < len(opened):
-        raise DataError("the same run is named twice: a page tells of each run once")
+        raise DataError("the same run is named twice: a page shows each run once")
     labelled = _data(opened, data, images=images)
     pictured = images and labelled is not None
     models = _models(opened, model) if pictured else [None] * len(opened)
@@ -110,7 +110,7 @@ def report(
 
 
 def _probe(runs: Sequence[Run], file: Path | None) -> Probe | None:
-    """Read the named probe, which must be of one run."""
+    """Return the named probe, which must be of one run."""
     if file is None:
         return None
     if len(runs) > 1:
@@ -122,7 +122,7 @@ def _probe(runs: Sequence[Run], file: Path | None) -> Probe | None:
 
 
 def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledImages | None:
-    """Read where the images are: as told, or where the first run says they were."""
+    """Return the images from the named place, or from the place that the first run records."""
     if data is not None:
         return load_labelled(data, require_files=False)
     if not images:
@@ -132,7 +132,7 @@ def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledIm
     if isinstance(location, str) and Path(location).exists():
         return load_labelled(location, require_files=False)
     print(
-        "evoca: the page holds no images: name the manifest or folder with --data (or say "
+        "evoca: the page holds no images: name the manifest or folder with --data (or give "
         "--no-images)",
         file=sys.stderr,
     )
@@ -140,7 +140,7 @@ def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledIm
 
 
 def _models(runs: Sequence[Run], model: str | None) -> list[Predictor | None]:
-    """Choose whose evidence maps each run shows: the named model's, else the bundled one's."""
+    """Return the model of each run's evidence maps: the named one, else the bundled one."""
     if model is not None:
         named = load(model)
         fitting = [

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_FOLDER",
-    "Wanted",
+    "Requested",
     "app",
     "only_with_data",
     "reproduce",
@@ -54,7 +54,7 @@ class ReproduceFormat(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Requested:
     """What to run.
 
     Attributes:
@@ -74,16 +74,16 @@ class Wanted:
     machine: Machine
 
 
-def run_recipes(wanted: Wanted, runs: Path) -> int:
-    """Cross-validate every recipe into a folder of its name; go on where it was left.
+def run_recipes(requested: Requested, runs: Path) -> int:
+    """Cross-validate every recipe into a folder of its name; go on with unfinished ones.
 
     A recipe that cannot be run here, because its weights are not to be had or its data
     lack something, costs one line and not the others.
 
     Args:
-        wanted: what to run.
-        runs: the folder of runs. What is finished in it stays; what is not is gone on
-            with, by fold, step and batch.
+        requested: what to run.
+        runs: the folder of runs. Finished runs stay; others are
+            gone on with, by fold, step and batch.
 
     Returns:
         0, or 1 where a recipe could not be run.
@@ -96,20 +96,20 @@ def run_recipes(wanted: Wanted, runs: Path) -> int:
         from evoca import lab
         from evoca.data.manifest.labelled import load_labelled
         from evoca.lab.experiments.run import finished_run, unused_options
-    settings = [f"protocol.folds={wanted.folds}", *wanted.settings]
-    names = _names(wanted.recipes)
-    data = load_labelled(wanted.data)
+    settings = [f"protocol.folds={requested.folds}", *requested.settings]
+    names = _names(requested.recipes)
+    data = load_labelled(requested.data)
     say_left_out(data)
     data = replace(data, recorded_hashes=data.file_hashes())  # once, not by every recipe
     failed = 0
     for number, name in enumerate(names, start=1):
         out = runs / name
         try:
-            recipe = lab.load_recipe(name, settings, wanted.profile)
+            recipe = lab.load_recipe(name, settings, requested.profile)
             done = finished_run(out) is not None
             if not done:
                 say(f"{name} ({number} of {len(names)})")
-            with display(wanted.machine) as options:
+            with display(requested.machine) as options:
                 if unused := unused_options(recipe, options):
                     options = _on_the_cpu(options)
                 if unused and not done:
@@ -197,8 +197,8 @@ def reproduce(
         only_with_data(recipe=recipes, profile=profile, set=settings, workers=workers)
     else:
         machine = Machine(accelerator, workers=workers)
-        wanted = Wanted(data, recipes or [], profile, folds, settings or [], machine)
-        not_run = run_first(wanted, runs or [])
+        requested = Requested(data, recipes or [], profile, folds, settings or [], machine)
+        not_run = run_first(requested, runs or [])
     papers = list(load_papers().values()) if paper is None else [load_paper(paper)]
     opened, failed = _read(runs or ([DEFAULT_FOLDER] if DEFAULT_FOLDER.is_dir() else []))
     from evoca.lab.experiments.results import PackagedRecipes
@@ -233,7 +233,7 @@ def reproduce(
 
 
 def only_with_data(**given: object) -> None:
-    """Refuse options that say how to run, where nothing is to be run.
+    """Refuse options for running, where nothing is to be run.
 
     Raises:
         EvocaError: one was given.
@@ -242,26 +242,26 @@ def only_with_data(**given: object) -> None:
         raise EvocaError(f"--{named[0]}: says how to run, and --data is not there to run on")
 
 
-def run_first(wanted: Wanted, places: Sequence[Path]) -> int:
+def run_first(requested: Requested, places: Sequence[Path]) -> int:
     """Make the runs that are missing.
 
     Args:
-        wanted: what to run.
+        requested: what to run.
         places: the one folder they go to; ``./runs`` if empty.
 
     Returns:
         0, or 1 where a recipe could not be run.
 
     Raises:
-        EvocaError: several folders, or what is wanted is not to be had.
+        EvocaError: several folders, or what is requested cannot be had.
     """
     if len(places) > 1:
         raise EvocaError(f"{places[1]}: with --data, name one folder for all runs")
-    return run_recipes(wanted, places[0] if places else DEFAULT_FOLDER)
+    return run_recipes(requested, places[0] if places else DEFAULT_FOLDER)
 
 
 def _read(places: Sequence[Path]) -> tuple[list[Run], int]:
-    """Open the runs; one that is damaged is named and does not cost the others."""
+    """Return the runs and the number of damaged ones, which are named and left out."""
     runs: list[Run] = []
     failed = 0
     for path in dict.fromkeys(run for place in places for run in find_runs(place)):

@@ -77,14 +77,14 @@ def search(
         from evoca.lab.experiments.search import Searcher
     own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
     chosen = load_recipe(recipe, own, profile)
-    wanted = chosen.search if space is None else read_space(space)
-    if wanted is None:
+    chosen_space = chosen.search if space is None else read_space(space)
+    if chosen_space is None:
         raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
     if not chosen.steps:
         raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
     if chosen.head is not None:
         raise EvocaError(
-            f"{recipe}: a search judges its steps, not the machine after them: search with "
+            f"{recipe}: a search scores its steps, not the machine after them: search with "
             "--set head=null, or evoca sweep a cross-validation"
         )
     labelled = load_labelled(data)
@@ -92,7 +92,7 @@ def search(
     with display(machine) as options:
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),
-            wanted,
+            chosen_space,
             build,
             options,
             trials,
@@ -104,16 +104,16 @@ def search(
             print_result(chosen, result, "table")
             return
         found = searcher.search(labelled, out, resume=resume)
-    print_document([trials_table(found.trials, wanted.metric)], console_for())
+    print_document([trials_table(found.trials, chosen_space.metric)], console_for())
     console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
 
 
 def trials_table(trials: Sequence[Trial], metric: str) -> Table:
-    """Give a row a trial, in their order: its value, then its settings.
+    """Return one row per trial, in their order: its value, then its settings.
 
     Args:
         trials: at least one, all with the same settings' keys.
-        metric: what the value is, on validation images.
+        metric: of the value, on validation images.
     """
     keys = list(trials[0].settings)
     rows = tuple(

@@ -34,21 +34,21 @@ app = command_app()
 
 
 class BetaForm(StrEnum):
-    """What beta does to the vectors."""
+    """The effect of beta on the vectors."""
 
     CONVEX = "convex"
     AMPLIFY = "amplify"
 
 
 _ALPHAS = "0,0.25,0.5,0.75,1"
-_MOST_C = 1e6  # beyond it, nothing more is forbidden, and fitting may take for ever
+_MOST_C = 1e6  # beyond it, the penalty has no effect, and fitting may never end
 _COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high", "published")
 _LAYER = "logistic regression"
 _PAPER = "rapolu2023"
 _LEGEND = (
     "paper: the figure of that alpha, beta and C that rapolu2023 prints (tables 2 and 3; under "
     "logistic, of the layer it trains), on its test part of FI and with its own networks: other "
-    "images, unless the run says so."
+    "images, unless the run states so."
 )
 
 Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], float]
@@ -83,7 +83,7 @@ def sweep(
         FigureFormat, typer.Option("--format", help="What to print.")
     ] = FigureFormat.TABLE,
 ) -> None:
-    """Fit every alpha, beta and C on the vectors that a cross-validation has kept."""
+    """Fit every alpha, beta and C on the stored vectors of a cross-validation."""
     with needs_extra("train"):
         from evoca.lab.config.models.differential import MOST_BETA
         from evoca.lab.experiments.sweep import Grid
@@ -101,7 +101,7 @@ def sweep(
     if out is not None:
         _require_place(out)
     file = run / "sweep.csv" if out is None else out
-    # The paper reads beta as taking from the vectors.
+    # The paper's beta takes from the vectors.
     published = _published(run) if form == "convex" or beta is None else {}
     grid = Grid(alphas, betas, form.value, costs)
     with display(Machine(accelerator="cpu")) as options:
@@ -110,14 +110,14 @@ def sweep(
     if output == "json":
         print(json.dumps(_as_json(found, published), indent=2))
     else:
-        told = [Paragraph(_told(found))]
-        told += [Paragraph(_LEGEND)] if published else []
-        print_document([_table(found, costs, published), *told], console_for())
+        text = [Paragraph(_chosen_in_words(found))]
+        text += [Paragraph(_LEGEND)] if published else []
+        print_document([_table(found, costs, published), *text], console_for())
     say(f"wrote {file}")
 
 
 def _require_place(file: Path) -> None:
-    """Refuse, before anything is fitted, what could not be written in the end."""
+    """Refuse, before anything is fitted, a file that could not be written in the end."""
     if file.is_dir():
         raise EvocaError(f"--out {printable_name(file)}: a folder: name a file")
     if file.exists() and not file.is_file():  # a device, a pipe: a file would take its place
@@ -127,7 +127,7 @@ def _require_place(file: Path) -> None:
 
 
 def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:
-    """Read numbers from 0, and ``none``, separated by commas."""
+    """Return numbers from 0, and ``none``, separated by commas."""
     found: list[float | None] = []
     for part in text.split(","):
         word = part.strip()
@@ -187,7 +187,7 @@ def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
 
 
-def _told(found: Sweep) -> str:
+def _chosen_in_words(found: Sweep) -> str:
     counts = Counter(_named(cell) for cell in found.choices)
     chosen = ", ".join(f"{name} in {n}" for name, n in counts.most_common())
     return (
@@ -224,7 +224,7 @@ def _write(file: Path, found: Sweep, published: Published) -> None:
 
 
 def _as_json(found: Sweep, published: Published) -> dict[str, Any]:
-    def told(own: Accuracy) -> dict[str, Any]:
+    def accuracy(own: Accuracy) -> dict[str, Any]:
         return {"accuracy": own.value, "ci95": [own.low, own.high]}
 
     return {
@@ -234,11 +234,11 @@ def _as_json(found: Sweep, published: Published) -> dict[str, Any]:
                 "beta": cell.beta,
                 "c": cell.c,
                 "head": _LAYER if cell.c is None else "support vector machine",
-                **told(own),
+                **accuracy(own),
                 "published": published.get(_at(cell)),
             }
             for cell, own in found.cells.items()
         ],
-        "chosen_on_validation": told(found.chosen)
+        "chosen_on_validation": accuracy(found.chosen)
         | {"folds": [{"alpha": c.alpha, "beta": c.beta, "c": c.c} for c in found.choices]},
     }

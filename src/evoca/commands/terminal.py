@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evoca.emotions import style_of
-from evoca.errors import single_line as clean  # what is printed and what errors say alike
+from evoca.errors import single_line as clean  # for printed text and error messages alike
 from evoca.priors import TRAINED
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ _PLAIN_WIDTH = 200  # where no terminal sets a width
 def console_for(stream: str = "stdout") -> Console:
     """Return a console for standard output or standard error.
 
-    Colour only on a terminal and without ``NO_COLOR``, or where ``FORCE_COLOR`` asks for it;
-    full width elsewhere. ``FORCE_COLOR=0`` asks for none, though Rich takes any value.
+    Colour only on a terminal and without ``NO_COLOR``, or where ``FORCE_COLOR`` is set;
+    full width elsewhere. ``FORCE_COLOR=0`` turns it off, though Rich takes any value.
     """
     file = sys.stdout if stream == "stdout" else sys.stderr
     plain = os.environ.get("FORCE_COLOR", "").strip().lower() in {"0", "false", "no"}
@@ -63,13 +63,13 @@ def console_for(stream: str = "stdout") -> Console:
 
 
 def say(text: str) -> None:
-    """Print a line on standard error; names and servers cannot steer the terminal."""
+    """Print a line on standard error; names and servers cannot control the terminal."""
     sys.stdout.flush()  # where both streams go to one file, the order stays
     print(clean(text), file=sys.stderr, flush=True)
 
 
 def say_left_out(data: Manifest | LabelledImages) -> None:
-    """Print in a line on standard error what of a folder is no row, and why."""
+    """Print in a line on standard error which files of a folder are no rows, and why."""
     if data.left_out:
         say(f"evoca: {data.source}: {data.left_out}")
 
@@ -84,7 +84,7 @@ def _glyph(label: str, console: Console) -> Text:
 
 
 def _bar(share: float, width: int, label: str, console: Console) -> Text:
-    """Draw a bar with a resolution of an eighth of a character."""
+    """Return a bar with a resolution of an eighth of a character."""
     if not _unicode(console):
         return Text("#" * round(share * width))
     eighths = round(share * width * 8)
@@ -93,7 +93,7 @@ def _bar(share: float, width: int, label: str, console: Console) -> Text:
 
 
 def _strip(prediction: Prediction, console: Console, width: int) -> Text:
-    """Draw the whole distribution as one line of coloured cells, most likely first."""
+    """Return the whole distribution as one line of coloured cells, most likely first."""
     ranked = prediction.ranked()
     cells = [int(p * width) for _, p in ranked]
     by_loss = sorted(range(len(ranked)), key=lambda i: cells[i] - ranked[i][1] * width)
@@ -118,7 +118,7 @@ def _headline(prediction: Prediction, console: Console) -> Text:
 
 
 def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
-    """Lay out one prediction: a headline and a bar for each emotion.
+    """Return one prediction as text: a headline and a bar for each emotion.
 
     Args:
         prediction: what to show.
@@ -144,7 +144,7 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
 
 
 def _wrapped(text: str, style: str, console: Console) -> list[Text]:
-    """Break a text into indented lines on a terminal; elsewhere it is one line."""
+    """Return a text as indented lines on a terminal; elsewhere as one line."""
     if not console.is_terminal:
         return [Text(f"  {text}", style=style)]
     lines = Text(text, style=style).wrap(console, max(1, console.width - 4))
@@ -155,7 +155,7 @@ def _wrapped(text: str, style: str, console: Console) -> list[Text]:
 
 @dataclass(frozen=True)
 class Columns:
-    """Widths of a table with a line each image, in terminal columns.
+    """Widths of a table with one line per image, in terminal columns.
 
     Attributes:
         name: of the image's name.
@@ -173,25 +173,25 @@ class Columns:
 
 
 def columns_for(console: Console, longest_name: int) -> Columns:
-    """Fit the table to a terminal: the strip gives way first, then names.
+    """Return the widths that fit a terminal: the strip is cut first, then names.
 
     Args:
         console: elsewhere than on a terminal nothing is cut.
         longest_name: terminal columns of the longest name.
     """
     gap = len(_GAP)
-    wanted = max(_NAME_LEAST, min(longest_name, console.width // 3))
+    width = max(_NAME_LEAST, min(longest_name, console.width // 3))
     if not console.is_terminal:
-        return Columns(wanted)
+        return Columns(width)
     room = console.width - _EMOTION - gap - _POSITIVE - gap - gap
-    strip = min(_STRIP, room - wanted - _PLAUSIBLE - gap)
+    strip = min(_STRIP, room - width - _PLAUSIBLE - gap)
     if strip >= _STRIP_LEAST:
-        return Columns(wanted, True, strip, _POSITIVE, room - wanted - strip - gap)
+        return Columns(width, True, strip, _POSITIVE, room - width - strip - gap)
     room += _POSITIVE - _POSITIVE_LEAST
     strip = _STRIP_LEAST
-    if room - strip - gap - _PLAUSIBLE_LEAST < min(wanted, _NAME_SHORT):
+    if room - strip - gap - _PLAUSIBLE_LEAST < min(width, _NAME_SHORT):
         strip = gap = 0
-    name = max(_NAME_LEAST, min(wanted, room - strip - gap - _PLAUSIBLE_LEAST))
+    name = max(_NAME_LEAST, min(width, room - strip - gap - _PLAUSIBLE_LEAST))
     return Columns(name, True, strip, _POSITIVE_LEAST, max(1, room - name - strip - gap))
 
 
@@ -206,7 +206,7 @@ def heading(columns: Columns) -> Text:
 
 
 def one_line(prediction: Prediction, console: Console, columns: Columns) -> Text:
-    """Lay out one prediction as a line, for lists that are longer than a few images.
+    """Return one prediction as a line, for lists that are longer than a few images.
 
     A warning that does not fit takes a line of its own.
 
@@ -231,7 +231,7 @@ def one_line(prediction: Prediction, console: Console, columns: Columns) -> Text
 
 
 def _plausible(labels: tuple[str, ...], width: int | None) -> str:
-    """Name the labels of a prediction set, and count those there is no room for.
+    """Return the labels of a prediction set, and the count of those without room.
 
     >>> _plausible(("anger", "amusement", "excitement"), 20)
     'anger, amusement +1'
@@ -247,7 +247,7 @@ def _plausible(labels: tuple[str, ...], width: int | None) -> str:
 
 
 def _fit(name: str, columns: Columns) -> str:
-    """Cut the start of a name where it must be, and pad it to a width in cells.
+    """Return a name padded to a width in cells, its start cut where it must be.
 
     >>> _fit("a/very/long/way/to/photo.jpg", Columns(15, cut=True))
     '...to/photo.jpg'

@@ -46,12 +46,12 @@ def train(
         bool,
         typer.Option(
             "--without-copies",
-            help="Measure no image of which a copy is learnt from or chooses.",
+            help="Measure no image that has a copy among training or validation images.",
         ),
     ] = False,
     data_name: Annotated[
         str | None,
-        typer.Option("--data-name", metavar="TEXT", help="What the model card calls the data."),
+        typer.Option("--data-name", metavar="TEXT", help="The name of the data in the model card."),
     ] = None,
     accelerator: AcceleratorOption = "auto",
     devices: DevicesOption = 1,

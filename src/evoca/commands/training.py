@@ -1,4 +1,4 @@
-"""How training is shown while it runs, and its result once it is done."""
+"""The progress of a training, and its result."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = ["display", "print_result", "say_finished"]
 
 @contextmanager
 def display(machine: Machine) -> Iterator[RunOptions]:
-    """Show the work: bars on a terminal, a line a part elsewhere; one line an epoch."""
+    """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch."""
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
     content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
-    with announcing_lines() as (announce, say), _told(say):
+    with announcing_lines() as (announce, say), _showing_hub_logs(say):
         yield RunOptions(**content, announce=announce, say=say)
 
 
@@ -48,8 +48,8 @@ class _Shown(logging.Handler):
 
 
 @contextmanager
-def _told(say: Callable[[str], None]) -> Iterator[None]:
-    """Show what the lab logs of hubs, since a download or a silent hub takes its time."""
+def _showing_hub_logs(say: Callable[[str], None]) -> Iterator[None]:
+    """Show what the lab logs of hubs, since a download or an unreachable hub takes long."""
     logger, shown = logging.getLogger("evoca.hub"), _Shown(say)
     before = logger.level
     logger.addHandler(shown)
@@ -62,7 +62,7 @@ def _told(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def say_finished(out: Path, result: Result) -> None:
-    """Say that a resumed command found a complete run, and what was said of it."""
+    """Print that a resumed command found a complete run, and the run's notes."""
     console = console_for("stderr")
     console.print(f"{out}: finished already", soft_wrap=True)
     for note in result.notes:
@@ -88,7 +88,7 @@ def print_result(recipe: Recipe, result: Result, output: str) -> None:
 
 
 def _chosen_c(result: Result) -> str:
-    """Say which C was chosen for the head, and by how many folds; empty where none was."""
+    """Return which C was chosen for the head, and by how many folds; empty where none was."""
     own = (result.chosen or {}).get("c")
     counts = Counter(fold["c"] for fold in result.chosen_in_folds if "c" in fold)
     parts = [] if own is None else [f"{own:g} for the model that was kept"]

@@ -1,4 +1,4 @@
-"""Labelled images: from raw votes and links to a manifest one can trust.
+"""Labelled images: from raw votes and links to a checked manifest.
 
 A *manifest* is one table of labelled images (CSV or Parquet).
 :func:`evoca.data.manifest.labelled.load_labelled` is what training and evaluation read;

@@ -35,7 +35,7 @@ class Built:
         manifest: as written.
         dropped: label to the rows that lost it in a mapping to another taxonomy.
         rejects_file: where the refused rows are listed; ``None`` without any.
-        basis: what the labels are where no viewer gave them; empty where they are viewers'.
+        basis: where labels come from that no viewer gave; empty where viewers gave them.
     """
 
     manifest: Manifest
@@ -54,17 +54,17 @@ def build(
     variant: str = "",
     strict: bool = False,
 ) -> Built:
-    """Read a data set and write its manifest.
+    """Return the manifest of a data set, read and written.
 
-    Raw votes are kept. ``emotion`` is what the source says; a source of votes alone gets
+    Raw votes are kept. ``emotion`` is what the source states; a source of votes alone gets
     the rule ``plurality``, and ``p_<emotion>`` where votes are not agrees and disagrees.
 
     Args:
         reader: name of a reader.
         source: file or folder as distributed; its images must lie inside its folder.
         out: the manifest, ``.parquet`` or ``.csv``.
-        options: what the reader needs telling. Images that lie inside other files go to
-            ``<out without suffix>_images`` where it does not say.
+        options: of the reader. Images that lie inside other files go to
+            ``<out without suffix>_images`` where they name no folder.
         map_to: bring the labels to this taxonomy.
         variant: which mapping, where there are several; ``valence-midpoint`` makes a polarity
             of a source of ratings.
@@ -109,11 +109,11 @@ def build(
 
 
 def _by_valence(reader: Reader, map_to: str | None, variant: str) -> tuple[float, float] | None:
-    """Return the scale whose middle divides negative from positive, where that is asked for.
+    """Return the scale whose middle divides negative from positive, where requested.
 
     Raises:
         DataError: the source has labels or no known scale; or ratings alone, and they are
-            to become labels without a word on how.
+            to become labels by no stated rule.
     """
     if variant == BY_VALENCE:
         if reader.ratings is None:
@@ -155,7 +155,7 @@ class _Batch:
 
 
 def _batches(rows: Iterable[Row | TableBatch | LeftOut], left_out: LeftOut) -> Iterator[_Batch]:
-    """Gather rows of one file into columns; pass whole tables on, and count what is left out."""
+    """Yield the rows of one file as columns, whole tables unchanged; count what is left out."""
     gathered: list[Row] = []
     for row in rows:
         if isinstance(row, LeftOut):
@@ -202,7 +202,7 @@ def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) ->
 
 
 def _labelled(manifest: Manifest) -> Manifest:
-    """Add what follows from the votes where the source does not say it itself."""
+    """Return the manifest with what follows from the votes where the source does not state it."""
     votes = manifest.counts(VOTES)
     values: dict[str, NDArray[Any]] = {}
     labels = np.array([*manifest.labels, ""], dtype=object)

@@ -1,4 +1,4 @@
-"""Look for what makes figures untrue: leaks across splits, contradictions, lost files."""
+"""Check for what makes figures wrong: leaks across splits, contradictions, lost files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evoca.data.check_files import EXAMPLES, Finding, look_at_files
+from evoca.data.check_files import EXAMPLES, Finding, inspect_files
 from evoca.data.divide import is_divided
 from evoca.data.manifest.duckdb import sql_name, sql_string
 from evoca.data.manifest.schema import SPLITS
@@ -19,14 +19,14 @@ __all__ = ["CheckReport", "Finding", "check"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was looked at, and what was found.
+    """What was checked, and what was found.
 
     Attributes:
         source: printable name of the manifest.
         images: how many rows.
         findings: problems first.
-        clusters: near-duplicate clusters that were found by looking at the images;
-            ``None`` where no image was looked at.
+        clusters: near-duplicate clusters that were found among the images; ``None``
+            where no image was read.
     """
 
     source: str
@@ -51,7 +51,7 @@ def check(
     verify: bool = False,
     advance: Advance | None = None,
 ) -> CheckReport:
-    """Look for leaks, contradictions, bad rows, and missing, unreadable or changed files.
+    """Return leaks, contradictions, bad rows, and missing, unreadable or changed files.
 
     A leak is one image in several splits: the same path, link, SHA-256 or duplicate
     group. Images are read and compared, and clusters of copies joined with the groups
@@ -60,7 +60,7 @@ def check(
 
     Args:
         manifest: read with ``strict=False``, so that bad rows are reported too.
-        files: look at the images; without, only at the table.
+        files: read the images; without, only the table.
         verify: read every image, to find damage and what is not as recorded.
         advance: called with 1 after each image that is read.
 
@@ -71,7 +71,7 @@ def check(
     manifest = manifest.labelled()
     clusters = None
     if files:
-        manifest, seen, clusters = look_at_files(manifest, verify=verify, advance=advance)
+        manifest, seen, clusters = inspect_files(manifest, verify=verify, advance=advance)
         found += seen
     for column, kind in (
         ("image", "image"),
@@ -112,7 +112,7 @@ _WHAT = {"image": "images", "url": "links", "file": "identical files", "group": 
 
 
 def _clashes(manifest: Manifest, column: str, kind: str) -> list[Finding]:
-    """Look at the rows that share a value: are their splits and labels the same?"""
+    """Return findings on rows that share a value but not their split or label."""
     if column not in manifest:
         return []
     split = "split" if "split" in manifest else "NULL"
@@ -161,11 +161,11 @@ def _cases(
 
 
 def _images(manifest: Manifest, column: str, values: list[str]) -> dict[str, str]:
-    """Name some images of each value."""
-    name, wanted = sql_name(column), ", ".join(sql_string(value) for value in values)
+    """Return some images of each value, by name."""
+    name, listed = sql_name(column), ", ".join(sql_string(value) for value in values)
     rows = manifest.sql(
         f"SELECT {name}::VARCHAR AS value, list(image ORDER BY image)[:{EXAMPLES}] "
-        f"FROM {{manifest}} WHERE {name}::VARCHAR IN ({wanted}) GROUP BY value"
+        f"FROM {{manifest}} WHERE {name}::VARCHAR IN ({listed}) GROUP BY value"
     )
     return {value: f" ({', '.join(images)})" for value, images in rows}
 

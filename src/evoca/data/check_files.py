@@ -1,4 +1,4 @@
-"""Look at the files of a manifest: are they there, whole, and what was recorded?"""
+"""Check the files of a manifest: whether they are there, whole and as recorded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evoca.data.readers import get_reader, reader_names
 from evoca.images.walk import backslash_hint
 from evoca.progress import Advance
 
-__all__ = ["EXAMPLES", "Finding", "look_at_files"]
+__all__ = ["EXAMPLES", "Finding", "inspect_files"]
 
 EXAMPLES = 5
 """How many cases of one kind are shown."""
@@ -31,7 +31,7 @@ class Finding:
 
     Attributes:
         kind: a word for programs, such as ``leak-group``.
-        problem: whether figures on this data cannot be trusted until it is mended.
+        problem: whether figures on this data cannot be trusted until it is repaired.
         count: how many cases.
         message: one line.
         examples: some of the cases; where files are meant, all of them.
@@ -44,10 +44,10 @@ class Finding:
     examples: tuple[str, ...] = ()
 
 
-def look_at_files(
+def inspect_files(
     manifest: Manifest, *, verify: bool, advance: Advance | None
 ) -> tuple[Manifest, list[Finding], int | None]:
-    """Look for missing, unreadable and changed files, and for copies.
+    """Return a manifest with what its files state, and missing, changed and copied files.
 
     Args:
         manifest: the table.
@@ -55,9 +55,9 @@ def look_at_files(
         advance: called with 1 after each image that is read.
 
     Returns:
-        The manifest with what the files tell (``group`` joined with the copies found; the
+        The manifest with the files' own values (``group`` joined with the copies found; the
         true ``sha256`` of what was read), the findings, and how many clusters were found;
-        ``None`` where they were not looked for.
+        ``None`` where they were not searched for.
 
     Raises:
         MissingExtraError: imagehash is not installed.
@@ -85,7 +85,7 @@ def look_at_files(
 
 
 def _file_sizes(manifest: Manifest) -> NDArray[np.int64]:
-    """Bytes of each image, int64 (n,); -1 where there is no such file."""
+    """Return the bytes of each image, int64 (n,); -1 where there is no such file."""
     root = os.path.abspath(manifest.root)  # noqa: PTH100
     found = np.full(len(manifest), -1, dtype=np.int64)
     is_folder = cache(os.path.isdir)
@@ -117,7 +117,7 @@ def _missing_files(manifest: Manifest, sizes: NDArray[np.int64]) -> list[Finding
 
 
 def _is_list(manifest: Manifest) -> bool:
-    """Whether the set is of use without its images."""
+    """Return whether the set is of use without its images."""
     column = "source" if "source" in manifest else "NULL"
     sources = {source for (source,) in manifest.sql(f"SELECT DISTINCT {column} FROM {{manifest}}")}
     lists = {name for name in reader_names() if not get_reader(name).files_required}
@@ -161,7 +161,7 @@ def _changed_files(
 
 
 def _with_hashes_of_equal_sizes(manifest: Manifest, sizes: NDArray[np.int64]) -> Manifest:
-    """Add the SHA-256 of the files that share their size with another: no others can equal."""
+    """Return the manifest with the SHA-256 of files of equal size: no others can be equal."""
     _, same, times = np.unique(sizes, return_inverse=True, return_counts=True)
     alike = np.flatnonzero((times[same] > 1) & (sizes >= 0))
     if not len(alike):

@@ -1,4 +1,4 @@
-"""A page of example images a label, for a person to look at.
+"""A page of example images per label, for people to inspect.
 
 Images are decoded and encoded anew, so neither place nor camera data gets through.
 Negative emotions are blurred until asked for: such sets hold injuries and worse.
@@ -50,13 +50,13 @@ def contact_sheet(
     seed: int = 0,
     show_negative: bool = False,
 ) -> None:
-    """Draw random images of each label.
+    """Write a page of random images of each label.
 
     Args:
         manifest: the images.
         out: ``.html`` (a page in one file, where each blurred image can be uncovered) or
             ``.png`` (where the blur is final).
-        per_label: images a label.
+        per_label: images per label.
         size: side of a thumbnail in pixels.
         seed: of the choice.
         show_negative: do not blur. Images without a label count as negative.
@@ -98,7 +98,7 @@ def _sections(manifest: Manifest, per_label: int, size: int, seed: int) -> Itera
 
 def _thumbnail(name: str, path: Path, size: int) -> _Shown:
     limits = ImageLimits()
-    # A page may be handed on: it need not say where on this machine the images are.
+    # A page may be passed on, so it does not show where on this machine the images are.
     caption = printable_name("/".join(Path(name).parts[-2:]))
     try:
         image = decode(read_file(path, limits), min_size=(size, size), limits=limits).image

@@ -44,7 +44,7 @@ class Annotations:
         labels: K labels.
         image: int64 (m,), whom each vote is on.
         annotator: int64 (m,), whose it is.
-        label: int64 (m,), what it says.
+        label: int64 (m,), the label it is for.
         source: where they stand, for messages.
     """
 
@@ -71,14 +71,14 @@ class Annotations:
 
 @dataclass(frozen=True, eq=False)
 class CrowdLabels:
-    """What a model of the annotators makes of n images.
+    """The labels of n images by a model of the annotators.
 
     Attributes:
         truth: int64 (n,), the likeliest label; -1 where it ties.
         probability: float64 (n,), how sure the model is of it (CROWDLAB: its quality
             score of the consensus).
         posterior: float64 (n, K), each label's probability; ``None`` for CROWDLAB.
-        reliability: float64 (A,), how often each annotator is right, as the model sees it.
+        reliability: float64 (A,), how often each annotator is right, by the model.
     """
 
     truth: NDArray[np.int64]
@@ -88,7 +88,7 @@ class CrowdLabels:
 
 
 def read_annotations(path: Path, taxonomy: str = DEFAULT_TAXONOMY) -> Annotations:
-    """Read a table ``image, annotator, emotion`` (CSV or Parquet).
+    """Return the annotations of a table ``image, annotator, emotion`` (CSV or Parquet).
 
     Raises:
         DataError: unreadable, a column or cell missing, an unknown emotion, or one
@@ -132,10 +132,10 @@ def _numbered(cells: NDArray[np.object_]) -> tuple[tuple[str, ...], NDArray[np.i
 def dawid_skene(
     votes: Annotations, *, iterations: int = 200, tolerance: float = 1e-6
 ) -> CrowdLabels:
-    """Estimate labels and each annotator's confusions together, by EM.
+    """Return labels and each annotator's confusions, estimated together by EM.
 
-    Starts from the share of votes, as the authors do. With few votes an annotator, their
-    maximum-likelihood estimate calls nearly every image by one label. So each annotator is
+    Starts from the share of votes, as the authors do. With few votes per annotator,
+    their maximum-likelihood estimate gives nearly every image one label. So each annotator is
     first given one coin, by EM as well: the probability to be right, drawn towards
     everybody's by 4 votes, all wrong labels alike likely. Then each row of the confusion
     matrix is drawn towards that coin by K / 2 votes: with many votes an annotator it is
@@ -200,14 +200,14 @@ def _expected(
 
 
 def _shares(posterior: Floats) -> Floats:
-    """Return how common each label is, (K,), one image of each added."""
+    """Return the frequency of each label, (K,), one image of each added."""
     return np.asarray((posterior.sum(axis=0) + 1) / (posterior.sum() + posterior.shape[1]))
 
 
 def _coins(votes: Annotations, posterior: Floats) -> Floats:
-    """Return how probable it is that each annotator is right, (A,).
+    """Return the probability that each annotator is right, (A,).
 
-    Only images that others voted on too say anything of an annotator.
+    Only images that others voted on too count.
     """
     shared, people = votes.shared, len(votes.annotators)
     image, annotator, label = votes.image[shared], votes.annotator[shared], votes.label[shared]
@@ -226,7 +226,7 @@ def _coin_matrices(coins: Floats, labels: int) -> Floats:
 
 
 def require_overlap(votes: Annotations) -> None:
-    """Refuse votes from which nothing can be learnt about the annotators.
+    """Refuse votes that do not determine the reliability of annotators.
 
     Raises:
         DataError: no image has votes of two annotators, or on none two of them agree.
@@ -244,7 +244,7 @@ def require_overlap(votes: Annotations) -> None:
 
 
 def cautions(votes: Annotations, truth: NDArray[np.int64]) -> list[str]:
-    """Say where votes are too few to tell annotators apart, and what nobody said.
+    """Return cautions where votes are too few to compare annotators, or a label has none.
 
     Args:
         votes: the annotations.
@@ -282,7 +282,7 @@ def cautions(votes: Annotations, truth: NDArray[np.int64]) -> list[str]:
 
 
 def _agreement(counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Return how often two votes on an image agree, and how often two votes at all would.
+    """Return how often two votes on one image agree, and how often any two votes would.
 
     Source: Fleiss (1971), "Measuring nominal scale agreement among many raters", equations 3
     to 5, with every pair of votes counted once where images have different numbers of them.
@@ -294,7 +294,7 @@ def _agreement(counts: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> CrowdLabels:
-    """Combine the annotators with a trained classifier, through cleanlab.
+    """Return labels of the annotators and a trained classifier together, by cleanlab.
 
     Args:
         votes: the annotations.
@@ -302,15 +302,15 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
             such as those that ``evoca crossval --out`` writes.
 
     Raises:
-        DataError: probabilities of another shape, or votes that nothing can be learnt from.
+        DataError: probabilities of another shape, or votes that do not determine them.
         MissingExtraError: cleanlab is not installed.
 
     Source: Goh, Tkachenko and Mueller (2022), "CROWDLAB: Supervised learning to infer
     consensus labels and quality scores for data with multiple annotators".
     """
-    wanted = (len(votes.images), len(votes.labels))
-    if probabilities.shape != wanted:
-        raise DataError(f"probabilities of shape {probabilities.shape}, {wanted} wanted")
+    expected = (len(votes.images), len(votes.labels))
+    if probabilities.shape != expected:
+        raise DataError(f"probabilities of shape {probabilities.shape}, {expected} wanted")
     require_overlap(votes)
     try:
         from cleanlab.multiannotator import get_label_quality_multiannotator
@@ -338,7 +338,7 @@ def crowdlab(votes: Annotations, probabilities: NDArray[np.floating[Any]]) -> Cr
 
 @contextmanager
 def _fixed_seed() -> Iterator[None]:
-    """Give NumPy's global generator one seed for a while."""
+    """Set the seed of NumPy's global generator for a while."""
     state = np.random.get_state()
     np.random.seed(0)
     try:

@@ -29,14 +29,14 @@ class Divided:
 
 
 def is_divided(manifest: Manifest) -> bool:
-    """Say whether some image has a split."""
+    """Return whether some image has a split."""
     return bool((manifest.codes("split") >= 0).any())
 
 
 def add_splits(
     manifest: Manifest, ratio: str = "80/10/10", *, seed: int = 0, replace: bool = False
 ) -> Divided:
-    """Assign train, val and test; a published split is kept as it is.
+    """Return a manifest with train, val and test; a published split is kept as it is.
 
     Args:
         manifest: groups are its column ``group``; an image without one is its own.
@@ -57,7 +57,7 @@ def add_splits(
 
 
 def add_folds(manifest: Manifest, folds: int, repeats: int = 1, *, seed: int = 0) -> Manifest:
-    """Number folds from 0 in the column ``fold``, or ``fold_1`` on for several repeats.
+    """Return a manifest with folds from 0 in ``fold``, or ``fold_1`` on for several repeats.
 
     Images of the split ``test`` take no part: their cells stay empty.
 
@@ -80,13 +80,13 @@ def add_folds(manifest: Manifest, folds: int, repeats: int = 1, *, seed: int = 0
 
 
 def _order(manifest: Manifest) -> NDArray[np.int64]:
-    """Return the rows by name, int64 (n,): what is drawn must not hang on a table's order."""
+    """Return the rows by name, int64 (n,): draws must not depend on a table's order."""
     names = [str(name) for name in manifest.texts("image")]
     return np.array(sorted(range(len(names)), key=lambda row: walk_order(names[row])))
 
 
 def group_codes(manifest: Manifest) -> NDArray[np.int64]:
-    """Number the duplicate groups, int64 (n,); an image without one gets its own number."""
+    """Return numbers of the duplicate groups, int64 (n,); each ungrouped image has its own."""
     codes = manifest.codes("group")
     alone = codes < 0
     codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))

@@ -75,7 +75,7 @@ def _agreement(
 ) -> NDArray[np.float64] | None:
     """Return the share of the viewers who chose the class, where it is one of their votes.
 
-    Who was asked whether they agree with one emotion said nothing of the others.
+    Viewers who were asked about one emotion did not vote on the others.
     """
     if images.agreement is None or images.distribution is None:
         return images.agreement

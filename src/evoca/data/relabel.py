@@ -39,12 +39,12 @@ __all__ = [
 ]
 
 CROWD_RULES = ("dawid-skene", "crowdlab")
-"""Rules that need to know whose each vote is."""
+"""Rules that need the annotator of each vote."""
 
 
 @dataclass(frozen=True)
 class RuleCounts:
-    """What a rule makes of a manifest.
+    """The counts of a rule on a manifest.
 
     Attributes:
         kept: images that meet the rule.
@@ -70,9 +70,9 @@ class Relabelled:
     Attributes:
         manifest: with the new labels.
         counts: of the rule.
-        unseen: images of the manifest that no annotator has seen; 0 for other rules.
-        unmatched: images that annotators have seen and the manifest does not have.
-        cautions: where the labels rest on little, and how many nobody gave.
+        unseen: images of the manifest without votes by annotators; 0 for other rules.
+        unmatched: images that annotators voted on and the manifest does not have.
+        cautions: where labels rest on few votes, and which labels nobody gave.
     """
 
     manifest: Manifest
@@ -83,9 +83,9 @@ class Relabelled:
 
 
 def rule_table(manifest: Manifest) -> dict[str, RuleCounts]:
-    """Count what each rule that applies keeps, rule by rule.
+    """Return the counts of each rule that applies.
 
-    Rules on agrees and disagrees are left out where nobody was asked to disagree.
+    Rules on agrees and disagrees are left out where the votes have no disagrees.
 
     Raises:
         DataError: the manifest has no votes.
@@ -103,7 +103,7 @@ def label_by(
     predictions: Path | None = None,
     keep_all: bool = False,
 ) -> Relabelled:
-    """Set ``emotion`` by a rule; the votes stay as they are.
+    """Return a manifest with ``emotion`` set by a rule; the votes stay as they are.
 
     Args:
         manifest: with votes; for rules on annotators, with images they have seen.
@@ -135,7 +135,7 @@ def label_by(
 
 @dataclass(frozen=True)
 class _Given:
-    """What a rule gives a manifest: labels, further columns, what it could not match."""
+    """The output of a rule: labels, further columns, and what it could not match."""
 
     labels: Labels
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -152,7 +152,7 @@ def _votes(manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.int64] | N
 
 
 def _counted(manifest: Manifest, rule: str, annotations: Path | None) -> _Given:
-    """Labels by a rule on counts: the manifest's, or those of a table of single votes."""
+    """Return labels by a rule on counts: the manifest's, or those of a table of single votes."""
     if annotations is None or manifest.counts(VOTES) is not None:
         return _Given(apply_rule(rule, *_votes(manifest)))
     votes = read_annotations(annotations, manifest.taxonomy)
@@ -164,7 +164,7 @@ def _counted(manifest: Manifest, rule: str, annotations: Path | None) -> _Given:
 
 
 def _matched(manifest: Manifest, votes: Annotations) -> tuple[NDArray[np.int64], int]:
-    """Return where each image of the manifest stands in the votes, and how many do not match.
+    """Return the place of each image of the manifest in the votes, and how many do not match.
 
     Raises:
         DataError: none of them is in the manifest.
@@ -197,7 +197,7 @@ def _count(labels: Labels, names: tuple[str, ...]) -> RuleCounts:
 def _crowd(
     manifest: Manifest, rule: str, annotations: Path | None, predictions: Path | None
 ) -> _Given:
-    """Labels by annotator, and the votes and posteriors that go with them."""
+    """Return labels by annotator, with their votes and posteriors."""
     if annotations is None:
         raise DataError(f"the rule {rule} needs votes by annotator (--votes TABLE)")
     votes = read_annotations(annotations, manifest.taxonomy)
@@ -262,7 +262,7 @@ BY_VALENCE = "valence-midpoint"
 
 @dataclass(frozen=True)
 class Remapped:
-    """A manifest in another taxonomy, and what that cost.
+    """A manifest in another taxonomy, and the labels that were dropped.
 
     Attributes:
         manifest: all rows; those of a dropped label have an empty ``emotion``.
@@ -276,7 +276,7 @@ class Remapped:
 
 
 def remap(manifest: Manifest, target: str, variant: str = "") -> Remapped:
-    """Map labels, votes and distributions.
+    """Return a manifest with labels, votes and distributions in another taxonomy.
 
     Votes for labels that become one are added up. Votes for a label without a
     counterpart are kept under ``dropped_votes_<label>``; a distribution is scaled to sum
@@ -302,9 +302,9 @@ def remap(manifest: Manifest, target: str, variant: str = "") -> Remapped:
 
 
 def polarity_by_valence(manifest: Manifest, scale: tuple[float, float]) -> Manifest:
-    """Say on which side of the middle of its scale the mean valence of each image lies.
+    """Return a manifest labelled by the side of the scale's middle that mean valence is on.
 
-    A convention, not a label that any viewer gave: the column ``label_from`` says so. An
+    A convention, not a label that any viewer gave: the column ``label_from`` records it. An
     image on the middle, or without a rating, gets no label. No emotion follows from valence.
 
     Args:
@@ -335,7 +335,7 @@ def _summed(
     new: tuple[str, ...],
     removed: list[str],
 ) -> dict[str, NDArray[Any]]:
-    """Columns under one prefix in the new labels; the old ones are named in ``removed``."""
+    """Return columns of one prefix in the new labels; the old ones are added to ``removed``."""
     present = [label for label in old if prefix + label in manifest]
     if not present:
         return {}

@@ -70,7 +70,7 @@ def assign_splits(
     *,
     seed: int = 0,
 ) -> NDArray[np.str_]:
-    """Assign n images to train, val and test.
+    """Return the split of n images: train, val or test.
 
     Args:
         labels: int (n,), the label of each; -1 for none.
@@ -95,7 +95,7 @@ def assign_folds(
     *,
     seed: int = 0,
 ) -> NDArray[np.int64]:
-    """Assign n images to folds of equal size, int64 (n,), 0..folds - 1.
+    """Return the fold of n images, folds of equal size, int64 (n,), 0..folds - 1.
 
     Arguments are those of :func:`assign_splits`.
 
@@ -116,7 +116,7 @@ def repeated_folds(
     *,
     seed: int = 0,
 ) -> NDArray[np.int64]:
-    """Assign folds several times with different orders, int64 (repeats, n).
+    """Return folds assigned several times with different orders, int64 (repeats, n).
 
     Raises:
         DataError: as :func:`assign_folds`.
@@ -146,7 +146,7 @@ def _assign(
 def _group_labels(
     labels: NDArray[Any], group_of: NDArray[np.int64], size: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The most frequent label of each group, the lowest of equally frequent ones."""
+    """Return the most frequent label of each group, the lowest of equally frequent ones."""
     kinds, codes = np.unique(labels, return_inverse=True)
     pairs, counts = np.unique(group_of * len(kinds) + codes, return_counts=True)
     by_count = np.lexsort((-(pairs % len(kinds)), counts))
@@ -157,7 +157,7 @@ def _group_labels(
 
 
 def _quotas(n: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whole numbers that sum to n, as close to the shares as can be (largest remainder)."""
+    """Return whole numbers that sum to n, closest to the shares (largest remainder)."""
     ideal = n * shares / shares.sum()
     result: NDArray[np.int64] = np.floor(ideal + 1e-9).astype(np.int64)
     largest = np.argsort(-(ideal - result), kind="stable")[: n - result.sum()]
@@ -166,7 +166,7 @@ def _quotas(n: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _evenly(quotas: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Lay out ``quotas[s]`` items of each split so that every prefix keeps the shares."""
+    """Return ``quotas[s]`` items of each split, in an order whose prefixes keep the shares."""
     split = np.repeat(np.arange(len(quotas)), quotas)
     within = np.arange(len(split)) - np.repeat(np.cumsum(quotas) - quotas, quotas)
     times = (within + 0.5) / np.repeat(np.maximum(shares, 1e-12), quotas)
@@ -181,7 +181,7 @@ def _deal(
     single: NDArray[np.int64],
     shares: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Choose splits for single images, which come sorted by label and else at random."""
+    """Return splits for single images, which come sorted by label and else at random."""
     kinds = int(label.max(initial=0)) + 1
     total = np.bincount(label, weights=size, minlength=kinds)
     placed = np.zeros((kinds, len(shares)))
@@ -197,20 +197,20 @@ def _deal(
     return found
 
 
-def _fill(wanted: NDArray[np.float64], free: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Whole numbers near ``wanted`` (kinds, splits), with row sums ``free``, none below 0.
+def _fill(requested: NDArray[np.float64], free: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return whole numbers near ``requested`` (kinds, splits), row sums ``free``, none below 0.
 
     What a label cannot give a split, for want of single images or in rounding, is carried
     on to the labels that have more of them: the sums over all labels come right first.
     """
-    possible = np.maximum(wanted, 0.0)
+    possible = np.maximum(requested, 0.0)
     sums = np.maximum(possible.sum(axis=1, keepdims=True), 1e-12)
     possible *= free[:, None] / sums
     result: NDArray[np.int64] = np.floor(possible + 1e-9).astype(np.int64)
-    # A split without a share stays empty, whatever the others are owed.
-    owed = np.where((wanted != 0).any(axis=0), 0.0, -np.inf)
+    # A split without a share stays empty, whatever the others still need.
+    owed = np.where((requested != 0).any(axis=0), 0.0, -np.inf)
     for kind in np.argsort(free, kind="stable"):
-        owed += wanted[kind] - result[kind]
+        owed += requested[kind] - result[kind]
         missing = int(free[kind] - result[kind].sum())
         largest = np.argsort(-owed, kind="stable")[:missing]
         result[kind, largest] += 1

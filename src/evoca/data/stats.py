@@ -1,4 +1,4 @@
-"""What a data set looks like in figures."""
+"""The figures of a data set."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Stats:
 
 
 def stats(manifest: Manifest) -> Stats:
-    """Measure a manifest.
+    """Return the figures of a manifest.
 
     Raises:
         DataError: rows of several taxonomies.
@@ -146,7 +146,7 @@ def stats(manifest: Manifest) -> Stats:
 
 
 def measure_sizes(manifest: Manifest) -> Manifest:
-    """Read width and height from the images' headers where the manifest has none.
+    """Return a manifest with width and height, read from images' headers where it has none.
 
     Unreadable images get empty cells.
     """

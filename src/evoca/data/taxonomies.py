@@ -1,8 +1,8 @@
 """The label sets of the field, and tables that bring one to another.
 
-A mapping is a table that names every label of its source, so nothing is dropped by
-silence: a label mapped to ``None`` has no counterpart and its images lose their label.
-Mappings between categorical models are conventions, not findings; each says whose.
+A mapping is a table that names every label of its source, so nothing is dropped
+unseen: a label mapped to ``None`` has no counterpart and its images lose their label.
+Mappings between categorical models are conventions, not findings; each names its source.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TaxonomyMapping:
-    """How the labels of one taxonomy read in another.
+    """The labels of one taxonomy in another.
 
     Attributes:
         source: name of the taxonomy mapped from.
         target: name of the taxonomy mapped to.
         table: every label of ``source`` to a label of ``target``, or ``None``: dropped.
-        basis: on what the table rests.
+        basis: the source of the table.
         variant: name of a table beside the usual one; empty for that.
     """
 
@@ -198,9 +198,9 @@ def mapping(source: str, target: str, variant: str = "") -> TaxonomyMapping:
         for m in _MAPPINGS
         if m.source == source
     )
-    wanted = f"{target} ({variant})" if variant else target
+    requested = f"{target} ({variant})" if variant else target
     raise DataError(
-        f"no mapping from {source} to {wanted}; {source} maps to {targets or 'nothing'}"
+        f"no mapping from {source} to {requested}; {source} maps to {targets or 'nothing'}"
     )
 
 

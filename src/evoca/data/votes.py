@@ -1,6 +1,6 @@
 """From raw votes to labels, by rules with names.
 
-Votes are counts, one column an emotion. Where the source also counts how many viewers
+Votes are counts, one column per emotion. Where the source also counts how many viewers
 *disagreed* that an image evokes an emotion, the rules of the FI papers apply. No rule
 breaks a tie: a tied image gets no label and is reported.
 """
@@ -36,7 +36,7 @@ Counts: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Labels:
-    """What a rule makes of n images.
+    """The labels of n images by a rule.
 
     Attributes:
         truth: int64 (n,), index of the label; -1 where the rule gives none.
@@ -69,13 +69,13 @@ def _labels(winner: NDArray[np.int64], kept: NDArray[np.bool_]) -> Labels:
 
 
 def _plurality(votes: Counts) -> Labels:
-    """The unique maximum; all voted images are kept, tied ones without a label."""
+    """Return the unique maximum; all voted images are kept, tied ones without a label."""
     tally = _tally(votes)
     return _labels(tally.winner, tally.total > 0)
 
 
 def _majority(votes: Counts) -> Labels:
-    """More than half of all votes."""
+    """Return labels with more than half of all votes."""
     tally = _tally(votes)
     return _labels(tally.winner, 2 * tally.top > tally.total)
 
@@ -85,19 +85,19 @@ def _is_well(tally: _Tally) -> NDArray[np.bool_]:
 
 
 def _well(votes: Counts) -> Labels:
-    """At least half of all votes, and untied."""
+    """Return labels with at least half of all votes, and untied."""
     tally = _tally(votes)
     return _labels(tally.winner, _is_well(tally))
 
 
 def _noisy(votes: Counts) -> Labels:
-    """The voted images that are not ``well``."""
+    """Return labels of the voted images that are not ``well``."""
     tally = _tally(votes)
     return _labels(tally.winner, (tally.total > 0) & ~_is_well(tally))
 
 
 def _unanimous(votes: Counts) -> Labels:
-    """All votes."""
+    """Return labels with all votes."""
     tally = _tally(votes)
     return _labels(tally.winner, (tally.top == tally.total) & (tally.total > 0))
 
@@ -113,7 +113,7 @@ class _Salience:
 
 
 def _salience(agrees: Counts, disagrees: Counts) -> _Salience:
-    """Find the most salient emotion: the highest share of agrees, then the larger margin.
+    """Return the most salient emotion: the highest share of agrees, then the larger margin.
 
     Sreenivas et al. (2018) take "the most salient label (least divisive based on number
     of agrees and disagrees)" and print no formula; this is our reading. What is equal in
@@ -134,19 +134,19 @@ def _salience(agrees: Counts, disagrees: Counts) -> _Salience:
 
 
 def _agree(agrees: Counts, disagrees: Counts) -> Labels:
-    """More agrees than disagrees, the most salient emotion (Sreenivas et al. 2018)."""
+    """Return the most salient emotion with more agrees than disagrees (Sreenivas et al. 2018)."""
     found = _salience(agrees, disagrees)
     return _labels(found.winner, found.agrees > found.disagrees)
 
 
 def _agree_well(agrees: Counts, disagrees: Counts) -> Labels:
-    """At least half agree, a tie of agrees and disagrees included (Agarwal et al. 2019)."""
+    """Return labels that at least half agree with, ties included (Agarwal et al. 2019)."""
     found = _salience(agrees, disagrees)
     return _labels(found.winner, found.asked & (found.agrees >= found.disagrees))
 
 
 def _agree_noisy(agrees: Counts, disagrees: Counts) -> Labels:
-    """The images that are not ``agree-well`` (Agarwal et al. 2019)."""
+    """Return labels of the images that are not ``agree-well`` (Agarwal et al. 2019)."""
     found = _salience(agrees, disagrees)
     return _labels(found.winner, found.asked & (found.agrees < found.disagrees))
 
@@ -171,7 +171,7 @@ RULES: tuple[str, ...] = (*COUNT_RULES, *AGREE_RULES)
 
 
 def apply_rule(rule: str, votes: Counts, disagrees: Counts | None = None) -> Labels:
-    """Label images by a rule.
+    """Return the labels of images by a rule.
 
     Args:
         rule: one of :data:`RULES`.
@@ -226,11 +226,11 @@ def most_likely(shares: NDArray[np.float64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far viewers agree; fractions 0..1 over the images with at least two votes.
+    """The agreement of viewers; fractions 0..1 over the images with at least two votes.
 
     Attributes:
         images: how many those are.
-        voters: the mean number of votes an image.
+        voters: the mean number of votes per image.
         modal_share: mean share of the most voted emotion: how often the best possible
             single label of each image agrees with a viewer taken at random. No model can
             agree more with single viewers.
@@ -251,7 +251,7 @@ class Agreement:
 
 
 def agreement(votes: Counts) -> Agreement | None:
-    """Measure how far the viewers agree; ``None`` without an image of two votes or more.
+    """Return the agreement of viewers; ``None`` without an image of two votes or more.
 
     Source of kappa: Fleiss (1971), "Measuring nominal scale agreement among many raters".
     """
@@ -274,11 +274,11 @@ def agreement(votes: Counts) -> Agreement | None:
 
 @dataclass(frozen=True)
 class Approval:
-    """What viewers said who were asked about one emotion each; fractions 0..1.
+    """The approval of labels by viewers asked about one emotion each; fractions 0..1.
 
     Attributes:
         images: whose label some viewer was asked about.
-        viewers: the mean number of those, an image.
+        viewers: the mean number of those per image.
         agree: how often one of them agrees with the label: the human ceiling of a question
             that is answered by yes or no. Nobody chose among all emotions.
         unanimous: share of the images whose label every viewer agrees with.
@@ -291,7 +291,7 @@ class Approval:
 
 
 def approval(agrees: Counts, disagrees: Counts, labels: NDArray[np.int64]) -> Approval | None:
-    """Measure how far viewers approve of the labels; ``None`` where none was asked.
+    """Return how far viewers approve of the labels; ``None`` where none was asked.
 
     Args:
         agrees: (n, K) of the viewers asked about each emotion.
@@ -313,7 +313,7 @@ def approval(agrees: Counts, disagrees: Counts, labels: NDArray[np.int64]) -> Ap
 
 
 def _viewer_against_others(votes: Counts) -> float:
-    """Take each vote out in turn and compare it with the plurality of the rest."""
+    """Return how often a vote is the plurality of the rest, each vote left out in turn."""
     hits = np.zeros(len(votes))
     for k in range(votes.shape[1]):
         rest = votes.copy()

@@ -1,4 +1,4 @@
-"""Files of named arrays (``.npz``), read without trusting them."""
+"""Files of named arrays (``.npz``), read with checks and without pickle."""
 
 from __future__ import annotations
 

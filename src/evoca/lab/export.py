@@ -48,7 +48,7 @@ _LEARNT_TERMS = (
 
 
 def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundle:
-    """Export a run of a trained recipe.
+    """Return the bundle exported from a run.
 
     Args:
         run: a directory that ``evoca train`` wrote.
@@ -101,7 +101,7 @@ def _under(card: ModelCard, prior: PriorLike) -> ModelCard:
 def _trained_system(
     recipe: Recipe, labels: int, folder: Path
 ) -> AdditiveClassifier | SvmClassifier | StagedSystem:
-    """Build a recipe's system with what was learnt.
+    """Return a recipe's system with its trained weights.
 
     Raises:
         EvocaError: the weights are missing, damaged or not this recipe's.
@@ -186,7 +186,7 @@ def _card(
 
 
 def _name(recipe: Recipe, fingerprint: str) -> str:
-    """Name a bundle by its recipe, what changed its networks, and what it learnt from."""
+    """Return a bundle's name: its recipe, what changed its networks, and its training data."""
     networks = _networks(recipe)
     others = dict.fromkeys(networks[key].backbone for key in recipe.stand_ins if key in networks)
     changed = [recipe.profile] if recipe.profile is not None else [*others]

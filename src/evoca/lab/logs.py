@@ -1,4 +1,4 @@
-"""What libraries say about themselves, kept out of the way of what a run says."""
+"""Keep the log messages of libraries out of the output of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["quiet_loggers"]
 
 @contextmanager
 def quiet_loggers(*names: str, level: int = logging.ERROR) -> Iterator[None]:
-    """Let loggers say nothing below a level; what was set for them comes back.
+    """Silence loggers below a level; their own levels are restored afterwards.
 
     >>> with quiet_loggers("some.library"):
     ...     logging.getLogger("some.library").isEnabledFor(logging.WARNING)

@@ -385,7 +385,7 @@ def test_without_emotions_there_is_no_accuracy_to_search_by(data, tmp_path, opti
     searcher = Searcher(
         lambda settings: load_recipe("affect", settings), space, build_tiny, options, trials=1
     )
-    with pytest.raises(DataError, match=r"affect: .* no accuracy to search by: say metric: loss"):
+    with pytest.raises(DataError, match=r"affect: .* no accuracy to search by: set metric: loss"):
         searcher.search(rated, tmp_path / "search")
     assert not (tmp_path / "search").exists()
 

@@ -366,14 +366,14 @@ def test_a_run_without_vectors_or_with_damaged_ones_is_one_line(tmp_path):
     assert (result.exit_code, "r0f1.npz: damaged" in result.stderr) == (1, True)
 
 
-def test_a_search_does_not_judge_a_machine_by_the_steps_before_it(drawn, tmp_path):
+def test_a_search_does_not_score_a_machine_by_the_steps_before_it(drawn, tmp_path):
     space = tmp_path / "space.yaml"
     space.write_text("settings: {model.alpha: {low: 0, high: 1}}\n")
     command = ["search", "rapolu2023-differential-svm", "--data", str(drawn.paths[0].parents[2])]
     options = ["--space", str(space), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, [*command, *options])
     assert result.exit_code == 1
-    assert "search judges its steps, not the machine" in result.stderr
+    assert "search scores its steps, not the machine" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -475,8 +475,8 @@ def test_more_networks_are_trained_exported_and_swept(name, setting, vectors, dr
     ("setting", "message"),
     [
         ("model.alpha=0.5", "alpha is the share of the first of two; for 3, give shares"),
-        ("model.shares=[0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
-        ("model.shares=[0.5, 0.5, 0.5]", "shares: 3 numbers, one a network, of sum 1"),
+        ("model.shares=[0.5, 0.5]", "shares: 3 numbers, one per network, of sum 1"),
+        ("model.shares=[0.5, 0.5, 0.5]", "shares: 3 numbers, one per network, of sum 1"),
         ("model.gamma=2", "name a background"),
     ],
 )

@@ -1,1 +1,1 @@
-"""``evoca data``: one file a command."""
+"""``evoca data``: one file per command."""

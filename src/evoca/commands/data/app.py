@@ -44,7 +44,7 @@ COMMANDS = {
 }
 """Name to the module and the first line of its help."""
 
-app = group_app(COMMANDS, help="Labelled images: build, look at, check and divide manifests.")
+app = group_app(COMMANDS, help="Labelled images: build, inspect, check and divide manifests.")
 
 
 @app.callback()

@@ -71,7 +71,7 @@ def build(
         typer.Option(
             min=1,
             metavar="N",
-            help="Times its weight that SRC may unpack to beyond 64 MiB (hf, webdataset); "
+            help="Times its size that SRC may unpack to beyond 64 MiB (hf, webdataset); "
             "20 if omitted.",
         ),
     ] = None,

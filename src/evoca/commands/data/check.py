@@ -26,7 +26,7 @@ app = command_app()
 def check(
     data: DataArgument,
     output: FormatOption = FigureFormat.TABLE,
-    files: Annotated[bool, typer.Option("--files/--no-files", help="Look at the images.")] = True,
+    files: Annotated[bool, typer.Option("--files/--no-files", help="Read the images.")] = True,
     verify: Annotated[
         bool,
         typer.Option(

@@ -45,7 +45,7 @@ def collect(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where votes and tables are kept.")
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder of votes and tables.")
     ] = None,
     keywords: Annotated[
         Path | None,
@@ -96,7 +96,7 @@ def collect(
 
 
 def _list_keywords(path: Path | None) -> int:
-    """Print the keywords to search for, as a CSV to edit and hand back."""
+    """Print the keywords to search for, as a CSV to edit and pass back."""
     with needs_extra("data"):
         from evoca.data.collect import load_keywords
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -108,12 +108,12 @@ def _list_keywords(path: Path | None) -> int:
 def _add_candidates(
     store: ReviewStore, source: Path, out: Path, table: list[Keyword], networks: Sequence[str]
 ) -> bool:
-    """Take candidates in; say whether some inputs failed."""
+    """Add candidates, and return whether some inputs failed."""
     found, failed = _candidates(source, out, table, networks)
     new = store.add(found.candidates)
     say(f"{new:,} new questions about {len(found.candidates):,} images")
     if found.unmatched:
-        say(f"{len(found.unmatched):,} images that no keyword speaks of are left out")
+        say(f"{len(found.unmatched):,} images that no keyword matches are left out")
     for name, cause in found.unreadable[:SHOWN]:
         say(f"{name}: {cause}")
     return failed or bool(found.unreadable)
@@ -133,7 +133,7 @@ def _candidates(
 
 
 def _manifest_with_images(source: Path) -> Manifest | None:
-    """Read a manifest whose images are there; a list of links is none."""
+    """Return a manifest whose images are there; a list of links is none."""
     from evoca.data.duplicates.search import has_files
     from evoca.data.manifest.table import read_manifest
 

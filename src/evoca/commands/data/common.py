@@ -1,4 +1,4 @@
-"""What the commands of ``evoca data`` print alike."""
+"""Output that the commands of ``evoca data`` share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ DataArgument = Annotated[
 FormatOption = Annotated[FigureFormat, typer.Option("--format", help="What to print.")]
 TaxonomyOption = Annotated[
     str | None,
-    typer.Option(help="The labels, where the data do not say; mikels8 if omitted."),
+    typer.Option(help="The labels, where the data do not state them; mikels8 if omitted."),
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")
@@ -70,7 +70,7 @@ def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
 
     Args:
         rejects: the refused rows.
-        listed: where all of them are listed; empty where nowhere.
+        listed: the file that lists all of them; empty for none.
 
     Returns:
         The exit status: 1 where there is any.
@@ -93,7 +93,7 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         total: how many there are.
 
     Yields:
-        What to call with the number of things that are done with.
+        A callback that takes the number of finished things.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

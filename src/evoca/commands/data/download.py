@@ -38,7 +38,7 @@ def download(
         Path,
         typer.Argument(
             metavar="LINKS",
-            help="A CSV, TSV or Parquet file with the column url, or text, one link a line.",
+            help="A CSV, TSV or Parquet file with the column url, or text, one link per line.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
@@ -54,13 +54,13 @@ def download(
     allow_network: NetworksOption = None,
     retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Try dead links again.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Ask whether fetched files have changed.")
+        bool, typer.Option("--refresh", help="Check whether fetched files have changed.")
     ] = False,
     heed_robots: Annotated[
         bool,
         typer.Option(
             "--heed-robots/--ignore-robots",
-            help="Leave pictures whose server says that they are not for AI (X-Robots-Tag).",
+            help="Leave pictures whose server states that they are not for AI (X-Robots-Tag).",
         ),
     ] = True,
     strict: Annotated[

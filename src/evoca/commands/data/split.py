@@ -78,7 +78,7 @@ def split(
 
 
 def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
-    """Join the groups that are given with the near-duplicates, and say what was done."""
+    """Return the manifest with groups joined with near-duplicates, and print what was done."""
     from evoca.data.duplicates.search import has_files, has_groups, search_copies
 
     if not files or not has_files(manifest):

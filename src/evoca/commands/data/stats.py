@@ -31,7 +31,7 @@ def stats(
         Path | None,
         typer.Option(metavar="FILE", help="Draw example images: a .html or a .png to write."),
     ] = None,
-    per_label: Annotated[int, typer.Option(min=1, help="Images a label on it.")] = 12,
+    per_label: Annotated[int, typer.Option(min=1, help="Images per label on it.")] = 12,
     show_negative: Annotated[
         bool, typer.Option("--show-negative", help="Do not blur negative emotions on it.")
     ] = False,

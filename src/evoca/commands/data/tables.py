@@ -25,9 +25,9 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(clean(cell) for cell in row))
     console = console_for()
-    # A line that a narrow terminal folds tells more than one that is cut.
-    wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    console.width = max(console.width, wanted)
+    # A line that a narrow terminal folds is more useful than one that is cut.
+    width = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    console.width = max(console.width, width)
     console.print(table, crop=False)
 
 
@@ -101,7 +101,8 @@ def _lines(found: Stats) -> Iterable[str]:
     if found.agreement is not None:
         agreement = found.agreement
         kappa = "" if agreement.kappa is None else f", Fleiss' kappa {agreement.kappa:.3f}"
-        yield f"viewers: {agreement.voters:.1f} an image; two agree {agreement.pairwise:.1%}{kappa}"
+        two = f"{agreement.pairwise:.1%}{kappa}"
+        yield f"viewers: {agreement.voters:.1f} per image; two agree {two}"
         yield (
             f"human ceiling: a viewer meets the plurality of the others "
             f"{agreement.viewer_against_others:.1%}; the best single label meets a viewer "
@@ -109,7 +110,7 @@ def _lines(found: Stats) -> Iterable[str]:
         )
     if found.approval is not None:
         approval = found.approval
-        yield f"viewers asked about a label: {approval.viewers:.1f} an image"
+        yield f"viewers asked about a label: {approval.viewers:.1f} per image"
         yield (
             f"human ceiling: one of them agrees with it {approval.agree:.1%}; all agree on "
             f"{approval.unanimous:.1%} of the images"

@@ -1,7 +1,7 @@
 """Collect a data set: candidates by keyword, reviewed by people, to a manifest.
 
 The way Rapolu et al. (2023) made their own set, with what they leave to the reader: the
-keywords are a table, the votes are kept by annotator, and the label follows a rule.
+keywords are a table, the votes are stored by annotator, and the label follows a rule.
 Needs the extra ``data``.
 """
 

@@ -1,7 +1,7 @@
 """Candidates for a new data set: from a folder, or from a list of links.
 
 Pictures found anywhere are decoded in a process of its own, which is ended where one takes
-more time or memory than a photograph: it costs that picture alone.
+more time or memory than a photograph: only that picture is lost.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "candidates_from_manifest",
 ]
 
-# What a search result commonly says about an image, where a link list has it.
+# The common text columns of search results, where a link list has them.
 _TEXT_COLUMNS = ("keyword", "query", "title", "tags", "description", "url")
 
 
@@ -62,7 +62,7 @@ class Found:
 
     Attributes:
         candidates: what can be reviewed.
-        unmatched: printable names of images that no keyword speaks of.
+        unmatched: printable names of images that no keyword matches.
         unreadable: printable names of files that are no readable images, and why.
     """
 
@@ -72,9 +72,9 @@ class Found:
 
 
 def candidates_from_folder(folder: Path, keywords: list[Keyword]) -> Found:
-    """Match the images of a folder to emotions by their paths.
+    """Return the images of a folder, matched to emotions by their paths.
 
-    A folder named after an emotion says so by itself, as in a folder of class folders.
+    The name of a folder named after an emotion counts, as in a folder of class folders.
 
     Args:
         folder: searched with all that lies below it.
@@ -105,7 +105,7 @@ def candidates_from_links(
     folder: Path,
     keywords: list[Keyword],
 ) -> Found:
-    """Match downloaded links to emotions by what their list says about them.
+    """Return downloaded links, matched to emotions by the text of their list.
 
     Args:
         rows: of the link list; ``emotion`` names the emotion, else ``keyword``,
@@ -124,7 +124,7 @@ def candidates_from_links(
 
 
 def candidates_from_manifest(manifest: Manifest, keywords: list[Keyword]) -> Found:
-    """Match the images of a manifest to emotions by its label, else by what it says.
+    """Return the images of a manifest, matched to emotions by label, else by its text.
 
     The columns are those of :func:`candidates_from_links`.
     """
@@ -138,7 +138,7 @@ def candidates_from_manifest(manifest: Manifest, keywords: list[Keyword]) -> Fou
 
 
 def _emotions(row: Mapping[str, str], keywords: list[Keyword]) -> dict[str, str]:
-    """Take the label, else look for keywords in what a row says about its image."""
+    """Return the label, else the keywords found in a row's text about its image."""
     named = row.get("emotion", "").strip().lower()
     if named in MIKELS8:
         return {named: ""}

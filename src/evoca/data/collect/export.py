@@ -28,7 +28,7 @@ TABLES = ("manifest.csv", "votes.csv", "verdicts.csv")
 
 @dataclass(frozen=True)
 class Exported:
-    """What a review has come to.
+    """The result of a review.
 
     Attributes:
         labels: how many images got each label.
@@ -44,7 +44,7 @@ class Exported:
 
 
 def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
-    """Write ``manifest.csv``, ``votes.csv`` and ``verdicts.csv``.
+    """Write ``manifest.csv``, ``votes.csv`` and ``verdicts.csv``, and return the counts.
 
     ``manifest.csv`` has every image with an answer, its ``votes_<emotion>`` (agrees) and
     ``disagree_<emotion>``, and the ``emotion`` that the rule ``agree`` of
@@ -98,7 +98,7 @@ def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
 
 
 def _counts(by_image: Collection[list[Vote]], verdict: Verdict) -> NDArray[np.int64]:
-    """Count a verdict by image and emotion, int64 (n, 8)."""
+    """Return the count of a verdict by image and emotion, int64 (n, 8)."""
     index = {str(emotion): k for k, emotion in enumerate(MIKELS8)}
     counts = np.zeros((len(by_image), len(MIKELS8)), dtype=np.int64)
     for i, given in enumerate(by_image):

@@ -2,7 +2,7 @@
 
 ``keywords.csv`` beside this file is the table that is used where none is given. Six of
 its keywords, marked ``rapolu2023``, are those that Rapolu et al. (2023) name as examples
-for the set they collected; the others are a beginning, to be replaced by one's own.
+for the set they collected; the others are a start, to be replaced by your own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Keyword:
 
 
 def load_keywords(path: Path | None = None) -> list[Keyword]:
-    """Read a table of keywords.
+    """Return the keywords of a table.
 
     Args:
         path: a CSV with the columns ``emotion`` and ``keyword``; the one that ships with
@@ -57,13 +57,13 @@ def load_keywords(path: Path | None = None) -> list[Keyword]:
 
 
 def keywords_in(text: str, keywords: list[Keyword]) -> dict[str, str]:
-    """Find the emotions that a title, a tag list or a path speaks of.
+    """Return the emotions whose keywords a title, a tag list or a path contains.
 
     Words are compared without regard to case, punctuation and a plural s; a keyword of
     several words must occur in that order.
 
     Args:
-        text: what is said about a candidate.
+        text: about a candidate.
         keywords: the table.
 
     Returns:

@@ -1,7 +1,7 @@
 """The review page's server: for people at this machine only.
 
 Other web pages in the reviewer's browser must neither read the candidates nor vote. So
-the server listens on 127.0.0.1; it answers only below a path that holds a random key, and
+the server binds to 127.0.0.1; it serves only below a path that holds a random key, and
 only requests whose Host names this machine, which ends DNS rebinding; a vote must be JSON
 from the page itself, which another site cannot send without being asked first; and the
 page runs no script but its own. Images are decoded and encoded anew, so no file from
@@ -35,7 +35,7 @@ __all__ = ["ReviewServer"]
 _LARGEST_SIDE = 1600
 _MAX_BODY = 4096
 _IDLE_S = 30.0
-# The page asks for a picture and for the next one; a second window goes on meanwhile.
+# The page requests a picture and the next one; a second window can do so at the same time.
 _DECODERS = 3
 
 
@@ -68,12 +68,12 @@ class ReviewServer(ThreadingHTTPServer):
         self.picture = lru_cache(maxsize=32)(partial(_picture, self.decoder))
 
     def server_close(self) -> None:
-        """Stop listening, and end the processes that decode."""
+        """Close the port, and end the processes that decode."""
         super().server_close()
         self.decoder.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say what went wrong, unless it is that the browser went away."""
+        """Report an error, unless the browser closed the connection."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
 
     def _route(self, path: str) -> tuple[str, str]:
-        """Split ``/KEY/ROUTE/ARGUMENT``; without the key there is nothing."""
+        """Return route and argument of ``/KEY/ROUTE/ARGUMENT``; without the key, nothing."""
         key, _, rest = path.removeprefix("/").partition("/")
         if not secrets.compare_digest(key.encode(), self.server.key.encode()):
             raise _Refusal(HTTPStatus.NOT_FOUND, "there is nothing here")
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(message.encode(), "text/plain; charset=utf-8", {"Connection": "close"}, status)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet: the log would hold the key."""
+        """Write no log: it would hold the key."""
 
 
 def _page_text(nonce: str) -> str:
@@ -240,11 +240,11 @@ def _page_text(nonce: str) -> str:
 
 
 def _picture(decoder: DecodingPool, path: str) -> bytes | str:
-    """Decode a file and encode it anew, no larger than a screen needs.
+    """Return a picture, decoded and encoded anew, no larger than a screen needs.
 
     Returns:
-        A JPEG, or why the picture cannot be decoded: finding that out may take long, and is
-        kept as a picture is.
+        A JPEG, or why the picture cannot be decoded; this may take long to find, and is
+        cached like a picture.
 
     Raises:
         ImageError: the file has gone or cannot be read.

@@ -1,4 +1,4 @@
-"""Questions and votes, in SQLite: a vote is kept the moment it is given."""
+"""Questions and votes, in SQLite: a vote is stored as soon as it is given."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS vote (
 
 
 class Verdict(StrEnum):
-    """What a reviewer says: the image evokes the emotion, does not, or cannot tell."""
+    """A reviewer's verdict: the image evokes the emotion, does not, or is unclear."""
 
     ACCEPT = "accept"
     REJECT = "reject"
@@ -79,7 +79,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Vote:
-    """One reviewer's answer, with all that is known about the image.
+    """One reviewer's answer, with the facts of the image.
 
     Attributes:
         path: the image file.
@@ -107,7 +107,7 @@ class Vote:
 
 
 def checked_annotator(name: str) -> str:
-    """Bring a reviewer's name to one form.
+    """Return a reviewer's name in one form.
 
     Raises:
         DataError: it is empty, too long, or holds control characters.
@@ -154,7 +154,7 @@ class ReviewStore:
             self._db.close()
 
     def add(self, candidates: Iterable[Candidate]) -> int:
-        """Take candidates in; images and questions known already stay as they are.
+        """Add candidates, and return how many questions are new; known ones stay unchanged.
 
         Returns:
             How many questions are new.
@@ -170,8 +170,8 @@ class ReviewStore:
     def open_questions(self, annotator: str, limit: int = 2) -> list[Question]:
         """Return what a reviewer has not answered yet.
 
-        Each reviewer gets an own order, so that no image always comes when all are
-        tired; it does not change from one visit to the next.
+        Each reviewer gets an own order, so that no image is always last, when reviewers
+        are tired; the order is the same at every visit.
 
         Args:
             annotator: the reviewer.
@@ -201,7 +201,7 @@ class ReviewStore:
         return None if row is None else Question(number, Path(row[0]), row[1])
 
     def vote(self, number: int, annotator: str, verdict: Verdict) -> None:
-        """Keep an answer; a second one by the same reviewer replaces the first.
+        """Store an answer; a second one by the same reviewer replaces the first.
 
         Raises:
             DataError: there is no such question.

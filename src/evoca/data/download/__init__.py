@@ -1,7 +1,7 @@
 """Fetch the images that a list of links names; needs the extra ``data``.
 
 :func:`read_links` reads a list, :func:`links_of` the rows of any table; :func:`download`
-fetches the links into a folder and says what became of each.
+fetches the links into a folder and returns the outcome of each.
 """
 
 from evoca.data.download.addresses import AddressPolicy

@@ -1,8 +1,8 @@
 """Which network addresses a link may lead to.
 
 A link list is untrusted: a name in it can resolve, or redirect, to a machine that only
-the reader's own network can reach (server-side request forgery). So what is judged is the
-numeric address a connection is made to, never the name.
+the reader's own network can reach (server-side request forgery). So the check is of
+the numeric address a connection is made to, never of the name.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class AddressPolicy:
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> AddressPolicy:
-        """Allow networks besides the public ones.
+        """Return a policy that allows networks besides the public ones.
 
         Args:
             networks: such as ``127.0.0.0/8``, ``10.1.2.3`` or ``fd00::/8``.
@@ -100,9 +100,9 @@ class AddressPolicy:
         return cls(tuple(allowed))
 
     def refusal(self, address: str) -> str | None:
-        """Say why an address may not be connected to; ``None`` where it may.
+        """Return why an address may not be connected to; ``None`` where it may.
 
-        IPv4 addresses inside IPv6 ones (mapped, 6to4, NAT64) are judged as what they are.
+        IPv4 addresses inside IPv6 ones (mapped, 6to4, NAT64) are checked as IPv4.
 
         Args:
             address: a numeric IPv4 or IPv6 address.

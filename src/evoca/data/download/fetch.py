@@ -1,4 +1,4 @@
-"""One attempt at one link: ask, follow, receive, judge, store."""
+"""One attempt at one link: request, follow, receive, check, store."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MAX_REDIRECTS = 5
 _HEADERS = {
     "User-Agent": f"evoca/{__version__} (image data sets for research)",
     "Accept": "image/*, */*;q=0.1",
-    # The bytes as stored: a compressed answer could neither be resumed nor limited.
+    # The bytes as stored: a compressed response could neither be resumed nor limited.
     "Accept-Encoding": "identity",
 }
 # For the name, the connection and the headers; each read of them has its own time too.
@@ -61,23 +61,23 @@ _RULES_WITH_VALUES = {
 }  # fmt: skip
 _NOT_FOR_AI = frozenset({"noai", "noimageai"})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
-# To judge a file, a JPEG is read to its end but decoded at a reduced scale.
+# To check a file, a JPEG is read to its end but decoded at a reduced scale.
 _JUDGE_SIZE = (64, 64)
 
 
 @dataclass(frozen=True)
 class Fetcher:
-    """What all attempts share.
+    """The shared parts of all attempts.
 
     Attributes:
         client: follows no redirects by itself.
         ledger: the state of the download folder.
         limits: the largest file and picture to accept.
         deadline: seconds an attempt may take in all.
-        min_rate: bytes a second that a server must send, over each window of
+        min_rate: bytes per second that a server must send, over each window of
             :data:`RATE_WINDOW` seconds.
-        heed_robots: whether a picture is left whose server says that it is not for AI.
-        decoder: decodes what strangers send.
+        heed_robots: whether a picture is left whose server states that it is not for AI.
+        decoder: decodes untrusted pictures.
     """
 
     client: httpx2.AsyncClient
@@ -119,10 +119,10 @@ class Fetcher:
             if not _is_complete(response, start):
                 kept = self._keep(response, partial, start if validator else 0)
                 await self._receive(entry, response, partial, kept)
-        await self._judge_and_store(entry, partial, response)
+        await self._check_and_store(entry, partial, response)
 
     def _keep(self, response: httpx2.Response, partial: Path, start: int) -> int:
-        """Keep the bytes that the answer continues, drop any others; return how many."""
+        """Keep the bytes that the response continues, drop any others; return how many."""
         if start and _continues(response, start):
             return start
         partial.unlink(missing_ok=True)
@@ -154,20 +154,20 @@ class Fetcher:
                 Reason.TOO_LARGE, f"more than the limit of {self.limits.max_bytes:,} bytes"
             )
 
-    async def _judge_and_store(
+    async def _check_and_store(
         self, entry: Entry, partial: Path, response: httpx2.Response
     ) -> None:
         try:
-            stored = await anyio.to_thread.run_sync(self._judge, entry, partial, response)
+            stored = await anyio.to_thread.run_sync(self._check, entry, partial, response)
             self.ledger.store(entry.url, stored)
         except FetchError:
             partial.unlink(missing_ok=True)
             raise
-        except DecodingStoppedError as error:  # by Ctrl-C: the next run looks at the file again
+        except DecodingStoppedError as error:  # by Ctrl-C: the next run checks the file again
             raise anyio.get_cancelled_exc_class()() from error
 
-    def _judge(self, entry: Entry, partial: Path, response: httpx2.Response) -> Stored:
-        """Say what a whole file is, by its content; what the server says does not count."""
+    def _check(self, entry: Entry, partial: Path, response: httpx2.Response) -> Stored:
+        """Return the facts of a whole file, by its content; the server's headers do not count."""
         try:
             data = read_file(partial, self.limits)
             if what := known_placeholders().by_content(data):
@@ -193,7 +193,7 @@ class Fetcher:
 async def opened(
     client: httpx2.AsyncClient, url: str, headers: dict[str, str]
 ) -> AsyncIterator[httpx2.Response]:
-    """Ask for a link and follow its redirects, each checked like the link itself."""
+    """Request a link and follow its redirects, each checked like the link itself."""
     for _ in range(_MAX_REDIRECTS + 1):
         if what := known_placeholders().by_url(url):
             raise FetchError(Reason.PLACEHOLDER, what)
@@ -236,7 +236,7 @@ async def body_of(response: httpx2.Response) -> AsyncIterator[bytes]:
 
 
 class _network_errors:  # noqa: N801 - a context manager, used like a function
-    """Turn what the network does into reasons."""
+    """Turn network errors into reasons."""
 
     def __enter__(self) -> None:
         return None
@@ -256,10 +256,10 @@ class _network_errors:  # noqa: N801 - a context manager, used like a function
 
 
 def require_content(response: httpx2.Response) -> None:
-    """Refuse an answer that has nothing to do with the content.
+    """Refuse a response that does not hold the content.
 
     Raises:
-        FetchError: by the status, with the time the server asks to wait.
+        FetchError: by the status, with the wait that the server states.
     """
     status = response.status_code
     if status in {200, 206, 416}:
@@ -281,7 +281,7 @@ def require_content(response: httpx2.Response) -> None:
 
 
 def content_length(response: httpx2.Response) -> int:
-    """Return the bytes that an answer announces; 0 where it names no number."""
+    """Return the bytes that a response announces; 0 where it states no number."""
     stated = response.headers.get("Content-Length", "")
     return int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 20 else 0
 
@@ -317,7 +317,7 @@ def forbidden_to_ai(headers: httpx2.Headers) -> str | None:
 
 
 class Pace:
-    """How fast bytes come, window by window."""
+    """The rate of bytes, window by window."""
 
     def __init__(self, min_rate: float) -> None:
         self._min_rate = min_rate
@@ -343,14 +343,14 @@ class Pace:
 
 
 def _range_headers(start: int, validator: str | None) -> dict[str, str]:
-    """Ask for the rest, provided that it is the rest of the same content."""
+    """Return headers that request the rest, if it is the rest of the same content."""
     if not start or validator is None:
         return {}
     return {"Range": f"bytes={start}-", "If-Range": validator}
 
 
 def _condition_headers(entry: Entry) -> dict[str, str]:
-    """Ask for the file only if it has changed."""
+    """Return headers that request the file only if it has changed."""
     headers = {}
     if entry.etag:
         headers["If-None-Match"] = entry.etag
@@ -360,13 +360,13 @@ def _condition_headers(entry: Entry) -> dict[str, str]:
 
 
 def _continues(response: httpx2.Response, start: int) -> bool:
-    """Say whether the answer is what comes after the first ``start`` bytes."""
+    """Return whether the response continues after the first ``start`` bytes."""
     given = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return response.status_code == 206 and given is not None and given[1] == str(start)
 
 
 def _is_complete(response: httpx2.Response, start: int) -> bool:
-    """Say whether the server has nothing after the first ``start`` bytes: they are all."""
+    """Return whether the first ``start`` bytes are all that the server has."""
     nothing_more = response.headers.get("Content-Range", "") == f"bytes */{start}"
     return response.status_code == 416 and start > 0 and nothing_more
 
@@ -377,17 +377,17 @@ def _whole_size(response: httpx2.Response) -> int | None:
 
 
 def _strong_validator(response: httpx2.Response) -> str | None:
-    """Return what If-Range may carry (RFC 9110, 13.1.5), where the server gives it.
+    """Return what If-Range may carry (RFC 9110, 13.1.5), where the server sends it.
 
     A weak ETag names no exact bytes. A date does only where it lies at least a second
-    before the answer: the file could have changed twice within one.
+    before the response: the file could have changed twice within one.
     """
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
         return str(etag)
     modified = parse_date(response.headers.get("Last-Modified", ""))
-    answered = parse_date(response.headers.get("Date", ""))
-    if modified is None or answered is None or (answered - modified).total_seconds() < 1:
+    responded = parse_date(response.headers.get("Date", ""))
+    if modified is None or responded is None or (responded - modified).total_seconds() < 1:
         return None
     return str(response.headers["Last-Modified"])
 
@@ -397,6 +397,6 @@ def _reason(cause: str, response: httpx2.Response) -> Reason:
         return Reason.NOT_AN_IMAGE
     if "decompression bomb" in cause:
         return Reason.TOO_LARGE
-    # Without a length, an answer that breaks off looks like one that ends.
+    # Without a length, a response that breaks off cannot be distinguished from a whole one.
     framed = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
     return Reason.DAMAGED if framed else Reason.CONNECTION

@@ -44,15 +44,15 @@ class DownloadSettings:
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for the next bytes.
         deadline: seconds an attempt may take in all.
-        min_rate: bytes a second that a server must send.
-        heed_robots: leave pictures whose server says by the header X-Robots-Tag that they
+        min_rate: bytes per second that a server must send.
+        heed_robots: leave pictures whose server states by the header X-Robots-Tag that they
             are not for AI (``noai``, ``noimageai``).
         limits: the largest file (32 MiB) and picture to accept.
         addresses: which addresses may be reached; public ones only by default.
         give_up_host: after this many failures of a host in a row, its other links are
             left for the next run.
         retry_dead: try links again that an earlier run found dead.
-        refresh: ask whether stored files have changed, and replace those that have.
+        refresh: check whether stored files have changed, and replace those that have.
     """
 
     concurrency: int = 16
@@ -78,11 +78,11 @@ def download(
     *,
     on_settled: Advance | None = None,
 ) -> list[Outcome]:
-    """Download links into ``folder/images``.
+    """Download links into ``folder/images``, and return their outcomes.
 
     Files appear whole or not at all. The state lies in ``folder/download.sqlite3``: a run
     that was stopped, by a kill too, is continued by the next one, in the middle of a file
-    where the server allows it; what is there is not asked for again.
+    where the server allows it; what is there is not requested again.
 
     Args:
         links: what to fetch; a link that occurs twice is fetched once.
@@ -92,7 +92,7 @@ def download(
             that number grows by them; for a progress bar.
 
     Returns:
-        What became of each link, in order, each once.
+        The outcome of each link, in order, each once.
 
     Raises:
         DataError: the folder cannot be used or written to, or another download is using it.
@@ -113,7 +113,7 @@ def download(
 
 
 def repeated(outcomes: Iterable[Outcome], at_least: int = 3) -> list[tuple[str, list[str]]]:
-    """Find contents that came for several links: a placeholder not yet known, perhaps.
+    """Return contents that came for several links, perhaps an unknown placeholder.
 
     Args:
         outcomes: of a download.
@@ -180,7 +180,7 @@ async def _stop_with(decoder: DecodingPool, over: anyio.Event) -> None:
 
 
 class _Workers:
-    """The loop that all workers run, and what they know together.
+    """The loop that all workers run, and their shared state.
 
     Attributes:
         over: set once none of them has work.
@@ -221,7 +221,7 @@ class _Workers:
                 raise
             except Exception as error:  # whatever one server sends costs its link alone
                 detail = f"what was received cannot be understood: {type(error).__name__}: {error}"
-                self._failed(entry, FetchError(Reason.BAD_ANSWER, " ".join(detail.split())[:300]))
+                self._failed(entry, FetchError(Reason.BAD_RESPONSE, " ".join(detail.split())[:300]))
             else:
                 self._strikes[host_of(entry)] = 0
                 self._settle(entry)

@@ -37,7 +37,7 @@ IMAGE_FOLDER = "images"
 _MAX_URL = 4096
 # What file systems take, less what temporary files add to it.
 _MAX_PART, _MAX_NAME = 240, 1_000
-# How a file of each kind begins: which suffix tells the truth about it.
+# How a file of each kind begins, to find its true suffix.
 _SIGNATURES: tuple[tuple[str, str], ...] = (
     (r"\xff\xd8\xff", ".jpg"),
     (r"\x89PNG\r\n", ".png"),
@@ -59,7 +59,7 @@ class Link:
 
     Attributes:
         url: brought to the form of :func:`checked_url`.
-        name: relative path wanted for the file below :data:`IMAGE_FOLDER`, with ``/``;
+        name: relative path requested for the file below :data:`IMAGE_FOLDER`, with ``/``;
             a name that begins with that folder, as readers of link lists give, means the
             same place. Empty to choose one, also where it is itself an address.
 
@@ -81,7 +81,7 @@ class Rejected:
 
     Attributes:
         row: its number in the file, from 1, the header included.
-        text: what stands there.
+        text: of the row.
         cause: what is wrong.
     """
 
@@ -97,7 +97,7 @@ class LinkList:
     Attributes:
         links: every link once, in order.
         columns: the table's column names; ``url`` alone for a plain list.
-        rows: one a usable row, all columns, ``url`` in checked form.
+        rows: one per usable row, all columns, ``url`` in checked form.
         rejects: the rows that cannot be used.
         source: printable name of the file.
     """
@@ -110,7 +110,7 @@ class LinkList:
 
 
 def checked_url(text: str) -> str:
-    """Bring the address of an image to one form.
+    """Return the address of an image in one form.
 
     Raises:
         DataError: it is no http or https address, or carries a user name.
@@ -137,12 +137,12 @@ def checked_url(text: str) -> str:
 
 
 def read_links(path: Path) -> LinkList:
-    """Read a list of links.
+    """Return a list of links.
 
     Args:
         path: a table (CSV or TSV in UTF-8 with a header, or Parquet) that has the column
-            ``url``, and may name the file wanted in ``image``; or plain text, one address
-            a line, where lines that begin with ``#`` do not count.
+            ``url``, and may name the requested file in ``image``; or plain text, one address
+            per line, where lines that begin with ``#`` do not count.
 
     Raises:
         DataError: the file cannot be read, is not UTF-8, or is a table without ``url``.
@@ -159,7 +159,7 @@ def read_links(path: Path) -> LinkList:
 
 
 def file_name(url: str, data: bytes) -> str:
-    """Choose a file name that is readable, safe everywhere, and the link's own.
+    """Return a file name that is readable, safe everywhere, and unique to the link.
 
     >>> file_name("http://farm1.example/12/345_ab.php?x=1", b"GIF89a...")
     '345_ab-fa880fb2ea.gif'
@@ -184,10 +184,10 @@ def links_of(
     *,
     numbers: Iterable[int] | None = None,
 ) -> LinkList:
-    """Check the rows of a table, such as a manifest's.
+    """Return the checked links of a table, such as a manifest.
 
     Args:
-        rows: with the column ``url``, and ``image`` where they name the file wanted.
+        rows: with the column ``url``, and ``image`` where they name the requested file.
         columns: all column names, in order.
         source: printable name of the table.
         numbers: of the rows; from 2 on, as below a header, if omitted.
@@ -207,14 +207,14 @@ def links_of(
 
 
 class _Names:
-    """The files and folders that links ask for."""
+    """The files and folders that links request."""
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}
         self._folders: set[str] = set()
 
     def take(self, link: Link) -> None:
-        """Give a link the name it wants.
+        """Give a link its requested name.
 
         Raises:
             DataError: it is another link's, or one of the two would be a folder.

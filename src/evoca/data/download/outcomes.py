@@ -1,4 +1,4 @@
-"""What became of a link."""
+"""The outcome of a link."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["FetchError", "Outcome", "Reason", "Status"]
 
 
 class Status(StrEnum):
-    """Where a link stands.
+    """The status of a link.
 
-    ``done``: the file is there. ``dead``: nothing more to hope for. ``failed``: the next
+    ``done``: the file is there. ``dead``: not tried again. ``failed``: the next
     run tries again. ``waiting``: not tried yet.
     """
 
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too large"
     NO_AI = "not for AI"
     BAD_NAME = "bad file name"
-    BAD_ANSWER = "bad answer"
+    BAD_RESPONSE = "bad answer"
     BAD_REDIRECT = "bad redirect"
     ADDRESS_REFUSED = "address refused"
     NAME_NOT_FOUND = "name not found"
@@ -55,7 +55,7 @@ class Reason(StrEnum):
 
     @property
     def blames_host(self) -> bool:
-        """Whether the host as a whole seems out of reach."""
+        """Whether the host as a whole seems unreachable."""
         return self in {Reason.NAME_NOT_FOUND, Reason.CONNECTION, Reason.TIMEOUT}
 
 
@@ -70,7 +70,7 @@ _PASSING = frozenset(
 )
 
 
-# What another setting, or another list, of ours may mend.
+# Reasons that another setting, or a newer list of ours, may remove.
 _OURS = frozenset({Reason.ADDRESS_REFUSED, Reason.NO_AI, Reason.BAD_NAME})
 
 
@@ -79,9 +79,9 @@ class FetchError(Exception):
 
     Attributes:
         reason: the kind of failure.
-        detail: one line that says more.
-        http_status: the server's answer, where there was one.
-        retry_after: seconds the server asks to wait, where it does.
+        detail: one line with more.
+        http_status: the server's status, where there was one.
+        retry_after: seconds to wait that the server states, if any.
     """
 
     def __init__(
@@ -101,19 +101,19 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one link.
+    """The outcome of one link.
 
     Attributes:
         url: the link.
-        status: where it stands.
+        status: of the link.
         image: path of the file, relative to the download folder; empty unless done.
         sha256: of the file, hexadecimal.
         width: in pixels, upright.
         height: in pixels, upright.
         size: of the file in bytes.
         reason: why there is no file; ``None`` where there is one.
-        detail: one line that says more.
-        http_status: the server's last answer, where there was one.
+        detail: one line with more.
+        http_status: the server's last status, where there was one.
     """
 
     url: str

@@ -5,11 +5,11 @@
 Flickr, the home of FI's links, redirects a deleted or private photograph to
 ``photo_unavailable.png``, ``_l.png``, ``_m.png`` (formerly ``photo_unavailable.gif``,
 500 x 374) under ``yimg.com``, in a folder that names a language (``/pw/images/en-us/``),
-with status 200 at the end: a download that only looks at the status fills a data set with
+with status 200 at the end: a download that only checks the status fills a data set with
 the same grey card. The address is the reliable sign. Widely used clean-up scripts
 also agree on the MD5 of the PNG as it was served for years. Neither Flickr nor Imgur documents any
-of this, and either may change; today Flickr also answers 404, 410 or 403. Where a
-picture is not listed, that the same bytes arrive for many links still gives it away:
+of this, and either may change; today Flickr also returns 404, 410 or 403. A
+placeholder that is not listed is still found where the same bytes arrive for many links:
 see ``repeated`` in :mod:`evoca.data.download.job`.
 """
 
@@ -38,11 +38,11 @@ class Placeholders:
     digests: dict[tuple[str, str], str]
 
     def by_url(self, url: str) -> str | None:
-        """Say which placeholder an address is, if any."""
+        """Return which placeholder an address is, if any."""
         return next((what for pattern, what in self.urls if pattern.match(url)), None)
 
     def by_content(self, data: bytes) -> str | None:
-        """Say which placeholder a file is, if any."""
+        """Return which placeholder a file is, if any."""
         for algorithm in {algorithm for algorithm, _ in self.digests}:
             digest = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
             if what := self.digests.get((algorithm, digest)):
@@ -52,7 +52,7 @@ class Placeholders:
 
 @cache
 def known_placeholders() -> Placeholders:
-    """Read the list that ships with Evoca."""
+    """Return the placeholders of the list that ships with Evoca."""
     text = (resources.files(__package__) / "placeholders.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     urls = [

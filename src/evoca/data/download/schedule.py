@@ -1,4 +1,4 @@
-"""In which order links are tried: many at once, few at one host, none before its time."""
+"""The order in which links are tried: many at once, few per host, none before its time."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Schedule:
 
 
 def host_of(entry: Entry) -> str:
-    """Return the server a link asks first: host and port."""
+    """Return the first server of a link: host and port."""
     return urlsplit(entry.url).netloc
 
 
@@ -138,8 +138,8 @@ class Backoff:
 
     Attributes:
         first: seconds before the first repetition; doubled for each further one.
-        longest: seconds, the most to wait of one's own accord.
-        patience: seconds, the most to wait on a server's word (Retry-After).
+        longest: seconds, the most to wait without such a request.
+        patience: seconds, the most to wait at a server's request (Retry-After).
     """
 
     first: float = 1.0
@@ -147,11 +147,11 @@ class Backoff:
     patience: float = 300.0
 
     def delay(self, attempts: int, asked: float | None = None) -> float | None:
-        """Return the seconds to wait, or ``None`` where the server asks for too long.
+        """Return the seconds to wait, or ``None`` where the server states too many.
 
         Args:
             attempts: how many attempts were made, at least 1.
-            asked: seconds that the server asks to wait, where it does.
+            asked: seconds to wait that the server states, if any.
         """
         own = min(self.first * 2.0 ** (attempts - 1), self.longest)
         own *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
@@ -161,7 +161,7 @@ class Backoff:
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Read the header Retry-After (RFC 9110, 10.2.3): seconds, or a date.
+    """Return the seconds of the header Retry-After (RFC 9110, 10.2.3): seconds, or a date.
 
     Args:
         value: the header; ``None`` where there is none.
@@ -184,7 +184,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def parse_date(text: str) -> datetime | None:
-    """Read a date of a header (RFC 9110, 5.6.7), in UTC where it names no zone.
+    """Return the date of a header (RFC 9110, 5.6.7), in UTC where it names no zone.
 
     Returns:
         ``None`` where it is unreadable, or no clock has such a time or zone.

@@ -53,16 +53,16 @@ def fetch_image(
     addresses: AddressPolicy | None = None,
     heed_robots: bool = True,
 ) -> FetchedImage:
-    """Fetch and decode one image, the latter in a process that can be killed.
+    """Return one image, fetched, and decoded in a process that can be killed.
 
     Public addresses alone are connected to, at every redirect. At most 32 MiB, two minutes
-    and five redirects are taken, at no less than 500 bytes a second.
+    and five redirects are taken, at no less than 500 bytes per second.
 
     Args:
         url: ``http://`` or ``https://``.
         min_size: (width, height) that a scaled JPEG decode must not fall below.
         addresses: which addresses may be connected to; public ones if omitted.
-        heed_robots: refuse a picture whose server says that it is not for AI.
+        heed_robots: refuse a picture whose server states that it is not for AI.
 
     Raises:
         ImageError: there is no image to be had, with the address as its ``source``.

@@ -1,8 +1,8 @@
-"""What is known about each link, in SQLite, so that a killed download loses nothing.
+"""The state of each link, in SQLite, so that a killed download loses nothing.
 
-A link is ``waiting`` until its file is whole and judged. Then ``storing`` and the file's
-SHA-256 are written down, the file is renamed into place, and ``done`` is written down: at
-whichever point the process dies, the next one can tell which of these has happened.
+A link is ``waiting`` until its file is whole and checked. Then ``storing`` and the file's
+SHA-256 are recorded, the file is renamed into place, and ``done`` is recorded. Wherever the
+process dies, the next one can find which of these steps are done.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Entry:
 
     Attributes:
         url: the link.
-        name: relative path wanted for the file; empty to choose one.
-        etag: of the stored file, to ask whether it has changed; else ``None``.
+        name: relative path requested for the file; empty to choose one.
+        etag: of the stored file, to check whether it has changed; else ``None``.
         last_modified: likewise.
     """
 
@@ -80,13 +80,13 @@ class Entry:
 
     @property
     def is_stored(self) -> bool:
-        """Whether a file is there, so that only a change is wanted."""
+        """Whether a file is there, so that only a change is fetched."""
         return self.etag is not None or self.last_modified is not None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A judged file, ready to be put in place.
+    """A checked file, ready to be put in place.
 
     Attributes:
         image: relative path of the file.
@@ -94,8 +94,8 @@ class Stored:
         width: in pixels, upright.
         height: in pixels, upright.
         size: in bytes.
-        etag: the server's name for this content, where it gives one.
-        last_modified: the server's date for this content, where it gives one.
+        etag: the server's name for this content, where it sends one.
+        last_modified: the server's date for this content, where it sends one.
     """
 
     image: str
@@ -161,11 +161,11 @@ class Ledger:
         self._db.close()
 
     def partial(self, url: str) -> Path:
-        """Return where the bytes of a link are collected."""
+        """Return the file in which the bytes of a link are collected."""
         return self.partials / hashlib.sha256(url.encode()).hexdigest()[:32]
 
     def add(self, links: Iterable[Link]) -> None:
-        """Take links in; those known already keep their state.
+        """Add links; known ones keep their state.
 
         A link whose file name belongs to another one, from an earlier list, fails: the
         others go on.
@@ -191,9 +191,9 @@ class Ledger:
         file has vanished or changed its size waits again.
 
         Args:
-            urls: links taken in before.
+            urls: links added before.
             retry_dead: try dead links again.
-            refresh: ask the server whether stored files have changed.
+            refresh: check with the server whether stored files have changed.
         """
         entries = []
         for url in dict.fromkeys(urls):
@@ -227,7 +227,7 @@ class Ledger:
         self._db.execute("UPDATE link SET partial_validator = ? WHERE url = ?", (validator, url))
 
     def store(self, url: str, stored: Stored) -> None:
-        """Put a judged partial file in its place.
+        """Put a checked partial file in its place.
 
         Raises:
             FetchError: no file of that name can be there.
@@ -252,7 +252,7 @@ class Ledger:
         self._rename(url, stored.image)
 
     def fail(self, url: str, error: FetchError) -> None:
-        """Write down why a link gave no image; a file stored earlier stays as it is."""
+        """Record why a link gave no image; a file stored earlier stays as it is."""
         self._db.execute(
             "UPDATE link SET status = ?, reason = ?, detail = ?, http_status = ?"
             " WHERE url = ? AND status != ?",
@@ -267,7 +267,7 @@ class Ledger:
         )
 
     def outcomes(self, urls: Iterable[str]) -> Iterator[Outcome]:
-        """Return what became of links, in the order given, each once."""
+        """Yield the outcomes of links, in the order given, each once."""
         for url in dict.fromkeys(urls):
             row = self._db.execute(
                 "SELECT status, image, sha256, width, height, size, reason, detail, http_status"

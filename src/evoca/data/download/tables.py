@@ -1,4 +1,4 @@
-"""What a download leaves for others: a manifest of what came, a table of what did not."""
+"""The tables of a download: a manifest of the files, and a table of the failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REASONS = ("row", "url", "status", "reason", "detail", "http_status")
 def filled_rows(
     rows: Iterable[Mapping[str, str]], outcomes: Iterable[Outcome]
 ) -> list[dict[str, str]]:
-    """Fill a manifest's columns for the rows whose image has been fetched.
+    """Return the rows whose image has been fetched, with a manifest's columns filled in.
 
     Args:
         rows: rows with a column ``url`` in checked form; other columns pass through.

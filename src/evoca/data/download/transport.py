@@ -1,8 +1,8 @@
 """An HTTP transport that connects to permitted addresses only.
 
-Names are resolved here, once; the connection is made to the address that was judged, so a
+Names are resolved here, once; the connection is made to the address that was checked, so a
 name that resolves differently a moment later changes nothing. Every redirect opens its
-connection here too. Proxies are not used: a proxy would resolve names out of sight.
+connection here too. Proxies are not used: a proxy would resolve names unchecked.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )
         return httpx2.Response(
             status_code=response.status,
-            # Cookies would carry what one answer says into every later request to its host.
+            # Cookies would carry data of one response into every later request to its host.
             headers=[
                 (name, value)
                 for name, value in response.headers

@@ -1,4 +1,4 @@
-"""Find exact and near copies, labels that contradict each other, and damaged files.
+"""Find exact and near copies, contradicting labels, and damaged files.
 
 Two pictures are near copies where the DCT hash ("pHash") and the difference hash
 ("dHash") of one, 64 bits each (Zauner 2010, "Implementation and benchmarking of
@@ -84,7 +84,7 @@ class Listed:
 
     Attributes:
         path: the file.
-        image: how the data set names it.
+        image: its name in the data set.
         emotion: its label; empty where it has none.
         source: which data set it belongs to.
     """
@@ -156,7 +156,7 @@ def find_duplicates(
     threshold: int = DEFAULT_THRESHOLD,
     fingerprints: Iterable[Fingerprint] | None = None,
 ) -> DuplicateReport:
-    """Find exact and near copies in one data set or across several.
+    """Return exact and near copies in one data set or across several.
 
     Args:
         images: the images of all data sets.
@@ -189,7 +189,7 @@ def find_duplicates(
 def duplicate_groups(
     paths: Sequence[Path], *, threshold: int = DEFAULT_THRESHOLD
 ) -> NDArray[np.int64]:
-    """Number the duplicate clusters of files, for splits that no copy may cross.
+    """Return numbers of the duplicate clusters of files, for splits that no copy may cross.
 
     Args:
         paths: n files.
@@ -208,7 +208,7 @@ def duplicate_groups(
 def group_prints(
     prints: Sequence[Fingerprint], threshold: int = DEFAULT_THRESHOLD
 ) -> NDArray[np.int64]:
-    """Number the duplicate clusters of n fingerprints, int64 (n,): see above."""
+    """Return numbers of the duplicate clusters of n fingerprints, int64 (n,): see above."""
     same = [*_same_files(prints), *_alike(prints, threshold)]
     return join_groups(len(prints), same)
 
@@ -218,7 +218,7 @@ def copies_of(
     known: Iterable[tuple[int, int]],
     threshold: int = DEFAULT_THRESHOLD,
 ) -> NDArray[np.bool_]:
-    """Say which of n pictures look like known ones, bool (n,).
+    """Return which of n pictures are near copies of known ones, bool (n,).
 
     Args:
         prints: of the pictures; they are compared in all their orientations.
@@ -257,16 +257,16 @@ def _alike(prints: Sequence[Fingerprint], threshold: int) -> Iterable[tuple[int,
     )
     for position, item in enumerate(index):
         yield index[first[kind.ravel()[position]]], item
-    looks, others = kinds[:, :2], kinds[:, 2:].reshape(len(kinds), -1, 2)
+    upright, others = kinds[:, :2], kinds[:, 2:].reshape(len(kinds), -1, 2)
     mirrored, turned = others[:, :1], others[:, 1:]
-    for a, b in near_pairs(looks, threshold, others=mirrored).tolist():
+    for a, b in near_pairs(upright, threshold, others=mirrored).tolist():
         yield index[first[a]], index[first[b]]
-    for a, b in near_pairs(looks, max(0, threshold - TURNED_MARGIN), others=turned).tolist():
+    for a, b in near_pairs(upright, max(0, threshold - TURNED_MARGIN), others=turned).tolist():
         yield index[first[a]], index[first[b]]
 
 
 def _name_groups(prints: Sequence[Fingerprint], groups: NDArray[np.int64]) -> tuple[str, ...]:
-    """Name each group after the smallest SHA-256 in it."""
+    """Return the name of each group: the smallest SHA-256 in it."""
     smallest: dict[int, str] = {}
     for number, print_ in zip(groups.tolist(), prints, strict=True):
         if print_.sha256:

@@ -1,4 +1,4 @@
-"""What identifies a picture: the checksum of its file and a hash of what it looks like."""
+"""What identifies a picture: the checksum of its file and a perceptual hash."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fingerprint", "Words", "fingerprint", "fingerprint_all", "looks_of"]
 
-# A JPEG is decoded at reduced scale down to this short side: the hashes look at 32 pixels.
+# A JPEG is decoded at reduced scale down to this short side: the hashes use 32 pixels.
 _DECODE_SIZE = (256, 256)
 # The plainest of 1,245 research photographs (a bare wall) has 5.3.
 _FLAT = 2.0
@@ -73,7 +73,7 @@ class Fingerprint:
 
 
 def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
-    """Fingerprint one file; a file that is no readable image gives its ``error``.
+    """Return the fingerprint of one file; of an unreadable image, its ``error``.
 
     Raises:
         MissingExtraError: imagehash is not installed.
@@ -94,7 +94,7 @@ def fingerprint(path: Path, limits: ImageLimits | None = None) -> Fingerprint:
 
 
 def looks_of(perceptual: str) -> Words:
-    """Read back what :attr:`Fingerprint.perceptual` gives.
+    """Return the words of a :attr:`Fingerprint.perceptual`.
 
     >>> looks_of("000000000000000a00000000000000ff")
     (10, 255)
@@ -105,31 +105,31 @@ def looks_of(perceptual: str) -> Words:
 def fingerprint_all(
     paths: Iterable[Path], *, limits: ImageLimits | None = None, threads: int | None = None
 ) -> Iterator[Fingerprint]:
-    """Fingerprint files in their order, several at once.
+    """Yield the fingerprints of files in their order, several computed at once.
 
     Args:
         paths: the files.
         limits: what to refuse; the defaults of :class:`ImageLimits` if omitted.
-        threads: how many to use; one a core if omitted (decoding runs in parallel).
+        threads: how many to use; one per core if omitted (decoding runs in parallel).
 
     Raises:
         MissingExtraError: imagehash is not installed.
     """
-    _hashing()  # here, since threads that import what cannot be see it half made
+    _hashing()  # here, since threads that import at once can see a module half made
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         yield from pool.map(lambda path: fingerprint(path, limits), paths)
 
 
 def _is_flat(grey: Image.Image) -> bool:
-    """Say whether a picture is too plain to be told from other plain pictures."""
+    """Return whether a picture is too plain to differ from other plain pictures."""
     return float(np.asarray(grey.resize((32, 32), Image.Resampling.BOX)).std()) < _FLAT
 
 
 def _orientations(grey: Image.Image) -> tuple[Words, ...]:
-    """Hash a picture in its eight orientations.
+    """Return the hashes of a picture in its eight orientations.
 
-    A picture is turned after it was made as small as the hashes take it, which gives the
-    same as before and spares making it small eight times.
+    A picture is reduced to the size of the hashes first and turned then, which gives the
+    same hashes and reduces it only once.
     """
     imagehash = _hashing()
     # Of a picture on its side, dHash takes rows of 9 pixels that were columns.
@@ -137,8 +137,8 @@ def _orientations(grey: Image.Image) -> tuple[Words, ...]:
     found = []
     for turn in _TURNS:
         small = high if turn in _ON_ITS_SIDE else wide
-        looks = (imagehash.phash(_turned(square, turn)), imagehash.dhash(_turned(small, turn)))
-        found.append((_word(looks[0].hash), _word(looks[1].hash)))
+        hashes = (imagehash.phash(_turned(square, turn)), imagehash.dhash(_turned(small, turn)))
+        found.append((_word(hashes[0].hash), _word(hashes[1].hash)))
     return tuple(found)
 
 

@@ -33,7 +33,7 @@ class Grouped:
         near: whether near copies are in one group; false where only identical files are,
             since imagehash is not installed.
         found: int64 (n,), the clusters of copies alone, without the groups that were given.
-        fingerprints: n, of the files; empty where near copies were not looked for.
+        fingerprints: n, of the files; empty where near copies were not searched for.
     """
 
     images: LabelledImages
@@ -54,15 +54,15 @@ class Grouped:
 
     @property
     def by_path(self) -> dict[Path, Fingerprint]:
-        """The fingerprints of the files that were looked at."""
+        """The fingerprints of the files that were read."""
         return dict(zip(self.images.paths, self.fingerprints, strict=False))
 
 
 def with_groups(images: LabelledImages) -> Grouped:
-    """Look for duplicates, and join them with the groups that the source gives.
+    """Return images in groups: duplicates found, joined with the groups of the source.
 
-    A group that is given holds, but it says nothing of copies in other groups or of rows
-    without one. Without imagehash (extra ``data``), or without any of the files, only
+    A given group holds, but copies may also lie in other groups or in rows without a
+    group. Without imagehash (extra ``data``), or without any of the files, only
     identical files are found, the latter by the hashes that the manifest records.
     """
     prints: tuple[Fingerprint, ...] = ()
@@ -71,7 +71,7 @@ def with_groups(images: LabelledImages) -> Grouped:
         found = _same_files(images.paths, images.recorded_hashes)
         basis = "near-duplicates not looked for: no files"
     else:
-        found, near, prints = _look_for_copies(images.paths, images.recorded_hashes)
+        found, near, prints = _find_copies(images.paths, images.recorded_hashes)
         basis = "near-duplicate clusters" if near else "identical files"
     if not images.has_groups:
         return Grouped(replace(images, groups=found), basis, near, found, prints)
@@ -80,11 +80,11 @@ def with_groups(images: LabelledImages) -> Grouped:
 
 
 def unite(given: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join groups that share an image with a cluster, transitively.
+    """Return groups, joined where they share an image with a cluster, transitively.
 
     Args:
-        given: int (n,), the groups that images are known to have.
-        found: int (n,), the clusters they were found to have.
+        given: int (n,), the groups of the source.
+        found: int (n,), the clusters that were found.
 
     Returns:
         int64 (n,): ``given`` itself where no cluster joins two of its groups.
@@ -106,20 +106,20 @@ def unite(given: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int6
 def group_copies(
     paths: Sequence[Path], recorded_hashes: Sequence[str] = ()
 ) -> tuple[NDArray[np.int64], bool]:
-    """Number the clusters of near copies, or of identical files without imagehash.
+    """Return numbers of the clusters of near copies, or of identical files without imagehash.
 
     Args:
         paths: n files; one that cannot be read is a cluster of its own.
         recorded_hashes: n SHA-256 digests where they are known, empty elsewhere.
 
     Returns:
-        int64 (n,), and whether near copies were looked for.
+        int64 (n,), and whether near copies were searched for.
     """
-    found, near, _ = _look_for_copies(paths, recorded_hashes)
+    found, near, _ = _find_copies(paths, recorded_hashes)
     return found, near
 
 
-def _look_for_copies(
+def _find_copies(
     paths: Sequence[Path], recorded: Sequence[str]
 ) -> tuple[NDArray[np.int64], bool, tuple[Fingerprint, ...]]:
     from evoca.data.duplicates.clusters import group_prints
@@ -137,6 +137,6 @@ def _same_files(paths: Sequence[Path], recorded: Sequence[str]) -> NDArray[np.in
     unknown = [path for path, digest in zip(paths, known, strict=True) if not digest]
     read = iter(sha256_files(unknown, on_error=lambda _: ""))
     digests = [digest or next(read) for digest in known]
-    # A file without a digest is told from all others by its position.
+    # A file without a digest is distinguished from all others by its position.
     keys = [digest or f"row {row}" for row, digest in enumerate(digests)]
     return np.unique(keys, return_inverse=True)[1].astype(np.int64)

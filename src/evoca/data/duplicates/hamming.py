@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["as_they_appear", "join_groups", "near_pairs", "near_to_any"]
 
-# 16 x 8192 distances stay in a core's cache: about 0.5 ns a pair, against 0.9 for squares.
+# 16 x 8192 distances stay in a core's cache: about 0.5 ns per pair, against 0.9 for squares.
 _ROWS, _COLUMNS = 16, 8192
 
 
@@ -27,17 +27,17 @@ def near_pairs(
 ) -> NDArray[np.int64]:
     """Return every pair of hashes within a Hamming distance.
 
-    All pairs are compared, so none is missed whatever the hashes look like. Two popcounts
-    a nanosecond make that cheaper, at the sizes of image data sets, than an index that
+    All pairs are compared, so none is missed, whatever the hashes are. Two popcounts
+    per nanosecond make that cheaper, at the sizes of image data sets, than an index that
     leaves pairs out: see ``benchmarks/duplicates.py``.
 
     Args:
-        hashes: uint64 (N, W), a hash of 64 W bits a row.
+        hashes: uint64 (N, W), a hash of 64 W bits per row.
         threshold: the largest distance in bits that counts as near, 0..64 W.
         others: uint64 (N, S, W), the hashes of each picture in S other orientations, such
             as mirrored; a pair is then also near where one is near to an orientation of
             the other.
-        threads: how many to use; one a core if omitted.
+        threads: how many to use; one per core if omitted.
 
     Returns:
         int64 (M, 2), rows ``i < j`` in ascending order, each once.
@@ -64,7 +64,7 @@ def near_pairs(
 def _pairs_of_rows(
     words: NDArray[np.uint64], sides: list[NDArray[np.uint64]], start: int, threshold: int
 ) -> NDArray[np.int64]:
-    """Compare ``_ROWS`` hashes from ``start`` with all later ones."""
+    """Return the near pairs of ``_ROWS`` hashes from ``start`` and all later ones."""
     rows = slice(start, start + _ROWS)
     left = words[:, rows, None]
     found = []
@@ -86,7 +86,7 @@ def _pairs_of_rows(
 def near_to_any(
     hashes: NDArray[np.uint64], known: NDArray[np.uint64], threshold: int
 ) -> NDArray[np.bool_]:
-    """Say of each hash whether any of others lies within a Hamming distance, bool (N,).
+    """Return whether each hash is within a Hamming distance of any known one, bool (N,).
 
     Args:
         hashes: uint64 (N, W).
@@ -113,7 +113,7 @@ def near_to_any(
 
 
 def join_groups(n: int, pairs: Iterable[tuple[int, int]] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join pairs into groups, transitively (union-find with path halving).
+    """Return groups of pairs joined transitively (union-find with path halving).
 
     Args:
         n: how many items there are.
@@ -140,7 +140,7 @@ def join_groups(n: int, pairs: Iterable[tuple[int, int]] | NDArray[np.int64]) ->
 
 
 def as_they_appear(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number groups from 0 in the order of their first members, int64 (n,).
+    """Return groups numbered from 0 in the order of their first members, int64 (n,).
 
     >>> as_they_appear(np.array([7, 2, 7, 5]))
     array([0, 1, 0, 2])

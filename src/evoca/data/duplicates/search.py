@@ -1,4 +1,4 @@
-"""Look for copies among the images of manifests, and note them in the column ``group``."""
+"""Search for copies among the images of manifests, and record them in the column ``group``."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Searched:
 
     Attributes:
         manifest: with the column ``group``, and with ``sha256``, ``width`` and ``height``
-            where it did not state them and the file tells.
+            where only the file has them.
         report: what was found.
     """
 
@@ -61,12 +61,12 @@ class Searched:
     report: DuplicateReport
 
     def summary(self) -> str:
-        """Say in one line what was found."""
+        """Return in one line what was found."""
         return in_words(_numbered(self.report.groups))
 
 
 def in_words(groups: NDArray[Any]) -> str:
-    """Say in one line what clusters there are.
+    """Return in one line what clusters there are.
 
     Args:
         groups: (n,), the group of each image, by name or number.
@@ -87,17 +87,17 @@ def in_words(groups: NDArray[Any]) -> str:
 
 
 def has_groups(manifest: Manifest) -> bool:
-    """Say whether any image states its duplicate group."""
+    """Return whether any image states its duplicate group."""
     return bool((manifest.codes("group") >= 0).any())
 
 
 def all_grouped(manifest: Manifest) -> bool:
-    """Say whether every image states its duplicate group."""
+    """Return whether every image states its duplicate group."""
     return bool((manifest.codes("group") >= 0).all())
 
 
 def has_files(manifest: Manifest) -> bool:
-    """Say whether any image is there; of a list of votes or links none may be."""
+    """Return whether any image is there; of a list of votes or links none may be."""
     return any(path.is_file() for path in manifest.paths())
 
 
@@ -108,12 +108,12 @@ def search_copies(
     listed: Sequence[Listed] | None = None,
     advance: Advance | None = None,
 ) -> Searched:
-    """Compare the images of a manifest.
+    """Return a manifest whose images have been compared with each other.
 
     Args:
         manifest: groups of its own column ``group`` hold, and are joined with what is found.
         threshold: as in :func:`evoca.data.duplicates.clusters.find_duplicates`.
-        listed: what to call its images in the report; :func:`listed_images` if omitted.
+        listed: its images as named in the report; :func:`listed_images` if omitted.
         advance: called with 1 after each image.
 
     Raises:
@@ -131,7 +131,7 @@ def search_copies(
 
 
 def _united(given: NDArray[np.object_], found: Sequence[str]) -> NDArray[np.object_]:
-    """Join given groups with clusters; name each after its least given name, if it has one."""
+    """Return given groups joined with clusters, each named after its least given name, if any."""
     numbers = unite(_numbered(given), _numbered(found))
     names: dict[int, tuple[bool, str]] = {}
     for number, own, cluster in zip(numbers.tolist(), given.tolist(), found, strict=True):
@@ -142,13 +142,13 @@ def _united(given: NDArray[np.object_], found: Sequence[str]) -> NDArray[np.obje
 
 
 def _numbered(names: Iterable[str]) -> NDArray[np.int64]:
-    """Number groups by name, int64 (n,); an image without a name is alone."""
+    """Return groups numbered by name, int64 (n,); an image without a name is alone."""
     keys = [name or f"row {row}" for row, name in enumerate(names)]
     return np.unique(keys, return_inverse=True)[1].ravel().astype(np.int64)
 
 
 def listed_images(manifest: Manifest) -> list[Listed]:
-    """Return the images of a manifest under the names it gives them."""
+    """Return the images of a manifest by its names."""
     name = printable_name(Path(manifest.source).stem)
     rows = manifest.rows("image", "emotion", "source")
     return [
@@ -158,7 +158,7 @@ def listed_images(manifest: Manifest) -> list[Listed]:
 
 
 def _seen(manifest: Manifest, prints: Sequence[Fingerprint]) -> dict[str, NDArray[Any]]:
-    """Fill the cells that the files answer and the manifest does not."""
+    """Return the cells that the files have and the manifest does not."""
     stated = manifest.texts("sha256")
     digests = np.array([print_.sha256 for print_ in prints], dtype=object)
     filled: dict[str, NDArray[Any]] = {"sha256": np.where(stated == "", digests, stated)}
@@ -171,7 +171,7 @@ def _seen(manifest: Manifest, prints: Sequence[Fingerprint]) -> dict[str, NDArra
 
 
 def read_images(path: Path, *, taxonomy: str | None = None) -> Manifest:
-    """Read a manifest as it is, class folders, or any folder of images.
+    """Return the manifest of a file, of class folders, or of any folder of images.
 
     In a folder that is not one of class folders, an image gets the label of the nearest
     folder above it that is named after an emotion, if any.
@@ -189,9 +189,9 @@ def read_images(path: Path, *, taxonomy: str | None = None) -> Manifest:
 
 
 def together(manifests: Sequence[Manifest]) -> Manifest:
-    """Put manifests below each other; every column is kept, and ``source`` tells them apart.
+    """Return manifests one below the other, all columns included, marked by ``source``.
 
-    Groups that two of them name alike are told apart, but for those of :func:`search_copies`,
+    Groups of equal names in two of them stay apart, except those of :func:`search_copies`,
     whose names are the same wherever the same pictures are.
 
     Args:

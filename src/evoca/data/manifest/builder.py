@@ -51,7 +51,7 @@ class TableBuilder:
 
     @property
     def started(self) -> bool:
-        """Whether any batch has come in."""
+        """Whether any batch has been added."""
         return bool(self._columns)
 
     def reject(self, file: str, row: int, cause: str, image: str = "") -> None:
@@ -95,7 +95,7 @@ class TableBuilder:
             for name, value in (constants or {}).items()
             if name not in values
         ]
-        # A batch of empty cells would otherwise not be known to be text.
+        # A batch of empty cells would otherwise not be typed as text.
         as_text = ", ".join(f"{sql_name(name)}::VARCHAR AS {sql_name(name)}" for name in text)
         source = f"(SELECT {as_text}, {_ROW} FROM incoming)"
         with self.connection.arrays("incoming", {**text, _ROW: rows}):

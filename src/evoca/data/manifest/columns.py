@@ -48,10 +48,10 @@ class Columns:
 
 
 def read_columns(path: Path) -> Columns:
-    """Read a CSV (standard library) or Parquet table (DuckDB); ``path`` is read as ``image``.
+    """Return a CSV (standard library) or Parquet table (DuckDB); ``path`` is read as ``image``.
 
     Raises:
-        DataError: missing, of another kind, or not readable as what its name says.
+        DataError: missing, of another kind, or not readable as its suffix states.
         MissingExtraError: Parquet without DuckDB.
     """
     where = printable_name(path)

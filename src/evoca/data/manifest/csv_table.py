@@ -98,12 +98,12 @@ def csv_batches(
 
 
 def _take(reader: Iterator[list[str]], n: int, start: int, where: str) -> list[list[str]]:
-    """Take up to n records; a list of them tells an error's place better than a generator."""
+    """Return up to n records; a list gives an error's place more exactly than a generator."""
     records: list[list[str]] = []
     try:
         records.extend(islice(reader, n))
     except csv.Error as error:
-        # extend keeps what it got before the error.
+        # extend keeps the records before the error.
         cause = str(error)
         if "field limit" in cause:
             cause = f"a cell of more than {csv.field_size_limit():,} characters; is a quote open?"
@@ -128,7 +128,7 @@ def _header(reader: Iterator[list[str]], where: str) -> list[str]:
         raise DataError(f"{where}: the first row is not valid CSV: {error}") from error
     if not header:
         raise DataError(f"{where}: the file is empty; its first row must name the columns")
-    # DuckDB does not tell columns apart by case.
+    # DuckDB does not distinguish columns by case.
     lower = [name.lower() for name in header]
     repeated = sorted({name for name in header if lower.count(name.lower()) > 1})
     if repeated:

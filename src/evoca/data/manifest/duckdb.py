@@ -28,7 +28,7 @@ _MEMORY_LIMIT = "1GB"
 class Database:
     """A connection to DuckDB whose interruption is Python's own.
 
-    DuckDB answers Ctrl-C during a query with a ``RuntimeError``.
+    DuckDB raises a ``RuntimeError`` on Ctrl-C during a query.
     """
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
@@ -36,7 +36,7 @@ class Database:
         self._connection = connection
 
     def execute(self, query: str) -> Database:
-        """Run a query; its rows are fetched from the returned object."""
+        """Run a query, and return the object from which its rows are fetched."""
         with _plain_errors():
             self._connection.execute(query)
         return self
@@ -97,7 +97,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def connect() -> Database:
-    """Open a private in-memory database that keeps the order of rows.
+    """Return a private in-memory database that keeps the order of rows.
 
     It loads no extension and reads nothing over the network: the tables it is pointed at
     may come from anyone.
@@ -123,7 +123,7 @@ def connect() -> Database:
 
 
 def sql_name(name: str) -> str:
-    """Quote a column or table name.
+    """Return a column or table name, quoted.
 
     >>> print(sql_name('odd "name" here'))
     "odd ""name"" here"
@@ -132,7 +132,7 @@ def sql_name(name: str) -> str:
 
 
 def sql_string(value: str | Path) -> str:
-    """Quote a text literal.
+    """Return a text literal, quoted.
 
     >>> sql_string("it's")
     "'it''s'"
@@ -141,7 +141,7 @@ def sql_string(value: str | Path) -> str:
 
 
 def sql_file(path: Path) -> str:
-    """Quote the path of one file, for functions that would expand wildcards in it.
+    """Return the path of one file, quoted for functions that would expand wildcards in it.
 
     Raises:
         DataError: the name is not valid UTF-8, which DuckDB cannot open.

@@ -35,7 +35,7 @@ class ClassFile:
 def scan_class_folders(
     folder: Path, taxonomy: str, left_out: LeftOut | None = None
 ) -> list[ClassFile]:
-    """List the images of ``folder/<emotion>/`` or ``folder/<split>/<emotion>/``.
+    """Return the images of ``folder/<emotion>/`` or ``folder/<split>/<emotion>/``.
 
     Names of folders are matched in any case. Hidden entries and files beside the class
     folders are left out; images may lie deeper inside a class folder.
@@ -74,7 +74,7 @@ def scan_class_folders(
 def scan_any_folder(
     folder: Path, taxonomy: str, left_out: LeftOut | None = None
 ) -> list[ClassFile]:
-    """List the images of a folder and of all below it.
+    """Return the images of a folder and of all below it.
 
     The label is the nearest folder above an image that is named after an emotion; empty
     where there is none.

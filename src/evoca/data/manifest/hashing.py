@@ -37,7 +37,7 @@ def sha256_files(
 
     Args:
         paths: the files.
-        on_error: gives what stands for a file that cannot be read; such a file is an
+        on_error: returns what stands for a file that cannot be read; such a file is an
             error if omitted.
 
     Raises:

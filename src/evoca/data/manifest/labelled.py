@@ -30,7 +30,7 @@ __all__ = ["LabelledImages", "load_labelled"]
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """n images with what is known about the emotion they evoke; K labels.
+    """n images with the facts of the emotion they evoke; K labels.
 
     Attributes:
         paths: n files.
@@ -46,14 +46,14 @@ class LabelledImages:
             ``None`` where no image has one.
         agreement: float64 (n,), share of the viewers who chose the image's label, or, where
             they were asked whether they agree with it, who agreed; NaN where unknown;
-            ``None`` where it is for no image.
+            ``None`` where no image has it.
         affect: float64 (n, 2), valence and arousal as the source scales them, NaN where
             unknown; ``None`` where no image has them.
         recorded_hashes: n SHA-256 digests as the manifest states them, empty where it
             does not.
         taxonomy: name of the taxonomy.
         source: printable name of the manifest or folder.
-        left_out: what lies in the folder and is none of the images, and why.
+        left_out: files of the folder that are none of the images, and why.
     """
 
     paths: tuple[Path, ...]
@@ -94,7 +94,7 @@ class LabelledImages:
     def in_order(self) -> LabelledImages:
         """Return the images ordered by name, their groups numbered as they appear.
 
-        Folds, validation cuts, shuffles and draws go by the places of images. In this order
+        Folds, validation cuts, shuffles and draws depend on the places of images. In this order
         they follow from the names alone, whatever the order of a table's rows. It is the
         order in which a folder of images is read.
         """
@@ -151,8 +151,8 @@ class LabelledImages:
                 if self.distribution is None
                 else " ".join(f"{p:.6f}" for p in self.distribution[i])
             )
-            felt = () if self.affect is None else (" ".join(f"{x:.6f}" for x in self.affect[i]),)
-            rows.append("\0".join((self.names[i], label, soft, digest, *felt)))
+            affect = () if self.affect is None else (" ".join(f"{x:.6f}" for x in self.affect[i]),)
+            rows.append("\0".join((self.names[i], label, soft, digest, *affect)))
         head = "\0".join(("evoca-labelled-1", self.taxonomy, *self.labels))
         return hashlib.sha256("\n".join((head, *sorted(rows))).encode()).hexdigest()
 
@@ -160,9 +160,9 @@ class LabelledImages:
 def load_labelled(
     path: Path | str, *, taxonomy: str | None = None, require_files: bool = True
 ) -> LabelledImages:
-    """Read labelled images from a manifest or a folder of class folders.
+    """Return the labelled images of a manifest or a folder of class folders.
 
-    A folder holds one folder an emotion, optionally below ``train``, ``val`` and
+    A folder holds one folder per emotion, optionally below ``train``, ``val`` and
     ``test``. A manifest is a CSV (UTF-8, comma, with a header) or a Parquet file; only
     Parquet needs the extra ``data``.
 

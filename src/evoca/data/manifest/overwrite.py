@@ -14,7 +14,7 @@ __all__ = ["check_table_name", "claim_tables", "keep_apart", "keep_tables_of"]
 
 
 def check_table_name(out: Path) -> None:
-    """Refuse a name that is no manifest's, before the work whose result it would take.
+    """Refuse a name that is no manifest's, before any work is done.
 
     Raises:
         DataError: another suffix.
@@ -75,7 +75,7 @@ def claim_tables(state: Path, names: Iterable[str]) -> None:
     """Refuse a folder whose tables come from elsewhere.
 
     Args:
-        state: the file that says that the folder is the command's own.
+        state: the file that marks the folder as the command's own.
         names: of the tables that will be written beside it.
 
     Raises:

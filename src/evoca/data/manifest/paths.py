@@ -1,4 +1,4 @@
-"""Where the images of a source are, and what a manifest should call them."""
+"""The files of a source's images, and their names in a manifest."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Locator:
     def __call__(
         self, names: Sequence[str], linked: Sequence[bool]
     ) -> tuple[list[str], list[str | None]]:
-        """Locate the images of some rows.
+        """Return the images of some rows, located.
 
         Args:
             names: paths as the source states them; empty where there is none.
@@ -54,7 +54,7 @@ class Locator:
         Returns:
             The names for the manifest, and why each row is refused or ``None``.
         """
-        # One look at all names tells whether any of them needs a closer one.
+        # One search over all names finds whether any of them needs a closer check.
         plain = _UNUSUAL.search("\n".join(names)) is None
         found = [self._locate(name, link, plain) for name, link in zip(names, linked, strict=True)]
         return [name for name, _ in found], [cause for _, cause in found]

@@ -40,7 +40,7 @@ class Reject:
 
 
 def rejects_path(manifest: Path) -> Path:
-    """Return where a manifest's rejects are kept.
+    """Return the file of a manifest's rejects.
 
     >>> rejects_path(Path("sets/fi.parquet")).as_posix()
     'sets/fi.rejects.csv'
@@ -49,7 +49,7 @@ def rejects_path(manifest: Path) -> Path:
 
 
 def write_rejects(rejects: Iterable[Reject], manifest: Path) -> Path | None:
-    """Write the rejects beside a manifest; without any, remove an earlier table.
+    """Write the rejects beside a manifest, and return the file; remove one where there are none.
 
     Returns:
         The file written, or ``None``.

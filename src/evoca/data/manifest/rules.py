@@ -1,6 +1,6 @@
-"""What a row of a manifest must hold: one table of rules, run by DuckDB and by NumPy.
+"""The rules for a row of a manifest: one table of rules, run by DuckDB and by NumPy.
 
-Each rule refuses rows and says why; of several that refuse a row, the first one counts.
+Each rule refuses rows and states why; of several that refuse a row, the first one counts.
 DuckDB runs them over millions of rows (``evoca data``), NumPy over what is trained or
 evaluated on, where DuckDB need not be installed. Text cells are cleaned first, alike.
 """
@@ -59,7 +59,7 @@ _NUMERIC = "biuf"  # kinds of NumPy types whose cells are numbers already
 
 
 class Cells:
-    """The cells of a table in memory, cleaned as the rules want them."""
+    """The cells of a table in memory, cleaned for the rules."""
 
     def __init__(self, columns: Columns) -> None:
         """Clean nothing yet: each column is cleaned when a rule asks for it.
@@ -81,7 +81,7 @@ class Cells:
         return self._texts[name]
 
     def given(self, name: str) -> NDArray[np.bool_]:
-        """Say which cells hold something, bool (n,)."""
+        """Return which cells hold something, bool (n,)."""
         values = self.columns[name]
         if values.dtype.kind in _NUMERIC:
             return np.asarray(~np.ma.getmaskarray(np.ma.asarray(values)))
@@ -145,12 +145,12 @@ class _Present:
 
 @dataclass(frozen=True)
 class _OneOf:
-    """A text out of a list; of the rows of one taxonomy alone, where that is said.
+    """A text out of a list; of the rows of one taxonomy alone, where one is named.
 
     Attributes:
         column: which cell.
         allowed: what it may hold.
-        text: the cause, ``{}`` in it for what it holds.
+        text: the cause, ``{}`` in it for the cell's text.
         taxonomy: of the rows that the rule is for; empty for all.
         default: taxonomy of the rows that do not name theirs.
     """
@@ -361,7 +361,7 @@ def first_refused(rules: Iterable[Rule], cells: Cells) -> tuple[int, str, int] |
 
 
 def cause_expression(columns: Sequence[str], labels: Sequence[str], taxonomy: str) -> str:
-    """Return SQL that gives why a cleaned row is refused, or NULL where it is fine.
+    """Return SQL for why a cleaned row is refused, or NULL where it is valid.
 
     Args:
         columns: as for :func:`rules_of`.
@@ -377,7 +377,7 @@ def clean_expression(column: str, sql_type: str) -> str:
     name = sql_name(column)
     if sql_type != "VARCHAR":
         return name
-    # Looking first is twice as quick as always trimming.
+    # A check first is twice as fast as always trimming.
     padded = f"regexp_matches({name}, '^[{SPACES}]|[{SPACES}]$')"
     trimmed = f"CASE WHEN {padded} THEN trim({name}, '{SPACES}') ELSE {name} END"
     clean = f"nullif({trimmed}, '')"
@@ -385,7 +385,7 @@ def clean_expression(column: str, sql_type: str) -> str:
 
 
 def typed_expression(column: str, labels: Iterable[str]) -> str:
-    """Return SQL that gives a valid, cleaned cell the column's type."""
+    """Return SQL that casts a valid, cleaned cell to the column's type."""
     labels = tuple(labels)
     name = sql_name(column)
     counts = {*emotion_columns(VOTES, labels), *emotion_columns(DISAGREE, labels)}
@@ -397,5 +397,5 @@ def typed_expression(column: str, labels: Iterable[str]) -> str:
 
 
 def _when(condition: str, text: str, value: str) -> str:
-    """One rule; ``{}`` in the text stands for the value, which is SQL."""
+    """Return one rule as SQL; ``{}`` in the text stands for the value, which is SQL."""
     return f"WHEN {condition} THEN format({sql_string(text)}, {value})"

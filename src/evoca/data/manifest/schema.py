@@ -95,7 +95,7 @@ def emotion_columns(prefix: str, labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def column_order(columns: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
-    """Put columns into the manifest's order; unknown columns come last, as they came.
+    """Return columns in the manifest's order; unknown columns come last, in their own order.
 
     >>> column_order(["photographer", "split", "votes_awe", "image"], ["awe"])
     ('image', 'votes_awe', 'split', 'photographer')
@@ -106,7 +106,7 @@ def column_order(columns: Iterable[str], labels: Iterable[str]) -> tuple[str, ..
 
 
 def is_known(column: str, labels: Iterable[str]) -> bool:
-    """Say whether a column is one of the manifest's.
+    """Return whether a column is one of the manifest's.
 
     >>> is_known("votes_awe", ["awe"]), is_known("emotoin", ["awe"])
     (True, False)

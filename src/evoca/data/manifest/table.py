@@ -1,6 +1,6 @@
-"""A manifest: one table of labelled images, kept in DuckDB, read from and written to files.
+"""A manifest: one table of labelled images, held in DuckDB, read from and written to files.
 
-The table keeps what its source says, raw votes and unknown columns included. Code that
+The table keeps all of its source, raw votes and unknown columns included. Code that
 trains or evaluates reads the plainer :class:`evoca.data.manifest.labelled.LabelledImages`.
 """
 
@@ -43,8 +43,8 @@ class Manifest:
         root: the folder that relative image paths start from.
         source: printable name of the file or folder it was read from.
         rejects: the rows that were refused on the way here.
-        left_out: what lies in the folder it was read from and is not in it; a manifest that
-            is made of this one does not say so again.
+        left_out: files of its folder that are not in it; a manifest that is made of this
+            one does not report them again.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Manifest:
         return tuple(row[0] for row in self.sql(query))
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
-        """Run a query; ``{manifest}`` stands for the table."""
+        """Return the rows of a query; ``{manifest}`` stands for the table."""
         return self._connection.execute(query.replace("{manifest}", self._relation)).fetchall()
 
     def arrays(self, query: str) -> dict[str, NDArray[Any]]:
-        """Run a query as :meth:`sql` does and return its columns as (masked) arrays."""
+        """Return the columns of a query, as :meth:`sql` runs it, as (masked) arrays."""
         found = self._connection.execute(query.replace("{manifest}", self._relation))
         return found.fetchnumpy()
 
@@ -131,7 +131,7 @@ class Manifest:
         return np.asarray(np.ma.filled(self.arrays(query)["v"], np.nan), dtype=np.float64)
 
     def codes(self, column: str) -> NDArray[np.int64]:
-        """Number the values of a column, int64 (n,): equal cells share a number from 0.
+        """Return the values of a column as numbers, int64 (n,): equal cells share one, from 0.
 
         An absent cell is -1. The numbers follow the order of first appearance.
         """
@@ -269,7 +269,7 @@ class Manifest:
             raise DataError(f"{where}: cannot be written: {error.strerror}") from error
 
     def _rebased(self, folder: Path) -> Manifest:
-        """Name images from another folder."""
+        """Return the manifest with images named from another folder."""
         old, new = os.path.abspath(self.root), os.path.abspath(folder)  # noqa: PTH100
         if old == new:
             return self
@@ -279,7 +279,7 @@ class Manifest:
         return moved
 
     def _store(self, columns: Mapping[str, NDArray[Any]]) -> str:
-        """Make a table of arrays; masked cells, NaN and empty text become NULL."""
+        """Return the name of a new table; masked cells, NaN and empty text become NULL."""
         table = f"columns_{next(_names)}"
         incoming: dict[str, NDArray[Any]] = {}
         expressions = []
@@ -304,7 +304,7 @@ class Manifest:
 def read_manifest(
     path: Path | str, *, taxonomy: str | None = None, strict: bool = True
 ) -> Manifest:
-    """Read a manifest, or a folder of class folders as one.
+    """Return the manifest of a file, or of a folder of class folders.
 
     Args:
         path: a CSV (UTF-8, comma, with a header), a Parquet file, or a folder.
@@ -357,7 +357,7 @@ def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
 
 
 def read_folder(path: Path, *, taxonomy: str | None = None) -> Manifest:
-    """Read any folder of images as a manifest, class folders or not.
+    """Return any folder of images as a manifest, class folders or not.
 
     Raises:
         DataError: no images, or a folder that cannot be read.

@@ -1,4 +1,4 @@
-"""One small file a data set, each registered under the name ``evoca data build`` takes.
+"""One small file per data set, each registered under the name ``evoca data build`` takes.
 
 To add one: a module here with a function under :func:`evoca.data.readers.base.reader`,
 and its name below.

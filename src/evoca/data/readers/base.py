@@ -1,4 +1,4 @@
-"""What a reader is, the registry of readers, and what several of them share."""
+"""The definition and registry of readers, and what several of them share."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ class TableBatch:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may tell a reader.
+    """The options of readers.
 
     Attributes:
         columns: column of the manifest to column of the source.
         labels: label of the source to label of the taxonomy.
         images: where images that lie inside other files are written.
         taxonomy: of the source's labels; ``mikels8`` if empty.
-        max_ratio: how many times what it weighs a source with images inside may unpack to,
+        max_ratio: to how many times its size a source with images inside may unpack,
             beyond 64 MiB; 20 if ``None``.
     """
 
@@ -93,16 +93,16 @@ ConfigurableRead = Callable[[Path, ReadOptions], Iterable[Row | TableBatch | Lef
 
 @dataclass(frozen=True)
 class Reader:
-    """How one data set is read.
+    """The reader of one data set.
 
     Attributes:
-        name: what ``evoca data build`` takes.
+        name: of the reader in ``evoca data build``.
         summary: one line.
         taxonomy: of its labels.
         read: yields the rows of a source, and what of it was left out and why.
         files_required: a row whose image is not there is refused. Lists of votes and
             links are of use without.
-        accepts: the fields of :class:`ReadOptions` that mean something to it.
+        accepts: the fields of :class:`ReadOptions` that it uses.
         ratings: lowest and highest rating of valence of a source that has no labels;
             ``None`` for all others.
     """
@@ -126,7 +126,7 @@ def reader(
     files_required: bool = True,
     ratings: tuple[float, float] | None = None,
 ) -> Callable[[PlainRead], PlainRead]:
-    """Register a function as the reader ``name``; its docstring's first line says what of."""
+    """Return a decorator that registers a reader; its docstring's first line is its summary."""
 
     def register(function: PlainRead) -> PlainRead:
         def read(source: Path, options: ReadOptions) -> Iterable[Row | LeftOut]:  # noqa: ARG001
@@ -141,11 +141,11 @@ def reader(
 
 
 def configurable_reader(name: str, *accepts: str) -> Callable[[ConfigurableRead], ConfigurableRead]:
-    """Register a reader as :func:`reader` does, of a layout that needs telling what is what.
+    """Return a decorator like :func:`reader`, for a layout that needs options.
 
     Args:
         name: of the reader.
-        accepts: the fields of :class:`ReadOptions` that it heeds.
+        accepts: the fields of :class:`ReadOptions` that it uses.
     """
 
     def register(function: ConfigurableRead) -> ConfigurableRead:
@@ -178,7 +178,7 @@ def reader_names() -> tuple[str, ...]:
 
 
 def _all_readers() -> Mapping[str, Reader]:
-    # Each registers itself, and whoever imports this file has imported the package.
+    # Each registers itself; an import of this file has imported the package.
     plugins("evoca.readers")
     return MappingProxyType(_READERS)
 
@@ -249,7 +249,7 @@ _ALIASES = {"content": "contentment", "sad": "sadness"}
 def emotion_alias(name: str) -> str:
     """Return an emotion in this project's spelling.
 
-    Machajdik and Hanbury's sets say ``Content`` and ``Sad``.
+    Machajdik and Hanbury's sets have ``Content`` and ``Sad``.
 
     >>> emotion_alias("Sad"), emotion_alias("awe")
     ('sadness', 'awe')
@@ -259,12 +259,12 @@ def emotion_alias(name: str) -> str:
 
 
 def is_link(text: str) -> bool:
-    """Say whether a cell is a web address rather than a file name."""
+    """Return whether a cell is a web address rather than a file name."""
     return text.lower().startswith(("http://", "https://"))
 
 
 def linked_name(link: str, folder: str = "images") -> str:
-    """Return where the image behind a link belongs, relative to the data set.
+    """Return the path of a link's image, relative to the data set.
 
     >>> linked_name("https://farm4.staticflickr.com/3821/9415_ab_z.jpg?zz=1")
     'images/9415_ab_z.jpg'

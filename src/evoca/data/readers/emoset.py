@@ -81,7 +81,7 @@ def _from_tree(source: Path) -> Iterator[Row | LeftOut]:
 
 
 def _annotated(row: Row, source: Path, annotation: str) -> Row:
-    """Add what the annotation says; refuse a row that it contradicts."""
+    """Return a row with its annotation, refused where the two contradict."""
     path = (source / annotation).resolve()
     if not path.is_relative_to(source.resolve()):
         return Row(row.file, row.row, row.cells, f"annotation outside the data set: {annotation}")

@@ -29,8 +29,8 @@ def read(source: Path) -> Iterator[Row]:
     ``images/<keyword>/<n>.jpg`` and ``ground_truth.txt``: tabs between cells, a first
     line that describes the columns, then the image below ``images/``, valence, arousal
     and the probabilities of anger, disgust, fear, joy, sadness, surprise, neutral. The
-    folder is the word it was searched by, kept as ``keyword``; the label is what most
-    viewers said.
+    folder is the word it was searched by, kept as ``keyword``; the label is the most
+    frequent vote.
 
     Sources: Peng et al. (2015), "A Mixed Bag of Emotions: Model, Predict, and Transfer
     Emotion Distributions", and the ``readme.txt`` distributed with the set.

@@ -25,7 +25,7 @@ def read(source: Path) -> Iterator[Row | LeftOut]:
     regions that evoke the emotion, kept as ``region`` where it is there. The images are
     those of Emotion6: where its ``ground_truth.txt`` lies beside them, distribution,
     valence and arousal are taken from it. The label is the folder, as the set's users
-    take it (330 an emotion).
+    take it (330 per emotion).
 
     Source: Peng et al. (2016), "Where do emotions come from? Predicting the Emotion
     Stimuli Map".

@@ -1,7 +1,7 @@
 """Write images that lie inside other files to files of their own, within bounds.
 
 A compressed file of a megabyte can hold gigabytes, and a table can repeat one large cell a
-million times. What comes out of a source is counted against what the source weighs.
+million times. The output of a source is counted against its size.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _FREE_BYTES = 64 * 1024 * 1024
 
 
 class RefusedArchiveError(DataError):
-    """A file that holds images is built to cost far more than it weighs."""
+    """A file with images that would unpack to far more than its size."""
 
 
 def extraction_folder(options: ReadOptions, what: str) -> Path:
-    """Return where to write.
+    """Return the folder to write images to.
 
     Raises:
-        DataError: the caller has said nothing.
+        DataError: the options name none.
     """
     if options.images is None:
         raise DataError(f"{what} holds images inside: say where to write them (--images FOLDER)")
@@ -39,14 +39,14 @@ def extraction_folder(options: ReadOptions, what: str) -> Path:
 
 
 class Allowance:
-    """The bytes that may come out of a source: 64 MiB and so many times what it weighs.
+    """The bytes that may come out of a source: 64 MiB and so many times its size.
 
     Args:
-        files: what the source consists of.
+        files: of the source.
         max_ratio: how many times; 20 if ``None``.
 
     Raises:
-        DataError: a file cannot be looked at.
+        DataError: a file's size cannot be read.
     """
 
     def __init__(self, files: Sequence[Path], max_ratio: int | None = None) -> None:
@@ -106,7 +106,7 @@ class Extraction:
                 folder.rmdir()
 
     def write(self, data: bytes, number: int, suffix: str) -> Path:
-        """Write an image under a name of our own, whole or not at all.
+        """Write an image under a name of our own, whole or not at all, and return its path.
 
         The name in the archive is not used: it could lead anywhere. A file that is there
         already with the same size is kept, so that a second run continues the first.

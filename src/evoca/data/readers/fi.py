@@ -30,7 +30,7 @@ _LABELS = labels_of("mikels8")
 
 @dataclass
 class _Image:
-    """What the vote files say about one link."""
+    """The votes on one link."""
 
     file: str
     row: int
@@ -41,9 +41,9 @@ class _Image:
 
 @reader("fi", files_required=False)
 def read(source: Path) -> Iterator[Row | LeftOut]:
-    """FI: vote files a emotion (link, disagrees, agrees), or a folder an emotion.
+    """FI: one vote file per emotion (link, disagrees, agrees), or one folder per emotion.
 
-    The vote files are tables without a header, one an emotion, named after it
+    The vote files are tables without a header, one per emotion, named after it
     (``amusement_0.csv``). The last three cells of a row are a link to Flickr or
     Instagram, or a file name; how many workers disagreed, and how many agreed, that the
     image evokes the emotion; a running number may stand before them. An image listed
@@ -88,7 +88,7 @@ def _vote_files(source: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
 
 
 def _holds_votes(path: Path) -> bool:
-    """Whether a file begins like one of votes; notes and licences lie in the folder too."""
+    """Return whether a file begins like one of votes; notes and licences lie there too."""
     try:
         _, cells = next(text_rows(path), (0, []))
     except DataError:
@@ -104,7 +104,7 @@ def _add(
     row: int,
     cells: list[str],
 ) -> Row | None:
-    """Take one row in; return it as refused where it cannot be used."""
+    """Add one row; return it as refused where it cannot be used."""
     if len(cells) < 3:
         return Row(file, row, {"image": ""}, f"{len(cells)} cells; link, disagrees, agrees wanted")
     link, *counts = cells[-3:]
@@ -125,7 +125,7 @@ def _add(
 
 
 def _name(link: str, taken: dict[str, str]) -> str:
-    """Name the image's file; two links never share one."""
+    """Return the name of the image's file; two links never share one."""
     if not is_link(link):
         return link
     name = PurePosixPath(linked_name(link))

@@ -68,7 +68,7 @@ def dataset_rows(
 
     Args:
         dataset: records; the image is ``{"bytes": ..., "path": ...}``, as
-            ``Image(decode=False)`` gives it.
+            ``Image(decode=False)`` returns it.
         options: names of columns and labels, and where images are written.
         where: printable name for messages; also names the folder of the images.
         split: of all records.
@@ -86,7 +86,7 @@ def dataset_rows(
 
 
 def _weight(record: Mapping[str, Any]) -> int:
-    """Return about the bytes that a record takes."""
+    """Return the approximate bytes of a record."""
     cells = [*record.values()]
     cells += [part for cell in cells if isinstance(cell, Mapping) for part in cell.values()]
     return _ROW_BYTES + sum(len(cell) for cell in cells if isinstance(cell, str | bytes))
@@ -193,7 +193,7 @@ def _image_parts(column: str, kind: str) -> dict[str, str]:
 
 @contextmanager
 def _fits(where: str) -> Iterator[None]:
-    """Name the file whose pages or cells do not fit into DuckDB's memory."""
+    """Report the file whose pages or cells do not fit into DuckDB's memory."""
     try:
         yield
     except RefusedArchiveError:
@@ -206,7 +206,7 @@ def _fits(where: str) -> Iterator[None]:
 
 
 def _class_names(shard: Path, options: ReadOptions, columns: Sequence[str]) -> Sequence[str] | None:
-    """Read the names of a ClassLabel from the metadata that ``datasets`` writes."""
+    """Return the names of a ClassLabel from the metadata that ``datasets`` writes."""
     label = _label_column(dict.fromkeys(columns), options)
     query = (
         f"SELECT decode(value) FROM parquet_kv_metadata({sql_file(shard)}) "
@@ -256,6 +256,6 @@ def _plain_part(part: Any, image: str, label: str | None) -> Any:
 
     plain = (datasets.Value, datasets.ClassLabel)
     columns = [name for name, kind in part.features.items() if isinstance(kind, plain)]
-    wanted = dict.fromkeys([image, *([label] if label else []), *columns])
-    chosen = part.select_columns(list(wanted))
+    columns_read = dict.fromkeys([image, *([label] if label else []), *columns])
+    chosen = part.select_columns(list(columns_read))
     return chosen.cast_column(image, datasets.Image(decode=False))

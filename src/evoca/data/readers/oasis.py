@@ -56,7 +56,7 @@ def read(source: Path) -> Iterator[Row]:
 
 
 def _beyond(found: Mapping[str, Cell]) -> str:
-    """Say which mean rating lies outside the scale; text is judged with all other columns."""
+    """Return which mean rating lies outside the scale; text is checked with all columns."""
     for column in ("valence", "arousal"):
         try:
             rating = float(str(found[column]))

@@ -21,9 +21,9 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 
 @configurable_reader("csv", "columns", "labels", "taxonomy")
 def read(source: Path, options: ReadOptions) -> Iterator[Row | TableBatch]:
-    """A CSV or TSV with a header; --column and --label say what its names mean.
+    """A CSV or TSV with a header; --column and --label map its names.
 
-    Columns that the manifest knows need no mapping; all others pass through. Image paths
+    The manifest's own columns need no mapping; all others pass through. Image paths
     are relative to the table's folder.
     """
     where = printable_name(source)
@@ -47,7 +47,7 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row | TableBatch]:
 def renamed(
     values: Mapping[str, NDArray[np.object_]], options: ReadOptions
 ) -> dict[str, NDArray[np.object_]]:
-    """Give columns, labels and splits the manifest's names."""
+    """Return columns, labels and splits under the manifest's names."""
     if "image" not in options.columns and "path" not in options.columns.values():
         values = dict(zip(with_image_column(values), values.values(), strict=True))
     theirs = {source: ours for ours, source in options.columns.items()}

@@ -25,10 +25,10 @@ _CHUNK = 1 << 20
 # Paths have up to 4,096 bytes; access lists and other attributes may take some more.
 _MAX_HEADER = 1 << 20
 _GZIP = b"\x1f\x8b"
-# The types of members, and of headers that say more about the next one.
+# The types of members, and of headers that extend the next one.
 _FILES, _SPARSE, _NO_DATA = frozenset(b"\x0007S"), ord("S"), frozenset(b"123456")
 _LONG_NAME, _EXTENDED, _IGNORED = ord("L"), frozenset(b"xX"), frozenset(b"Kg")
-# Where a header, and each block after it, says that its list of holes goes on.
+# Where a header, and each block after it, states that its list of holes goes on.
 _HEADER_GOES_ON, _HOLES_GO_ON = 482, 504
 
 
@@ -49,7 +49,7 @@ class TarMember:
 
 @dataclass
 class _Extension:
-    """What headers before that of a member say about it."""
+    """The extension headers of a member."""
 
     name: bytes | None = None
     size: int | None = None
@@ -158,7 +158,7 @@ class TarReader:
         return block
 
     def _payload(self, size: int) -> bytes:
-        """Return what a header has more to say."""
+        """Return the data of an extension header."""
         if size > _MAX_HEADER:
             raise RefusedArchiveError(
                 f"{self._where}: a header of {size:,} bytes, where names and attributes of files "
@@ -169,7 +169,7 @@ class TarReader:
         return data
 
     def _extend(self, about: _Extension, data: bytes) -> None:
-        """Take in the records of a POSIX header, each ``length key=value`` and a line's end."""
+        """Add the records of a POSIX header, each ``length key=value`` and a line's end."""
         at = 0
         while at < len(data):
             digits = data[at : at + 20].partition(b" ")[0]
@@ -187,7 +187,7 @@ class TarReader:
             about.sparse |= key.startswith(b"GNU.sparse.")
 
     def _number(self, field: bytes) -> int:
-        """Read a number: octal digits, or binary where the first bit is set."""
+        """Return a number: octal digits, or binary where the first bit is set."""
         if field[0] == 0x80:
             return int.from_bytes(field[1:], "big")
         digits = field.partition(b"\0")[0].strip()
@@ -216,7 +216,7 @@ class TarReader:
             count -= found
 
     def _read(self, count: int) -> bytes:
-        """Return bytes; fewer at the end alone."""
+        """Return the next bytes; fewer only at the end."""
         try:
             return self._stream.read(count)
         except (OSError, EOFError, zlib.error) as error:

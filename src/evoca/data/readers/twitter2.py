@@ -18,7 +18,7 @@ _TABLE = "groundTruthLabel.txt"
 def read(source: Path) -> Iterator[Row | LeftOut]:
     """Twitter II: 603 photographs of tweets, positive or negative.
 
-    ``groundTruthLabel.txt`` has tabs between cells, a header, and a line an image whose
+    ``groundTruthLabel.txt`` has tabs between cells, a header, and one line per image whose
     second cell is ``positive`` or ``negative``; the images are ``<n>.jpg`` in
     subfolders, ``<n>`` being the first cell where a file has that name and else the
     number of the line. Class folders ``positive/`` and ``negative/`` are read too.

@@ -22,7 +22,7 @@ __all__ = ["read"]
 _ENDINGS = (".tar", ".tar.gz", ".tgz")
 _MAX_TEXT_BYTES = 1 << 20
 _WORD = re.compile(r"[A-Za-z_]+")
-# What people call the picture itself where a sample has several.
+# Common names of the picture itself where a sample has several.
 _PICTURE_WORDS = {"image", "img", "input", "photo", "picture", "rgb"}
 _MOST_VIEWS = 16
 _READ = IMAGE_SUFFIXES | {".cls", ".txt", ".json"}
@@ -56,7 +56,7 @@ class _Sample:
 
     @property
     def word(self) -> str:
-        """What follows the first dot of the file name."""
+        """The part after the first dot of the file name."""
         return self.key.removeprefix(f"{self.stem}.")
 
     @property
@@ -85,8 +85,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row | LeftOut]:
     names class numbers. A ``sha256`` that is not of the picture in the shard, as that of
     img2dataset is of the picture before it was resized, becomes ``source_sha256``.
 
-    Shards may be compressed by gzip, and unpack to 64 MiB and 20 times what all of them
-    weigh (``--max-ratio``); a member stored with holes is refused.
+    Shards may be compressed by gzip, and unpack to 64 MiB and 20 times the size of
+    all of them (``--max-ratio``); a member stored with holes is refused.
 
     Source: https://github.com/webdataset/webdataset (the format's description).
     """
@@ -137,9 +137,9 @@ class _Group:
     """Consecutive members whose names agree up to their first dot.
 
     Attributes:
-        base: what is called by that name alone.
-        views: what is called by a word more, ``name.mask.png``, and has no label of its own.
-        current: what is being read.
+        base: the member of that name alone.
+        views: those with one word more, ``name.mask.png``, and no label of their own.
+        current: the sample being read.
     """
 
     base: _Sample | None = None
@@ -160,7 +160,7 @@ class _Group:
         return self.current, done
 
     def _close(self) -> _Sample | None:
-        """Put the current sample where it belongs; return it where it is one of its own."""
+        """Close the current sample; return it where it is one of its own."""
         sample = self.current
         if sample is self.base or not sample.key:
             return None
@@ -173,7 +173,7 @@ class _Group:
         return None
 
     def samples(self, left_out: LeftOut) -> Iterator[_Sample]:
-        """Yield the rest of the group, its views as what they are.
+        """Yield the rest of the group, its views as samples or as left out.
 
         They are pictures of their own where nothing has the bare name. Where that has a label
         and no picture, the only one is its picture, or the only one called ``image`` or alike.

@@ -1,6 +1,6 @@
 """A frozen backbone: its stages' maps side by side, or one vector per image.
 
-A vector is given as a map of one cell, so that what follows needs to know one form.
+A vector is returned as a map of one cell, so that later code handles one form only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ClassToken", "Embedding", "StagedBackbone", "load_backbone", "load_p
 
 
 class StagedBackbone(nn.Module):
-    """A frozen backbone that gives the map of every stage.
+    """A frozen backbone that returns the map of every stage.
 
     Input: uint8 (N, H, W, 3), RGB, 0..255. Output of :meth:`forward`: float32
     (N, C, h, w), where C adds the channels of all maps and h x w is the grid of the last
@@ -39,7 +39,7 @@ class StagedBackbone(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.stages = stages
-        self._kept = _kept_children(trunk.record) if stages == "all" else set()
+        self._pooled = _pooled_children(trunk.record) if stages == "all" else set()
 
     @property
     def record(self) -> Backbone:
@@ -47,12 +47,12 @@ class StagedBackbone(nn.Module):
         return self.trunk.record
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute the pooled maps; see the class."""
+        """Return the pooled maps; see the class."""
         x, maps = image, []
         for name, stage in zip(STAGES, self.trunk.stages(), strict=True):
             for child, module in stage.named_children():
                 x = module(x)
-                if (name, child) in self._kept:
+                if (name, child) in self._pooled:
                     maps.append(self.trunk.map_of(x))
         last = self.trunk.map_of(x)
         if self.stages == "last":
@@ -61,7 +61,7 @@ class StagedBackbone(nn.Module):
         return torch.cat([pool_to(m, rows, columns) for m in maps], dim=1)
 
 
-def _kept_children(record: Backbone) -> set[tuple[str, str]]:
+def _pooled_children(record: Backbone) -> set[tuple[str, str]]:
     ends = [record.stages.of(stage)[-1] for stage in STAGES]
     return {
         (stage, record.child(path))
@@ -72,7 +72,7 @@ def _kept_children(record: Backbone) -> set[tuple[str, str]]:
 
 
 def pool_to(stage: Tensor, rows: int, columns: int) -> Tensor:
-    """Average a map (N, C, h, w) to fewer cells, (N, C, rows, columns)."""
+    """Return a map (N, C, h, w) averaged to fewer cells, (N, C, rows, columns)."""
     height, width = stage.shape[2:]
     if (height, width) == (rows, columns):
         return stage
@@ -85,7 +85,7 @@ def pool_to(stage: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _averaging(cells: int, parts: int) -> Tensor:
-    """Return (parts, cells): each row averages its share of the cells, cut ones in part."""
+    """Return the weights (parts, cells): each row averages its cells, cut ones in part."""
     edges = torch.arange(parts + 1) * (cells / parts)
     start, stop = edges[:-1, None], edges[1:, None]
     cell = torch.arange(cells)[None]
@@ -101,7 +101,7 @@ def load_backbone(
     weights: str = "recorded",
     without: tuple[str, ...] = (),
 ) -> StagedBackbone:
-    """Load a backbone with its pretrained weights, frozen, in evaluation mode.
+    """Return a backbone with its pretrained weights, frozen, in evaluation mode.
 
     Args:
         backbone: its name or record.
@@ -131,7 +131,7 @@ class ClassToken(nn.Module):
         self.trunk = trunk
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute it for uint8 images (N, H, W, 3)."""
+        """Return the vector of uint8 images (N, H, W, 3)."""
         x = image
         for stage in self.trunk.stages():
             x = stage(x)
@@ -139,7 +139,7 @@ class ClassToken(nn.Module):
 
 
 class Embedding(nn.Module):
-    """The vector beside which a text tower learnt, of length 1, (N, D, 1, 1)."""
+    """The vector that a text tower was trained with, of length 1, (N, D, 1, 1)."""
 
     def __init__(self, tower: nn.Module, record: Backbone) -> None:
         super().__init__()
@@ -147,13 +147,13 @@ class Embedding(nn.Module):
         self.tower = tower
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute it for uint8 images (N, H, W, 3)."""
+        """Return the vector of uint8 images (N, H, W, 3)."""
         vector = self.tower(self.pixels(image))
         return nn.functional.normalize(vector, dim=1)[:, :, None, None]
 
 
 def load_probe(recipe: Recipe) -> nn.Module:
-    """Load the backbone of a recipe that learns a head alone, or nothing, frozen.
+    """Return the frozen backbone of a recipe that trains only a head, or nothing.
 
     Random weights are drawn with the recipe's seed, so that the export has the same.
 
@@ -170,18 +170,18 @@ def load_probe(recipe: Recipe) -> nn.Module:
 
 
 def _probe(recipe: Recipe) -> nn.Module:
-    wanted, own = recipe.model.frozen_features(), recipe.model.slots().get("backbone")
-    if wanted is None or own is None:
+    requested, own = recipe.model.frozen_features(), recipe.model.slots().get("backbone")
+    if requested is None or own is None:
         raise RecipeError(f"{recipe.name}: trains a {recipe.model.system} in steps, no head")
     record = recipe.record_of(own)
     size = recipe.preprocessing.height, recipe.preprocessing.width
-    if wanted.pool == "embedding":
+    if requested.pool == "embedding":
         return _frozen(_embedding(record, size, own.weights))
-    if wanted.pool == "token":
+    if requested.pool == "token":
         trunk = build_trunk(record, size=size, weights=own.weights, without=own.leaves_out())
         return _frozen(ClassToken(trunk))
     return load_backbone(
-        record, stages=wanted.stages, size=size, weights=own.weights, without=own.leaves_out()
+        record, stages=requested.stages, size=size, weights=own.weights, without=own.leaves_out()
     )
 
 

@@ -1,4 +1,4 @@
-"""Asking the hubs that pretrained weights come from: said once, and not waited for long."""
+"""Requests to the hubs of pretrained weights: logged once, with a short wait."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LOGGER = logging.getLogger("evoca.hub")
 
 
 class HubError(Exception):
-    """What was asked for cannot be had; the text is the reason, on one line."""
+    """The requested files cannot be had; the text is the reason, on one line."""
 
 
 @contextmanager
 def asking_hub(what: str, host: str | None = None) -> Iterator[None]:
-    """Let the clients of hubs fetch something, or find it where they keep such things.
+    """Let the clients of hubs fetch something, or find it in their caches.
 
-    Left alone, they try a hub that does not answer again and again, for minutes and in
-    silence. So it is asked once; where it does not answer, only what is already here counts.
+    Without this, they retry an unreachable hub for minutes and without a message. So it is
+    tried once; where it is unreachable, only local files count.
 
     Args:
         what: is fetched; logged once, by the logger ``evoca.hub``.
@@ -59,10 +59,10 @@ def asking_hub(what: str, host: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _offline(wanted: bool) -> Iterator[None]:
-    """Let the hub's client look at what it keeps alone; it reads this setting at every call."""
+def _offline(requested: bool) -> Iterator[None]:
+    """Let the hub's client use its cache alone; it reads this setting at every call."""
     before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or wanted
+    constants.HF_HUB_OFFLINE = before or requested
     try:
         yield
     finally:
@@ -75,7 +75,7 @@ def _tell(what: str) -> None:
 
 
 def _silence(endpoint: str) -> str | None:
-    """Return why a hub cannot be reached; ``None`` where it answers, whatever it says."""
+    """Return why a hub cannot be reached; ``None`` after any response."""
     try:
         get_session().head(endpoint, timeout=_ANSWER_SECONDS)
     except Exception as error:  # the client's families differ from release to release

@@ -1,7 +1,7 @@
-"""What every library of backbones is asked for: one adapter a library.
+"""The interface of libraries of backbones: one adapter per library.
 
-There is no silent fall-back to random weights, and nothing is unpickled that a recorded
-SHA-256 does not vouch for.
+There is no silent fall-back to random weights, and nothing is unpickled without a
+recorded SHA-256.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def create(self, record: Backbone) -> nn.Module:
-        """Build a network with random weights.
+        """Return a network with random weights.
 
         Raises:
             RuntimeError, ValueError: the library has no such architecture.
@@ -65,14 +65,14 @@ class Adapter(ABC):
         """
 
     def fetch(self, record: Backbone, hub: str) -> nn.Module:
-        """Build a network with the weights that the library knows by a name.
+        """Return a network with the weights of a name in the library.
 
-        Whatever it raises is taken for a hub that does not answer.
+        Any error is taken for an unreachable hub.
         """
         raise NotImplementedError(f"{record.library} has no hub: {hub}")
 
     def network(self, record: Backbone, weights: str) -> nn.Module:
-        """Build a network with the weights of its record, or random ones for any others.
+        """Return a network with the weights of its record, or random ones for any others.
 
         Args:
             record: of the backbone.
@@ -100,15 +100,15 @@ class Adapter(ABC):
         return network
 
     def tensors(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Name the tensors of a user's file as the network does."""
+        """Return the tensors of a user's file by the network's names."""
         return stored
 
     def tokens(self, network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
-        """Make a transformer ready for an input size in pixels; ``None`` for other networks."""
+        """Return a transformer prepared for an input size in pixels; ``None`` for others."""
         return as_tokens(network, record, size) if record.layout == "tokens" else None
 
     def text_tower(self, record: Backbone, weights: str) -> TextTower:
-        """Load the text tower that was trained with a backbone.
+        """Return the text tower that was trained with a backbone.
 
         Args:
             record: of the backbone.
@@ -146,11 +146,11 @@ _adapters: dict[str, Adapter] = {}
 def adapter_for(
     name: str, facts: Library | None = None
 ) -> Callable[[type[Adapter]], type[Adapter]]:
-    """Say that a class is the adapter of a library.
+    """Return a decorator that registers a class as the adapter of a library.
 
     Args:
-        name: what records call the library.
-        facts: what a record may say of its backbones, of a library that Evoca does not know.
+        name: of the library in records.
+        facts: what a record may state of its backbones, for a library that Evoca lacks.
     """
     if facts is not None:
         libraries[name] = facts

@@ -25,15 +25,15 @@ _IMAGE = "visual."
 
 
 def create_clip(record: Backbone, hub: str | None) -> nn.Module:
-    """Build both towers as open_clip does.
+    """Return both towers, built by open_clip.
 
     Args:
         record: of the backbone.
-        hub: the name that open_clip knows the weights by; ``None`` starts at random.
+        hub: the name of the weights in open_clip; ``None`` starts at random.
 
     Raises:
         MissingExtraError: open_clip is not installed.
-        RuntimeError: it knows no such architecture, or the hub does not answer.
+        RuntimeError: it has no such architecture, or the hub is unreachable.
     """
     with needs_extra("baselines"):
         import open_clip
@@ -45,13 +45,13 @@ def create_clip(record: Backbone, hub: str | None) -> nn.Module:
 
 
 def image_tower(model: nn.Module) -> nn.Module:
-    """Return the network that embeds images; where timm built it, timm's own."""
+    """Return the network that embeds images; timm's own where timm built it."""
     tower = cast("nn.Module", model.visual)
     return cast("nn.Module", getattr(tower, "trunk", tower))
 
 
 def of_image_tower(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Name tensors of both towers' file as those of the image tower alone."""
+    """Return the tensors of both towers' file by the image tower's names."""
     names = {key: key.removeprefix(_IMAGE).removeprefix("trunk.") for key in stored}
     own = any(key.startswith(_IMAGE) for key in stored)
     return {names[k]: t for k, t in stored.items() if k.startswith(_IMAGE) or not own}
@@ -84,19 +84,19 @@ class OpenClip(library.Adapter):
     has_texts = True
 
     def create(self, record: Backbone) -> nn.Module:
-        """Build an image tower with random weights."""
+        """Return an image tower with random weights."""
         return image_tower(create_clip(record, None))
 
     def fetch(self, record: Backbone, hub: str) -> nn.Module:
-        """Build an image tower with the weights of a name."""
+        """Return an image tower with the weights of a name."""
         return image_tower(create_clip(record, hub))
 
     def tensors(self, stored: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Name tensors of both towers' file as those of the image tower."""
+        """Return the tensors of both towers' file by the image tower's names."""
         return of_image_tower(stored)
 
     def text_tower(self, record: Backbone, weights: str) -> TextTower:
-        """Load the text tower that was trained with a backbone.
+        """Return the text tower that was trained with a backbone.
 
         Args:
             record: of the backbone.
@@ -116,7 +116,7 @@ class OpenClip(library.Adapter):
         except HubError as error:
             raise EvocaError(
                 f"the text tower of {record.architecture} cannot be fetched ({error}): run once "
-                "where its hub answers"
+                "where its hub can be reached"
             ) from error
         if weights not in {"recorded", "random"}:
             _load_both(model, Path(weights), record)

@@ -20,10 +20,10 @@ class Timm(Adapter):
     classifies = True
 
     def create(self, record: Backbone) -> nn.Module:
-        """Build a network with random weights."""
+        """Return a network with random weights."""
         classes: dict[str, Any] = {} if record.classes is None else {"num_classes": record.classes}
         return timm.create_model(record.architecture, pretrained=False, **classes)
 
     def fetch(self, record: Backbone, hub: str) -> nn.Module:
-        """Build a network with the weights of a tag."""
+        """Return a network with the weights of a tag."""
         return timm.create_model(f"{record.architecture}.{hub}", pretrained=True)

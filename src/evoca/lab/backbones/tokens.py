@@ -1,7 +1,7 @@
-"""Transformers as stages: what turns pixels into tokens, and blocks that need positions.
+"""Transformers as stages: a stem that turns pixels into tokens, and blocks with positions.
 
 timm's transformers and open_clip's image towers name the same things differently; from
-here on both are a stem that gives tokens (N, prefix + h w, C) and blocks that take them.
+here on both are a stem that returns tokens (N, prefix + h w, C) and blocks that take them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Tokens:
-    """A transformer made ready for an input size.
+    """A transformer prepared for an input size.
 
     Attributes:
         stem: pixels (N, 3, H, W) to tokens (N, prefix + h w, C).
@@ -37,7 +37,7 @@ class Tokens:
 
 
 def as_tokens(network: nn.Module, record: Backbone, size: Size) -> Tokens:
-    """Make a transformer ready for an input size; its positions are resampled.
+    """Return a transformer prepared for an input size; its positions are resampled.
 
     Args:
         network: of timm, or an image tower of open_clip; changed in place.

@@ -21,12 +21,12 @@ class Torchvision(Adapter):
     classifies = True
 
     def create(self, record: Backbone) -> nn.Module:
-        """Build a network with random weights."""
+        """Return a network with random weights."""
         classes: dict[str, Any] = {} if record.classes is None else {"num_classes": record.classes}
         network = torchvision.models.get_model(record.architecture, weights=None, **classes)
         return cast("nn.Module", network)
 
     def fetch(self, record: Backbone, hub: str) -> nn.Module:
-        """Build a network with the weights of a name, such as ``IMAGENET1K_V1``."""
+        """Return a network with the weights of a name, such as ``IMAGENET1K_V1``."""
         network = torchvision.models.get_model(record.architecture, weights=hub)
         return cast("nn.Module", network)

@@ -24,7 +24,7 @@ __all__ = ["EXTRA", "Transformers", "captioner_of", "folder_of", "load_encoder",
 EXTRA = "caption"
 
 _FILES = ("*.json", "*.txt", "*.safetensors")
-# What decides how a vision tower computes; the shapes of its weights do not tell all of it.
+# Options that decide how a vision tower computes; the shapes of its weights are not enough.
 _DECIDING = (
     "hidden_size",
     "intermediate_size",
@@ -45,7 +45,7 @@ def folder_of(source: str, revision: str | None) -> Path:
         revision: of the hub: a commit, a tag or a branch; its newest if omitted.
 
     Raises:
-        EvocaError: there is no such folder, or the hub does not give it.
+        EvocaError: there is no such folder, or the hub does not have it.
         MissingExtraError: transformers is not installed.
     """
     if source.endswith("/"):
@@ -75,15 +75,15 @@ class Transformers(Adapter):
     writes = True
 
     def create(self, record: Backbone) -> nn.Module:
-        """Build a captioner with random weights."""
+        """Return a captioner with random weights."""
         return captioner_of(record, "random")
 
     def network(self, record: Backbone, weights: str) -> nn.Module:
-        """Load a captioner, or build one with random weights for those of a file."""
+        """Return a captioner, loaded, or with random weights where a file's follow."""
         return captioner_of(record, "random" if weights.endswith(".safetensors") else weights)
 
     def tokens(self, network: nn.Module, record: Backbone, size: tuple[int, int]) -> Tokens | None:
-        """Return the vision tower, which sees pictures of one size."""
+        """Return the vision tower, which takes pictures of one size."""
         del size
         vision = cast("Any", network).config.vision_config
         if vision.image_size != record.size:
@@ -96,7 +96,7 @@ class Transformers(Adapter):
 
 
 def captioner_of(record: Backbone, weights: str) -> nn.Module:
-    """Load a captioner, or build one with random weights.
+    """Return a captioner, loaded or with random weights.
 
     Args:
         record: of the backbone, whose library is ``transformers``.
@@ -127,7 +127,7 @@ def captioner_of(record: Backbone, weights: str) -> nn.Module:
 
 
 def load_encoder(folder: Path) -> nn.Module:
-    """Load a text encoder from its folder.
+    """Return a text encoder, loaded from its folder.
 
     Raises:
         EvocaError: it is not one, or its weights are not safetensors.
@@ -140,7 +140,7 @@ def load_encoder(folder: Path) -> nn.Module:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Load the tokenizer that lies beside a model.
+    """Return the tokenizer that lies beside a model.
 
     Raises:
         EvocaError: there is none.

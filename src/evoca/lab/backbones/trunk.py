@@ -1,4 +1,4 @@
-"""A backbone carved into its five stages."""
+"""A backbone divided into its five stages."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class ChannelDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero channels and scale up the rest, in training alone."""
+        """Return x with some channels zero and the rest scaled up, in training alone."""
         if not self.training:
             return x
         shape = (*x.shape[:2], 1, 1) if x.ndim == 4 else (x.shape[0], 1, x.shape[2])
         return x * nn.functional.dropout(x.new_ones(shape), self.p)
 
     def extra_repr(self) -> str:
-        """Say the probability."""
+        """Return the probability."""
         return f"p={self.p}"
 
 
@@ -63,7 +63,7 @@ def drop_channels(network: nn.Module, record: Backbone, p: float) -> None:
 
 
 class Pixels(nn.Module):
-    """Pixels as a network learnt to see them: uint8 (N, H, W, 3) to float (N, 3, H, W)."""
+    """Pixels as a network was trained on: uint8 (N, H, W, 3) to float (N, 3, H, W)."""
 
     def __init__(self, record: Backbone) -> None:
         super().__init__()
@@ -73,18 +73,18 @@ class Pixels(nn.Module):
         self.flipped = record.channels == "bgr"
 
     def forward(self, image: Tensor) -> Tensor:
-        """Normalise; red and blue change places where the network wants BGR."""
+        """Return normalised pixels; red and blue change places where the network takes BGR."""
         pixels = image.flip(3) if self.flipped else image
         scaled = pixels.to(torch.float32) * cast("Tensor", self.scale) + cast("Tensor", self.shift)
         return scaled.permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
-        """Say the order of the channels."""
+        """Return the order of the channels."""
         return f"flipped={self.flipped}"
 
 
 class Enlarge(nn.Module):
-    """Smaller pictures brought to one size, such as the only one that a captioner takes."""
+    """Smaller pictures enlarged to one size, such as the only one that a captioner takes."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Enlarge(nn.Module):
         return nn.functional.interpolate(pixels, size, mode="bicubic", align_corners=False)
 
     def extra_repr(self) -> str:
-        """Say the side."""
+        """Return the side."""
         return f"side={self.side}"
 
 
@@ -148,7 +148,7 @@ class Trunk(nn.Module):
         return patches.reshape(*patches.shape[:2], *self.grid)
 
     def add(self, x: Tensor, maps: Tensor) -> Tensor:
-        """Add a map (N, C, h, w) to what a stage returned."""
+        """Return a stage's output with a map (N, C, h, w) added."""
         if self.record.layout == "chain":
             return x + maps
         patches = x[:, self.prefix :] + maps.flatten(2).transpose(1, 2)
@@ -200,7 +200,7 @@ def build_trunk(
     enlarge: int | None = None,
     dense: bool = False,
 ) -> Trunk:
-    """Build a backbone in five stages, with its weights.
+    """Return a backbone in five stages, with its weights.
 
     Args:
         record: of the backbone.
@@ -246,7 +246,7 @@ def build_trunk(
 
 
 def _seen(record: Backbone, size: tuple[int, int], enlarge: int | None) -> tuple[int, int]:
-    """Return the height and width that the network sees of pictures of a size."""
+    """Return the network's input height and width for pictures of a size."""
     side = record.enlarges_to(enlarge)
     if side is None:
         return size

@@ -38,7 +38,7 @@ def build_network(
     whole: bool = False,
     dense: bool = False,
 ) -> nn.Module:
-    """Build a backbone's network as its library does, and give it weights.
+    """Return a backbone's network with its weights, built by its library.
 
     Args:
         record: of the backbone.
@@ -109,7 +109,7 @@ def _check_shapes(
 
 
 def _modules_of(missing: list[str], needed: list[str]) -> str:
-    """Name the largest modules that are missing whole, for a message."""
+    """Return the largest modules that are missing whole, for a message."""
     counters = {key for key in needed if key.endswith("num_batches_tracked")}
     present = set(needed) - set(missing) - counters
     names: list[str] = []
@@ -125,12 +125,12 @@ def _modules_of(missing: list[str], needed: list[str]) -> str:
 
 
 def _refuse_those_of_another(file: Path, record: Backbone) -> None:
-    """Weights learnt on other pixel values would load, and answer wrongly."""
+    """Refuse weights learnt on other pixel values: they would load, and predict wrongly."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     for other in map(find_backbone, backbone_names()):
         same = (other.mean, other.channels) == (record.mean, record.channels)
         if other.weights.sha256 == digest and not same:
             raise EvocaError(
-                f"{file}: the weights of {other.name}, which sees pixels otherwise than "
+                f"{file}: the weights of {other.name}, which takes pixels otherwise than "
                 f"{record.name}: pass model.backbone={other.name}"
             )

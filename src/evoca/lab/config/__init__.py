@@ -1,1 +1,1 @@
-"""What a recipe says, before anything is built: recipes, steps, profiles, backbones."""
+"""The content of a recipe, before anything is built: recipes, steps, profiles, backbones."""

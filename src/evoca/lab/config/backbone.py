@@ -1,4 +1,4 @@
-"""What is known of a pretrained network and of one set of weights for it."""
+"""The record of a pretrained network and of one set of weights for it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _Channels = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Library:
-    """What records may say of the backbones that a library builds.
+    """What records may state of the backbones that a library builds.
 
     Attributes:
         options: whether its architectures take options.
-        classes: whether a classifier of another number of classes than 1000 may be kept.
+        classes: whether a classifier of another number of classes than 1000 is allowed.
         publishes: whether weights for its architectures are published.
         revisions: whether its hub's weights have revisions, which a record may pin.
         one_size: whether its networks take pictures of one size alone.
@@ -62,7 +62,7 @@ class Weights(Strict):
     """Where a set of weights comes from; with neither hub nor package, from a user's file.
 
     Attributes:
-        hub: the name the library knows them by.
+        hub: their name in the library.
         revision: of the hub, where the library is ``transformers``; its newest if omitted.
         package: import name of a package that carries them.
         file: their path in that package.
@@ -126,7 +126,7 @@ class Backbone(Strict):
         std: likewise.
         channels: the order the weights were learnt with.
         range: of the largest pixel value: 1 or 255.
-        pool: how its map becomes a vector unless a recipe says otherwise: ``mean`` over
+        pool: how its map becomes a vector unless a recipe states otherwise: ``mean`` over
             space, ``flatten``, or the class ``token``.
         stages: the modules of each of the five stages. What stands in none is left out.
         names: module to the name that recipes call it by, such as ``conv5_4``.
@@ -136,7 +136,7 @@ class Backbone(Strict):
             followed by a ReLU; for systems that end in them, others leave them out.
         maps: modules whose maps the fast path joins; the ends of the stages if empty.
         channel_dropout: patterns of the modules of the last stage before which dropout of
-            whole channels goes: the last convolution of each block. They see maps
+            whole channels goes: the last convolution of each block. They take maps
             (N, C, h, w) or tokens (N, L, C).
         classes: of the classifier that the weights were learnt with, where it is not the
             library's 1000; for systems that keep it, others leave it out.
@@ -195,12 +195,12 @@ class Backbone(Strict):
 
     @property
     def facts(self) -> Library:
-        """What is known of its library."""
+        """The facts of its library."""
         return libraries[self.library]
 
     @property
     def called(self) -> str:
-        """What texts call it."""
+        """Its name in texts."""
         return self.title or self.name
 
     @property
@@ -211,13 +211,13 @@ class Backbone(Strict):
         unpublished = not self.facts.publishes and self.weights.origin is None
         return "none are published" if unpublished else str(self.weights)
 
-    def enlarges_to(self, wanted: int | None) -> int | None:
-        """Return the side that smaller pictures are brought to, in pixels; ``None``: they are not.
+    def enlarges_to(self, requested: int | None) -> int | None:
+        """Return the side that smaller pictures are enlarged to, in pixels; ``None`` for none.
 
         Args:
-            wanted: side that a recipe asks for; a captioner has one of its own.
+            requested: side that a recipe asks for; a captioner has one of its own.
         """
-        return self.size if self.facts.one_size else wanted
+        return self.size if self.facts.one_size else requested
 
     def child(self, path: str) -> str:
         """Return the name of a module inside its stage.

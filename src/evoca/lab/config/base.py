@@ -1,6 +1,6 @@
 """YAML files that extend one another, and settings changed from outside.
 
-Recipes and backbones share one format: a file may say ``extends: NAME`` and then holds
+Recipes and backbones share one format: a file may state ``extends: NAME`` and then holds
 only what differs. Mappings are merged key by key; anything else is replaced.
 """
 
@@ -71,7 +71,7 @@ class Packaged(Generic[M]):
         return sorted(path.stem for path in self._path.glob("[!_]*.yaml"))
 
     def load(self, name: str) -> M:
-        """Read and validate a file and all that it extends.
+        """Return a file and all that it extends, validated.
 
         Raises:
             RecipeError: no such file, not YAML, files that extend each other in a circle, or
@@ -80,7 +80,7 @@ class Packaged(Generic[M]):
         return self.validated(name, self.read(name))
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read a file and all that it extends.
+        """Return the content of a file and all that it extends.
 
         Returns:
             The merged content, and ``set`` applied.
@@ -95,7 +95,7 @@ class Packaged(Generic[M]):
         return is_file_name(name) and "extends" not in _parse(Path(name), self.what)
 
     def read_described(self, name: str) -> dict[str, Any]:
-        """Read a file as :meth:`read` does, up to the layer that its summary describes.
+        """Return a file's content as :meth:`read` does, up to the layer its summary describes.
 
         Returns:
             The content of the file itself where it has a summary, else of the nearest that it
@@ -114,7 +114,7 @@ class Packaged(Generic[M]):
         return _read(name, beside, self._path, self.what, _DEEPEST)
 
     def validated(self, name: str, content: dict[str, Any]) -> M:
-        """Return what a content says.
+        """Return a content as a validated model.
 
         Raises:
             RecipeError: it does not hold together; names the file and the key.
@@ -241,7 +241,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> str:
-    """Say in a line what is wrong first: where, and the nearest key where one is unknown.
+    """Return in a line what is wrong first: where, and the nearest key to an unknown one.
 
     Args:
         error: of validating the content.
@@ -249,7 +249,7 @@ def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> st
         schema: that it does not fit.
     """
     errors = error.errors(include_url=False)
-    # A key that is misspelt is missing too; which one it is says more.
+    # A misspelt key is also missing; the unknown key is the better hint.
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(_path(first["loc"], content, missing=first["type"] == "missing"))
     if first["type"] == "extra_forbidden":
@@ -263,7 +263,7 @@ def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> st
 
 
 def _path(loc: Sequence[int | str], content: Any, *, missing: bool) -> list[str]:
-    """Drop what names a variant rather than a key."""
+    """Return the keys of a path, without the names of variants."""
     path = []
     for number, part in enumerate(loc):
         last = number == len(loc) - 1

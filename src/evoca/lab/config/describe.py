@@ -31,7 +31,7 @@ Section = tuple[str, list[str]]
 
 
 def in_words(recipe: Recipe) -> Iterator[Section]:
-    """Explain a recipe.
+    """Yield the sections that explain a recipe.
 
     Raises:
         RecipeError: its backbone is unknown.
@@ -212,7 +212,7 @@ def _epochs(number: float) -> str:
 
 
 def _loss(step: Step, emotions: bool) -> str:
-    """Name what is minimised, with the options that are not as they are by default."""
+    """Return the name of the loss, with the options that differ from their defaults."""
     ratings = "the squared error of the ratings"
     if not emotions:
         return f"loss {ratings}"

@@ -1,8 +1,8 @@
 """A profile: what is changed in every recipe alike, to fit it to a machine and its data.
 
-The papers trained on twenty thousand images and an accelerator. A profile says once, for
+The papers trained on twenty thousand images and an accelerator. A profile states once, for
 all recipes, which backbone stands in, how many epochs there are and what that makes of the
-rates; a run keeps the recipe as it was changed, and the profile's name.
+rates; a run records the changed recipe and the profile's name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Profile(Strict):
     """Changes to any recipe.
 
     Attributes:
-        name: how the command line calls it.
+        name: its name on the command line.
         summary: what it is for, and how its numbers came about.
         backbones: a backbone that recipes name, to the one that stands in for it.
         epochs: at most so many in a step that trains a part of the backbone.
@@ -73,7 +73,7 @@ class Profile(Strict):
         return self.epochs if trains_backbone(step, recipe.backbone) else self.head_epochs
 
     def _swapped(self, content: Any) -> Any:
-        """Replace the backbones wherever a model's options name one."""
+        """Return a model's options with the backbones replaced wherever one is named."""
         if isinstance(content, Mapping):
             return {
                 key: self.backbones.get(value, value)
@@ -95,7 +95,7 @@ def trains_backbone(step: Step, record: Backbone) -> bool:
 
 
 def _rounded(rate: float) -> float:
-    """Keep 1e-4 times 10 from reading 0.0010000000000000002."""
+    """Return a rounded rate: 1e-4 times 10 would read 0.0010000000000000002."""
     return float(f"{rate:.6g}")
 
 
@@ -108,7 +108,7 @@ def profile_names() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """Load a profile by name, or from a ``.yaml`` file.
+    """Return a profile by name, or from a ``.yaml`` file.
 
     >>> load_profile("lite0").backbones["vgg19"]
     'efficientnet_lite0'

@@ -46,7 +46,7 @@ class Prompts(Strict):
 
 
 def load_prompts(name: str) -> Prompts:
-    """Load sentences by name, or from a ``.yaml`` file.
+    """Return sentences by name, or from a ``.yaml`` file.
 
     >>> load_prompts("plain").sentences("awe")
     ['a photo of awe.']

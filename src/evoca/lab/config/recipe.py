@@ -50,7 +50,7 @@ class Head(Strict):
     c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
 
     def in_words(self) -> str:
-        """Say what is fitted."""
+        """Return a sentence on what is fitted."""
         grid = ", ".join(f"{c:g}" for c in self.c_grid)
         return f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."
 
@@ -73,7 +73,7 @@ class SvmHead(Strict):
     standardise: bool = True
 
     def in_words(self, *, after_steps: bool = False) -> str:
-        """Say what is fitted, and what chooses."""
+        """Return a sentence on what is fitted, and what chooses."""
         grid = ", ".join(f"{c:g}" for c in self.c_grid)
         features = "standardised features" if self.standardise else "features as they are"
         choosing = "validation images choose" if after_steps else "inner folds choose"
@@ -91,7 +91,7 @@ def _head_kind(content: Any) -> str:
 AnyHead: TypeAlias = Annotated[
     Annotated[Head, Tag("linear")] | Annotated[SvmHead, Tag("svm")], Discriminator(_head_kind)
 ]
-"""Any of them, told apart by ``kind``."""
+"""Any of them, distinguished by ``kind``."""
 
 
 class Protocol(Strict):
@@ -120,11 +120,11 @@ class Recipe(Strict):
     """A system that can be trained, cross-validated and exported.
 
     Attributes:
-        name: how the command line calls it.
+        name: its name on the command line.
         summary: one sentence; in a file it may name ``{backbone}`` and more, see
             :mod:`evoca.lab.config.summary`.
         paper: key of the paper it follows.
-        published: name of the paper's system whose figures it is to be held against.
+        published: name of the paper's system whose figures it is compared with.
         left_open: what the paper does not state, and what is done here, by topic.
         model: the network.
         backbones: records of backbones that the package does not have.
@@ -220,7 +220,7 @@ class Recipe(Strict):
 
     @property
     def additive_probe(self) -> bool:
-        """Whether a linear layer is fitted on averaged maps: its evidence map is exact."""
+        """Whether a linear layer is fitted on averaged maps, so that its evidence map is exact."""
         return self.model.has_exact_map()
 
 
@@ -233,7 +233,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = None) -> Recipe:
-    """Load a recipe by name, or from a ``.yaml`` file.
+    """Return a recipe by name, or from a ``.yaml`` file.
 
     Args:
         name: a name in :func:`recipe_names`, or the path of a file.
@@ -294,7 +294,7 @@ def _written_down(name: str, own: Recipe) -> tuple[Recipe, Recipe]:
 
 
 def _is_generated(summary: str, before: Recipe, profiled: Recipe) -> bool:
-    """Whether a summary is what was made of the package's, not a user's own words."""
+    """Whether a summary was generated from the package's, not written by the user."""
     written = described(profiled, before, Changes()).summary
     return summary == written or any(mark in summary for mark in GENERATED)
 
@@ -309,7 +309,7 @@ def _refuse_recorded(override: str) -> None:
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
     _take_in_backbones(content, beside)
     recipe = _PACKAGED.validated(name, content)
-    # What is not there is told of now, not when the training starts.
+    # Missing files are reported now, not when the training starts.
     for network in recipe.model.networks():
         recipe.record_of(network)
     recipe.model.check_files()
@@ -317,7 +317,7 @@ def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:
 
 
 def _take_in_backbones(content: dict[str, Any], beside: Path) -> None:
-    """Copy the records of backbones' files into the recipe, so that runs are complete."""
+    """Copy the records of backbones' files into the recipe, so that a run is complete."""
     model = content.get("model")
     parts = [model, *model.values()] if isinstance(model, dict) else []
     parts += [own for part in parts if isinstance(part, list) for own in part]

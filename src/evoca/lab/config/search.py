@@ -91,7 +91,7 @@ class Search(Strict):
 
 
 def read_space(file: Path) -> Search:
-    """Read a search from a YAML file.
+    """Return a search read from a YAML file.
 
     Raises:
         EvocaError: missing, not YAML, or not a search; one line.
@@ -106,12 +106,12 @@ def read_space(file: Path) -> Search:
 
 
 def short(value: Any) -> str:
-    """Write the value of a setting on little room."""
+    """Return the value of a setting as short text."""
     return f"{value:.3g}" if isinstance(value, float) else json.dumps(value)
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
-    """Shorten dotted keys to what still tells them apart.
+    """Return dotted keys, shortened as far as they stay distinct.
 
     >>> short_names(["model.hidden", "steps.0.rate", "steps.1.rate"])
     ['hidden', '0.rate', '1.rate']

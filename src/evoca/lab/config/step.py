@@ -1,4 +1,4 @@
-"""One step of training, as data: what it minimises, how it augments, how fast and how long."""
+"""One step of training, as data: its loss, augmentation, rates and length."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class EarthMover(Strict):
 
 
 class MultiHot(Strict):
-    """Binary cross-entropy a label: several emotions may hold at once.
+    """Binary cross-entropy per label: several emotions may hold at once.
 
     Attributes:
         threshold: a label holds where the viewers' share is at or above it; the top
@@ -144,12 +144,12 @@ Rate = Annotated[float, Field(gt=0, lt=1e38)]
 
 
 class Optimiser(Strict):
-    """What turns gradients into steps.
+    """The optimiser of a step.
 
     Attributes:
         kind: ``adam`` (Kingma & Ba 2015), ``adamw`` (Loshchilov & Hutter 2019), ``sgd``.
         momentum: of ``sgd``.
-        nesterov: whether ``sgd`` looks ahead; needs momentum.
+        nesterov: whether ``sgd`` uses Nesterov momentum; needs momentum.
         betas: of ``adam`` and ``adamw``.
         weight_decay: added to the gradient, or apart from it in ``adamw``.
         decay: ``all`` parameters, or only ``matrices`` (no biases, no normalisation).
@@ -229,18 +229,18 @@ class Step(Strict):
         rates: other rates by pattern of part; the last that matches a parameter counts.
         schedule: see :class:`Schedule`.
         epochs: passes over the training images, at most.
-        batch_size: images an optimiser step, over all devices together.
-        sampling: ``shuffle``: each image once an epoch; ``weighted``: as many draws with
+        batch_size: images per optimiser step, over all devices together.
+        sampling: ``shuffle``: each image once per epoch; ``weighted``: as many draws with
             replacement, each class equally likely (najid2018, section III.A).
         augmentation: in order; empty for none.
-        targets: ``label``: one label an image; ``distribution``: the viewers' shares,
+        targets: ``label``: one label per image; ``distribution``: the viewers' shares,
             the label where an image has none.
         loss: see :data:`Loss`.
         objective: ``output``: the loss of the system's prediction; ``branches``: the sum of
             the losses of each branch's own prediction, for systems that have branches.
         affect_weight: of the squared error of valence and arousal, in the units of their
             scale, averaged over those that an image is rated on; above 0, an image may
-            have ratings, a label or both, and gives what it has. 0 leaves them out.
+            have ratings, a label or both, and each counts. 0 leaves ratings out.
         mixup: alpha of the Beta distribution that mixes pairs (Zhang et al. 2018); 0 is
             off.
         stop: early stopping on validation images; ``None`` for all epochs.

@@ -1,9 +1,9 @@
-"""What a recipe is, in a sentence made from what it holds, stand-ins and changes named.
+"""A recipe's summary: a sentence filled in from its values, with stand-ins and changes.
 
 A summary may name ``{backbone}``, and any other network by its key, ``{size}`` of the
 pictures and ``{rate}`` of the first step. They are filled in last, once the profile and the
-settings of the command line are applied: a summary that named the paper's network would
-be kept by whatever stands in for it.
+settings of the command line are applied: otherwise a summary would
+name the paper's network where another stands in for it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     "without_folders",
 ]
 
-# What no summary speaks of, but by a name that is filled in.
+# Keys that a summary only states through a name that is filled in.
 _NEVER_SAID = {"rate", "epochs", "batch_size", "filter", "jpeg_min_scale"}
 # What a setting may change without changing what is trained.
 _UNSAID = {"name", "summary", "paper", "published", "protocol", "search", "left_open"}
@@ -94,12 +94,12 @@ def described(recipe: Recipe, before: Recipe, changed: Changes) -> Recipe:
     changes = _changes_in_words(recipe, before, changed)
     keys = [*changed.keys, *(text.partition("=")[0] for text in changed.overrides)]
     if any(_may_be_untrue(key, recipe, before) for key in keys):
-        # A sentence that the changes make untrue cannot lead.
-        said = [f"{changes} Without that: {summary}", _stand_ins_in_words(recipe, new)]
+        # A sentence that the changes make untrue cannot come first.
+        stated = [f"{changes} Without that: {summary}", _stand_ins_in_words(recipe, new)]
     else:
-        said = [summary, _stand_ins_in_words(recipe, new), changes]
+        stated = [summary, _stand_ins_in_words(recipe, new), changes]
     return recipe.model_copy(
-        update={"summary": " ".join(filter(None, said)), "stand_ins": stand_ins}
+        update={"summary": " ".join(filter(None, stated)), "stand_ins": stand_ins}
     )
 
 
@@ -118,7 +118,7 @@ def rate_in_words(number: float) -> str:
 
 
 def _titles(recipe: Recipe) -> dict[str, str]:
-    """Return what texts call each of a recipe's networks, by its key."""
+    """Return the name in texts of each of a recipe's networks, by its key."""
     return {key: recipe.record_of(own).called for key, own in recipe.model.slots().items()}
 
 
@@ -162,7 +162,7 @@ def _stand_ins_in_words(recipe: Recipe, stand_ins: Mapping[str, str]) -> str:
 
 
 def _may_be_untrue(dotted: str, recipe: Recipe, before: Recipe) -> bool:
-    """Whether a summary may speak of what is changed, and is not filled in with it."""
+    """Whether a summary may state what is changed, and is not filled in with it."""
     key = dotted.split(".")
     if key[0] not in {"model", "preprocessing", "steps", "head", "merge"}:
         return False
@@ -189,12 +189,12 @@ def _is_filled_in(key: Sequence[str], recipe: Recipe, before: Recipe) -> bool:
     """
     if key[-1] != "backbone" and key[-1] not in _titles(recipe):
         return False
-    said = before.summary.lower()
-    return not any(title.lower() in said for title in _titles(before).values())
+    stated = before.summary.lower()
+    return not any(title.lower() in stated for title in _titles(before).values())
 
 
 def _changes_in_words(recipe: Recipe, before: Recipe, changed: Changes) -> str:
-    """Say what else is not as the summary describes it, so that it need not hold."""
+    """Return a sentence on changes after which the summary need not hold."""
     by = []
     unlike = recipe.model_copy(update={"profile": before.profile})
     if recipe.profile != before.profile and recipe.profile and not same_recipe(unlike, before):
@@ -214,7 +214,7 @@ def _changes_in_words(recipe: Recipe, before: Recipe, changed: Changes) -> str:
 
 
 def _without_folders(override: str) -> str:
-    """Keep the folders of a machine out of what is published.
+    """Return a setting without the folders of the machine, for publication.
 
     >>> _without_folders("model.weights=../me/vgg.safetensors")
     'model.weights=vgg.safetensors'

@@ -1,4 +1,4 @@
-"""Copies between images that were learnt from and images that are measured."""
+"""Copies between images that were trained on and images that are measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Copied", "copied", "hashes_of"]
 
 @dataclass(frozen=True, eq=False)
 class Copied:
-    """Which of n measured images were learnt from, or have chosen, in a copy.
+    """Which of n measured images have a copy among the training or validation images.
 
     Attributes:
         training: bool (n,), a copy is among the training images, or an image of its group.
@@ -31,18 +31,18 @@ class Copied:
 
     @property
     def any(self) -> NDArray[np.bool_]:
-        """Either of them, bool (n,)."""
+        """Whether an image has either, bool (n,)."""
         return np.asarray(self.training | self.validation)
 
     def counts(self) -> dict[str, int]:
-        """Return what ``metrics.json`` says of them."""
+        """Return the counts that ``metrics.json`` records."""
         return {
             "copies_of_training_images": int(self.training.sum()),
             "copies_of_validation_images": int(self.validation.sum()),
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Say what a reader of the figures must know."""
+        """Return notes that a reader of the figures needs."""
         n, learnt, chose = len(self.any), int(self.training.sum()), int(self.validation.sum())
         parts = [f"{learnt:,} are copies of training images"] if learnt else []
         parts += [f"{chose:,} of validation images, which chose"] if chose else []
@@ -50,7 +50,7 @@ class Copied:
             return ()
         return (
             f"WARNING: of {n:,} measured images {' and '.join(parts)}: the figures are partly of "
-            "images that the system knows (--without-copies leaves them out)",
+            "images that the system was made with (--without-copies leaves them out)",
         )
 
 
@@ -59,12 +59,12 @@ def copied(
     learnt_from: LabelledImages,
     chosen_on: LabelledImages | None = None,
 ) -> Copied:
-    """Say which measured images share a group with images that made the system.
+    """Return which measured images share a group with images that made the system.
 
     Args:
         measured: the images that figures are of.
         learnt_from: the images that were learnt from.
-        chosen_on: the images that chose settings, where they are none of the measured ones.
+        chosen_on: the images that chose settings, where they are not measured too.
             All have groups of copies that were looked for in all of them together
             (:func:`evoca.data.duplicates.groups.with_groups`).
     """
@@ -76,15 +76,15 @@ def copied(
 def hashes_of(
     images: LabelledImages, kind: str, prints: Mapping[Path, Fingerprint]
 ) -> dict[str, Sequence[Any]]:
-    """Return the hashes of images as ``run.json`` and ``model.json`` keep them.
+    """Return the hashes of images as ``run.json`` and ``model.json`` store them.
 
     Args:
-        images: to be known again.
+        images: to be recognised later.
         kind: ``training`` or ``validation``.
         prints: of their files.
     """
-    looks = {prints[path].perceptual for path in images.paths if path in prints}
+    perceptual = {prints[path].perceptual for path in images.paths if path in prints}
     return {
         f"{kind}_images": sorted({digest[:16] for digest in images.file_hashes()}),
-        f"{kind}_perceptual_hashes": sorted(looks - {""}),
+        f"{kind}_perceptual_hashes": sorted(perceptual - {""}),
     }

@@ -1,4 +1,4 @@
-"""Run the deletion test on images that a model has not learnt from."""
+"""Run the deletion test on images that a model was not trained on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DELETION_IMAGES = 200
 
 
 class Explained(Protocol):
-    """A model that answers with probabilities and with an evidence map."""
+    """A model that returns probabilities and an evidence map."""
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return (N, K) of pixels (N, H, W, 3)."""
@@ -47,7 +47,7 @@ class ExplainedProbe:
 
     Attributes:
         trunk: the backbone.
-        head: fitted without the images it is asked about.
+        head: fitted without the images that it predicts.
         temperature: of its probabilities.
     """
 
@@ -108,10 +108,10 @@ def deletion_test(
     seed: int = 0,
     advance: Advance | None = None,
 ) -> DeletionTest:
-    """Compare the evidence map with a random and a centre map.
+    """Return the deletion test: the evidence map against a random and a centre map.
 
     Args:
-        model_of: gives a model that has not learnt from the image of this number.
+        model_of: returns a model that was not trained on the image of this number.
         paths: (n,) images.
         preprocessing: of the recipe.
         labels: K labels.

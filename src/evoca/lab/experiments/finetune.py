@@ -34,7 +34,7 @@ from evoca.lab.experiments.run_files import (
     write_head,
     write_result,
 )
-from evoca.lab.experiments.scorer import Judge, MachineJudge, judge_of
+from evoca.lab.experiments.scorer import MachineScorer, Scorer, scorer_of
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import identity_of
 from evoca.lab.training.freezing import System
@@ -62,7 +62,7 @@ def train_steps(
     """Train a recipe through its steps and write the run directory.
 
     Figures are of the test images where the data name some, else of the validation
-    images, which have chosen: then they flatter.
+    images. These have chosen settings, so that the figures are too good.
 
     Args:
         recipe: with steps.
@@ -71,10 +71,10 @@ def train_steps(
         out: the run directory; holds a checkpoint while the training runs, and
             ``run.json`` once it is complete.
         options: how to run.
-        resume: go on with an unfinished run; on a fresh ``out`` simply start.
+        resume: go on with an unfinished run; start where ``out`` is fresh.
         data_name: what to call the data; the folder's or file's own name if omitted.
-        without_copies: leave out of the measured images those of which a copy is learnt
-            from or chooses.
+        without_copies: leave out the measured images that have a copy among the images
+            that are trained on or choose.
 
     Returns:
         The figures; ``None`` in all but the first of several processes.
@@ -100,13 +100,13 @@ def train_steps(
     fitted = fit(build(recipe, parts.train.labels, seed), task, out, options, resume=resume)
     if not is_main():
         return None
-    judge = judge_of(recipe, fitted.system, parts.train, parts.validation, options)
-    chosen, result = _measure(recipe, judge, parts, kept)
+    scorer = scorer_of(recipe, fitted.system, parts.train, parts.validation, options)
+    chosen, result = _measure(recipe, scorer, parts, kept)
     for note in result.notes:
         options.say(f"evoca: {note}")
     deletion = None
-    if isinstance(judge, MachineJudge):
-        write_head(out / "checkpoints" / "last", judge.machine)
+    if isinstance(scorer, MachineScorer):
+        write_head(out / "checkpoints" / "last", scorer.machine)
     else:
         system, measured = fitted.system, kept.measured
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
@@ -121,22 +121,24 @@ def train_steps(
 
 
 def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
-    """Say how many copies are not measured."""
+    """Return how many copies are not measured."""
     return {"without_copies": True, "copies_left_out": len(parts.measured) - len(kept.measured)}
 
 
-def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tuple[Chosen, Result]:
-    """Let validation images choose, then judge the images that are to be measured."""
+def _measure(
+    recipe: Recipe, scorer: Scorer, parts: Holdout, kept: Holdout
+) -> tuple[Chosen, Result]:
+    """Choose the operating point on validation images, then score the measured images."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
     step, labels = recipe.steps[-1], len(parts.measured.labels)
-    copies, own = kept.copied(), judge.logits(parts.validation)
-    chosen = replace(choose(own, parts.validation, step, coverage), c=judge.c)
-    found = judge.logits(kept.measured)
-    answers = HeldOut.once(
+    copies, own = kept.copied(), scorer.logits(parts.validation)
+    chosen = replace(choose(own, parts.validation, step, coverage), c=scorer.c)
+    found = scorer.logits(kept.measured)
+    predictions = HeldOut.once(
         softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
-        felt=affect_in(found, labels),
+        affect=affect_in(found, labels),
     )
     notes = copies.notes()
     notes += () if chose else parts.chosen_by_copies()
@@ -145,7 +147,7 @@ def _measure(recipe: Recipe, judge: Judge, parts: Holdout, kept: Holdout) -> tup
     lost = len(parts.measured) - len(kept.measured)
     if lost:
         notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
-    result = result_of(kept.measured, answers, coverage, notes=notes, chose=chose)
+    result = result_of(kept.measured, predictions, coverage, notes=notes, chose=chose)
     on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
     return chosen, replace(
         result,
@@ -162,7 +164,7 @@ def _deletion_test(
     temperature: float,
     options: RunOptions,
 ) -> DeletionTest | None:
-    """Test the evidence map on images not learnt from; ``None`` where there is none."""
+    """Return the deletion test on images not trained on; ``None`` without an evidence map."""
     if getattr(system, "evidence_kind", None) is None:
         return None
     device = torch.device("cuda" if options.on_gpu else "cpu")
@@ -222,7 +224,7 @@ def _description(
 
 
 def _what_they_choose(recipe: Recipe) -> str:
-    """Say what a training's validation images decide."""
+    """Return what a training's validation images decide, in words."""
     stop = "stop it and " if any(step.stop is not None for step in recipe.steps) else ""
     penalty = "penalty, " if recipe.head is not None else ""
     return f"{stop}choose {penalty}temperature and set threshold"

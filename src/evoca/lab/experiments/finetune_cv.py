@@ -1,4 +1,4 @@
-"""Cross-validate a recipe, each fold trained anew; it can be cut off and gone on with."""
+"""Cross-validate a recipe, each fold trained anew; an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def crossval_steps(
     """Cross-validate a recipe: each fold trains anew, and chooses inside its training part.
 
     Args:
-        recipe: with steps; its protocol says folds, repeats and seed.
+        recipe: with steps; its protocol states folds, repeats and seed.
         build: makes its system.
         data: labelled images; those of the split ``test`` stay unseen.
         out: the run directory; holds the finished folds while others run. A temporary
@@ -71,7 +71,7 @@ def crossval_steps(
     shape = (protocol.repeats, len(seen))
     probabilities = np.empty((*shape, len(seen.labels)))
     thresholds, temperatures = np.empty(shape), np.empty(shape)
-    folds, felt = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
+    folds, affect = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
     labels = len(seen.labels)
     choices: list[dict[str, Any]] = []
     on_validation: list[Seen] = []
@@ -95,23 +95,23 @@ def crossval_steps(
                     tune=tune,
                 )
                 trained = fold.run()
-                found, chosen = trained.answers, trained.chosen
+                found, chosen = trained.predictions, trained.chosen
                 choices.append(choice_in_fold(repeat, number, chosen))
                 on_validation.append(trained.seen)
                 probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
                 if (own := affect_in(found, labels)) is not None:
-                    felt[repeat, held_out] = own
+                    affect[repeat, held_out] = own
                 thresholds[repeat, held_out] = chosen.threshold
                 temperatures[repeat, held_out] = chosen.temperature
-        answers = HeldOut(
+        predictions = HeldOut(
             probabilities,
             folds,
             thresholds,
             temperatures,
-            None if np.isnan(felt).any() else felt,
+            None if np.isnan(affect).any() else affect,
         )
         result = replace(
-            result_of(seen, answers, protocol.coverage, notes=prepared.notes),
+            result_of(seen, predictions, protocol.coverage, notes=prepared.notes),
             chosen_in_folds=tuple(choices),
             validation=validation_figures(on_validation, seen.labels),
         )

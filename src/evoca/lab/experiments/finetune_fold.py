@@ -30,7 +30,7 @@ from evoca.lab.experiments.fold_vectors import (
 )
 from evoca.lab.experiments.holdout import cut_validation
 from evoca.lab.experiments.operating_point import Chosen, choose, run_over
-from evoca.lab.experiments.scorer import judge_of
+from evoca.lab.experiments.scorer import scorer_of
 from evoca.lab.models.differential import DifferentialNetworks
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import CheckpointError, Identity, identity_of
@@ -40,7 +40,7 @@ from evoca.softmax import softmax
 
 __all__ = ["Build", "Fold", "Found", "Seen", "Tune", "validation_figures"]
 
-_KEPT = ("accuracy", "balanced_accuracy")
+_METRICS = ("accuracy", "balanced_accuracy")
 _NOTE = "of the validation images: where these stop the training or choose C, they flatter"
 
 
@@ -59,9 +59,9 @@ class Seen:
     groups: NDArray[np.int64]
 
     @classmethod
-    def of(cls, answers: NDArray[np.float32], images: LabelledImages) -> Seen:
-        """Take the answers (n, K), or (n, K + 2) with valence and arousal, to some images."""
-        return cls(answers[:, : len(images.labels)], images.truth, images.groups)
+    def of(cls, predictions: NDArray[np.float32], images: LabelledImages) -> Seen:
+        """Return the predictions (n, K), or (n, K + 2) with valence and arousal, of images."""
+        return cls(predictions[:, : len(images.labels)], images.truth, images.groups)
 
 
 def validation_figures(seen: Sequence[Seen], labels: Sequence[str]) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def validation_figures(seen: Sequence[Seen], labels: Sequence[str]) -> dict[str,
     them counts in each, and its cluster of copies is drawn as a whole.
 
     Args:
-        seen: one entry a trained system.
+        seen: one entry per trained system.
         labels: the K labels.
 
     Returns:
@@ -87,7 +87,7 @@ def validation_figures(seen: Sequence[Seen], labels: Sequence[str]) -> dict[str,
     report = evaluate_predictions(
         truth[known], softmax(logits[known]), labels, groups[known], allow_missing=True
     )
-    figures = {name: report[name].to_dict() for name in _KEPT if name in report.figures}
+    figures = {name: report[name].to_dict() for name in _METRICS if name in report.figures}
     return {"n": report.n, "note": _NOTE, **figures}
 
 
@@ -100,15 +100,15 @@ Tune: TypeAlias = Callable[[LabelledImages, Path], Recipe]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a fold found.
+    """What a fold computes.
 
     Attributes:
-        answers: float32 (n, K), or (n, K + 2), to its held-out images.
+        predictions: float32 (n, K), or (n, K + 2), of its held-out images.
         chosen: on its validation images.
         seen: what it predicts of these.
     """
 
-    answers: NDArray[np.float32]
+    predictions: NDArray[np.float32]
     chosen: Chosen
     seen: Seen
 
@@ -129,7 +129,7 @@ class Fold:
 
     @property
     def vectors(self) -> Path:
-        """Where the vectors of a differential system are kept, beyond the fold's own folder."""
+        """The file of a differential system's vectors, outside the fold's own folder."""
         return self.folder.parent.parent / FOLDER / f"{self.folder.name}.npz"
 
     def _vectors(
@@ -146,7 +146,7 @@ class Fold:
         return FoldVectors(tuple(found), data.truth, data.groups, part)
 
     def run(self) -> Found:
-        """Return the answers to the held-out images, and what the fold chose."""
+        """Return the predictions of the held-out images, and what the fold chose."""
         inside = self.data.take(~self.held_out)
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
@@ -165,12 +165,12 @@ class Fold:
 
         if isinstance(system, DifferentialNetworks):
             write_vectors(self.vectors, self._vectors(system, recipe, train, validation))
-        judge = judge_of(recipe, system, train, validation, self.options)
+        scorer = scorer_of(recipe, system, train, validation, self.options)
         step, coverage = recipe.steps[-1], recipe.protocol.coverage
-        own = judge.logits(validation)
-        chosen = replace(choose(own, validation, step, coverage), c=judge.c)
-        answers = judge.logits(self.data.take(self.held_out))
-        found = Found(answers, chosen, Seen.of(own, validation))
+        own = scorer.logits(validation)
+        chosen = replace(choose(own, validation, step, coverage), c=scorer.c)
+        predictions = scorer.logits(self.data.take(self.held_out))
+        found = Found(predictions, chosen, Seen.of(own, validation))
         _write_fold(done, found, identity)
         shutil.rmtree(self.folder / "checkpoints")
         return found
@@ -181,7 +181,7 @@ def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
     about = json.dumps({"identity": asdict(identity), "chosen": asdict(fold.chosen)})
     np.savez(
         draft,
-        logits=fold.answers,
+        logits=fold.predictions,
         about=np.frombuffer(about.encode(), dtype=np.uint8),
         seen_logits=fold.seen.logits,
         seen_truth=fold.seen.truth,
@@ -191,7 +191,7 @@ def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
 
 
 def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
-    """Read a finished fold back.
+    """Return a finished fold, read from its file.
 
     Raises:
         DamagedArraysError: cut short, or not what a fold of so many held-out images and labels
@@ -216,12 +216,12 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
     return Found(logits, chosen, seen)
 
 
-def _is_whole(answers: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:
+def _is_whole(predictions: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:
     held_out, labels = shape
     n = seen.truth.size
     return (
-        answers.dtype.kind == seen.logits.dtype.kind == "f"
-        and answers.shape in {(held_out, labels), (held_out, labels + 2)}
+        predictions.dtype.kind == seen.logits.dtype.kind == "f"
+        and predictions.shape in {(held_out, labels), (held_out, labels + 2)}
         and seen.logits.shape == (n, labels)
         and seen.truth.shape == seen.groups.shape == (n,)
     )

@@ -1,4 +1,4 @@
-"""Is a finished run the run that is asked for? Compared by recipe, images, splits and groups."""
+"""Compare a finished run with the one asked for: recipe, images, splits and groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CROSS_VALIDATION, TRAINING = "cross-validation", "training"
 def difference(
     description: Mapping[str, Any], recipe: Recipe, data: LabelledImages, kind: str
 ) -> str:
-    """Return what a finished run is of that is not asked for, in words; empty if nothing.
+    """Return in words how a finished run differs from the one asked for; empty if it does not.
 
     Runs that were made before splits and groups were recorded are compared by the rest.
 
@@ -37,17 +37,17 @@ def difference(
     if not _is_of(description.get("recipe"), recipe):
         return "another recipe, or of other settings"
     known, split = description.get("data", {}).get("fingerprint"), description.get("split", {})
-    kept_out = usable(data.take(data.split != "test"), recipe)
+    without_test = usable(data.take(data.split != "test"), recipe)
     if kind == CROSS_VALIDATION:
-        if known != kept_out.fingerprint():
+        if known != without_test.fingerprint():
             return f"other images{_or_of_other_test(data)}"
-        return _moved(split, describe_division(kept_out, splits=False))
+        return _moved(split, describe_division(without_test, splits=False))
     parted = bool(recipe.steps) or has_test(data)
     if parted and "folds" in split:
         return "figures by cross-validation, where the data name test images to measure"
     if not parted and "folds" not in split:
         return "figures of test images, where the data name none now"
-    used = usable(data, recipe) if parted else kept_out
+    used = usable(data, recipe) if parted else without_test
     if known != used.fingerprint():
         return f"other images{_or_of_other_test(data)}"
     return _moved(split, describe_division(used, splits=parted))
@@ -65,7 +65,7 @@ def _or_of_other_test(data: LabelledImages) -> str:
 
 
 def _moved(recorded: Mapping[str, Any], now: Mapping[str, str]) -> str:
-    """Return which of the recorded divisions is another now; those not recorded pass."""
+    """Return which recorded divisions have changed; those not recorded pass."""
     for key, column in (("split_sha256", "split"), ("group_sha256", "group")):
         if key in recorded and recorded[key] != now.get(key, recorded[key]):
             return f"the same images under another column {column}"

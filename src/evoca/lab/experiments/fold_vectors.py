@@ -1,4 +1,4 @@
-"""The vectors that the networks of a fold compute, kept for sweeps of what follows them."""
+"""The vectors that the networks of a fold compute, stored for sweeps of the layers after them."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ __all__ = [
 ]
 
 FOLDER = "vectors"
-"""Of a run, with a file a fold: 4 bytes a number, 4968 numbers an image in the paper's system."""
+"""Of a run, one file per fold: 4 bytes per number; the paper's system has 4968 per image."""
 
 TRAIN, VALIDATION, HELD_OUT = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
 class FoldVectors:
-    """The vectors of n images, all given by networks that learnt from the fold's training part.
+    """The vectors of n images, by networks that were trained on the fold's training part.
 
     Attributes:
         vectors: float32 (n, D) of each network.
         truth: (n,) class indices; -1 where there is none.
         groups: (n,) clusters of copies.
-        part: (n,) 0 where an image was learnt from, 1 where it chose, 2 where it was held
-            out.
+        part: (n,) 0 for a training image, 1 for a validation image, 2 for a held-out one.
     """
 
     vectors: tuple[NDArray[np.float32], ...]
@@ -52,33 +51,37 @@ class FoldVectors:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Mask of the labelled images."""
+        """The mask of the labelled images."""
         return np.asarray(self.truth >= 0)
 
     @property
     def train(self) -> NDArray[np.bool_]:
-        """Mask of the labelled training images."""
+        """The mask of the labelled training images."""
         return self._labelled(TRAIN)
 
     @property
     def validation(self) -> NDArray[np.bool_]:
-        """Mask of the labelled validation images."""
+        """The mask of the labelled validation images."""
         return self._labelled(VALIDATION)
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
-        """Mask of the labelled held-out images."""
+        """The mask of the labelled held-out images."""
         return self._labelled(HELD_OUT)
 
 
-def write_vectors(file: Path, kept: FoldVectors) -> None:
+def write_vectors(file: Path, found: FoldVectors) -> None:
     """Write a fold's vectors; the file appears when it is whole.
 
     Raises:
         EvocaError: the folder cannot be written.
     """
-    arrays: dict[str, Any] = {f"vectors{i}": one for i, one in enumerate(kept.vectors)}
-    arrays |= {"truth": kept.truth, "groups": kept.groups, "part": kept.part}
+    arrays: dict[str, Any] = {f"vectors{i}": one for i, one in enumerate(found.vectors)}
+    arrays |= {
+        "truth": found.truth,
+        "groups": found.groups,
+        "part": found.part,
+    }
     draft = file.with_name(f".{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ def write_vectors(file: Path, kept: FoldVectors) -> None:
 
 
 def read_vectors(run: Path) -> Sequence[tuple[int, FoldVectors]]:
-    """Read the vectors of every fold of a cross-validation, with the number of its repeat.
+    """Return the vectors of every fold of a cross-validation, with the number of its repeat.
 
     Raises:
         EvocaError: the run has none, or not of every fold, or a file is damaged.
@@ -131,21 +134,21 @@ def _read(file: Path) -> FoldVectors:
         arrays = read_arrays(file)
         count = sum(name.startswith("vectors") for name in arrays)
         vectors = tuple(arrays[f"vectors{i}"] for i in range(count))
-        kept = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
-        _require_rows(kept)
+        found = FoldVectors(vectors, arrays["truth"], arrays["groups"], arrays["part"])
+        _require_rows(found)
     except (OSError, KeyError, ValueError) as error:
         raise EvocaError(
             f"{printable_name(file)}: damaged: cross-validate the system again"
         ) from error
-    return kept
+    return found
 
 
-def _require_rows(kept: FoldVectors) -> None:
-    columns = (kept.truth, kept.groups, kept.part)
+def _require_rows(found: FoldVectors) -> None:
+    columns = (found.truth, found.groups, found.part)
     whole = all(column.ndim == 1 and column.dtype.kind == "i" for column in columns)
     rows = {len(column) for column in columns if column.ndim}
-    for one in kept.vectors:
+    for one in found.vectors:
         whole &= one.ndim == 2 and one.dtype.kind == "f"
         rows |= {len(one)} if one.ndim else set()
-    if not whole or not kept.vectors or len(rows) != 1:
+    if not whole or not found.vectors or len(rows) != 1:
         raise DamagedArraysError("not a row of every array for each image")

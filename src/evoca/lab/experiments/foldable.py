@@ -1,7 +1,7 @@
-"""Whether images can be divided into folds, before anything is computed.
+"""Check whether images can be divided into folds, before anything is computed.
 
-A class may have images enough and yet lie in one or two groups of copies. Whole groups go
-into a fold, so that some fold would be left to learn from none of them.
+A class may have enough images and still lie in one or two groups of copies. Whole groups
+go into a fold, so that another fold would have no training image of the class.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def require_nested(
     outer: bool = True,
     whole: bool = False,
 ) -> None:
-    """Refuse images with a class that some of the nested folds would not learn from.
+    """Refuse images with a class that is missing from the training part of a nested fold.
 
     Args:
         data: labelled images.
-        grouped: whether copies are in groups by now; folds are drawn only then, and before
-            that no more is refused than what no groups could mend.
-        protocol: gives folds, inner folds, repeats and seed.
+        grouped: whether copies are grouped already; before that, only what no grouping
+            could change is refused.
+        protocol: states folds, inner folds, repeats and seed.
         outer: whether they are cross-validated, with inner folds in each training part.
         whole: whether inner folds of all images choose.
 
@@ -70,13 +70,13 @@ def require_nested(
 def require_cuts(
     data: LabelledImages, grouped: bool, recipe: Recipe, *, searched: bool = False
 ) -> None:
-    """Refuse images with a class that a fold, or what validation leaves of it, would lack.
+    """Refuse images with a class that a fold would lack, before or after validation is cut.
 
     Args:
         data: labelled images.
-        grouped: whether copies are in groups by now; folds are drawn only then, and before
-            that no more is refused than what no groups could mend.
-        recipe: with steps; gives folds, the share of validation images, and seed.
+        grouped: whether copies are grouped already; before that, only what no grouping
+            could change is refused.
+        recipe: with steps; states folds, the share of validation images, and seed.
         searched: whether settings are searched inside each fold.
 
     Raises:
@@ -104,7 +104,7 @@ def require_cuts(
 
 
 def _group_counts(data: LabelledImages) -> dict[str, tuple[int, int]]:
-    """Count the images and the groups of each label that has some."""
+    """Return the number of images and of groups of each label that has images."""
     found = {}
     for code, label in enumerate(data.labels):
         own = data.groups[data.truth == code]
@@ -119,7 +119,7 @@ def _in_words(data: LabelledImages, label: str) -> str:
 
 
 def _require_groups(data: LabelledImages, least: int, what: str) -> None:
-    """Refuse a class in so few groups that no way to divide them would do."""
+    """Refuse a class with too few groups to divide."""
     for label, (_, groups) in _group_counts(data).items():
         if groups < least:
             raise DataError(

@@ -1,4 +1,4 @@
-"""The images that a training learns from, those that choose, and those that only measure."""
+"""The images to train on, those that choose, and those that only measure."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ __all__ = [
 
 
 def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages:
-    """Return the images that have what every step can learn from.
+    """Return the images with a target for every step.
 
-    That is a label; the viewers' distribution, where a step learns distributions (votes may
-    tie, which leaves no label); ratings, where a step learns valence and arousal. A recipe
-    without emotions is given none to be judged by.
+    The target is a label; the viewers' distribution, where a step learns distributions
+    (tied votes leave no label); ratings, where a step learns valence and arousal. A recipe
+    without emotions is given none to be scored by.
 
-    Emotions that the recipe merges are one class in what is returned.
+    Emotions that the recipe merges are returned as one class.
 
     Args:
         data: labelled images.
@@ -72,7 +72,7 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
 
 
 def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
-    """Refuse images that leave a head of several without anything to learn from."""
+    """Refuse images without a target for one of several heads."""
     scale = recipe.model.rating_scale()
     if not len(images) or scale is None:
         return
@@ -83,7 +83,7 @@ def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
     low, high = scale
     if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
         raise DataError(
-            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: say the "
+            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: set the "
             "scale of the data, such as model.affect_range=[1, 9]"
         )
     named = images.truth >= 0
@@ -97,10 +97,10 @@ def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
 
 
 def strata(data: LabelledImages) -> NDArray[np.int64]:
-    """Return what folds are stratified by, int64 (n,), from 0.
+    """Return the strata of folds, int64 (n,), from 0.
 
-    An image's label; where votes tie, the first of the tied; one more stratum for images
-    that are only rated.
+    A stratum is the image's label; where votes tie, the first of the tied labels. Images
+    that are only rated are one more stratum.
     """
     found = data.truth.copy()
     if data.distribution is not None:
@@ -119,12 +119,12 @@ MORE_GROUPS = (
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Labelled images by what they are for.
+    """Labelled images by their use.
 
     Attributes:
-        train: to learn from.
-        validation: stop early, and choose temperature and set threshold.
-        test: measure; ``None`` where the data names none.
+        train: to train on.
+        validation: for early stopping, temperature and set threshold.
+        test: to measure; ``None`` where the data names none.
         cut: whether validation was cut from the training images here.
     """
 
@@ -139,11 +139,11 @@ class Holdout:
         return self.validation if self.test is None else self.test
 
     def copied(self) -> Copied:
-        """Say which measured images are copies of images that were learnt from or chose."""
+        """Return which measured images are copies of training or validation images."""
         return copied(self.measured, self.train, None if self.test is None else self.validation)
 
     def chosen_by_copies(self) -> tuple[str, ...]:
-        """Say how many images that choose are copies of images that are learnt from."""
+        """Return a note on how many validation images are copies of training images."""
         n, again = len(self.validation), np.isin(self.validation.groups, self.train.groups).sum()
         if not again:
             return ()
@@ -153,7 +153,7 @@ class Holdout:
         )
 
     def without_copies(self) -> Holdout:
-        """Leave those out of the measured images.
+        """Return the same without such copies among the measured images.
 
         Raises:
             DataError: none is left.
@@ -173,15 +173,15 @@ class Holdout:
 def hold_out(
     data: LabelledImages, share: float, seed: int, recipe: Recipe | None = None
 ) -> Holdout:
-    """Follow the splits of the data; cut validation images where it names none.
+    """Return the parts by the data's splits; cut validation images where it names none.
 
-    Images without a split are learnt from.
+    Images without a split are training images.
 
     Args:
         data: labelled images.
         share: of the training images to cut off, where the data has no ``val``.
         seed: of that cut.
-        recipe: says what is to be learnt; labels if omitted.
+        recipe: states what is learnt; labels if omitted.
 
     Raises:
         DataError: no image to learn from, or a class with too few.
@@ -224,7 +224,7 @@ def require_parts(known: LabelledImages, share: float) -> None:
 
 
 def has_test(data: LabelledImages, recipe: Recipe | None = None) -> bool:
-    """Say whether the data name test images that can be measured."""
+    """Return whether the data name test images that can be measured."""
     test = data.in_split("test")
     return bool(len(test)) and bool(len(usable(test, recipe)))
 
@@ -241,7 +241,7 @@ def grouped_parts(
         seed: of the draw.
     """
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # classes in few groups are looked for by who divides
+    with warnings.catch_warnings():  # the caller that divides checks for classes in few groups
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return [part for _, part in splitter.split(truth[:, None], truth, groups)]
 
@@ -249,7 +249,7 @@ def grouped_parts(
 def cut_validation(
     data: LabelledImages, share: float, seed: int
 ) -> tuple[LabelledImages, LabelledImages]:
-    """Set about a share of the images aside, stratified by class, whole groups together.
+    """Return a training and a validation part, stratified by class, whole groups together.
 
     Returns:
         The images to train on, and those set aside.
@@ -263,12 +263,12 @@ def cut_validation(
     inside = np.zeros(len(truth), dtype=np.bool_)
     inside[chosen] = True
     train, validation = data.take(~inside), data.take(inside)
-    _require_kept(data, train)
+    _require_remaining(data, train)
     return train, validation
 
 
 def _require_enough(data: LabelledImages, share: float) -> int:
-    """Return how many parts one of which is set aside; a class needs an image for each."""
+    """Return the number of parts, one of which is set aside; a class needs an image in each."""
     largest, parts = int(np.bincount(strata(data)).max()), max(2, round(1 / share))
     # A class with fewer images than parts is still divided as evenly as can be.
     if largest < parts:
@@ -280,8 +280,8 @@ def _require_enough(data: LabelledImages, share: float) -> int:
     return parts
 
 
-def _require_kept(data: LabelledImages, train: LabelledImages) -> None:
-    """Refuse a cut that leaves nothing to learn of a class."""
+def _require_remaining(data: LabelledImages, train: LabelledImages) -> None:
+    """Refuse a cut that leaves a class without training images."""
     for code, label in enumerate(data.labels):
         own = data.truth == code
         if own.any() and not (train.truth == code).any():
@@ -294,7 +294,7 @@ def _require_kept(data: LabelledImages, train: LabelledImages) -> None:
 
 
 def require_classes(data: LabelledImages) -> None:
-    """Refuse data that lack a class, but for data without any label.
+    """Refuse data that lack a class; data without any label pass.
 
     Raises:
         DataError: no image to learn from, or none of some label.
@@ -346,7 +346,7 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
 
 
 def require_measurable(parts: Holdout) -> None:
-    """Refuse too few images to measure before anything is learnt for them.
+    """Refuse too few images to measure, before any training.
 
     Raises:
         DataError: those that figures are of are fewer than two independent ones.

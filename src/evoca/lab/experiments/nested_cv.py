@@ -25,7 +25,7 @@ Groups = NDArray[np.int_]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What the inner folds choose.
+    """The operating point that the inner folds choose.
 
     Attributes:
         c: inverse penalty of the head.
@@ -55,8 +55,8 @@ class CrossValidation:
         fold: (R, n), the outer fold an image was held out in.
         threshold: (R, folds), of the prediction sets.
         temperature: (R, folds), that the probabilities were made with.
-        heads: of the first repeat, one a fold.
-        choices: one a fold, those of the first repeat first.
+        heads: of the first repeat, one per fold.
+        choices: one per fold, those of the first repeat first.
     """  # noqa: D205
 
     probabilities: NDArray[np.float64]
@@ -80,7 +80,7 @@ class CrossValidation:
 
 
 def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
-    """Assign each image a fold, stratified by class, no group split between folds.
+    """Return a fold for each image, stratified by class, no group split between folds.
 
     Returns:
         (n,) fold numbers 0..folds-1.
@@ -108,7 +108,7 @@ def calibrate(
     protocol: Protocol,
     seed: int,
 ) -> Calibrated:
-    """Choose a candidate, temperature and set threshold on out-of-fold logits.
+    """Return the candidate, temperature and set threshold chosen on out-of-fold logits.
 
     The candidate, such as a penalty, is the one with the lowest negative log-likelihood
     after temperature scaling (Guo et al. 2017); the threshold is the conformal quantile of
@@ -130,7 +130,7 @@ def calibrate(
 
 
 def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:
-    """Fit the head of one candidate."""
+    """Return the head of one candidate, fitted."""
     return next(iter(fitter.path(features, truth, (c,))))
 
 
@@ -142,14 +142,14 @@ def cross_validate(
     protocol: Protocol,
     advance: Advance | None = None,
 ) -> CrossValidation:
-    """Measure a head: everything that is chosen is chosen inside training parts.
+    """Return a head's cross-validation: every choice is made inside training parts.
 
     Args:
         features: (n, D) frozen features.
         truth: (n,) class indices.
         groups: (n,) duplicate clusters.
         fitter: of the head.
-        protocol: gives folds, repeats and seed.
+        protocol: states folds, repeats and seed.
         advance: called with 1 after each outer fold.
 
     Raises:

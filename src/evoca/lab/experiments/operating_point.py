@@ -16,7 +16,7 @@ from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
 from evoca.lab.training.data import Examples, PixelExamples
 from evoca.lab.training.freezing import System, freeze, trainable_parameters
-from evoca.lab.training.frozen_cache import keep_frozen
+from evoca.lab.training.frozen_cache import cache_frozen
 from evoca.lab.training.inference import ALONE, logits_of, plain_batches
 from evoca.lab.training.machine import RunOptions
 from evoca.metrics.calibration import fit_temperature
@@ -30,7 +30,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Chosen:
-    """What validation images decide about a trained system.
+    """The operating point that validation images choose for a trained system.
 
     Attributes:
         temperature: for softmax(logits / temperature).
@@ -54,11 +54,11 @@ def predict_logits(
     preprocessing: Preprocessing,
     options: RunOptions,
 ) -> NDArray[np.float32]:
-    """Compute the logits of images, in full precision.
+    """Return the logits of images, in full precision.
 
     Args:
         system: trained.
-        step: the last one; what it left frozen may be kept already.
+        step: the last one; what it left frozen may be cached already.
         images: to predict.
         preprocessing: of the recipe.
         options: how to run.
@@ -71,7 +71,7 @@ def predict_logits(
     """
     freeze(system, trainable_parameters(system, step))
     plain = step.model_copy(update={"augmentation": (), "mixup": 0.0})
-    kept = keep_frozen(system, plain, (images, None), preprocessing, 0, options)
+    kept = cache_frozen(system, plain, (images, None), preprocessing, 0, options)
     network, workers = cast("nn.Module", system), options.loader_workers
     examples: Examples = PixelExamples(images, preprocessing, (), seed=0)
     if kept is not None:
@@ -91,12 +91,12 @@ def run_over(
     preprocessing: Preprocessing,
     options: RunOptions,
 ) -> list[NDArray[np.float32]]:
-    """Compute something of every image, in full precision, with nothing to be learnt.
+    """Return tensors computed from every image, in full precision, without gradients.
 
     Args:
         network: what computes it; is in evaluation mode, and frozen, from then on.
         compute: tensors (N, ...) of pixels uint8 (N, H, W, 3).
-        images: to look at.
+        images: to compute from.
         preprocessing: of the recipe.
         options: how to run.
 
@@ -120,15 +120,15 @@ def run_over(
 
 
 def choose(
-    answers: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
+    predictions: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
 ) -> Chosen:
-    """Fit temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019).
+    """Return temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019), fitted.
 
     Where a step learns the viewers' distributions, so does the temperature. Without a
     label nothing can be chosen: the temperature stays 1 and sets hold every label.
 
     Args:
-        answers: (n, K) logits of validation images, or (n, K + 2).
+        predictions: (n, K) logits of validation images, or (n, K + 2).
         images: those.
         step: the last one.
         coverage: of the prediction sets.
@@ -136,7 +136,7 @@ def choose(
     labelled = images.truth >= 0
     if not labelled.any():
         return Chosen(1.0, 0.0)
-    logits, truth = answers[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
+    logits, truth = predictions[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
     shares = images.distribution if step.targets == "distribution" else None
     voted = labelled if shares is None else np.asarray(np.isfinite(shares).all(axis=1))
     if shares is None or not voted.any():
@@ -148,7 +148,7 @@ def choose(
     return Chosen(temperature, threshold, held_out=(logits[labelled], truth))
 
 
-def affect_in(answers: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:
-    """Return valence and arousal (n, 2) of answers (n, K + 2); ``None`` where there are none."""
-    felt = answers[:, labels:].astype(np.float64)
-    return felt if felt.shape[1] else None
+def affect_in(predictions: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:
+    """Return valence and arousal (n, 2) of predictions (n, K + 2); ``None`` without."""
+    affect = predictions[:, labels:].astype(np.float64)
+    return affect if affect.shape[1] else None

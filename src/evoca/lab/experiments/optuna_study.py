@@ -25,7 +25,7 @@ CAUSE = "cause"
 def open_study(
     out: Path, space: Search, fingerprint: str, division: Mapping[str, str], seed: int
 ) -> optuna.Study:
-    """Begin the study of a folder, or go on with it.
+    """Return the study of a folder, begun or gone on with.
 
     Args:
         out: the folder.
@@ -75,12 +75,12 @@ def _enqueue_grid(study: optuna.Study, space: Search) -> None:
 
 
 def _coded(choice: Choice) -> list[str]:
-    """Write values as text, since Optuna's choices are plain."""
+    """Return values as text, since Optuna's choices are plain."""
     return [json.dumps(value) for value in choice.values]
 
 
 def draw(trial: optuna.Trial, space: Search) -> dict[str, Any]:
-    """Let a trial choose: dotted key to value."""
+    """Return a trial's settings: dotted key to value."""
     drawn: dict[str, Any] = {}
     for key, what in space.settings.items():
         if isinstance(what, Choice):
@@ -100,7 +100,7 @@ def requeue(study: optuna.Study) -> None:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Give the trials that were trained to the end, or that cannot be trained."""
+    """Return the trials that were trained to the end, or that cannot be trained."""
     return [
         trial
         for trial in study.get_trials()
@@ -109,7 +109,7 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def possible(space: Search) -> float:
-    """Count the trials there can be; without end unless a grid is searched."""
+    """Return how many trials are possible; infinite unless a grid is searched."""
     if space.sampler != "grid":
         return math.inf
     return math.prod(

@@ -20,14 +20,14 @@ __all__ = ["Prepared", "prepare"]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Images to learn from, and to measure.
+    """Images to train on, and to measure.
 
     Attributes:
-        images: all but the test images, each with something to learn, in groups of copies.
-        test: to measure; ``None`` where they are kept out, or the data name none.
+        images: all but the test images, each with a target, in groups of copies.
+        test: to measure; ``None`` where they are left out, or the data name none.
         used: both.
         basis: where the groups come from, in words.
-        division: what the data say of splits and groups, see
+        division: the splits and groups of the data, see
             :func:`evoca.runs.provenance.describe_division`.
         notes: what was left out, and what copies were found.
         fingerprints: of the images' files.
@@ -49,14 +49,14 @@ def prepare(
     with_test: bool = False,
     require: Callable[[LabelledImages, bool], None] = lambda _images, _grouped: None,
 ) -> Prepared:
-    """Keep test images apart, leave out images that teach nothing, group copies.
+    """Return images with a target in groups of copies, the test images apart.
 
     Args:
         data: labelled images.
-        recipe: says what is to be learnt; a single label an image if omitted.
+        recipe: states what is learnt; a single label per image if omitted.
         with_test: return the test images too, rather than leave them unseen.
-        require: refuses images to learn from that cannot be divided; called before copies
-            are looked for, which takes long, and again, with true, once they are in groups.
+        require: refuses training images that cannot be divided; called before the search
+            for copies, which takes long, and again, with true, once they are in groups.
 
     Raises:
         DataError: nothing to learn from, or a label without an image.

@@ -1,4 +1,4 @@
-"""Cross-validate, train and keep: what ``evoca crossval`` and ``evoca train`` do."""
+"""Cross-validate and train recipes with a head on frozen features."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Measured:
         return self.prepared.images if self.prepared.test is None else self.prepared.test
 
     def model_of(self, index: int) -> ExplainedProbe:
-        """Return a model that was fitted without an image: of the first repeat, if several."""
+        """Return a model fitted without an image: of the first repeat, if several."""
         if self.validation is not None:
             fold = int(self.validation.fold[0, index])
             chosen, head = self.validation.choices[fold], self.validation.heads[fold]
@@ -101,7 +101,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Work:
-    """A recipe at work: how it shows what it does, and where it keeps and decodes."""
+    """A recipe at work: how it shows progress, and where it caches and decodes."""
 
     recipe: Recipe
     announce: Announce
@@ -116,7 +116,7 @@ class _Work:
         return extractor_of(self.recipe), fitter_of(self.recipe, prepared.images.labels)
 
     def features(self, trunk: Extractor, images: LabelledImages) -> NDArray[np.float32]:
-        """Compute the features, or read those that are kept."""
+        """Return the features, computed or read from the cache."""
         pixels, workers = self.recipe.preprocessing, self.workers
         if self.cache is not None:
             return kept_features(trunk, images, pixels, self.cache, self.announce, workers)
@@ -126,7 +126,7 @@ class _Work:
     def fit(
         self, fitter: Fitter, features: NDArray[np.float32], images: LabelledImages
     ) -> tuple[Calibrated, FittedHead]:
-        """Choose by the inner folds of all images, and fit the head on all."""
+        """Return the choice of the inner folds of all images, and the head fitted on all."""
         known, protocol = (features, images.truth), self.recipe.protocol
         chosen = calibrate(*known, images.groups, fitter, protocol, protocol.seed)
         return chosen, fit_head(*known, fitter, chosen.c)
@@ -141,14 +141,14 @@ def measure(
     cache: Path | None = None,
     workers: int | None = None,
 ) -> Measured:
-    """Compute features once and cross-validate the head on all images but the test ones.
+    """Return a measured recipe: features computed once, the head cross-validated.
 
     Args:
         recipe: what to measure.
         data: labelled images.
         announce: shows progress.
         say: shows a line.
-        cache: where features are kept for other runs; computed anew if omitted.
+        cache: where features are cached for other runs; computed anew if omitted.
         workers: threads that decode; two if omitted.
 
     Raises:
@@ -183,7 +183,7 @@ def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
 
 
 def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measured:
-    """Fit on all images but the test ones, choosing inside them, and measure the test ones."""
+    """Return a recipe measured on the test images, fitted and chosen on all others."""
     images, asked = prepared.images, prepared.test
     assert asked is not None  # it is what is measured
     parts = Holdout(images, images.take([]), asked, cut=False)
@@ -194,7 +194,7 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
     trunk, fitter = work.begin(prepared)
     features = work.features(trunk, images)
     chosen, head = work.fit(fitter, features, images)
-    answers = HeldOut.once(
+    predictions = HeldOut.once(
         softmax(head.logits(work.features(trunk, test)), chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
@@ -206,7 +206,7 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
     for note in known:
         work.say(f"evoca: {note}")
     notes = (*known, *prepared.notes)
-    result = result_of(test, answers, work.recipe.protocol.coverage, notes=notes)
+    result = result_of(test, predictions, work.recipe.protocol.coverage, notes=notes)
     return Measured(
         prepared,
         trunk,
@@ -245,9 +245,9 @@ def train(
         say: shows a line.
         data_name: what to call the data in the model card; the folder's or file's own
             name if omitted.
-        cache: where features are kept for other runs; computed anew if omitted.
+        cache: where features are cached for other runs; computed anew if omitted.
         workers: threads that decode; two if omitted.
-        without_copies: leave test images out of which a copy is learnt from.
+        without_copies: leave out test images that have a copy among the training images.
 
     Raises:
         EvocaError: the data or the folder cannot be used.

@@ -30,15 +30,15 @@ class HeldOut:
         probabilities: (R, n, K), calibrated.
         fold: (R, n), the fold an image was held out in; -1 where there are no folds.
         threshold: (R, n), of each image's prediction set.
-        temperature: (R, n), that its probabilities were made with.
-        felt: (R, n, 2), predicted valence and arousal; ``None`` without.
+        temperature: (R, n), that its probabilities were computed with.
+        affect: (R, n, 2), predicted valence and arousal; ``None`` without.
     """
 
     probabilities: NDArray[np.float64]
     fold: NDArray[np.int_]
     threshold: NDArray[np.float64]
     temperature: NDArray[np.float64]
-    felt: NDArray[np.float64] | None = None
+    affect: NDArray[np.float64] | None = None
 
     @classmethod
     def once(
@@ -47,20 +47,20 @@ class HeldOut:
         *,
         threshold: float,
         temperature: float,
-        felt: NDArray[np.float64] | None = None,
+        affect: NDArray[np.float64] | None = None,
     ) -> HeldOut:
-        """Take the predictions (n, K), and of ratings (n, 2), of one model."""
+        """Return the predictions (n, K), and of ratings (n, 2), of one model."""
         shape = (1, len(probabilities))
         return cls(
             probabilities[None],
             np.full(shape, -1, dtype=np.int64),
             np.full(shape, threshold),
             np.full(shape, temperature),
-            None if felt is None else felt[None],
+            None if affect is None else affect[None],
         )
 
     def in_set(self) -> NDArray[np.bool_]:
-        """Return (R, n, K): which labels each image's prediction set holds."""
+        """Return the labels in each image's prediction set, (R, n, K)."""
         own = self.threshold[..., None]
         return np.stack(
             [prediction_sets(p, t) for p, t in zip(self.probabilities, own, strict=True)]
@@ -75,13 +75,13 @@ def result_of(
     notes: tuple[str, ...] = (),
     chose: bool = False,
 ) -> Result:
-    """Score predictions of images that were not learnt from.
+    """Return the scores of predictions of held-out images.
 
     Args:
         images: n of them, in groups.
         held_out: what was predicted of them.
         coverage: that prediction sets state, 0..1.
-        notes: what a reader must know; those of the scores follow.
+        notes: for the reader; those of the scores follow.
         chose: whether temperature and threshold were chosen on these very images; a
             comparison with others would then flatter the model.
     """
@@ -95,8 +95,8 @@ def result_of(
         in_set=held_out.in_set(),
         distribution=images.distribution,
         agreement=images.agreement,
-        rated=None if held_out.felt is None else images.affect,
-        felt=held_out.felt,
+        rated=None if held_out.affect is None else images.affect,
+        felt=held_out.affect,
         hashes=images.file_hashes(),
     )
     found = score(predictions, images.groups, held_out.temperature, coverage, chose=chose)
@@ -113,7 +113,7 @@ class PackagedRecipes:
         return load_recipe(name).model_dump(mode="json")
 
     def completed(self, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what a run kept of its recipe, with every default filled in.
+        """Return the recipe that a run records, with every default filled in.
 
         Weights from a file count as recorded where a backbone's record asks for a file.
 
@@ -144,9 +144,9 @@ def _as_asked(network: Mapping[str, Any], known: Mapping[str, Backbone]) -> bool
 
 
 def shareable(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe for a bundle: all that decides the model, files by name alone.
+    """Return a recipe for a bundle: all that decides the model, files by their names.
 
-    Folders of one's own machine are nobody else's business.
+    Folders of the user's machine are private.
     """
     whole = recipe.model_dump(mode="json", exclude={"left_open", "search"})
     return {key: _named(value) for key, value in whole.items()}

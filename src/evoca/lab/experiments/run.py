@@ -37,7 +37,7 @@ def train(
     """Train a recipe, score it, and write the run directory.
 
     Scores are of the test images where the data name some. Otherwise a recipe with steps is
-    scored on its validation images, which have chosen, and says so; one without is
+    scored on its validation images, which have chosen, and records this; one without is
     cross-validated on what it is trained on.
 
     Args:
@@ -47,11 +47,11 @@ def train(
         settings: ``KEY=VALUE`` of a recipe that is named.
         profile: packaged changes for a smaller machine, of a recipe that is named.
         options: where and how to run.
-        resume: go on with an unfinished run, and read a finished one; on a fresh ``out``
-            simply start.
+        resume: go on with an unfinished run, and read a finished one; start where ``out``
+            is fresh.
         data_name: what to call the data in the card; the folder's or file's own name if
             omitted.
-        without_copies: leave images out of the scores of which a copy is trained on.
+        without_copies: score no image that has a copy among the training images.
 
     Returns:
         The scores; ``None`` in all but the first of several processes.
@@ -111,7 +111,7 @@ def cross_validate(
     Args:
         recipe: as for :func:`train`.
         data: as for :func:`train`.
-        out: the run directory; nothing is kept if omitted.
+        out: the run directory; nothing is stored if omitted.
         settings: as for :func:`train`.
         profile: as for :func:`train`.
         options: where and how to run.
@@ -158,12 +158,12 @@ def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> prob
 
 
 def build(recipe: Recipe, labels: Sequence[str], seed: int) -> System:
-    """Build a recipe's system with the pretrained weights it names."""
+    """Return a recipe's system with the pretrained weights it names."""
     return build_system(recipe, labels, seed=seed)
 
 
 def finished_run(out: Path) -> Run | None:
-    """Open a run directory; ``None`` where no finished run is in it."""
+    """Return the finished run of a directory; ``None`` where there is none."""
     return read_run(out) if (out / "run.json").is_file() else None
 
 
@@ -185,7 +185,7 @@ def _require_same(run: Run, recipe: Recipe, data: LabelledImages, kind: str) -> 
 
 
 def _require_same_copies(run: Run, *, without_copies: bool) -> None:
-    """Refuse a finished run whose copies were scored otherwise than is asked for now."""
+    """Refuse a finished run that treated copies in another way than is asked for now."""
     about = run.description.get("split", {})
     if "train" in about and bool(about.get("without_copies")) != without_copies:
         how = "without" if about.get("without_copies") else "with"
@@ -193,9 +193,9 @@ def _require_same_copies(run: Run, *, without_copies: bool) -> None:
 
 
 def unused_options(recipe: Recipe, options: RunOptions) -> str:
-    """Return the options that mean nothing to a recipe without steps, as words; else empty.
+    """Return the options without effect on a recipe without steps, as words; else empty.
 
-    Its features are computed by ONNX Runtime on the CPU, in full precision and alike in
+    Its features are computed by ONNX Runtime on the CPU, in full precision and the same in
     every run, and its head is fitted there.
     """
     if recipe.steps:

@@ -54,7 +54,7 @@ _CARRIED = (*HEADLINE, "top2_accuracy", "set_coverage", "set_size")
 
 
 class _Part(BaseModel):
-    """A run may say more than an export needs."""
+    """A part of a run's files; a run may record more than an export needs."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -76,14 +76,14 @@ class Data(_Part):
 
 
 class Split(_Part):
-    """How the figures came about: a cross-validation has folds, a training once parts.
+    """How the figures were measured: a cross-validation has folds, one training has parts.
 
     Attributes:
         kind: in words.
         folds: outer folds; ``None`` where the recipe was trained once.
         repeats: how often with other folds.
-        inner_folds: of the images learnt from, where they chose.
-        train: images learnt from, where trained once.
+        inner_folds: of the training images, where they chose.
+        train: training images, where trained once.
         validation: images that chose.
         test: images that only measured; 0 where validation images did.
     """
@@ -98,7 +98,7 @@ class Split(_Part):
 
 
 class Description(_Part):
-    """``run.json``, as far as a bundle tells of it."""
+    """The content of ``run.json`` that a bundle needs."""
 
     recipe: Recipe
     labels: tuple[str, ...]
@@ -126,7 +126,7 @@ class Description(_Part):
 
 
 def _taxonomies_of(labels: tuple[str, ...]) -> list[str]:
-    """Name the taxonomies that have just these labels, merged ones taken apart."""
+    """Return the taxonomies that have exactly these labels, merged ones taken apart."""
     parts = sorted(part for label in labels for part in parts_of(label))
     return [name for name, own in TAXONOMIES.items() if sorted(own) == parts]
 
@@ -141,7 +141,7 @@ class EmotionFigures(_Part):
 
 
 class Figures(_Part):
-    """``metrics.json``, as far as a bundle tells of it.
+    """The content of ``metrics.json`` that a bundle needs.
 
     Attributes:
         headline: name to figure; what the labels do not define is left out.
@@ -154,13 +154,13 @@ class Figures(_Part):
 
 @dataclass(frozen=True)
 class Training:
-    """All that a bundle tells of the training it comes from.
+    """What a bundle records of the training it comes from.
 
     Attributes:
         description: recipe, data and what was chosen.
-        figures: how well the held-out predictions did.
+        figures: scores of the held-out predictions.
         deletion: the deletion test of the evidence map; ``None`` where none was made.
-        analysis: where the model errs, and how far to trust it.
+        analysis: where the model errs, and how reliable it is.
         calibration: logits and labels of images that chose; ``None`` where the run has none.
     """
 
@@ -172,7 +172,7 @@ class Training:
 
 
 def read_training(path: Path) -> Training:
-    """Read what ``evoca train`` wrote.
+    """Return what ``evoca train`` wrote.
 
     Raises:
         EvocaError: not a training, or an incomplete or damaged one.
@@ -189,7 +189,7 @@ def read_training(path: Path) -> Training:
             f"{printable_name(path)}: a cross-validation, not a training: nothing to export"
         )
     description = _validated(Description, run.description, path / "run.json")
-    # A figure may say more than a card keeps.
+    # A figure may hold more than a card needs.
     defined = {
         name: {key: found.get(key) for key in ("value", "ci95")}
         if isinstance(found, Mapping)
@@ -286,19 +286,19 @@ def class_frequencies(images: LabelledImages, recipe: Recipe) -> dict[str, float
 
 
 class Choice(Protocol):
-    """What validation images or inner folds chose."""
+    """The operating point that validation images or inner folds chose."""
 
     @property
     def c(self) -> float | None:
-        """Of the head; ``None`` where there is none to choose for."""
+        """C of the head; ``None`` where there is none to choose for."""
 
     @property
     def temperature(self) -> float:
-        """For softmax(logits / temperature)."""
+        """The temperature for softmax(logits / temperature)."""
 
     @property
     def threshold(self) -> float:
-        """Of the prediction set."""
+        """The threshold of the prediction set."""
 
     @property
     def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
@@ -306,7 +306,7 @@ class Choice(Protocol):
 
 
 def choice(chosen: Choice) -> dict[str, Any]:
-    """Return a choice as ``run.json`` and ``metrics.json`` keep it; C where there is one."""
+    """Return a choice as ``run.json`` and ``metrics.json`` store it; C where there is one."""
     own = {"temperature": chosen.temperature, "set_threshold": chosen.threshold}
     return own if chosen.c is None else {"c": chosen.c, **own}
 
@@ -368,14 +368,14 @@ def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
 
 
 def write_head(folder: Path, head: FittedHead) -> None:
-    """Keep a head as plain arrays."""
+    """Write a head as plain arrays."""
     folder.mkdir(exist_ok=True)
     arrays: dict[str, Any] = head.arrays()
     np.savez(folder / "head.npz", **arrays)
 
 
 def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
-    """Read a head back; arrays only, nothing is unpickled.
+    """Return a head read from its file; arrays only, nothing is unpickled.
 
     Raises:
         EvocaError: missing or damaged.
@@ -423,7 +423,7 @@ def write_result(
     result: Result,
     deletion: DeletionTest | None = None,
 ) -> None:
-    """Write the run; ``run.json`` comes last, since it says that the run is complete.
+    """Write the run; ``run.json`` comes last, since it marks the run as complete.
 
     Raises:
         EvocaError: the folder cannot be written.

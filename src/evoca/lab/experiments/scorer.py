@@ -1,4 +1,4 @@
-"""What predicts once all steps are trained: the network, or a machine fitted on its vectors."""
+"""What predicts after all steps: the trained network, or a machine fitted on its vectors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from evoca.lab.training import RunOptions
 from evoca.lab.training.freezing import System
 from evoca.metrics.calibration import likeliest
 
-__all__ = ["Judge", "MachineJudge", "NetworkJudge", "judge_of"]
+__all__ = ["MachineScorer", "NetworkScorer", "Scorer", "scorer_of"]
 
 
-class Judge(Protocol):
-    """Answers for images."""
+class Scorer(Protocol):
+    """Computes the logits of images."""
 
     @property
     def c(self) -> float | None:
@@ -33,7 +33,7 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class NetworkJudge:
+class NetworkScorer:
     """The trained network itself."""
 
     recipe: Recipe
@@ -48,8 +48,8 @@ class NetworkJudge:
 
 
 @dataclass(frozen=True)
-class MachineJudge:
-    """A machine on the vectors that the trained network gives."""
+class MachineScorer:
+    """A machine on the vectors that the trained network computes."""
 
     recipe: Recipe
     system: System
@@ -58,7 +58,7 @@ class MachineJudge:
 
     @property
     def c(self) -> float:
-        """The machine's own."""
+        """The C of the machine."""
         return self.machine.c
 
     def logits(self, images: LabelledImages) -> NDArray[np.float32]:
@@ -67,14 +67,14 @@ class MachineJudge:
         return self.machine.logits(vectors).astype(np.float32)
 
 
-def judge_of(
+def scorer_of(
     recipe: Recipe,
     system: System,
     train: LabelledImages,
     validation: LabelledImages,
     options: RunOptions,
-) -> NetworkJudge | MachineJudge:
-    """Return who answers, having fitted the recipe's head where it has one.
+) -> NetworkScorer | MachineScorer:
+    """Return what predicts; the recipe's head is fitted first where it has one.
 
     Args:
         recipe: with steps.
@@ -85,12 +85,12 @@ def judge_of(
 
     Raises:
         DataError: a label has no training image.
-        EvocaError: the system gives no vector.
+        EvocaError: the system has no vector.
         ImageError: an image cannot be read.
     """
     head = recipe.head
     if not isinstance(head, SvmHead):
-        return NetworkJudge(recipe, system, options)
+        return NetworkScorer(recipe, system, options)
     train, validation = train.with_truth(), validation.with_truth()
     counts = np.bincount(train.truth, minlength=len(train.labels))
     if missing := [label for label, n in zip(train.labels, counts, strict=True) if not n]:
@@ -102,7 +102,7 @@ def judge_of(
     fitter = SvmFitter(head.c_grid, head.gamma, head.standardise)
     machines = list(fitter.path(vectors, train.truth, fitter.candidates))
     best, _ = likeliest([machine.logits(seen) for machine in machines], validation.truth)
-    return MachineJudge(recipe, system, options, machines[best])
+    return MachineScorer(recipe, system, options, machines[best])
 
 
 def _vectors(
@@ -113,7 +113,7 @@ def _vectors(
     def embedding(pixels: Tensor) -> tuple[Tensor, ...]:
         found: Tensor | None = network(pixels).embedding
         if found is None:
-            raise EvocaError(f"{recipe.name}: a {recipe.model.system} gives no vector to fit on")
+            raise EvocaError(f"{recipe.name}: a {recipe.model.system} has no vector to fit on")
         return (found,)
 
     return run_over(network, embedding, images, recipe.preprocessing, options)[0]

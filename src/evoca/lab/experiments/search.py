@@ -1,4 +1,4 @@
-"""Search a recipe's settings on validation images, with Optuna; it can be cut off and resumed."""
+"""Search a recipe's settings on validation images, with Optuna; a search can be resumed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from evoca.runs.provenance import describe_division
 __all__ = ["Found", "Searcher", "Trial", "in_words"]
 
 Variant: TypeAlias = Callable[[list[str]], Recipe]
-"""Gives the recipe with some settings, each ``KEY=VALUE``."""
+"""Returns the recipe with some settings, each ``KEY=VALUE``."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Searcher:
-    """Tries settings, each trained and judged on the same validation images.
+    """Tries settings, each trained and scored on the same validation images.
 
     Attributes:
-        variant: gives the recipe with some settings.
+        variant: returns the recipe with some settings.
         space: what to try.
         build: makes the system of a recipe.
         options: how to run.
@@ -83,7 +83,7 @@ class Searcher:
     trials: int
 
     def tune(self, data: LabelledImages, folder: Path) -> Recipe:
-        """Choose a recipe inside a fold, whose images are in groups already.
+        """Return the recipe chosen inside a fold, whose images are in groups already.
 
         See :data:`evoca.lab.experiments.Tune`.
         """
@@ -91,17 +91,17 @@ class Searcher:
         return self._search(data, folder).recipe
 
     def search(self, data: LabelledImages, out: Path, *, resume: bool = False) -> Found:
-        """Search in a folder.
+        """Return what a search in a folder found.
 
-        Images of the split ``test`` are never looked at. Near copies stay together where
+        Images of the split ``test`` are never read. Near copies stay together where
         validation images are cut off; where the data names them, copies between them and
-        training images are counted and said. Writes ``study.db`` (Optuna's, in SQLite),
+        training images are counted and reported. Writes ``study.db`` (Optuna's, in SQLite),
         ``trials.csv`` and ``best.yaml``, a recipe.
 
         Args:
             data: labelled images.
             out: folder of the search.
-            resume: go on with an unfinished search; on a fresh ``out`` simply start.
+            resume: go on with an unfinished search; start where ``out`` is fresh.
 
         Raises:
             EvocaError: a setting does not fit the recipe, the folder holds something
@@ -132,7 +132,7 @@ class Searcher:
             self.variant(_overrides(settings))
 
     def _search(self, data: LabelledImages, out: Path) -> Found:
-        """Search, on images in groups."""
+        """Return what a search on images in groups found."""
         seen = data.take(data.split != "test").in_order()
         plain = self.variant([])
         _require_labels(plain, self.space, seen)
@@ -142,12 +142,12 @@ class Searcher:
         about = _fingerprint(plain, self.space, seen)
         study = open_study(out, self.space, about, division, plain.protocol.seed)
         requeue(study)
-        wanted = min(self.trials, possible(self.space))
-        while (done := len(finished(study))) < wanted:
+        count = min(self.trials, possible(self.space))
+        while (done := len(finished(study))) < count:
             trial = study.ask()
             self._try(study, trial, seen, out / "trials")
             ended = _trial(study.get_trials()[trial.number], self.space)
-            self.options.say(f"trial {done + 1}/{wanted}: {in_words(ended, self.space)}")
+            self.options.say(f"trial {done + 1}/{count}: {in_words(ended, self.space)}")
         return _conclude(study, self.variant, self.space, out)
 
     def _try(
@@ -155,7 +155,7 @@ class Searcher:
     ) -> None:
         settings = draw(trial, self.space)
         recipe = self.variant(_overrides(settings))
-        # Named by what is tried, so that one cut off goes on where it was.
+        # Named by its settings, so that an interrupted trial is resumed.
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         try:
             value = _train(recipe, self.space, self.build, data, folder / name, self.options)
@@ -174,25 +174,25 @@ def _train(
     folder: Path,
     options: RunOptions,
 ) -> float:
-    """Train one trial, or go on with it; return its value on the validation images."""
+    """Train one trial, or go on with it, and return its value on the validation images."""
     seed = recipe.protocol.seed
     parts = hold_out(data, recipe.protocol.validation, seed, recipe)
     identity = identity_of(recipe, parts.train, parts.validation)
     task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
     fitted = fit(build(recipe, parts.train.labels, seed), task, folder, options, resume=True)
     shutil.rmtree(folder / "checkpoints")
-    return _kept_value(fitted.history, recipe.steps[-1], space.metric)
+    return _best_value(fitted.history, recipe.steps[-1], space.metric)
 
 
-def _kept_value(history: list[HistoryRow], step: Step, metric: str) -> float:
-    """Return the metric of the epoch whose weights the last step kept."""
+def _best_value(history: list[HistoryRow], step: Step, metric: str) -> float:
+    """Return the metric of the epoch whose weights the last step returns."""
     rows = [row for row in history if row["step"] == step.name]
     if step.stop is None or step.stop.keep == "last":
         return float(rows[-1][f"val_{metric}"])
-    judge = step.stop.metric
-    sign = -1 if judge == "loss" else 1
-    kept = max(rows, key=lambda row: sign * float(row[f"val_{judge}"]))
-    return float(kept[f"val_{metric}"])
+    stop_metric = step.stop.metric
+    sign = -1 if stop_metric == "loss" else 1
+    best = max(rows, key=lambda row: sign * float(row[f"val_{stop_metric}"]))
+    return float(best[f"val_{metric}"])
 
 
 def _trial(trial: FrozenTrial, space: Search) -> Trial:
@@ -204,7 +204,7 @@ def _trial(trial: FrozenTrial, space: Search) -> Trial:
 
 
 def in_words(trial: Trial, space: Search) -> str:
-    """Put a trial on one line."""
+    """Return a trial as one line of text."""
     names = short_names(list(trial.settings))
     values = map(short, trial.settings.values())
     settings = ", ".join(f"{n}={value}" for n, value in zip(names, values, strict=True))
@@ -239,7 +239,7 @@ def _write_trials(file: Path, trials: Sequence[Trial], space: Search) -> None:
 
 
 def _examples(space: Search) -> Iterator[dict[str, Any]]:
-    """Give settings that hold every value of every choice, and both ends of every range."""
+    """Yield settings that cover every value of every choice, and both ends of every range."""
     values = {key: _ends(what) for key, what in space.settings.items()}
     for number in range(max(map(len, values.values()))):
         yield {key: own[number % len(own)] for key, own in values.items()}
@@ -255,7 +255,7 @@ def _require_labels(recipe: Recipe, space: Search, data: LabelledImages) -> None
     if space.metric != "loss" and not (usable(data, recipe).truth >= 0).any():
         raise DataError(
             f"{recipe.name}: nothing it learns from has an emotion, so there is no "
-            f"{space.metric} to search by: say metric: loss in the search's file"
+            f"{space.metric} to search by: set metric: loss in the search's file"
         )
 
 

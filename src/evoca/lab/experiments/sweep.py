@@ -1,10 +1,10 @@
-"""Every alpha, beta and C of rapolu2023 on the vectors that a cross-validation has kept.
+"""Every alpha, beta and C of rapolu2023 on the stored vectors of a cross-validation.
 
 The networks of each fold stay as they are; only what follows them is fitted anew: a logistic
 regression, which is not the layer that the recipe trains by gradient descent, and support
 vector machines. The accuracy of each
-cell is of held-out images. The best of many cells flatters; what choosing gives is therefore
-told as well: in each fold the cell with the likeliest validation images.
+cell is of held-out images. The best of many cells is too good an estimate. So the accuracy of a
+choice is given too: in each fold, the cell with the likeliest validation images.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which vectors a fold has, in their order.
+    """The vectors that a fold has, in their order.
 
     Attributes:
         networks: that were trained.
@@ -91,7 +91,7 @@ class Layout:
     gamma: float | None = None
 
     def factors(self, of_two: tuple[float, float, float]) -> tuple[float, ...]:
-        """Return a factor a vector, given those of two networks and the objects."""
+        """Return one factor per vector, given those of two networks and the objects."""
         one, other, named = of_two
         vectors = (one, *[other] * (self.networks - 1), *[named] * self.objects)
         return vectors if self.gamma is None else (*vectors, self.gamma)
@@ -114,7 +114,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What came out.
+    """The result of a sweep.
 
     Attributes:
         cells: every cell's accuracy, in the grid's order.
@@ -128,12 +128,12 @@ class Sweep:
 
 
 def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
-    """Fit and judge every cell in every fold.
+    """Return the accuracy of every cell, fitted and scored in every fold.
 
     Args:
-        run: a cross-validation that kept its vectors.
+        run: a cross-validation that stored its vectors.
         grid: what to try.
-        announce: told how many settings there are; what it returns, of each that is done.
+        announce: called with the number of settings; returns the callback for each that is done.
 
     Raises:
         EvocaError: the run has no vectors, or damaged ones.
@@ -156,7 +156,7 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
     for repeat, fold in folds:
         losses: dict[Cell, float] = {}
         for alpha, beta, factors in grid.factors(layout):
-            for cost, found in _judged(fold, factors, grid.costs):
+            for cost, found in _evaluated(fold, factors, grid.costs):
                 cell = Cell(alpha, beta, cost)
                 losses[cell] = found.loss
                 own = right.setdefault(cell, np.full((repeats, count), np.nan))
@@ -171,7 +171,7 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
 
 
 def _layout_of(run: Path, vectors: int) -> Layout:
-    """Read which vectors a run's networks give; of vectors alone, two networks' and objects'."""
+    """Return the layout of a run's vectors; without a recipe, two networks' and objects'."""
     if not (run / "run.json").is_file():
         return Layout(objects=vectors > 2)
     options = read_json(run / "run.json").get("recipe", {}).get("model", {})
@@ -184,16 +184,16 @@ def _layout_of(run: Path, vectors: int) -> Layout:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Evaluated:
     """A fitted cell: NLL of the validation images, and which held-out images it gets right."""
 
     loss: float
     right: NDArray[np.bool_]
 
 
-def _judged(
+def _evaluated(
     fold: FoldVectors, factors: Sequence[float], costs: Sequence[float]
-) -> Iterator[tuple[float | None, _Judged]]:
+) -> Iterator[tuple[float | None, _Evaluated]]:
     """Yield the logistic regression, then each machine, on the joined vectors of a fold."""
     scaled = [np.float32(factor) * own for factor, own in zip(factors, fold.vectors, strict=True)]
     joined = np.concatenate(scaled, axis=1)
@@ -204,23 +204,23 @@ def _judged(
     layers = list(fit_linear_path(features, truth, _PENALTIES, standardise=False))
     seen, known = joined[fold.validation], fold.truth[fold.validation]
     best, _ = likeliest([layer.logits(seen) for layer in layers], known)
-    yield None, _judge(layers[best], joined, fold)
+    yield None, _evaluate(layers[best], joined, fold)
     if costs:
         fitter = SvmFitter(tuple(costs), gamma=1.0, standardise=False)
         for machine in fitter.path(features, truth, fitter.candidates):
-            yield machine.c, _judge(machine, joined, fold)
+            yield machine.c, _evaluate(machine, joined, fold)
 
 
-def _judge(head: FittedHead, joined: NDArray[np.float32], fold: FoldVectors) -> _Judged:
+def _evaluate(head: FittedHead, joined: NDArray[np.float32], fold: FoldVectors) -> _Evaluated:
     seen, known = head.logits(joined[fold.validation]), fold.truth[fold.validation]
     _, temperature = likeliest([seen], known)
     loss = float(nll(known, softmax(seen, temperature)).mean())
-    answers = head.logits(joined[fold.held_out]).argmax(axis=1)
-    return _Judged(loss, answers == fold.truth[fold.held_out])
+    predicted = head.logits(joined[fold.held_out]).argmax(axis=1)
+    return _Evaluated(loss, predicted == fold.truth[fold.held_out])
 
 
 def _accuracy(right: NDArray[np.float64], groups: NDArray[np.int64]) -> Accuracy:
-    """Judge (R, n) of 0 and 1, NaN where an image was not asked about."""
+    """Return the accuracy of (R, n) of 0 and 1, NaN where an image was not predicted."""
     asked = ~np.isnan(right).any(axis=0)
     _, group = np.unique(groups[asked], return_inverse=True)
     columns = np.stack([right[:, asked].mean(axis=0), np.ones(asked.sum())], axis=1)

@@ -1,4 +1,4 @@
-"""Rows of numbers kept on disk under names: computed once, shared by runs and processes.
+"""Rows of numbers cached on disk under names: computed once, shared by runs and processes.
 
 A store is a folder of shards. A shard is a ``.npy`` file of rows and a text file of their
 names, which appears last and by renaming: what it names is complete. Shards are only ever
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from evoca.errors import EvocaError
 
-__all__ = ["CACHE_VARIABLE", "KeptRows", "RowStore", "cache_folder"]
+__all__ = ["CACHE_VARIABLE", "CachedRows", "RowStore", "cache_folder"]
 
 CACHE_VARIABLE = "EVOCA_CACHE"
-"""Environment variable that names the folder of kept features."""
+"""Environment variable that names the folder of cached features."""
 
 _SHARD_ROWS = 512  # what an interruption may cost
 
@@ -32,7 +32,7 @@ Rows = NDArray[np.float32]
 
 
 def cache_folder() -> Path:
-    """Return where features are kept: ``EVOCA_CACHE``, else where the platform keeps caches."""
+    """Return the cache folder of features: ``EVOCA_CACHE``, else in the platform's caches."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen)
@@ -47,7 +47,7 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True, eq=False)
-class KeptRows:
+class CachedRows:
     """Rows in the order they were asked for, on disk until they are read.
 
     Attributes:
@@ -91,12 +91,12 @@ class RowStore:
 
     def fetch(
         self, names: Sequence[str], compute: Callable[[list[int]], Iterator[Rows]]
-    ) -> KeptRows:
+    ) -> CachedRows:
         """Return the rows of some names, computing those that are not there.
 
         Args:
             names: of the rows; the same name may come twice.
-            compute: given positions in ``names``, yields their rows (b, D) in order.
+            compute: takes positions in ``names``, yields their rows (b, D) in order.
 
         Raises:
             EvocaError: the folder cannot be written.
@@ -121,7 +121,7 @@ class RowStore:
         return self._read(names)
 
     def _remove_drafts(self) -> None:
-        """Remove what a killed writer left: nobody else writes now."""
+        """Remove what a killed writer left: no other process writes now."""
         for draft in self._folder.glob(".*.npy"):
             draft.unlink(missing_ok=True)
 
@@ -131,7 +131,7 @@ class RowStore:
         return sorted(first.values())
 
     def _index(self) -> tuple[list[Rows], dict[str, tuple[int, int]]]:
-        """Open every complete shard; say where each name is."""
+        """Return every complete shard, opened, and the place of each name."""
         shards: list[Rows] = []
         where: dict[str, tuple[int, int]] = {}
         for listing in sorted(self._folder.glob("*.txt")):
@@ -146,10 +146,10 @@ class RowStore:
             shards.append(rows)
         return shards, where
 
-    def _read(self, names: Sequence[str]) -> KeptRows:
+    def _read(self, names: Sequence[str]) -> CachedRows:
         shards, where = self._index()
         places = np.array([where[name] for name in names], dtype=np.int64).reshape(-1, 2)
-        return KeptRows(tuple(shards), places[:, 0], places[:, 1])
+        return CachedRows(tuple(shards), places[:, 0], places[:, 1])
 
     def _add(self, names: Sequence[str], batches: Iterator[Rows]) -> None:
         left = np.empty((0, self._width), dtype=np.float32)
@@ -164,7 +164,7 @@ class RowStore:
                 draft.unlink(missing_ok=True)
 
     def _fill(self, draft: Path, count: int, left: Rows, batches: Iterator[Rows]) -> Rows:
-        """Write ``count`` rows; return what the last batch held beyond them.
+        """Write ``count`` rows, and return the rows of the last batch beyond them.
 
         Not through a memory map: where the disk is full, writing into one ends the process.
         """
@@ -188,9 +188,9 @@ class RowStore:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[bool]:
-    """Wait until no other process computes for this store; give whether the system can tell.
+    """Wait until no other process computes for this store; yield whether a lock is possible.
 
-    Without it two processes would compute the same rows twice, and both be right.
+    Without the lock, two processes compute the same rows twice, both correctly.
     """
     try:
         import fcntl

@@ -25,7 +25,7 @@ _PATTERNS = _NEIGHBOURS + 2
 
 @features_of(Colour)
 class ColourHistograms(nn.Module):
-    """Pixels to one vector an image, given as a map of one cell.
+    """Pixels to one vector per image, returned as a map of one cell.
 
     The square roots of the shares of colours and patterns, of the whole picture and then
     of each cell of the grid.
@@ -39,7 +39,7 @@ class ColourHistograms(nn.Module):
             size: height and width of the input in pixels.
 
         Raises:
-            EvocaError: the pictures have fewer pixels a side than the grid has cells.
+            EvocaError: the pictures have fewer pixels along a side than the grid has cells.
         """
         super().__init__()
         if min(size) < options.grid:
@@ -110,7 +110,7 @@ def _grey(pixels: Tensor) -> Tensor:
 
 
 def uniform_patterns(grey: Tensor) -> Tensor:
-    """Count the neighbours as bright as each pixel; 9 where they change too often.
+    """Return the number of neighbours as bright as each pixel; 9 where they change too often.
 
     Args:
         grey: float64 (N, H, W). In double precision, and in scikit-image's order: in an

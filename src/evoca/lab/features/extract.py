@@ -1,4 +1,4 @@
-"""Frozen features of labelled images, through the same pixels that ``predict`` sees."""
+"""Frozen features of labelled images, through the same pixels that ``predict`` computes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ feature_networks: dict[type[Options], FeatureNetwork[Any]] = {}
 
 
 def features_of(options: type[O]) -> Callable[[type[N]], type[N]]:
-    """Say that a network computes the features of some options.
+    """Return a decorator that registers a network for the features of some options.
 
     Its constructor takes the options and the input size.
     """
@@ -58,10 +58,10 @@ def features_of(options: type[O]) -> Callable[[type[N]], type[N]]:
 
 
 class Extractor(Protocol):
-    """Computes what is fitted on, always the same of the same picture.
+    """Computes features, always the same of the same picture.
 
     Attributes:
-        width: C, numbers a cell.
+        width: C, numbers per cell.
         fingerprint: of all that decides them but the picture.
     """
 
@@ -105,12 +105,12 @@ def load_pixels(
     batch_size: int = 16,
     workers: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
-    """Decode images in batches.
+    """Yield decoded images in batches.
 
     Args:
         paths: of the images.
         preprocessing: of the recipe.
-        batch_size: images a batch.
+        batch_size: images per batch.
         workers: threads that decode; 0 decodes in the caller's; two if omitted.
 
     Yields:
@@ -136,7 +136,7 @@ def load_pixels(
 def pooled_features(
     trunk: Extractor, batches: Iterator[NDArray[np.uint8]], advance: Advance | None = None
 ) -> NDArray[np.float32]:
-    """Average a frozen backbone's maps over space.
+    """Return a frozen backbone's maps, averaged over space.
 
     Args:
         trunk: computes the maps.
@@ -162,13 +162,13 @@ def kept_features(
     announce: Announce,
     workers: int | None = None,
 ) -> NDArray[np.float32]:
-    """Average a frozen backbone's maps over space, computing only what is not kept yet.
+    """Return averaged maps of a frozen backbone, computing only what is not cached yet.
 
     Args:
         trunk: computes the maps.
         data: n images.
         preprocessing: of the recipe.
-        cache: folder of kept features.
+        cache: folder of cached features.
         announce: shows the advance of what is computed.
         workers: see :func:`load_pixels`.
 

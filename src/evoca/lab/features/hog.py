@@ -22,7 +22,7 @@ _EPSILON, _CLIP = 1e-5, 0.2  # of the block normalisation L2-Hys
 
 @features_of(Hog)
 class OrientedGradients(nn.Module):
-    """Pixels to one vector an image, given as a map of one cell.
+    """Pixels to one vector per image, returned as a map of one cell.
 
     Gradients are central differences of the channel where they are largest, 0 at the
     borders; each counts with its magnitude in the bin of its direction over 180 degrees.
@@ -47,7 +47,7 @@ class OrientedGradients(nn.Module):
         self.options = options
         turns = [math.pi * n / options.orientations for n in range(1, options.orientations)]
         # In double precision: where a direction lies near the edge of a bin, single is not
-        # enough to tell the side as scikit-image does.
+        # enough to find the side as scikit-image does.
         self.register_buffer("cosine", torch.tensor([math.cos(t) for t in turns]).double())
         self.register_buffer("sine", torch.tensor([math.sin(t) for t in turns]).double())
 
@@ -67,7 +67,7 @@ class OrientedGradients(nn.Module):
         return self._blocks(cells).flatten(1)[:, :, None, None]
 
     def _blocks(self, cells: Tensor) -> Tensor:
-        """Normalise overlapping blocks (L2-Hys) of cells (N, O, h, w)."""
+        """Return overlapping blocks of cells (N, O, h, w), normalised (L2-Hys)."""
         side = self.options.block
         rows, columns = cells.shape[2] - side + 1, cells.shape[3] - side + 1
         parts = [

@@ -1,6 +1,6 @@
 """SIFT descriptors on a grid (Lowe 2004; on grids, Bosch et al. 2007) as a network without weights.
 
-What OpenCV's ``SIFT.compute`` gives for upright key points, before it rounds to bytes, in
+What OpenCV's ``SIFT.compute`` returns for upright key points, before it rounds to bytes, in
 operators that a bundle may hold.
 """
 
@@ -31,7 +31,7 @@ _FLOOR = 1e-3  # added to the length of a descriptor: even areas have none
 
 @features_of(SiftWords)
 class DenseSift(nn.Module):
-    """Pixels to all descriptors of the grid side by side, given as a map of one cell.
+    """Pixels to all descriptors of the grid side by side, returned as a map of one cell.
 
     Each has 4 x 4 cells of 8 directions; gradients count with their magnitude, less towards
     the rim, shared among the nearest cells and directions.
@@ -56,7 +56,7 @@ class DenseSift(nn.Module):
         self.step = options.step
         cell = options.diameter / _CELLS
         self.reach = max(math.ceil((_CELLS + 1) / 2 * cell), first)
-        # So far before the picture the kernels begin, and so far behind it they may end.
+        # How far the kernels begin before the picture, and how far they may end behind it.
         self.margins = (self.reach - first, self.reach)
         self.register_buffer("blur", _blur())
         self.register_buffer("cells", _cells(cell, self.reach))
@@ -85,7 +85,7 @@ class DenseSift(nn.Module):
         return found[0], found[1]
 
     def _votes(self, up: Tensor, across: Tensor) -> Tensor:
-        """Share each pixel's magnitude between its two nearest directions, (N, 8, H, W)."""
+        """Return each pixel's magnitude, shared by its two nearest directions, (N, 8, H, W)."""
         magnitude = (up * up + across * across).sqrt()
         direction = torch.atan2(up, across) * (_DIRECTIONS / (2 * math.pi))
         apart = (direction[:, None] - cast("Tensor", self.directions)[:, None, None]).abs()
@@ -94,7 +94,7 @@ class DenseSift(nn.Module):
         return nn.functional.pad(shares, (1, 1, 1, 1))
 
     def _descriptors(self, votes: Tensor) -> Tensor:
-        """Sum the votes in the cells around each place of the grid, (N, P, 128)."""
+        """Return the sums of votes in the cells around each place of the grid, (N, P, 128)."""
         before, behind = self.margins
         votes = nn.functional.pad(votes, (before, behind, before, behind))
         rows, columns = _each(cast("Tensor", self.cells), votes.shape[1])
@@ -133,13 +133,13 @@ def _cells(cell: float, reach: int) -> Tensor:
 
 
 def _each(cells: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """Repeat kernels (4, L) for grouped convolutions down, then across: (C, 1, L)."""
+    """Return kernels (4, L), repeated for grouped convolutions down, then across: (C, 1, L)."""
     rows = cells.repeat(channels, 1)[:, None]
     return rows, cells.repeat(channels * _CELLS, 1)[:, None]
 
 
 def _scaled(descriptors: Tensor) -> Tensor:
-    """Clip what dominates, and scale each (..., 128) to a length of 512."""
+    """Return each (..., 128), large values clipped, scaled to a length of 512."""
     length = _length(descriptors) + _FLOOR
     clipped = torch.minimum(descriptors, _CLIP * length)
     return (clipped * (_LONGEST / (_length(clipped) + _FLOOR))).clamp(max=_LARGEST)

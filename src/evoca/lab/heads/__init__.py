@@ -1,1 +1,1 @@
-"""What is fitted on frozen features: linear layers, support vector machines, sentences."""
+"""Heads fitted on frozen features: linear layers, support vector machines, sentences."""

@@ -1,4 +1,4 @@
-"""What every head on frozen features has: candidates, of which inner folds choose one."""
+"""The interface of heads on frozen features: candidates, of which inner folds choose one."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Truth: TypeAlias = NDArray[np.int_]
 
 
 class FittedHead(Protocol):
-    """What a fitter gives: logits of features, and what is needed to keep it."""
+    """A fitted head: logits of features, and arrays to store it."""
 
     @property
     def c(self) -> float:
-        """The candidate it is, such as an inverse penalty."""
+        """Its candidate, such as an inverse penalty."""
 
     def logits(self, features: Features) -> NDArray[np.float64]:
         """Return (N, K) logits of features (N, D)."""
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return all that it consists of, by name."""
+        """Return its arrays by name."""
 
 
 class Fitter(Protocol):
@@ -35,12 +35,12 @@ class Fitter(Protocol):
 
     @property
     def candidates(self) -> Sequence[float]:
-        """What is chosen among."""
+        """The candidates to choose from."""
 
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
     ) -> Iterator[FittedHead]:
-        """Fit one head a candidate, in their order.
+        """Yield one fitted head per candidate, in order.
 
         Args:
             features: (N, D) of training images alone.

@@ -1,4 +1,4 @@
-"""What a recipe without steps consists of: an extractor of features, and a fitter."""
+"""The parts of a recipe without steps: an extractor of features, and a fitter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def network_of(recipe: Recipe) -> nn.Module:
 
 
 def extractor_of(recipe: Recipe) -> Extractor:
-    """Return what computes a recipe's features.
+    """Return the extractor of a recipe's features.
 
     Raises:
         EvocaError: weights cannot be had; a package is missing; or the recipe trains in
@@ -43,7 +43,7 @@ def extractor_of(recipe: Recipe) -> Extractor:
 
 
 def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
-    """Return what fits a recipe's head.
+    """Return the fitter of a recipe's head.
 
     Args:
         recipe: without steps.

@@ -44,7 +44,7 @@ class LinearHead:
         return np.asarray(features.astype(np.float64) @ self.weight.T + self.bias)
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return all that it consists of, by name."""
+        """Return its arrays by name."""
         return {"weight": self.weight, "bias": self.bias, "c": np.array(self.c)}
 
 
@@ -55,7 +55,7 @@ def fit_linear_path(
     *,
     standardise: bool = True,
 ) -> Iterator[LinearHead]:
-    """Fit multinomial logistic regression for each penalty, weakest penalty last.
+    """Yield multinomial logistic regressions, one per penalty, weakest penalty last.
 
     An L2-penalised solution lies in the span of the N training rows, so it is found in
     at most N dimensions after an exact rotation: with 480 images and 2,136 features
@@ -95,7 +95,7 @@ def fit_linear_path(
 
 
 def _rotation(standard: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return (D, r) orthonormal columns that span the rows; ``None`` where r would be D."""
+    """Return orthonormal columns (D, r) that span the rows; ``None`` where r would be D."""
     rows, columns = standard.shape
     if rows > columns:
         return None
@@ -107,7 +107,7 @@ def _rotation(standard: NDArray[np.float64]) -> NDArray[np.float64] | None:
 def _multinomial(
     fitted: LogisticRegression,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return one row a class; scikit-learn keeps a single one for two classes."""
+    """Return one row per class; scikit-learn stores a single one for two classes."""
     weight, bias = np.asarray(fitted.coef_), np.asarray(fitted.intercept_)
     if len(weight) == 1:
         return np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -120,14 +120,14 @@ class AdditiveClassifier(nn.Module):
     The logit is the mean over cells of the layer applied to each cell, plus the bias
     (class activation mapping, Zhou et al. 2016, equations 1 and 2), so each cell's value
     is its share in the logit and nothing is attributed twice or lost. A backbone that
-    gives one vector an image has no such map.
+    returns one vector per image has no such map.
     """
 
     def __init__(self, backbone: nn.Module, head: LinearHead, *, additive: bool = True) -> None:
         """Join a backbone and a head.
 
         Args:
-            backbone: gives maps (N, C, h, w), or vectors as maps of one cell.
+            backbone: returns maps (N, C, h, w), or vectors as maps of one cell.
             head: fitted on their spatial means, or given.
             additive: whether the backbone's maps are maps.
         """
@@ -139,16 +139,16 @@ class AdditiveClassifier(nn.Module):
 
     @property
     def evidence_bias(self) -> Tensor | None:
-        """What to add to the mean of the evidence; ``None`` where there is none."""
+        """The bias to add to the mean of the evidence; ``None`` where there is none."""
         return cast("Tensor", self.bias) if self.additive else None
 
     @property
     def evidence_kind(self) -> EvidenceKind | None:
-        """What the evidence is; ``None`` where there is none."""
+        """The kind of the evidence; ``None`` where there is none."""
         return "additive" if self.additive else None
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute all outputs of uint8 images (N, H, W, 3)."""
+        """Return all outputs of uint8 images (N, H, W, 3)."""
         weight, bias = cast("Tensor", self.weight), cast("Tensor", self.bias)
         maps = self.backbone(image)
         embedding = maps.mean(dim=(2, 3))
@@ -180,12 +180,12 @@ class GivenHead:
 
     @property
     def candidates(self) -> tuple[float]:
-        """The one there is."""
+        """The only candidate."""
         return (self.head.c,)
 
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
     ) -> Iterator[LinearHead]:
-        """Give the head whatever the features are."""
+        """Yield the head, independent of the features."""
         del features, truth
         return (self.head for _ in candidates)

@@ -59,7 +59,7 @@ class SvmMachine:
         return np.asarray(votes + margins / (3 * (np.abs(margins) + 1)))
 
     def arrays(self) -> dict[str, Floats]:
-        """Return all that it consists of, by name."""
+        """Return its arrays by name."""
         return {
             "centre": self.centre,
             "spread": self.spread,
@@ -72,7 +72,7 @@ class SvmMachine:
 
 
 def pairs(count: int) -> tuple[Floats, Floats]:
-    """Return which label is first and which second in each of P pairs, as (P, K) of 0 and 1."""
+    """Return the first and the second label of each of P pairs, as (P, K) of 0 and 1."""
     labels = round((1 + np.sqrt(1 + 8 * count)) / 2)
     both = np.array(list(combinations(range(labels), 2)))
     one = np.eye(labels)
@@ -96,9 +96,9 @@ class SvmFitter:
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
     ) -> Iterator[SvmMachine]:
-        """Fit one machine a candidate; see :class:`evoca.lab.heads.base.Fitter`."""
+        """Yield one machine per candidate; see :class:`evoca.lab.heads.base.Fitter`."""
         centre = features.mean(axis=0, dtype=np.float64)
-        # What never varies in training says nothing, whatever it is elsewhere.
+        # A feature that never varies in training is ignored, whatever it is elsewhere.
         spread = features.std(axis=0, dtype=np.float64)
         spread = np.where(spread > 1e-6, spread, np.inf)
         gamma = self.gamma / features.shape[1]
@@ -113,7 +113,7 @@ class SvmFitter:
 
 
 def _by_pair(fitted: SVC) -> tuple[Floats, Floats]:
-    """Give each pair of labels its own row of weights, positive for the first."""
+    """Return one row of weights per pair of labels, positive for the first."""
     of_label = np.repeat(np.arange(len(fitted.n_support_)), fitted.n_support_)
     labels = len(fitted.n_support_)
     rows = []
@@ -135,7 +135,7 @@ class VectorOf(nn.Module):
         self.system = system.requires_grad_(requires_grad=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute it for uint8 images (N, H, W, 3)."""
+        """Return the vector of uint8 images (N, H, W, 3)."""
         return cast("Tensor", self.system(image).embedding)[:, :, None, None]
 
 
@@ -153,7 +153,7 @@ class SvmClassifier(nn.Module):
         """Join features and machine.
 
         Args:
-            backbone: gives maps (N, D, h, w), or vectors as maps of one cell.
+            backbone: returns maps (N, D, h, w), or vectors as maps of one cell.
             machine: fitted on their spatial means.
         """
         super().__init__()
@@ -176,7 +176,7 @@ class SvmClassifier(nn.Module):
         return cast("Tensor", getattr(self, name))
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute all outputs of uint8 images (N, H, W, 3)."""
+        """Return all outputs of uint8 images (N, H, W, 3)."""
         embedding = self.backbone(image).mean(dim=(2, 3))
         x, support = (
             (embedding - self._array("centre")) * self._array("scale"),

@@ -43,13 +43,13 @@ class WordsHead:
         return self.head.logits(word_shares(features, self.words))
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return all that it consists of, by name."""
+        """Return its arrays by name."""
         return {"words": self.words.astype(np.float64), **self.head.arrays()}
 
 
 @dataclass(frozen=True)
 class WordsFitter:
-    """Learns the dictionary from the images it is given, then fits the heads.
+    """Learns the dictionary from given images, then fits the heads.
 
     Attributes:
         count: of words.
@@ -69,7 +69,7 @@ class WordsFitter:
     def path(
         self, features: Features, truth: Truth, candidates: Sequence[float]
     ) -> Iterator[WordsHead]:
-        """Fit one dictionary and a head a candidate; see :class:`evoca.lab.heads.base.Fitter`.
+        """Yield one head per candidate, one dictionary; see :class:`evoca.lab.heads.base.Fitter`.
 
         Raises:
             DataError: the images have fewer descriptors than there are words.
@@ -116,7 +116,7 @@ class BagOfWords(nn.Module):
         """Join the two.
 
         Args:
-            descriptors: gives (N, P 128, 1, 1) of pixels.
+            descriptors: returns (N, P 128, 1, 1) of pixels.
             words: (W, 128).
         """
         super().__init__()

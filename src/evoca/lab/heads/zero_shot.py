@@ -2,7 +2,7 @@
 
 The logit of a label is the learnt scale times the cosine of the image's embedding and the
 label's: the mean of its sentences' embeddings, of length 1 (section 3.1.4). That is a
-linear layer on the image's embedding, and is kept, calibrated and exported as one.
+linear layer on the image's embedding, and is stored, calibrated and exported as one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["sentence_head", "zero_shot_head"]
 
 
 def zero_shot_head(recipe: Recipe, labels: Sequence[str]) -> LinearHead:
-    """Load a recipe's text tower and sentences, and make the layer.
+    """Return the layer of a recipe's text tower and sentences.
 
     Raises:
         EvocaError: the backbone has no text tower, or it or the sentences cannot be had.
@@ -35,7 +35,7 @@ def zero_shot_head(recipe: Recipe, labels: Sequence[str]) -> LinearHead:
 
 
 def sentence_head(tower: TextTower, prompts: Prompts, labels: Sequence[str]) -> LinearHead:
-    """Make the layer whose rows are the labels' sentences, embedded and averaged.
+    """Return the layer whose rows are the labels' sentences, embedded and averaged.
 
     Args:
         tower: embeds sentences.

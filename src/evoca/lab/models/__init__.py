@@ -1,4 +1,4 @@
-"""Networks that can be trained, by recipe: one file a family."""
+"""Networks that can be trained, by recipe: one file per family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["StagedSystem", "SystemOutputs", "build_system"]
 def build_system(
     recipe: Recipe, labels: Sequence[str], *, weights: str | None = None, seed: int
 ) -> StagedSystem:
-    """Build a recipe's system, its new layers drawn with a seed.
+    """Return a recipe's system, its new layers drawn with a seed.
 
     Args:
         recipe: with steps.

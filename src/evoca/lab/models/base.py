@@ -1,4 +1,4 @@
-"""What trained systems share: a trunk, named parts, and how they are registered."""
+"""The base of trained systems: a trunk, named parts, and their registration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 EvidenceKind: TypeAlias = Literal["additive", "relevance", "attention"]
-"""What a bundle may say that its evidence is."""
+"""The kinds of evidence that a bundle may state."""
 
 OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
 """Those that a bundle may have, in its order."""
@@ -69,16 +69,16 @@ class StagedSystem(nn.Module, ABC):
 
     @abstractmethod
     def chain(self) -> list[nn.Module]:
-        """Return modules which, each on what the one before returned, give the logits."""
+        """Return modules that compute the logits, each on the output of the one before."""
 
     @property
     def evidence_bias(self) -> Tensor | None:
-        """What to add to the mean of the evidence; ``None`` where there is none."""
+        """The bias to add to the mean of the evidence; ``None`` where there is none."""
         return None
 
     @property
     def evidence_kind(self) -> EvidenceKind | None:
-        """What the evidence is; ``None`` where there is none."""
+        """The kind of the evidence; ``None`` where there is none."""
         return None if self.evidence_bias is None else "additive"
 
     def trunks(self) -> list[Trunk]:
@@ -90,7 +90,7 @@ class StagedSystem(nn.Module, ABC):
         return self
 
     def parts(self) -> list[str]:
-        """Name the parts from the input upwards."""
+        """Return the names of the parts from the input upwards."""
         return [*self.trunk.parts(), *self.own_parts()]
 
     def part(self, name: str) -> list[nn.Module]:
@@ -105,7 +105,7 @@ class StagedSystem(nn.Module, ABC):
         return [module for trunk in self.trunks() for module in trunk.parts()[name]]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute the outputs of images; systems with an evidence map override it."""
+        """Return the outputs of images; systems with an evidence map override it."""
         value: Any = image
         for module in self.chain():
             value = module(value)
@@ -113,7 +113,7 @@ class StagedSystem(nn.Module, ABC):
 
 
 class Pool(nn.Module):
-    """What a stage returned as a vector: ``mean``, ``flatten`` or the class ``token``."""
+    """A stage's output as a vector: ``mean``, ``flatten`` or the class ``token``."""
 
     def __init__(self, trunk: Trunk, kind: str) -> None:
         super().__init__()
@@ -130,13 +130,13 @@ class Pool(nn.Module):
         return maps.flatten(1) if self.kind == "flatten" else maps.mean(dim=(2, 3))
 
     def extra_repr(self) -> str:
-        """Say how."""
+        """Return the kind of pooling."""
         return self.kind
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a system is built for.
+    """The context that a system is built for.
 
     Attributes:
         recipe: its recipe.
@@ -154,11 +154,11 @@ class Surroundings:
         return self.recipe.preprocessing.height, self.recipe.preprocessing.width
 
     def weights_of(self, options: Pretrained) -> str:
-        """Where the weights of a network come from."""
+        """Return where the weights of a network come from."""
         return self.weights or options.weights
 
     def starts_at_random(self, options: Network) -> bool:
-        """Whether a backbone of these options has no weights that were learnt."""
+        """Return whether a backbone of these options has no pretrained weights."""
         return self.weights_of(options) == "random"
 
     def trunk(
@@ -169,7 +169,7 @@ class Surroundings:
         enlarge: int | None = None,
         dense: bool = False,
     ) -> Trunk:
-        """Build the backbone of some options, with its fully connected layers if wanted.
+        """Return the backbone of some options, with its fully connected layers if requested.
 
         Raises:
             EvocaError: its weights cannot be had, or pictures are larger than they are to
@@ -194,7 +194,7 @@ builders: dict[type[Options], Builder[Any]] = {}
 
 
 def registered(options: type[O]) -> Callable[[Builder[O]], Builder[O]]:
-    """Say that a function builds the systems of some options."""
+    """Return a decorator that registers a function as the builder of some options."""
 
     def register(builder: Builder[O]) -> Builder[O]:
         builders[options] = builder

@@ -22,14 +22,14 @@ from evoca.lab.config.models import CaptionText
 from evoca.lab.models.base import Pool, StagedSystem, Surroundings, SystemOutputs, registered
 from evoca.lab.models.classifier import Head
 
-__all__ = ["Captioned", "SeenAndSaid", "Words", "load_words"]
+__all__ = ["Captioned", "PictureAndCaption", "Words", "load_words"]
 
 
 class Words:
-    """What a captioner's vision tower saw, in words, and as a vector of these.
+    """Captions of a captioner's vision tower, and their vectors.
 
-    It is no module: nothing in it learns, no gradient passes through words, and it is not
-    saved with what was learnt. A fingerprint stands for it.
+    It is no module: it is not trained, no gradient passes through words, and it is not
+    saved with the trained weights. A fingerprint stands for it.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Words:
         """Join the parts.
 
         Args:
-            decoder: a captioner's, which writes with attention to what was seen.
+            decoder: a captioner's, which writes with attention to the tower's states.
             tokenizers: of the captioner and of the encoder.
             encoder: of text.
             how: captions are searched for.
@@ -52,7 +52,7 @@ class Words:
 
     @torch.no_grad()
     def captions(self, seen: Tensor) -> list[str]:
-        """Write a caption for each picture.
+        """Return a caption for each picture.
 
         Args:
             seen: float (N, L, C), the last states of the captioner's vision tower.
@@ -89,7 +89,7 @@ class Words:
 
 
 def load_words(record: Backbone, how: CaptionText, weights: str) -> Words:
-    """Load a captioner's decoder and the encoder of its captions.
+    """Return a captioner's decoder and the encoder of its captions.
 
     Args:
         record: of the captioner.
@@ -128,10 +128,10 @@ def _fingerprint(decoder: nn.Module, encoder: nn.Module, how: CaptionText) -> st
     return digest.hexdigest()
 
 
-class SeenAndSaid(nn.Module):
-    """What a vision tower saw, as a vector, beside that of the caption it leads to.
+class PictureAndCaption(nn.Module):
+    """The vector of a vision tower's states, beside the vector of the generated caption.
 
-    Each has a mean square of 1, so that neither drowns the other.
+    Each has a mean square of 1, so that neither dominates.
     """
 
     def __init__(self, pool: nn.Module, words: Words, vectors: Literal["both", "text"]) -> None:
@@ -142,13 +142,13 @@ class SeenAndSaid(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """Return (N, D) of the tower's last states (N, L, C)."""
-        said = _even(self.words.vectors(self.words.captions(seen), seen.device))
+        caption = _even(self.words.vectors(self.words.captions(seen), seen.device))
         if self.vectors == "text":
-            return said
-        return torch.cat([_even(self.pool(seen)), said], dim=1)
+            return caption
+        return torch.cat([_even(self.pool(seen)), caption], dim=1)
 
     def extra_repr(self) -> str:
-        """Name what decides the words, since kept vectors go by it."""
+        """Return what decides the words, since the cache of vectors depends on it."""
         return f"{self.vectors}, words={self.words.fingerprint}"
 
 
@@ -159,7 +159,7 @@ def _even(vector: Tensor) -> Tensor:
 class Captioned(StagedSystem):
     """A captioner's vision tower, its words, and fully connected layers."""
 
-    def __init__(self, trunk: Trunk, join: SeenAndSaid, head: Head) -> None:
+    def __init__(self, trunk: Trunk, join: PictureAndCaption, head: Head) -> None:
         super().__init__(trunk)
         self.join = join
         self.head = head
@@ -173,14 +173,14 @@ class Captioned(StagedSystem):
         return [*self.trunk.stages(), self.join, self.head]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also the vectors as embedding."""
+        """Return logits; outside training also the vectors as embedding."""
         vector = self.join(self._seen(image))
         outputs: SystemOutputs = self.head(vector)
         return outputs if self.training else outputs._replace(embedding=vector)
 
     @torch.inference_mode()
     def captions(self, image: Tensor) -> list[str]:
-        """Write the captions of uint8 images (N, H, W, 3)."""
+        """Return the captions of uint8 images (N, H, W, 3)."""
         return self.join.words.captions(self._seen(image))
 
     def _seen(self, image: Tensor) -> Tensor:
@@ -192,10 +192,10 @@ class Captioned(StagedSystem):
 
 @registered(CaptionText)
 def build(options: CaptionText, around: Surroundings) -> Captioned:
-    """Build a captioned classifier."""
+    """Return a captioned classifier."""
     words = load_words(around.recipe.backbone, options, around.weights or options.weights)
     trunk = around.trunk(options)
     channels = trunk.shapes(*around.size)[-1][0]
     width = words.width + (channels if options.vectors == "both" else 0)
-    join = SeenAndSaid(Pool(trunk, trunk.record.pool), words, options.vectors)
+    join = PictureAndCaption(Pool(trunk, trunk.record.pool), words, options.vectors)
     return Captioned(trunk, join, Head(width, options.hidden, around.labels, options.dropout))

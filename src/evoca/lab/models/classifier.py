@@ -36,7 +36,7 @@ class Head(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in sizes)
 
     def forward(self, features: Tensor) -> SystemOutputs:
-        """Compute logits of features (N, D)."""
+        """Return logits of features (N, D)."""
         x = self.dropout(features)
         for layer in self.layers[:-1]:
             x = nn.functional.relu(layer(x))
@@ -44,7 +44,7 @@ class Head(nn.Module):
 
     @property
     def only_layer(self) -> nn.Linear | None:
-        """The layer, where there is but one."""
+        """The layer, where there is only one."""
         return cast("nn.Linear", self.layers[0]) if len(self.layers) == 1 else None
 
 
@@ -85,7 +85,7 @@ class PooledClassifier(StagedSystem):
         return None if layer is None or self.pool.kind == "token" else layer.bias.detach()
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also evidence and embedding."""
+        """Return logits; outside training also evidence and embedding."""
         x = self.last_stage(image)
         features = self.pool(x)
         outputs: SystemOutputs = self.head(features)
@@ -96,7 +96,7 @@ class PooledClassifier(StagedSystem):
         return outputs._replace(evidence=self._evidence(maps), embedding=embedding)
 
     def last_stage(self, image: Tensor) -> Tensor:
-        """Return what the last stage gives of images."""
+        """Return the last stage's output for images."""
         x = image
         for stage in self.trunk.stages():
             x = stage(x)
@@ -117,13 +117,13 @@ C = TypeVar("C", bound=PooledClassifier)
 
 
 def classifier_on(kind: type[C], trunk: Trunk, options: Classifier, around: Surroundings) -> C:
-    """Put pool and head on a trunk.
+    """Return a classifier: pool and head on a trunk.
 
     Args:
         kind: of classifier.
         trunk: the backbone.
         options: of the classifier.
-        around: what it is built for.
+        around: the context it is built for.
     """
     pool = trunk.record.pool if options.pool == "backbone" else options.pool
     channels, rows, columns = trunk.shapes(*around.size)[-1]
@@ -134,7 +134,7 @@ def classifier_on(kind: type[C], trunk: Trunk, options: Classifier, around: Surr
 
 @registered(Classifier)
 def build(options: Classifier, around: Surroundings) -> PooledClassifier:
-    """Build a classifier."""
+    """Return a classifier."""
     trunk = around.trunk(options, channel_dropout=options.channel_dropout, enlarge=options.enlarge)
     return classifier_on(PooledClassifier, trunk, options, around)
 
@@ -152,7 +152,7 @@ class LoraClassifier(PooledClassifier):
         return {"adapters": adapters, **super().own_parts()}
 
     def for_export(self) -> Self:
-        """Add the adapters to the weights, for good."""
+        """Return the system with the adapters added to the weights."""
         from peft.tuners.tuners_utils import BaseTunerLayer
 
         for path, module in list(self.trunk.named_modules()):
@@ -183,7 +183,7 @@ def _adapt(trunk: Trunk, options: Lora) -> None:
 
 @registered(Lora)
 def build_lora(options: Lora, around: Surroundings) -> LoraClassifier:
-    """Build a classifier with adapters."""
+    """Return a classifier with adapters."""
     trunk = around.trunk(options, channel_dropout=options.channel_dropout, enlarge=options.enlarge)
     _adapt(trunk, options)
     return classifier_on(LoraClassifier, trunk, options, around)

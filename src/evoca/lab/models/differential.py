@@ -1,7 +1,7 @@
-"""Networks trained apart, their vectors joined, and what others name in the picture.
+"""Networks trained apart, their vectors joined, and the classes others name in the picture.
 
 rapolu2023, sections 2.1 and 2.2: differential CNNs X1 and X2 (equation 1), and the
-probabilities S of a network that still names objects. Its conclusion wishes for more than two
+probabilities S of a network that still names objects. Its conclusion proposes more than two
 networks, and for background features: the probabilities of a network that names scenes.
 """
 
@@ -39,7 +39,7 @@ class Objects(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return them for uint8 images (N, H, W, 3)."""
+        """Return the probabilities (N, P) of uint8 images (N, H, W, 3)."""
         logits: Tensor = self.network(self.pixels(image))
         return logits.softmax(dim=1)
 
@@ -57,7 +57,7 @@ class Joined(nn.Module):
         return torch.cat(scaled, dim=1)
 
     def extra_repr(self) -> str:
-        """Say the factors."""
+        """Return the factors."""
         return f"factors={self.factors}"
 
 
@@ -73,11 +73,11 @@ class All(nn.Module):
         self.naming = nn.ModuleList(named)
 
     def forward(self, image: Tensor) -> Vectors:
-        """Return their vectors."""
+        """Return the vectors of a picture."""
         return self.vectors_of(self.maps(image), self.named(image))
 
     def maps(self, image: Tensor) -> Vectors:
-        """Return what the last stages of the trunks give."""
+        """Return the outputs of the trunks' last stages."""
         return tuple(_through(cast("Trunk", trunk), image) for trunk in self.trunks)
 
     def named(self, image: Tensor) -> Vectors:
@@ -85,7 +85,7 @@ class All(nn.Module):
         return tuple(network(image) for network in self.naming)
 
     def vectors_of(self, maps: Vectors, named: Vectors) -> Vectors:
-        """Return all vectors, given what the last stages gave."""
+        """Return all vectors, given the last stages' outputs."""
         return (*(pool(x) for pool, x in zip(self.pools, maps, strict=True)), *named)
 
 
@@ -99,12 +99,12 @@ def _through(trunk: Trunk, image: Tensor) -> Tensor:
 class DifferentialNetworks(StagedSystem):
     """Trunks with a layer each, and a layer on their joined vectors.
 
-    Who is trained answers: one network alone, or the layer on all; outside training, that
+    What is trained predicts: one network alone, or the layer on all; outside training, that
     layer. The networks that name objects and scenes are no part: no step trains them, ``all``
     included. So each is trained, validated and stopped as if it stood alone. On one linear
     layer the evidence is exactly additive, as in
-    :class:`evoca.lab.models.classifier.PooledClassifier`; what objects and scenes add is the
-    same everywhere.
+    :class:`evoca.lab.models.classifier.PooledClassifier`; the share of objects and
+    scenes is the same everywhere.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class DifferentialNetworks(StagedSystem):
         self.more_heads = nn.ModuleList(further)
 
     def trunks(self) -> list[Trunk]:
-        """Return all, the first first."""
+        """Return all trunks in order."""
         return [self.trunk, self.second, *(cast("Trunk", trunk) for trunk in self.more)]
 
     def heads(self) -> list[Head]:
@@ -155,7 +155,7 @@ class DifferentialNetworks(StagedSystem):
         }
 
     def parts(self) -> list[str]:
-        """Name the parts: those of the trunks as ``first.stem``, ``second.stem`` and on."""
+        """Return the names of the parts: those of trunks as ``first.stem``, ``second.stem``, ..."""
         return [*self._trunk_parts(), *self.own_parts()]
 
     def part(self, name: str) -> list[nn.Module]:
@@ -169,7 +169,7 @@ class DifferentialNetworks(StagedSystem):
         return trained[0] if len(trained) == 1 and not _learns(self.head) else None
 
     def networks(self) -> All:
-        """Return what gives all vectors of a picture."""
+        """Return the module that computes all vectors of a picture."""
         naming = [own for own in (self.objects, self.scenes) if own is not None]
         return All(self.trunks(), self.pools, naming)
 
@@ -187,7 +187,7 @@ class DifferentialNetworks(StagedSystem):
         return cast("nn.Linear", self.head.only_layer).bias.detach()
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; of the layer on all, outside training, also evidence and embedding."""
+        """Return logits; of the layer on all, outside training, also evidence and embedding."""
         if self._alone() is not None or self.training:
             return super().forward(image)
         networks = self.networks()
@@ -200,7 +200,7 @@ class DifferentialNetworks(StagedSystem):
         weight = cast("nn.Linear", self.head.only_layer).weight
         maps = [trunk.map_of(x) for trunk, x in zip(self.trunks(), outputs, strict=True)]
         rows, columns = (min(map_.shape[side] for map_ in maps) for side in (2, 3))
-        # What objects and scenes add is a map of one cell: the same everywhere.
+        # The share of objects and scenes is a map of one cell: the same everywhere.
         every = [pool_to(map_, rows, columns) for map_ in maps]
         every += [probabilities[:, :, None, None] for probabilities in named]
         evidence, start = torch.zeros((), device=weight.device), 0
@@ -217,7 +217,7 @@ def _learns(module: nn.Module) -> bool:
 
 @registered(Differential)
 def build(options: Differential, around: Surroundings) -> DifferentialNetworks:
-    """Build the trunks, their layers, and the networks that name objects and scenes."""
+    """Return the trunks, their layers, and the networks that name objects and scenes."""
     trunks = [around.trunk(own) for own in options.trunks()]
     widths = [trunk.shapes(*around.size)[-1][0] for trunk in trunks]
     objects, scenes = (
@@ -233,7 +233,7 @@ def build(options: Differential, around: Surroundings) -> DifferentialNetworks:
 
 
 def _objects(own: Pretrained, around: Surroundings, key: str) -> Objects:
-    """Build the network that names objects or scenes, with its classifier.
+    """Return the network that names objects or scenes, with its classifier.
 
     Raises:
         EvocaError: it has none.

@@ -15,7 +15,7 @@ __all__ = ["ContextAttention", "Dense", "LastMap", "PlaceAttention", "new_layers
 
 
 class LastMap(nn.Module):
-    """What the last stage returned as a map, averaged where it has too many places."""
+    """The last stage's output as a map, averaged where it has too many places."""
 
     def __init__(self, trunk: Trunk, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class LastMap(nn.Module):
         return pool_to(self._map_of(x), *self.grid)
 
     def extra_repr(self) -> str:
-        """Say the places."""
+        """Return the places."""
         return f"grid={self.grid}"
 
 
@@ -35,7 +35,7 @@ class Dense(nn.Module):
     """A map flattened, then fully connected layers: dropout, layer, ReLU.
 
     Attributes:
-        width: D, of what comes out.
+        width: D, of the output.
     """
 
     def __init__(self, width: int, layers: list[nn.Linear], dropout: float) -> None:
@@ -53,7 +53,7 @@ class Dense(nn.Module):
 
 
 def new_layers(width: int, units: tuple[int, ...]) -> list[nn.Linear]:
-    """Make linear layers, one after the other, that start at random."""
+    """Return linear layers, one after the other, that start at random."""
     return [nn.Linear(before, after) for before, after in pairwise((width, *units))]
 
 
@@ -89,7 +89,7 @@ class PlaceAttention(nn.Module):
         return maps * self.attention(maps) * self.times
 
     def extra_repr(self) -> str:
-        """Say the sizes."""
+        """Return the sizes."""
         return f"channels={len(self.weight)}, places={len(self.bias)}, times={self.times:g}"
 
 

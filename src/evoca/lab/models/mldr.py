@@ -2,7 +2,7 @@
 
 rao2016, as agarwal2019 describes it in section 1.1: AlexNet for what is shown, less deep
 versions of it for aesthetics and for low-level features, over a pyramid of patches that
-are the instances of a bag; the average of the three answers.
+are the instances of a bag; the average of the three predictions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["MldrNet", "patches"]
 
 
 def patches(image: Tensor, side: int) -> Tensor:
-    """Cut pictures into a square of patches that covers them, row by row.
+    """Return a square of patches that covers each picture, row by row.
 
     Where the size is no multiple, neighbours overlap by a pixel or so.
 
@@ -45,7 +45,7 @@ def _starts(size: int, side: int) -> list[int]:
 
 
 class PatchNetwork(nn.Module):
-    """The first stages of a trunk on every patch: one averaged vector a patch."""
+    """The first stages of a trunk on every patch: one averaged vector per patch."""
 
     def __init__(self, stages: Sequence[nn.Module], side: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class PatchNetwork(nn.Module):
         return vectors.reshape(-1, self.side**2, vectors.shape[1])
 
     def extra_repr(self) -> str:
-        """Say the patches along each side."""
+        """Return the patches along each side."""
         return f"side={self.side}"
 
 
@@ -73,12 +73,12 @@ class Networks(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return (N, P, C) of each."""
+        """Return the vectors (N, P, C) of each network."""
         return tuple(network(image) for network in self.networks)
 
 
 class Bags(nn.Module):
-    """A linear layer a network, its patches' answers together, and the networks' average.
+    """A linear layer per network, its patches' predictions joined, and the networks' average.
 
     The logit of a label is the log of its averaged probability.
     """
@@ -90,12 +90,12 @@ class Bags(nn.Module):
         self.instances = options.instances
 
     def forward(self, vectors: tuple[Tensor, ...]) -> SystemOutputs:
-        """Compute logits of one (N, P, C) a network."""
-        answers = torch.stack(
+        """Return logits of one (N, P, C) per network."""
+        branches = torch.stack(
             [self._together(layer(self.dropout(v))) for layer, v in self._pairs(vectors)], dim=1
         )
-        logits = torch.logsumexp(answers, dim=1) - math.log(len(self.layers))
-        return SystemOutputs(logits, branch_logits=answers)
+        logits = torch.logsumexp(branches, dim=1) - math.log(len(self.layers))
+        return SystemOutputs(logits, branch_logits=branches)
 
     def _pairs(self, vectors: tuple[Tensor, ...]) -> list[tuple[nn.Module, Tensor]]:
         return list(zip(self.layers, vectors, strict=True))
@@ -108,7 +108,7 @@ class Bags(nn.Module):
         return each.amax(dim=1).log_softmax(dim=1)
 
     def extra_repr(self) -> str:
-        """Say how patches answer together."""
+        """Return how the patches' predictions are joined."""
         return f"instances={self.instances}"
 
 
@@ -125,7 +125,7 @@ class MldrNet(StagedSystem):
 
         Args:
             trunk: the deepest network.
-            side: patches that it sees, along each side of the picture.
+            side: its patches along each side of the picture.
             others: the less deep ones, of trunks of their own.
             head: on all three.
         """
@@ -147,7 +147,7 @@ class MldrNet(StagedSystem):
         return [self._networks(), self.head]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also the networks' averaged vectors."""
+        """Return logits; outside training also the networks' averaged vectors."""
         vectors = self._networks()(image)
         outputs: SystemOutputs = self.head(vectors)
         if self.training:
@@ -158,7 +158,7 @@ class MldrNet(StagedSystem):
 
 @registered(Mldr)
 def build(options: Mldr, around: Surroundings) -> MldrNet:
-    """Build the three networks.
+    """Return the three networks.
 
     Raises:
         EvocaError: the backbone takes pictures of one size alone, or patches are too small.

@@ -1,7 +1,7 @@
 """One trunk for several tasks: emotions, and valence and arousal (Caruana 1997, section 2).
 
-Hard parameter sharing: what the trunk computes serves every head, and each image teaches
-the heads that it has a truth for. Valence and arousal are ratings of their own; no emotion
+Hard parameter sharing: every head uses the trunk's output, and each image trains the heads
+that it has a target for. Valence and arousal are ratings of their own; no emotion
 is derived from them, nor they from emotions.
 """
 
@@ -37,8 +37,7 @@ class Affect(nn.Module):
 class Heads(nn.Module):
     """A layer for each task on the same vector; stages are normalised before they are joined.
 
-    Without a layer for emotions all logits are 0: every label is as likely as any other,
-    which is what such a system knows of them.
+    Without a layer for emotions all logits are 0: every label is as likely as any other.
     """
 
     def __init__(self, widths: list[int], labels: int, options: MultiTask) -> None:
@@ -47,7 +46,7 @@ class Heads(nn.Module):
         Args:
             widths: of the stages' vectors.
             labels: K.
-            options: what there is to predict.
+            options: what is predicted.
         """
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
@@ -60,7 +59,7 @@ class Heads(nn.Module):
         self._labels = labels
 
     def forward(self, vectors: Tensor | tuple[Tensor, ...]) -> SystemOutputs:
-        """Answer for vectors (N, D), one a stage that is used."""
+        """Return the outputs for vectors (N, D), one per stage used."""
         every = vectors if isinstance(vectors, tuple) else (vectors,)
         x = torch.cat([norm(v) for norm, v in zip(self.norms, every, strict=True)], dim=1)
         if self.hidden is not None:
@@ -71,7 +70,7 @@ class Heads(nn.Module):
 
 
 class SharedTrunk(StagedSystem):
-    """A trunk, the averaged maps of its last or all stages, and a head a task."""
+    """A trunk, the averaged maps of its last or all stages, and one head per task."""
 
     def __init__(self, trunk: Trunk, heads: Heads) -> None:
         super().__init__(trunk)
@@ -91,7 +90,7 @@ class SharedTrunk(StagedSystem):
         return [*(Collecting(stage, self.pool) for stage in stages), Vectors(), self.heads]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Answer; outside training also with the last stage's vector as embedding."""
+        """Return the outputs; outside training also the last stage's vector as embedding."""
         x, vectors = image, []
         for stage in self.trunk.stages():
             x = stage(x)
@@ -102,7 +101,7 @@ class SharedTrunk(StagedSystem):
 
 @registered(MultiTask)
 def build(options: MultiTask, around: Surroundings) -> SharedTrunk:
-    """Build a trunk with the heads that are wanted."""
+    """Return a trunk with the requested heads."""
     trunk = around.trunk(options)
     widths = [channels for channels, _, _ in trunk.shapes(*around.size)]
     used = widths if options.stages == "all" else widths[-1:]

@@ -1,4 +1,4 @@
-"""PyTorch to ONNX, checked to be what the bundle contract asks for."""
+"""PyTorch to ONNX, checked against the bundle contract."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export_onnx(
     """Write a network as a self-contained ONNX file of standard operators.
 
     Args:
-        system: takes uint8 (N, H, W, 3), returns one tensor an output.
+        system: takes uint8 (N, H, W, 3), returns one tensor per output.
         height: of the input in pixels.
         width: of the input in pixels.
         file: where to write.
@@ -44,7 +44,7 @@ def export_onnx(
     sample = torch.zeros((2, height, width, 3), dtype=torch.uint8)
     batch = torch.export.Dim("N", min=1, max=4096)
     with warnings.catch_warnings(), _out_of_place(system):
-        # The exporter warns of its own inside; the graph it gives is checked below.
+        # The exporter warns about its own code; the exported graph is checked below.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             system.eval(),
@@ -59,7 +59,7 @@ def export_onnx(
     if program is None:
         raise EvocaError("torch.onnx.export returned nothing")
     model = program.model_proto
-    # Traces name the source files of the machine that exported; nobody needs them.
+    # Traces name the source files of the exporting machine; they are not needed.
     for node in model.graph.node:
         node.ClearField("doc_string")
         node.ClearField("metadata_props")
@@ -73,7 +73,7 @@ def export_onnx(
 
 @contextmanager
 def _out_of_place(system: nn.Module) -> Iterator[None]:
-    """Have activations give new tensors: rewriting those that do not takes half of an export."""
+    """Make activations return new tensors: rewriting in-place ones takes half of an export."""
     changed: list[Any] = [
         module for module in system.modules() if getattr(module, "inplace", None) is True
     ]

@@ -3,7 +3,7 @@
 An ensemble has a softmax classifier on each stage, and averages them (najid2018, section
 III.D and figure 4). Shortcuts bring the first stages' maps to the fourth's shape and add
 them to it (najid2018, section III.D and figure 5). The recurrent network reads every
-stage's features and gives one prediction per stage (zhu2017, as najid2018 describes it in
+stage's features and makes one prediction per stage (zhu2017, as najid2018 describes it in
 section II: a bidirectional GRU in its own abstract).
 """
 
@@ -59,7 +59,7 @@ class Dense(nn.Module):
 
 
 class Branches(nn.Module):
-    """A linear layer on each stage's vector, and what joins their answers."""
+    """A linear layer on each stage's vector, and what joins their predictions."""
 
     def __init__(self, layers: nn.ModuleList, stacking: nn.Module) -> None:
         super().__init__()
@@ -67,9 +67,9 @@ class Branches(nn.Module):
         self.stacking = stacking
 
     def forward(self, vectors: tuple[Tensor, ...]) -> SystemOutputs:
-        """Return logits of one vector (N, D) a branch."""
-        answers = [layer(vector) for layer, vector in zip(self.layers, vectors, strict=True)]
-        logits = torch.stack(answers, dim=1)
+        """Return logits of one vector (N, D) per branch."""
+        branches = [layer(vector) for layer, vector in zip(self.layers, vectors, strict=True)]
+        logits = torch.stack(branches, dim=1)
         return SystemOutputs(self.stacking(logits), branch_logits=logits)
 
 
@@ -82,7 +82,7 @@ class Collecting(nn.Module):
         self.pool = pool
 
     def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return what the stage gives, then the vectors so far."""
+        """Return the stage's output, then the vectors so far."""
         x, *vectors = inputs if isinstance(inputs, tuple) else (inputs,)
         x = self.stage(x)
         return (x, *vectors, self.pool(x))
@@ -92,7 +92,7 @@ class Vectors(nn.Module):
     """The vectors alone."""
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Leave out what the last stage gave."""
+        """Return the vectors without the last stage's output."""
         return inputs[1:]
 
 
@@ -118,7 +118,7 @@ class Ensemble(StagedSystem):
         return [*stages, Vectors(), self.branches]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also the last stage's vector as embedding."""
+        """Return logits; outside training also the last stage's vector as embedding."""
         x, vectors = image, []
         for stage in self.trunk.stages():
             x = stage(x)
@@ -129,7 +129,7 @@ class Ensemble(StagedSystem):
 
 @registered(StageEnsemble)
 def build(options: StageEnsemble, around: Surroundings) -> Ensemble:
-    """Build an ensemble."""
+    """Return an ensemble."""
     trunk = around.trunk(options)
     shapes = trunk.shapes(*around.size)
     layers = nn.ModuleList(nn.Linear(channels, around.labels) for channels, _, _ in shapes)
@@ -158,7 +158,7 @@ class Sample(nn.Module):
         return maps[:, :, : self.rows, : self.columns]
 
     def extra_repr(self) -> str:
-        """Say the stride and the shape."""
+        """Return the stride and the shape."""
         return f"stride={self.stride}, rows={self.rows}, columns={self.columns}"
 
 
@@ -183,8 +183,8 @@ class Shortcuts(nn.Module):
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Return x with the shortcuts of its sampled maps added."""
         x, *maps = inputs
-        answers = [run(m) for run, m in zip(self.convolutions, maps, strict=True)]
-        return self._add(x, torch.stack(answers).sum(dim=0))
+        branches = [run(m) for run, m in zip(self.convolutions, maps, strict=True)]
+        return self._add(x, torch.stack(branches).sum(dim=0))
 
 
 class Carrying(nn.Module):
@@ -196,14 +196,14 @@ class Carrying(nn.Module):
         self.sample = sample
 
     def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return what the stage gives, then the maps so far."""
+        """Return the stage's output, then the maps so far."""
         x, *maps = inputs if isinstance(inputs, tuple) else (inputs,)
         x = self.stage(x)
         return (x, *maps) if self.sample is None else (x, *maps, self.sample(x))
 
 
 class SkipClassifier(PooledClassifier):
-    """A classifier whose last stage sees the maps of all before it."""
+    """A classifier whose last stage takes the maps of all before it."""
 
     def __init__(self, trunk: Trunk, shapes: Sequence[_Shape], gain: float, head: Head) -> None:
         """Join a trunk, shortcuts and a head.
@@ -230,7 +230,7 @@ class SkipClassifier(PooledClassifier):
         return [*carrying, Carrying(stage3, None), self.skip, stage4, self.pool, self.head]
 
     def last_stage(self, image: Tensor) -> Tensor:
-        """Return what the last stage gives of images."""
+        """Return the last stage's output for images."""
         *first, stage3, stage4 = self.trunk.stages()
         x, maps = image, []
         for stage, sample in zip(first, self.samples, strict=True):
@@ -241,7 +241,7 @@ class SkipClassifier(PooledClassifier):
 
 @registered(Skip)
 def build_skip(options: Skip, around: Surroundings) -> SkipClassifier:
-    """Build a classifier with shortcuts."""
+    """Return a classifier with shortcuts."""
     trunk = around.trunk(options)
     shapes = trunk.shapes(*around.size)
     head = Head(shapes[-1][0], (), around.labels, options.dropout)
@@ -260,12 +260,12 @@ class Levels(nn.Module):
         self.stacking = Average(len(widths))
 
     def forward(self, vectors: tuple[Tensor, ...]) -> SystemOutputs:
-        """Return logits of one vector (N, D) a stage, from the input upwards."""
+        """Return logits of one vector (N, D) per stage, from the input upwards."""
         pairs = zip(self.projections, vectors, strict=True)
         sequence = torch.stack([run(vector) for run, vector in pairs], dim=1).tanh()
         states = self.dropout(self.gru(sequence)[0])
-        answers = [run(state) for run, state in zip(self.layers, states.unbind(1), strict=True)]
-        logits = torch.stack(answers, dim=1)
+        branches = [run(state) for run, state in zip(self.layers, states.unbind(1), strict=True)]
+        logits = torch.stack(branches, dim=1)
         return SystemOutputs(self.stacking(logits), branch_logits=logits)
 
 
@@ -286,7 +286,7 @@ class RecurrentEnsemble(Ensemble):
 
 @registered(Recurrent)
 def build_recurrent(options: Recurrent, around: Surroundings) -> RecurrentEnsemble:
-    """Build a sequence of stages."""
+    """Return a sequence of stages."""
     trunk: Trunk = around.trunk(options)
     widths = [channels for channels, _, _ in trunk.shapes(*around.size)]
     return RecurrentEnsemble(trunk, Levels(widths, around.labels, options))

@@ -40,7 +40,7 @@ class Beside(nn.Module):
         self.second = second
 
     def forward(self, inputs: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return what both give."""
+        """Return both outputs."""
         one, other = inputs if isinstance(inputs, tuple) else (inputs, inputs)
         return self.first(one), self.second(other)
 
@@ -49,7 +49,7 @@ class Concatenate(nn.Module):
     """Two vectors, one after the other."""
 
     def forward(self, vectors: tuple[Tensor, Tensor]) -> Tensor:
-        """Return (N, D + E) of (N, D) and (N, E)."""
+        """Return the joined vectors (N, D + E) of (N, D) and (N, E)."""
         return torch.cat(vectors, dim=1)
 
 
@@ -71,7 +71,7 @@ class SingleStream(StagedSystem):
         return [*self.trunk.stages(), self.last_map, self.hidden, self.head]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also the last hidden layer as embedding."""
+        """Return logits; outside training also the last hidden layer as embedding."""
         x = image
         for stage in self.trunk.stages():
             x = stage(x)
@@ -84,8 +84,8 @@ class TwoStreams(StagedSystem):
     """A plain stream and one that attends, their vectors side by side into a linear layer.
 
     Both have trunk and hidden layers of their own, which start alike where they are
-    pretrained. The evidence is the attention of the second stream: where it looks, not
-    what a place adds to a logit.
+    pretrained. The evidence is the attention of the second stream: the weights of places,
+    not what a place adds to a logit.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TwoStreams(StagedSystem):
         self.head = head
 
     def trunks(self) -> list[Trunk]:
-        """Return both."""
+        """Return both trunks."""
         return [self.trunk, self.second]
 
     def own_parts(self) -> Mapping[str, list[nn.Module]]:
@@ -127,7 +127,7 @@ class TwoStreams(StagedSystem):
 
     @property
     def evidence_kind(self) -> EvidenceKind:
-        """What the evidence is."""
+        """The kind of the evidence."""
         return "attention"
 
     def _stages(self) -> list[nn.Module]:
@@ -145,7 +145,7 @@ class TwoStreams(StagedSystem):
         ]
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Compute logits; outside training also attention and both vectors."""
+        """Return logits; outside training also attention and both vectors."""
         value: Tensor | tuple[Tensor, Tensor] = image
         for stage in self._stages():
             value = stage(value)
@@ -160,7 +160,7 @@ class TwoStreams(StagedSystem):
 
 @dataclass(frozen=True)
 class _Stream:
-    """What a stream is made of.
+    """The parts of a stream.
 
     Attributes:
         trunk: the backbone.
@@ -177,7 +177,7 @@ class _Stream:
 
 @registered(Streams)
 def build(options: Streams, around: Surroundings) -> SingleStream | TwoStreams:
-    """Build one stream or two."""
+    """Return one stream or two."""
     one = _stream(options, around)
     if options.attention == "none":
         head = Head(one.hidden.width, (), around.labels, 0.0)
@@ -198,7 +198,7 @@ def build(options: Streams, around: Surroundings) -> SingleStream | TwoStreams:
 
 
 def _stream(options: Streams, around: Surroundings) -> _Stream:
-    """Build a trunk and its hidden layers.
+    """Return a trunk and its hidden layers.
 
     Raises:
         EvocaError: the backbone's own layers do not fit its map at this input size.

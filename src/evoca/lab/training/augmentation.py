@@ -21,7 +21,7 @@ Pixels = NDArray[np.uint8]
 
 
 def loading(preprocessing: Preprocessing, changes: Sequence[Augmentation]) -> Preprocessing:
-    """Say how a picture is loaded before it is changed: larger where it is cropped."""
+    """Return the preprocessing before any change: larger where the picture is cropped."""
     zoom = math.prod(change.zoom for change in changes if isinstance(change, Crop))
     height, width = round(preprocessing.height * zoom), round(preprocessing.width * zoom)
     return preprocessing.model_copy(update={"height": height, "width": width})
@@ -33,10 +33,10 @@ def augment(
     draw: np.random.Generator,
     preprocessing: Preprocessing,
 ) -> Pixels:
-    """Apply changes in order.
+    """Return a picture after changes, applied in order.
 
     Args:
-        pixels: uint8 (h, w, 3) as :func:`loading` gives them.
+        pixels: uint8 (h, w, 3), loaded as :func:`loading` states.
         changes: of the step.
         draw: of this image, epoch and place.
         preprocessing: of the recipe.
@@ -58,7 +58,7 @@ def augment(
 
 
 def enumerable(changes: Sequence[Augmentation]) -> bool:
-    """Tell whether a picture has so few changed forms that all can be computed once."""
+    """Return whether a picture has so few changed forms that all can be computed once."""
     return all(isinstance(change, Mirror) for change in changes)
 
 
@@ -68,7 +68,7 @@ def variants(changes: Sequence[Augmentation]) -> int:
 
 
 def mirrored(changes: Sequence[Augmentation], draw: np.random.Generator) -> bool:
-    """Tell which of the forms :func:`augment` would give under enumerable changes."""
+    """Return whether :func:`augment` would mirror, under enumerable changes."""
     return sum(_happens(change, draw) for change in changes if isinstance(change, Mirror)) % 2 == 1
 
 
@@ -134,7 +134,7 @@ def _erase(pixels: Pixels, change: Erase, draw: np.random.Generator) -> Pixels:
 def mixed(
     inputs: Tensor, targets: Tensor, alpha: float, seed: int, place: Position, rank: int
 ) -> tuple[Tensor, Tensor]:
-    """Mix each picture with another of the batch (Zhang et al. 2018, equation 1).
+    """Return each picture mixed with another of the batch (Zhang et al. 2018, equation 1).
 
     Args:
         inputs: uint8 (N, H, W, 3).
@@ -152,7 +152,7 @@ def mixed(
 
 
 def seed_network(seed: int, device: torch.device) -> None:
-    """Seed what a network draws from on its device.
+    """Seed the generator that a network draws from on its device.
 
     ``torch.manual_seed`` would also queue a call, with its stack, for every kind of
     device that has not been used yet, each time.

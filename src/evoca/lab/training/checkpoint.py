@@ -1,4 +1,4 @@
-"""The state of a training between two batches: saved whole, read without trusting it."""
+"""The state of a training between two batches: saved whole, read with checks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Identity:
     """What a training must still be for a saved state to continue it.
 
     Attributes:
-        recipe: fingerprint of everything the recipe says that decides the weights.
+        recipe: fingerprint of everything in the recipe that decides the weights.
         data: fingerprint of the training and validation images, in their order.
         version: of Evoca.
     """
@@ -76,7 +76,7 @@ class TrainingState:
         sums: of the running epoch's figures.
         seconds: spent in the running epoch.
         progress: early stopping's.
-        best: weights of the best epoch of the step; empty where none is kept.
+        best: weights of the best epoch of the step; empty where none is saved.
         history: a row for every finished epoch.
     """
 
@@ -92,7 +92,7 @@ class TrainingState:
 
 
 def weights_of(system: nn.Module) -> Tensors:
-    """Copy all weights and statistics of a system to the CPU."""
+    """Return a copy of all weights and statistics of a system, on the CPU."""
     return {
         name: tensor.detach().to("cpu", copy=True).contiguous()
         for name, tensor in system.state_dict().items()
@@ -122,7 +122,7 @@ def save_state(file: Path, state: TrainingState, identity: Identity) -> None:
 
 
 def load_state(file: Path, identity: Identity) -> TrainingState:
-    """Read a state back; tensors and plain values only, nothing else is unpickled.
+    """Return a state read from its file; only tensors and plain values are unpickled.
 
     Raises:
         CheckpointError: damaged, or of another recipe, other images or another version.
@@ -162,7 +162,7 @@ def save_weights(file: Path, weights: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(file: Path) -> Tensors:
-    """Read weights back.
+    """Return weights read from their file.
 
     Raises:
         CheckpointError: missing or damaged.
@@ -183,7 +183,7 @@ def _write(file: Path, save: Any) -> None:
         draft.replace(file)
     except (OSError, RuntimeError, SafetensorError, BadZipFile) as error:
         cause = error.strerror if isinstance(error, OSError) else first_line(error)
-        if shutil.disk_usage(file.parent).free < _FULL:  # torch and safetensors say it darkly
+        if shutil.disk_usage(file.parent).free < _FULL:  # torch and safetensors hide the cause
             cause = "the disk is full"
         kept = "; the last good checkpoint is kept" if file.exists() else ""
         raise CheckpointError(f"{file}: cannot be written: {cause}{kept}") from error
@@ -196,16 +196,16 @@ _NAMES = {"name", "summary", "search", "profile", "stand_ins"}
 
 
 def identity_of(recipe: Recipe, *images: LabelledImages, division: str = "") -> Identity:
-    """Fingerprint what decides the weights: the recipe, and the images in their order.
+    """Return fingerprints of what decides the weights: the recipe, and the images in order.
 
     Args:
-        recipe: says how they are trained on.
-        images: by what they are for.
+        recipe: states how they are trained on.
+        images: by their use.
         division: what else must be the same, such as the groups that folds keep together.
     """
     content = recipe.model_dump(mode="json")
     deciding = {key: content[key] for key in sorted(content) if key not in _NAMES}
-    if not recipe.merge:  # as before it could be said
+    if not recipe.merge:  # as before there was such a key
         del deciding["merge"]
     digest = hashlib.sha256()
     for part in images:

@@ -1,4 +1,4 @@
-"""Labelled images as training reads them, and the loader that gives them in batches."""
+"""Labelled images as training reads them, and the loader of batches."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ __all__ = [
 ]
 
 Inputs: TypeAlias = Tensor | tuple[Tensor, ...]
-"""uint8 (N, H, W, 3), or the kept outputs of a frozen trunk."""
+"""uint8 (N, H, W, 3), or the cached outputs of a frozen trunk."""
 
 
 class Batch(NamedTuple):
-    """What one optimiser step sees.
+    """The input of one optimiser step.
 
     Attributes:
-        inputs: uint8 (N, H, W, 3), or the kept outputs of a frozen trunk.
+        inputs: uint8 (N, H, W, 3), or the cached outputs of a frozen trunk.
         targets: float32 (N, K), distributions; (N, K + 2) with valence and arousal, NaN
             where unknown.
         weights: float32 (N,), of the losses.
@@ -57,17 +57,17 @@ class Batch(NamedTuple):
 
 
 class Examples(Protocol):
-    """Where the inputs of a step come from."""
+    """The source of a step's inputs."""
 
     def input(self, draw: Draw) -> Inputs:
-        """Return the input of one draw, changed as the step says."""
+        """Return the input of one draw, augmented as the step states."""
 
     def plain(self, index: int) -> Inputs:
         """Return the input of an image as it is measured."""
 
 
 def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
-    """Return what each image is trained towards.
+    """Return the targets of the images.
 
     Returns:
         float32 (n, K), distributions; (n, K + 2) where the step learns valence and arousal
@@ -105,7 +105,7 @@ def ratings_of(data: LabelledImages) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class PixelExamples:
-    """Decoded and augmented pictures, through the same pixels that ``predict`` sees."""
+    """Decoded and augmented pictures, through the same pixels that ``predict`` computes."""
 
     data: LabelledImages
     preprocessing: Preprocessing
@@ -161,7 +161,7 @@ class PlainExamples(Dataset["Inputs | ImageError"]):
 
 
 def collate(rows: Sequence[Batch | ImageError]) -> Batch | ImageError:
-    """Stack drawn examples to a batch; the first error stands for the whole."""
+    """Return drawn examples as a batch, or the first error."""
     for row in rows:
         if isinstance(row, ImageError):
             return row
@@ -174,7 +174,7 @@ def collate(rows: Sequence[Batch | ImageError]) -> Batch | ImageError:
 
 
 def collate_plain(rows: Sequence[Inputs | ImageError]) -> Inputs | ImageError:
-    """Stack plain inputs; the first error stands for the whole."""
+    """Return plain inputs, stacked, or the first error."""
     for row in rows:
         if isinstance(row, ImageError):
             return row
@@ -182,7 +182,7 @@ def collate_plain(rows: Sequence[Inputs | ImageError]) -> Inputs | ImageError:
 
 
 def stack(inputs: Sequence[Inputs]) -> Inputs:
-    """Stack inputs of single images, which are tensors or tuples of tensors."""
+    """Return stacked inputs of single images, which are tensors or tuples of tensors."""
     if isinstance(inputs[0], Tensor):
         return torch.stack(cast("list[Tensor]", inputs))
     return tuple(torch.stack(parts) for parts in zip(*inputs, strict=True))
@@ -192,7 +192,7 @@ Value = TypeVar("Value")
 
 
 def raise_errors(values: Iterable[Value | ImageError]) -> Generator[Value, None, None]:
-    """Pass values on until one is an error, which is raised.
+    """Yield values until one is an error, which is raised.
 
     Raises:
         ImageError: the first error.
@@ -204,7 +204,7 @@ def raise_errors(values: Iterable[Value | ImageError]) -> Generator[Value, None,
 
 
 class _Batches(Sampler[list[Draw]]):
-    """What is left of the epoch at ``position``, which the runner moves on."""
+    """The rest of the epoch after ``position``, which the runner moves on."""
 
     def __init__(self, truth: NDArray[np.int64], step: Step, seed: int, position: Position) -> None:
         self.truth, self.step, self.seed, self.position = truth, step, seed, position
@@ -236,9 +236,9 @@ class StepLoader:
         """Prepare the loader.
 
         Args:
-            examples: gives the inputs.
+            examples: source of the inputs.
             targets: float32 (n, K).
-            step: gives batch size and sampling.
+            step: states batch size and sampling.
             seed: of the training.
             position: where to begin.
             workers: processes that prepare examples; 0 prepares them here.
@@ -258,16 +258,16 @@ class StepLoader:
 
     @property
     def in_epoch(self) -> int:
-        """Batches in a whole epoch."""
+        """The number of batches in a whole epoch."""
         return batches_in_epoch(len(self._batches.truth), self._batches.step.batch_size)
 
     @property
     def images(self) -> int:
-        """Images shown in a whole epoch."""
+        """The number of images shown in a whole epoch."""
         return len(self._batches.truth)
 
     def go_to(self, position: Position, rank: int, world: int) -> None:
-        """Say where the next iteration begins, and which share of it is this process's."""
+        """Set where the next iteration begins, and which share of it is this process's."""
         self._batches.position = position
         self._batches.rank, self._batches.world = rank, world
 

@@ -39,18 +39,18 @@ class System(Protocol):
     normalisation is its own. A system may offer ``chain()``: modules which, called one
     after the other, each on what the one before returned (a tensor or a tuple of
     tensors with the batch first), compute what calling the system does. The frozen
-    beginning of the chain is then computed once an image and kept.
+    beginning of the chain is then computed once per image and cached.
     """
 
     def parts(self) -> list[str]:
-        """Names of the parts, from the input upwards."""
+        """Return the names of the parts, from the input upwards."""
 
     def part(self, name: str) -> list[nn.Module]:
         """Return the modules of a part."""
 
 
 def trainable_parameters(system: System, step: Step) -> set[str]:
-    """Name the parameters that a step trains, as ``named_parameters`` does.
+    """Return the names of the parameters that a step trains, as in ``named_parameters``.
 
     Raises:
         EvocaError: a pattern matches no part, or nothing at all would be trained.
@@ -62,7 +62,7 @@ def trainable_parameters(system: System, step: Step) -> set[str]:
 
 
 def freeze(system: System, trainable: set[str]) -> None:
-    """Let gradients reach the named parameters alone, and set every module's mode.
+    """Enable gradients for the named parameters alone, and set every module's mode.
 
     A module with parameters none of which is trained is in evaluation mode, so that its
     batch normalisation keeps its statistics and its dropout is off; the rest is in
@@ -79,10 +79,10 @@ def freeze(system: System, trainable: set[str]) -> None:
 
 
 def parameter_groups(system: System, step: Step) -> list[dict[str, Any]]:
-    """Sort the trained parameters into the optimiser's groups by rate and decay.
+    """Return the trained parameters in the optimiser's groups, by rate and decay.
 
     Returns:
-        One dictionary a group: ``params``, ``lr``, ``weight_decay``, in the order of the
+        One dictionary per group: ``params``, ``lr``, ``weight_decay``, in the order of the
         system's parameters.
 
     Raises:
@@ -109,7 +109,7 @@ def parameter_groups(system: System, step: Step) -> list[dict[str, Any]]:
 
 
 def _names_in(system: System, patterns: Sequence[str], where: str) -> set[str]:
-    """Name the parameters of every part that a pattern matches."""
+    """Return the names of the parameters of every part that a pattern matches."""
     name_of = {id(parameter): name for name, parameter in _module(system).named_parameters()}
     found: set[str] = set()
     for pattern in patterns:

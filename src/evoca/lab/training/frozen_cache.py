@@ -25,7 +25,7 @@ from evoca import __version__
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Augmentation, Step
-from evoca.lab.features.cache import KeptRows, RowStore
+from evoca.lab.features.cache import CachedRows, RowStore
 from evoca.lab.training.augmentation import enumerable, mirrored, variants
 from evoca.lab.training.data import (
     Inputs,
@@ -39,26 +39,26 @@ from evoca.lab.training.interrupts import leave_interrupts
 from evoca.lab.training.machine import RunOptions
 from evoca.lab.training.sampling import Draw, generator
 
-__all__ = ["FrozenStart", "Kept", "KeptExamples", "frozen_length", "keep_frozen"]
+__all__ = ["CachedExamples", "CachedStart", "FrozenStart", "cache_frozen", "frozen_length"]
 
 _BATCH = 32
 _FREE_SHARE = 0.5  # of the disk, so that keeping features never fills it
 
 
 @dataclass(frozen=True, eq=False)
-class KeptExamples:
-    """Kept outputs of a frozen trunk, as examples.
+class CachedExamples:
+    """Cached outputs of a frozen trunk, as examples.
 
     Attributes:
         rows: of every image, then, mirrored, of every image again.
         count: images.
         shapes: of an image's outputs.
-        single: whether the trunk gives one tensor rather than a tuple.
-        changes: of the step; each has its kept form.
+        single: whether the trunk returns one tensor rather than a tuple.
+        changes: of the step; each has its cached form.
         seed: of the training.
     """
 
-    rows: KeptRows
+    rows: CachedRows
     count: int
     shapes: tuple[tuple[int, ...], ...]
     single: bool
@@ -66,14 +66,14 @@ class KeptExamples:
     seed: int
 
     def input(self, draw: Draw) -> Inputs:
-        """Return what the trunk gives for the changed picture."""
+        """Return the trunk's output for the changed picture."""
         if not self.changes:
             return self.plain(draw.image)
         random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
         return self.plain(draw.image + self.count * mirrored(self.changes, random))
 
     def plain(self, index: int) -> Inputs:
-        """Return what the trunk gives for the picture."""
+        """Return the trunk's output for the picture."""
         flat = torch.from_numpy(self.rows[index])
         if self.single:
             return flat.view(self.shapes[0])
@@ -83,17 +83,17 @@ class KeptExamples:
 
 
 class FrozenStart:
-    """The frozen modules, what they give, and where that is kept."""
+    """The frozen modules, their outputs, and the cache of these."""
 
     def __init__(
         self, modules: nn.ModuleList, preprocessing: Preprocessing, options: RunOptions
     ) -> None:
-        """Take the modules, and find what they give.
+        """Take the modules, and find the shapes of their outputs.
 
         Args:
             modules: one after the other, all frozen.
             preprocessing: of the recipe.
-            options: say where to keep it, and what to compute on.
+            options: state where the cache is, and what to compute on.
         """
         self._modules = modules
         self._preprocessing = preprocessing
@@ -111,8 +111,8 @@ class FrozenStart:
 
     def examples(
         self, data: LabelledImages, changes: tuple[Augmentation, ...], seed: int
-    ) -> KeptExamples:
-        """Give the kept outputs of images, computing what is missing."""
+    ) -> CachedExamples:
+        """Return the cached outputs of images, computing what is missing."""
         folder = cast("Path", self._options.cache) / "features" / self._key()
         store = RowStore(folder, self._width)
         hashes = data.file_hashes(trust_recorded=False)
@@ -120,10 +120,10 @@ class FrozenStart:
         if variants(changes) == 2:
             names += [f"{digest}-mirrored" for digest in hashes]
         rows = store.fetch(names, lambda missing: self._compute(data, missing))
-        return KeptExamples(rows, len(data), self.shapes, self.single, changes, seed)
+        return CachedExamples(rows, len(data), self.shapes, self.single, changes, seed)
 
     def _key(self) -> str:
-        """Fingerprint all that decides the outputs but the picture."""
+        """Return a fingerprint of all that decides the outputs but the picture."""
         about = [__version__, repr(self._modules), self._preprocessing.model_dump(mode="json")]
         about += sorted({_source(cast("Hashable", type(m))) for m in self._modules.modules()})
         digest = hashlib.sha256(json.dumps(about).encode())
@@ -166,7 +166,7 @@ class FrozenStart:
 
 @cache
 def _source(kind: Any) -> str:
-    """Return a class's code, so that a changed computation does not find old results."""
+    """Return a class's code, so that a changed computation does not reuse old results."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):
@@ -179,7 +179,7 @@ def _parts(outputs: Inputs) -> tuple[Tensor, ...]:
 
 
 class Tail(nn.Module):
-    """The end of a chain, run on what its beginning gave."""
+    """The end of a chain, run on the outputs of its beginning."""
 
     def __init__(self, modules: Sequence[nn.Module], *, channels_last: bool) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class Tail(nn.Module):
         self._channels_last = channels_last
 
     def forward(self, inputs: Inputs) -> SystemOutput:
-        """Return the system's output of kept outputs."""
+        """Return the system's output from cached outputs."""
         value: Any = self._laid_out(inputs)
         for module in self.chain:
             value = module(value)
@@ -202,8 +202,8 @@ class Tail(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """What a step trains on instead of pictures.
+class CachedStart:
+    """The cached inputs that a step trains on instead of pictures.
 
     Attributes:
         train: of the training images.
@@ -211,13 +211,13 @@ class Kept:
         network: the rest of the system.
     """
 
-    train: KeptExamples
-    validation: KeptExamples | None
+    train: CachedExamples
+    validation: CachedExamples | None
     network: nn.Module
 
 
 def frozen_length(modules: Sequence[nn.Module]) -> int:
-    """Count the modules at the start of a chain that always compute the same."""
+    """Return the number of modules at the start of a chain that always compute the same."""
     for number, module in enumerate(modules):
         if _varies(module):
             return number
@@ -235,15 +235,15 @@ def _varies(module: nn.Module) -> bool:
     )
 
 
-def keep_frozen(
+def cache_frozen(
     system: System,
     step: Step,
     images: tuple[LabelledImages, LabelledImages | None],
     preprocessing: Preprocessing,
     seed: int,
     options: RunOptions,
-) -> Kept | None:
-    """Compute, or find, what the frozen beginning of a system gives.
+) -> CachedStart | None:
+    """Return the outputs of a system's frozen beginning, computed or read from the cache.
 
     Args:
         system: already frozen for the step.
@@ -251,10 +251,10 @@ def keep_frozen(
         images: to train on, and to validate on.
         preprocessing: of the recipe.
         seed: of the training.
-        options: say where to keep it, and what to compute on.
+        options: state where the cache is, and what to compute on.
 
     Returns:
-        ``None`` where nothing can be kept: no cache is wanted, the system is no chain,
+        ``None`` where nothing can be cached: no cache is requested, the system is no chain,
         nothing at its start is frozen, pictures change in too many ways, or the disk
         lacks room.
 
@@ -275,7 +275,7 @@ def keep_frozen(
     if not trunk.fits(options.cache, len(train) * forms + len(validation or ())):
         options.say("the disk lacks room to keep features; they are computed anew each time")
         return None
-    return Kept(
+    return CachedStart(
         trunk.examples(train, step.augmentation, seed),
         None if validation is None else trunk.examples(validation, (), seed),
         Tail(modules[length:], channels_last=options.channels_last),

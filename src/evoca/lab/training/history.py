@@ -28,8 +28,8 @@ COLUMNS = (
     "minutes",
 )
 """Rates as they are at the end of the epoch, of the first group; epochs count from 1;
-minutes are those of training alone, without validation; where ``kept_features`` is 1, what
-frozen layers give was computed before and read again, and the minutes are of the layers
+minutes are those of training alone, without validation; where ``kept_features`` is 1, the
+outputs of frozen layers were read from the cache, and the minutes are of the layers
 after them alone; the norm of the gradients is the mean over the epoch's batches, before
 clipping."""
 
@@ -54,7 +54,7 @@ def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:
 
 
 def epoch_line(row: HistoryRow, epochs: int) -> str:
-    """Put a row into words for the terminal."""
+    """Return a row in words for the terminal."""
     line = f"{row['step']} epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.3f}"
     if not math.isnan(float(row["train_accuracy"])):
         line += f", accuracy {row['train_accuracy']:.3f}"
@@ -62,4 +62,6 @@ def epoch_line(row: HistoryRow, epochs: int) -> str:
         line += f"; validation loss {row['val_loss']:.3f}"
     if "val_accuracy" in row:
         line += f", accuracy {row['val_accuracy']:.3f}, balanced {row['val_balanced_accuracy']:.3f}"
-    return f"{line}; {row['minutes']:.2f} min{' on kept features' if row['kept_features'] else ''}"
+    return (
+        f"{line}; {row['minutes']:.2f} min{' on cached features' if row['kept_features'] else ''}"
+    )

@@ -1,4 +1,4 @@
-"""A network's answers to images it is not trained on."""
+"""A network's predictions on images it is not trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from evoca.lab.training.data import Examples, Inputs, PlainExamples, collate_plain, raise_errors
 from evoca.lab.training.interrupts import leave_interrupts
-from evoca.lab.training.losses import answers_of
+from evoca.lab.training.losses import predictions_of
 
 __all__ = ["ALONE", "evaluating", "logits_of", "plain_batches"]
 
@@ -24,7 +24,7 @@ Autocast = Callable[[], AbstractContextManager[object]]
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network in evaluation mode; every module gets its own mode back."""
+    """Put a network in evaluation mode; every module's own mode is restored afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -41,14 +41,14 @@ def plain_batches(
     workers: int,
     place: Place | None = None,
 ) -> Iterable[Inputs]:
-    """Give the unchanged inputs of this process's share of the images, in order.
+    """Return the unchanged inputs of this process's share of the images, in order.
 
     Every process gets as many; the last ones may be repeated to fill up.
 
     Args:
-        examples: give the inputs.
+        examples: source of the inputs.
         count: number of images.
-        batch_size: images a batch.
+        batch_size: images per batch.
         workers: processes that decode.
         place: of this process among those that share the images; asked of Lightning's
             process group if omitted.
@@ -79,14 +79,14 @@ def logits_of(
     autocast: Autocast = nullcontext,
     place: Place | None = None,
 ) -> Tensor:
-    """Compute the logits of all images, in every process, and what else is predicted.
+    """Return the logits of all images, and other predictions, in every process.
 
     Args:
-        network: gives what :func:`evoca.lab.training.losses.answers_of` takes.
+        network: returns what :func:`evoca.lab.training.losses.predictions_of` takes.
         batches: of :func:`plain_batches`.
         count: number of images.
         device: where the network is.
-        autocast: gives the context of the forward pass.
+        autocast: returns the context of the forward pass.
         place: as for :func:`plain_batches`.
 
     Returns:
@@ -95,9 +95,11 @@ def logits_of(
     _, world = place or _rank_and_world()
     if world > 1:
         for buffer in network.buffers():
-            distributed.broadcast(buffer, 0)  # each process kept statistics of its own share
+            distributed.broadcast(buffer, 0)  # each process has statistics of its own share
     with evaluating(network), torch.inference_mode(), autocast():
-        own = torch.cat([answers_of(network(_to(inputs, device))).float() for inputs in batches])
+        own = torch.cat(
+            [predictions_of(network(_to(inputs, device))).float() for inputs in batches]
+        )
     if world == 1:
         return own.cpu()
     gathered = [torch.empty_like(own) for _ in range(world)]

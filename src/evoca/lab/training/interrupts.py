@@ -1,4 +1,4 @@
-"""Ctrl-C and requests to end, answered between two batches."""
+"""Ctrl-C and requests to end, handled between two batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interrupts:
         self.asked = False
 
     def heeded(self, announce: Announce) -> Announce:
-        """Announce work that can be left at any time, since what is done of it is kept.
+        """Return progress for work that can be left at any time, since finished parts are saved.
 
         Its advance raises KeyboardInterrupt where a request has come.
         """
@@ -56,9 +56,9 @@ class Interrupts:
 
 
 def leave_interrupts(worker: int) -> None:
-    """Let a process that decodes take no notice of Ctrl-C, which reaches the whole group.
+    """Ignore Ctrl-C in a process that decodes; it reaches the whole group.
 
-    The one that trains answers, and ends the others when it has saved.
+    The process that trains handles it, and ends the others when it has saved.
     """
     del worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,7 +66,7 @@ def leave_interrupts(worker: int) -> None:
 
 @contextmanager
 def interrupts_noted() -> Iterator[Interrupts]:
-    """Note Ctrl-C and SIGTERM rather than be ended by them, where signals can be handled."""
+    """Note Ctrl-C and SIGTERM instead of ending, where signals can be handled."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts

@@ -33,11 +33,11 @@ from evoca.lab.training.step_context import Interrupted, Job, TrainingError
 
 __all__ = ["StepModule"]
 
-_CHECK_EVERY = 50  # batches; a look at a GPU's value waits for the GPU
+_CHECK_EVERY = 50  # batches; reading a value from a GPU waits for the GPU
 
 
 class StepModule(pl.LightningModule):
-    """Trains from a state to the end of its step; the state follows."""
+    """Trains from a state to the end of its step; the state is updated."""
 
     def __init__(self, job: Job, state: TrainingState) -> None:
         super().__init__()
@@ -52,20 +52,20 @@ class StepModule(pl.LightningModule):
         self._saved_at = time.monotonic()
         self._epoch_began = time.monotonic()
 
-    # What Lightning asks for.
+    # What Lightning calls.
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Build the step's optimiser."""
+        """Return the step's optimiser."""
         return build_optimiser(self.job.system, self.job.step)
 
     def train_dataloader(self) -> StepLoader:
-        """Give the rest of the epoch."""
+        """Return the loader of the rest of the epoch."""
         self.job.loader.go_to(self.state.position, self.global_rank, self.trainer.world_size)
         return self.job.loader
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch."""
-        del batch_idx  # counts from where this process began; the state knows the place
+        del batch_idx  # counts from where this process began; the state holds the place
         seed_network(torch_seed(self.job.seed, self.state.position, self.global_rank), self.device)
         inputs, targets, weights = batch
         if self.job.step.mixup:
@@ -112,7 +112,7 @@ class StepModule(pl.LightningModule):
         self.gradient_norm.update(torch.nn.utils.get_total_norm(gradients))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Move on, and save where it is time or someone asks."""
+        """Move on, and save when it is due or requested."""
         del outputs, batch, batch_idx
         position = self.state.position
         self.state.position = replace(position, batch=position.batch + 1)
@@ -127,11 +127,11 @@ class StepModule(pl.LightningModule):
             raise Interrupted
 
     def on_train_epoch_end(self) -> None:
-        """Measure the epoch, write it down, and stop where that is the rule."""
+        """Measure the epoch, record it, and stop where the step's rule requires it."""
         self._require_finite()
         state, stop = self.state, self.job.step.stop
         state.seconds += time.monotonic() - self._epoch_began
-        self._require_sound_weights()  # no loss has judged the last update yet
+        self._require_sound_weights()  # no loss has been computed after the last update yet
         row = self._row()
         row |= self._validate()
         if not math.isfinite(float(row.get("val_loss", 0.0))):
@@ -150,7 +150,7 @@ class StepModule(pl.LightningModule):
         over = stop is not None and state.progress.is_over(stop)
         self.trainer.should_stop = over
         asked, due = self._decide()
-        # The end of a step is saved by who begins the next one.
+        # The end of a step is saved when the next one begins.
         if (asked or due) and not over and state.position.epoch < self.job.step.epochs:
             self._save()
             if asked:
@@ -197,13 +197,13 @@ class StepModule(pl.LightningModule):
         )
 
     def _decide(self) -> tuple[bool, bool]:
-        """Whether to stop and whether to save, the same in every process."""
+        """Return whether to stop and whether to save, the same in every process."""
         late = time.monotonic() - self._saved_at >= self.job.options.checkpoint_seconds
         if self.trainer.world_size == 1:
             return self.job.interrupts.asked, late
-        wishes = torch.tensor([self.job.interrupts.asked, late], device=self.device).int()
-        distributed.all_reduce(wishes, distributed.ReduceOp.MAX)
-        return bool(wishes[0]), bool(wishes[1])
+        requests = torch.tensor([self.job.interrupts.asked, late], device=self.device).int()
+        distributed.all_reduce(requests, distributed.ReduceOp.MAX)
+        return bool(requests[0]), bool(requests[1])
 
     def _save(self) -> None:
         self._require_finite()
@@ -237,7 +237,7 @@ class StepModule(pl.LightningModule):
             "train_loss": float(self.train_loss.compute()),
             "train_accuracy": float(self.train_accuracy.compute()),
             "train_gradient_norm": float(self.gradient_norm.compute()),
-            "kept_features": int(self.job.on_kept_features),
+            "kept_features": int(self.job.on_cached_features),
             "minutes": self.state.seconds / 60,
         }
 
@@ -245,7 +245,7 @@ class StepModule(pl.LightningModule):
         validation = self.job.validation
         if validation is None:
             return {}
-        answers = logits_of(
+        predictions = logits_of(
             self.network,
             validation.batches(),
             len(validation.targets),
@@ -253,11 +253,11 @@ class StepModule(pl.LightningModule):
             self.trainer.precision_plugin.val_step_context,
         )
         targets, classes = validation.targets, self.job.labels
-        loss = self.job.criterion(answers[:, : targets.shape[1]], targets).mean()
+        loss = self.job.criterion(predictions[:, : targets.shape[1]], targets).mean()
         row: HistoryRow = {"val_loss": float(loss)}
         known = targets[:, :classes].isfinite().all(dim=1)
         if known.any():
-            logits, truth = answers[known, :classes], targets[known, :classes].argmax(dim=1)
+            logits, truth = predictions[known, :classes], targets[known, :classes].argmax(dim=1)
             overall = multiclass_accuracy(logits, truth, classes, average="micro")
             balanced = multiclass_accuracy(logits, truth, classes, average="macro")
             row |= {"val_accuracy": float(overall), "val_balanced_accuracy": float(balanced)}
@@ -276,7 +276,7 @@ class StepModule(pl.LightningModule):
 def _add(metric: MeanMetric, values: Tensor, weights: Tensor) -> None:
     """Add values to a mean by their weights.
 
-    Where a MeanMetric does not look for NaN, which would wait for a GPU, it takes every
+    A MeanMetric that does not check for NaN, which would wait for a GPU, takes every
     weight for 1 (torchmetrics 1.9).
     """
     metric.update(values * weights)

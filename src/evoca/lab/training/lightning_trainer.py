@@ -25,7 +25,7 @@ __all__ = ["is_main", "require_machine", "run_job"]
 def is_main() -> bool:
     """Whether this process writes files: the first of all of them."""
     rank = int(getattr(pl.utilities.rank_zero_only, "rank", 0) or 0)
-    # Before its first trainer is there, Lightning does not count the machines.
+    # Before its first trainer, Lightning does not count the machines.
     node = int(os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0")))
     return rank == 0 and node == 0
 
@@ -47,7 +47,7 @@ def require_machine(options: RunOptions) -> None:
 
 
 def run_job(job: Job, state: TrainingState) -> None:
-    """Train to the end of the step; the state follows.
+    """Train to the end of the step; the state is updated.
 
     Raises:
         KeyboardInterrupt: stopped on request, after saving.
@@ -58,7 +58,7 @@ def run_job(job: Job, state: TrainingState) -> None:
             pl.Trainer(**_trainer_settings(job, state)).fit(module)
     except Interrupted:
         raise KeyboardInterrupt from None
-    except SystemExit:  # how Lightning answers a second Ctrl-C
+    except SystemExit:  # how Lightning handles a second Ctrl-C
         raise KeyboardInterrupt from None
     finally:
         job.loader.close()
@@ -80,7 +80,7 @@ def _trainer_settings(job: Job, state: TrainingState) -> dict[str, Any]:
         "gradient_clip_val": job.step.clip,
         "logger": logger,
         "reload_dataloaders_every_n_epochs": 1,
-        "use_distributed_sampler": False,  # the loader gives each process its share
+        "use_distributed_sampler": False,  # the loader selects each process's share
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -101,7 +101,7 @@ def _machine(options: RunOptions) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what Lightning says about itself out of the way of what the run says."""
+    """Keep Lightning's own messages out of the run's output."""
     with (
         quiet_loggers("pytorch_lightning", "lightning_fabric", "lightning.pytorch"),
         warnings.catch_warnings(),

@@ -33,7 +33,6 @@ from evoca.lab.training.freezing import SystemOutput
 
 __all__ = [
     "Criterion",
-    "answers_of",
     "class_balanced_weights",
     "criterion",
     "cross_entropy",
@@ -43,6 +42,7 @@ __all__ = [
     "multi_hot_cross_entropy",
     "objective",
     "polarity_cross_entropy",
+    "predictions_of",
     "rating_error",
     "smooth",
     "wheel_distance",
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def smooth(target: Tensor, share: float) -> Tensor:
-    """Spread a share of each target evenly (Szegedy et al. 2016, section 7).
+    """Return targets with a share of each spread evenly (Szegedy et al. 2016, section 7).
 
     Args:
         target: (N, K), rows sum to 1.
@@ -65,7 +65,7 @@ def smooth(target: Tensor, share: float) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of softmax(logits) (N, K) against distributions (N, K).
+    """Return the cross-entropy of softmax(logits) (N, K) against distributions (N, K).
 
     Returns:
         (N,), in nats.
@@ -74,7 +74,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def divergence(logits: Tensor, target: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of softmax(logits) (N, K) from distributions (N, K).
+    """Return the Kullback-Leibler divergence of softmax(logits) from distributions, both (N, K).
 
     Returns:
         (N,), in nats, 0 where the two agree.
@@ -84,10 +84,10 @@ def divergence(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def class_balanced_weights(counts: Tensor, beta: float) -> Tensor:
-    """Weigh classes by (1 - beta) / (1 - beta^n) (Cui et al. 2019, equations 2 and 3).
+    """Return class weights (1 - beta) / (1 - beta^n) (Cui et al. 2019, equations 2 and 3).
 
     Args:
-        counts: (K,), images a class; all above 0.
+        counts: (K,), images per class; all above 0.
         beta: 0 <= beta < 1.
 
     Returns:
@@ -98,13 +98,13 @@ def class_balanced_weights(counts: Tensor, beta: float) -> Tensor:
 
 
 def log_prior(counts: Tensor) -> Tensor:
-    """Log of the share of each class, float64 (K,), of counts (K,) above 0."""
+    """Return the log of the share of each class, float64 (K,), of counts (K,) above 0."""
     counts = counts.to(torch.float64)
     return torch.log(counts / counts.sum())
 
 
 def multi_hot(target: Tensor, threshold: float) -> Tensor:
-    """Mark the labels that hold: share at or above a threshold, and always the largest.
+    """Return the labels that hold: share at or above a threshold, and always the largest.
 
     Args:
         target: (N, K) distributions.
@@ -120,7 +120,7 @@ def multi_hot(target: Tensor, threshold: float) -> Tensor:
 
 
 def multi_hot_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of sigmoid(logits) (N, K) against 0..1 (N, K), label by label.
+    """Return the binary cross-entropy of sigmoid(logits) against 0..1, both (N, K), per label.
 
     Returns:
         (N,), the mean over the labels, in nats.
@@ -130,7 +130,7 @@ def multi_hot_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def polarity_cross_entropy(logits: Tensor, target: Tensor, positive: Tensor) -> Tensor:
-    """Cross-entropy between the two polarities' summed probabilities.
+    """Return the cross-entropy between the two polarities' summed probabilities.
 
     Args:
         logits: (N, K).
@@ -147,7 +147,7 @@ def polarity_cross_entropy(logits: Tensor, target: Tensor, positive: Tensor) -> 
 
 
 def wheel_distance(logits: Tensor, target: Tensor, around: Tensor) -> Tensor:
-    """Earth mover's distance around a circle between softmax(logits) and the target.
+    """Return the earth mover's distance around a circle between softmax(logits) and target.
 
     On a circle the least work is the sum of |F - median(F)|, where F is the difference of
     the two cumulative distributions (Rabin et al. 2011, "Transportation distances on the
@@ -166,23 +166,23 @@ def wheel_distance(logits: Tensor, target: Tensor, around: Tensor) -> Tensor:
     return (gap - gap.median(dim=1, keepdim=True).values).abs().sum(dim=1)
 
 
-def rating_error(felt: Tensor, rated: Tensor) -> Tensor:
-    """Squared error of ratings (N, D), averaged over those of an image's D that are known.
+def rating_error(predicted: Tensor, rated: Tensor) -> Tensor:
+    """Return the squared error of ratings (N, D), averaged over an image's known ones.
 
     Args:
-        felt: (N, D), predicted.
+        predicted: (N, D).
         rated: (N, D), on the same scales; NaN where unknown.
 
     Returns:
         (N,), 0 for an image without ratings.
     """
     known = rated.isfinite()
-    gap = torch.where(known, felt - rated.nan_to_num(), 0.0)
+    gap = torch.where(known, predicted - rated.nan_to_num(), 0.0)
     return gap.square().sum(dim=1) / known.sum(dim=1).clamp(min=1)
 
 
 def where_known(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> Tensor:
-    """Apply a loss to images whose target is known; 0 for the others.
+    """Return the loss of images whose target is known; 0 for the others.
 
     Args:
         loss: of logits (N, K) and targets (N, K).
@@ -197,11 +197,11 @@ def where_known(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target
 
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Logits (N, K) and target distributions (N, K) to a loss an image (N,)."""
+"""Logits (N, K) and target distributions (N, K) to one loss per image (N,)."""
 
 
-def answers_of(output: SystemOutput) -> Tensor:
-    """Return all that a system is judged by: logits, then valence and arousal if it has them.
+def predictions_of(output: SystemOutput) -> Tensor:
+    """Return all predictions of a system: logits, then valence and arousal if it has them.
 
     Returns:
         (N, K), or (N, K + 2).
@@ -211,7 +211,7 @@ def answers_of(output: SystemOutput) -> Tensor:
 
 
 def with_affect(loss: Criterion, labels: int, weight: float) -> Criterion:
-    """Add the error of valence and arousal to a loss; an image gives what it has of both.
+    """Return a loss plus the error of valence and arousal, each where an image has it.
 
     Args:
         loss: of the emotions.
@@ -219,23 +219,23 @@ def with_affect(loss: Criterion, labels: int, weight: float) -> Criterion:
         weight: of the error of the ratings.
 
     Returns:
-        A loss of answers (N, K + 2) and targets (N, K + 2), NaN where unknown.
+        A loss of predictions (N, K + 2) and targets (N, K + 2), NaN where unknown.
     """
 
-    def both(answers: Tensor, target: Tensor) -> Tensor:
-        own = losses.where_known(loss, answers[:, :labels], target[:, :labels])
-        return own + weight * losses.rating_error(answers[:, labels:], target[:, labels:])
+    def both(predictions: Tensor, target: Tensor) -> Tensor:
+        own = losses.where_known(loss, predictions[:, :labels], target[:, :labels])
+        return own + weight * losses.rating_error(predictions[:, labels:], target[:, labels:])
 
     return both
 
 
 def criterion(loss: Loss, labels: Sequence[str], counts: Sequence[int]) -> Criterion:
-    """Bind a named loss to what it needs to know.
+    """Return a named loss, bound to its labels and counts.
 
     Args:
         loss: name and options.
         labels: the K labels.
-        counts: (K,) training images a label, for the losses that weigh classes.
+        counts: (K,) training images per label, for the losses that weigh classes.
 
     Raises:
         EvocaError: the loss needs Mikels' eight emotions, or an image of every class.
@@ -307,22 +307,22 @@ def _around_the_wheel(loss: Loss, labels: Sequence[str]) -> Tensor:
     return torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
 
 
-def _answers(output: SystemOutput, target: Tensor, step: Step) -> Tensor:
-    """Return as many answers an image as it has targets."""
-    answers = answers_of(output).float()
-    if answers.shape[1] < target.shape[1]:
+def _predictions(output: SystemOutput, target: Tensor, step: Step) -> Tensor:
+    """Return as many predictions per image as it has targets."""
+    predictions = predictions_of(output).float()
+    if predictions.shape[1] < target.shape[1]:
         raise EvocaError(f"step {step.name}: this system predicts no valence and arousal")
-    return answers[:, : target.shape[1]]
+    return predictions[:, : target.shape[1]]
 
 
 def objective(step: Step, loss: Criterion) -> Callable[[SystemOutput, Tensor], Tensor]:
-    """Apply a criterion to what the step says it is for.
+    """Return a criterion applied to the objective of the step.
 
     Returns:
-        A function from a system's output and targets (N, K) to a loss an image (N,).
+        A function from a system's output and targets (N, K) to one loss per image (N,).
     """
     if step.objective == "output":
-        return lambda output, target: loss(_answers(output, target, step), target)
+        return lambda output, target: loss(_predictions(output, target, step), target)
 
     def of_branches(output: SystemOutput, target: Tensor) -> Tensor:
         branches: Tensor | None = getattr(output, "branch_logits", None)

@@ -1,4 +1,4 @@
-"""How a training is run: facts of the machine, none of which belongs to a recipe.
+"""How a training is run: settings of the machine, none of which belongs to a recipe.
 
 Freed memory is kept in the process, where the C library would give it back at once. A
 training step on a CPU frees and takes the same large blocks again and again. The C library
@@ -42,10 +42,10 @@ class RunOptions:
         deterministic: refuse operations whose result varies from run to run.
         channels_last: memory layout of the convolutions.
         checkpoint_seconds: how much work a kill may cost.
-        cache: folder of kept features; ``None`` computes them anew every time.
+        cache: folder of cached features; ``None`` computes them anew every time.
         tensorboard: also write logs for TensorBoard.
         announce: shows progress.
-        say: shows a line an epoch.
+        say: shows one line per epoch.
     """
 
     accelerator: str = "auto"
@@ -93,19 +93,19 @@ _GROWTH = 256 * 2**20
 
 @cache
 def keep_freed_memory() -> bool:
-    """Tell the C library to reuse freed blocks, for the rest of the process.
+    """Make the C library reuse freed blocks, for the rest of the process.
 
     Results do not change; the memory in use stays at its peak.
 
     Returns:
-        Whether there was something to tell: glibc alone has this.
+        Whether this is set: glibc alone has it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     try:
-        tell = ctypes.CDLL(None).mallopt
+        set_option = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _GROWTH))
-    done = [tell(name, value) for name, value in settings]  # every one, whatever another said
+    done = [set_option(name, value) for name, value in settings]  # all of them
     return all(done)

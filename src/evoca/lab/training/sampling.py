@@ -1,4 +1,4 @@
-"""Which images an epoch shows, in which order, and every other random draw of training.
+"""The images of an epoch, their order, and every other random draw of training.
 
 Each draw is a function of (seed, step, epoch, place): nothing is carried from one draw to
 the next, so a training that stops anywhere goes on exactly as it would have.
@@ -82,14 +82,14 @@ def epoch_batches(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[list[Draw]]:
-    """Give the batches that are left of an epoch.
+    """Yield the batches that are left of an epoch.
 
     An image left over by the division joins the batch before it, because batch
     normalisation cannot learn from a single one.
 
     Args:
         truth: (n,) labels, which ``weighted`` sampling balances.
-        step: gives sampling and batch size.
+        step: states sampling and batch size.
         seed: of the training.
         position: where to begin.
         rank: of this process; it gets every ``world``-th image of each batch.
@@ -120,7 +120,7 @@ def epoch_batches(
 
 
 def batches_in_epoch(images: int, batch_size: int) -> int:
-    """Return how many batches :func:`epoch_batches` gives from the start of an epoch."""
+    """Return the number of batches of :func:`epoch_batches` from the start of an epoch."""
     return len(_starts(images, batch_size))
 
 

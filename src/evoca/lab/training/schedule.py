@@ -15,10 +15,10 @@ __all__ = ["Progress", "build_optimiser", "rate_factor"]
 
 
 def rate_factor(step: Step, epochs_done: float) -> float:
-    """Return what every rate is multiplied with.
+    """Return the factor of every rate.
 
     Args:
-        step: gives the schedule.
+        step: states the schedule.
         epochs_done: position at the middle of the batch, in epochs of this step, so that
             the first batch of a warm-up already learns.
     """
@@ -32,7 +32,7 @@ def rate_factor(step: Step, epochs_done: float) -> float:
 
 
 def build_optimiser(system: System, step: Step) -> torch.optim.Optimizer:
-    """Build a fresh optimiser; each group remembers its own rate as ``base_rate``.
+    """Return a fresh optimiser; each group stores its own rate as ``base_rate``.
 
     Raises:
         EvocaError: a pattern of the step matches nothing.
@@ -54,7 +54,7 @@ def build_optimiser(system: System, step: Step) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True)
 class Progress:
-    """How a step has fared so far.
+    """The progress of early stopping in a step.
 
     Attributes:
         best: the best value of the metric; ``None`` before the first epoch.
@@ -67,7 +67,7 @@ class Progress:
     waited: int = 0
 
     def after(self, epoch: int, value: float, stop: Stop) -> Progress:
-        """Take in the validation value of one more epoch."""
+        """Return the progress after the validation value of one more epoch."""
         if not math.isfinite(value):
             return replace(self, waited=self.waited + 1)
         gain = 0.0 if self.best is None else value - self.best

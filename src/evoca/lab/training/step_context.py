@@ -1,4 +1,4 @@
-"""What a step of training needs that does not change while it runs."""
+"""The parts of a step of training that do not change while it runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrainingError(EvocaError):
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the state has been saved
-    """Someone asked the training to stop, and it has saved where it is."""
+    """The training was asked to stop, and has saved its state."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Validation:
     """Images that may choose.
 
     Attributes:
-        batches: gives their inputs, in order.
+        batches: their inputs, in order.
         targets: float32 (n, K), or (n, K + 2) with valence and arousal.
     """
 
@@ -45,16 +45,16 @@ class Validation:
 
 @dataclass(frozen=True)
 class Job:
-    """What a step needs that does not change while it runs.
+    """The parts of a step that do not change while it runs.
 
     Attributes:
         system: the whole network.
-        network: what is run on the inputs: the system, or its end on kept features.
+        network: what is run on the inputs: the system, or its end on cached features.
         step: what to do.
         seed: of the training.
         loader: training batches.
         validation: ``None`` where there is none.
-        criterion: the loss on answers.
+        criterion: the loss on predictions.
         labels: K.
         folder: of the run.
         identity: for checkpoints.
@@ -78,11 +78,11 @@ class Job:
     advance: Advance
 
     @property
-    def on_kept_features(self) -> bool:
-        """Whether what frozen layers give is read, and the layers after them alone are run."""
+    def on_cached_features(self) -> bool:
+        """Whether outputs of frozen layers are read, and only the layers after them are run."""
         return self.network is not cast("nn.Module", self.system)
 
     @property
     def checkpoint(self) -> Path:
-        """Where the state is saved."""
+        """The file of the saved state."""
         return self.folder / "checkpoints" / "resume.pt"

@@ -27,7 +27,7 @@ from evoca.lab.training.checkpoint import (
 )
 from evoca.lab.training.data import Examples, PixelExamples, StepLoader, targets_of
 from evoca.lab.training.freezing import System, freeze, parameter_groups, trainable_parameters
-from evoca.lab.training.frozen_cache import keep_frozen
+from evoca.lab.training.frozen_cache import cache_frozen
 from evoca.lab.training.inference import plain_batches
 from evoca.lab.training.interrupts import Interrupts, interrupts_noted
 from evoca.lab.training.lightning_trainer import is_main, require_machine, run_job
@@ -41,7 +41,7 @@ __all__ = ["Fitted", "Task", "fit"]
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt, whatever it runs on.
+    """What is learnt, independent of the machine.
 
     Attributes:
         steps: in order.
@@ -66,7 +66,7 @@ class Fitted:
 
     Attributes:
         system: the one that was given, now trained, on the CPU, in evaluation mode.
-        history: a row for every epoch.
+        history: one row per epoch.
     """
 
     system: System
@@ -81,7 +81,7 @@ def fit(
     *,
     resume: bool = False,
 ) -> Fitted:
-    """Train a system in place.
+    """Train a system in place, and return it with its history.
 
     Writes ``history.csv``, ``checkpoints/resume.pt`` while it runs and
     ``checkpoints/last/weights.safetensors`` at its end.
@@ -96,7 +96,7 @@ def fit(
     Raises:
         DataError: no images, test images among those that choose, an image without
             label.
-        EvocaError: a step does not fit the system, the machine is not as the options say,
+        EvocaError: a step does not fit the system, the machine does not fit the options,
             the loss is no number, a checkpoint is of another training or cannot be written.
         ImageError: an image cannot be read.
         KeyboardInterrupt: stopped on request, after saving.
@@ -172,7 +172,7 @@ def _run_step(
     options: RunOptions,
     interrupts: Interrupts,
 ) -> None:
-    """Train one step from its state to its end; the system is left with what it learnt."""
+    """Train one step from its state to its end, in place."""
     step = task.steps[number]
     module = cast("nn.Module", system)
     freeze(system, trainable_parameters(system, step))
@@ -202,7 +202,7 @@ def _job(
     if task.validation is not None:
         measured = PixelExamples(task.validation, task.preprocessing, (), task.seed)
     heeding = replace(options, announce=interrupts.heeded(options.announce))
-    kept = keep_frozen(
+    kept = cache_frozen(
         system, step, (task.train, task.validation), task.preprocessing, task.seed, heeding
     )
     if kept is not None:

@@ -27,7 +27,7 @@ _KNOWN: dict[str, tuple[type[Strict], Callable[[Any], nn.Module]]] = {
 
 
 def build_architecture(name: str, options: Mapping[str, Any]) -> nn.Module:
-    """Build a network with random weights.
+    """Return a network with random weights.
 
     Args:
         name: ``fractalnet``, ``grouped_alexnet`` or ``preact_resnet``.
@@ -50,7 +50,7 @@ class OwnArchitectures(Adapter):
     """Builds the networks above, which have no published weights."""
 
     def create(self, record: Backbone) -> nn.Module:
-        """Build a network with random weights.
+        """Return a network with random weights.
 
         Raises:
             EvocaError: there is no such architecture, or it has no such option.

@@ -68,7 +68,7 @@ class Layer(nn.Module):
         return cast("Tensor", self.norm(self.conv(x)).relu())
 
     def within_subnetwork(self, x: Tensor) -> Tensor:
-        """Return the same, normalised by the batch, and keep its statistics out of the average."""
+        """Return the same, normalised by the batch; its statistics stay out of the average."""
         norm = self.norm
         if not (isinstance(norm, nn.BatchNorm2d) and norm.training):
             return cast("Tensor", self(x))
@@ -81,8 +81,8 @@ class Layer(nn.Module):
 class Subnetworks:
     """Which subnetwork each batch trains: one draw for all blocks.
 
-    Blocks ask in their order. Whichever block asks first, since those before it may be
-    frozen or kept, begins a new draw.
+    Blocks ask in their order. The first block that asks begins a new draw; those before
+    it may be frozen or cached.
     """
 
     def __init__(self, columns: int, share: float) -> None:
@@ -93,7 +93,7 @@ class Subnetworks:
         self._whole: Tensor | None = None
 
     def of(self, block: int, x: Tensor) -> tuple[int | None, Tensor]:
-        """Return what a block needs.
+        """Return the column and the input of a block.
 
         Args:
             block: its number, from 0.
@@ -108,12 +108,12 @@ class Subnetworks:
             self._column = int(torch.randint(self._columns, ())) if alone else None
             self._whole = x.detach()
         elif block > self._asked + 1:
-            self._whole = x.detach()  # what stands between is frozen, and has kept nothing
+            self._whole = x.detach()  # the blocks between are frozen, and stored nothing
         self._asked = block
         return self._column, self._whole
 
     def keep(self, block: int, whole: Tensor) -> None:
-        """Take a block's output of the whole network, the next one's input."""
+        """Store a block's output of the whole network, the input of the next."""
         self._whole = None if block == _BLOCKS - 1 else whole
 
 
@@ -130,14 +130,14 @@ class DropPathJoin(nn.Module):
         self.kind = kind
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Join all maps, each (N, C, h, w)."""
+        """Return all maps, each (N, C, h, w), joined."""
         stacked = torch.stack(list(inputs))
         return stacked.sum(dim=0) if self.kind == "sum" else stacked.mean(dim=0)
 
     def of_alive(
         self, inputs: Sequence[Tensor], columns: Sequence[int], column: int | None
     ) -> Tensor:
-        """Join the maps that are not dropped.
+        """Return the maps that are not dropped, joined.
 
         Args:
             inputs: each (N, C, h, w).
@@ -153,7 +153,7 @@ class DropPathJoin(nn.Module):
         return (torch.stack(list(inputs)) * weights[:, None, None, None, None]).sum(dim=0)
 
     def _alive(self, columns: Sequence[int], column: int | None) -> Tensor:
-        """Return bool (inputs,)."""
+        """Return which inputs are not dropped, bool (inputs,)."""
         if column in columns:
             return torch.tensor([own == column for own in columns])
         # A join without the batch's column feeds only columns that are dropped later.
@@ -163,7 +163,7 @@ class DropPathJoin(nn.Module):
         return alive
 
     def extra_repr(self) -> str:
-        """Say how."""
+        """Return the options of the join."""
         return f"{self.kind}, p={self.p}"
 
 
@@ -171,7 +171,7 @@ class FractalBlock(nn.Module):
     """Columns that meet wherever their layers end at the same depth, then pooling.
 
     At depth d of 2^(C-1), the columns whose layers span a divisor of d each end one;
-    their join is what all of them go on from.
+    all of them continue from their join.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class GroupedAlexNetOptions(Strict):
     Attributes:
         width: channels of the first convolution; 96 in the paper. The others and the
             hidden layers keep their ratio to it.
-        groups: halves that see one another only in the third convolution; 1 joins them.
+        groups: halves that are joined only in the third convolution; 1 joins them everywhere.
         k: of the response normalisation (section 3.3); 2 in the paper.
         alpha: of the response normalisation, for each of five neighbours.
         beta: of the response normalisation.
@@ -45,8 +45,8 @@ class GroupedAlexNet(nn.Module):
 
     Pictures of 227 x 227 become maps of 55, 27, 13 and 6 cells a side, without padding in
     the first layer. Pooling rounds up, as the first implementations do: at 227 nothing is
-    to be rounded, and smaller pictures keep a map. ``fc6`` and ``fc7`` see 6 x 6 cells.
-    Weights start as the paper says (section 5): normal of deviation 0.01, biases of the
+    to be rounded, and smaller pictures keep a map. ``fc6`` and ``fc7`` take 6 x 6 cells.
+    Weights start as the paper states (section 5): normal of deviation 0.01, biases of the
     second, fourth and fifth convolution and of the hidden layers 1, others 0; after the
     first layer, the deviation of a narrower network is larger, so that its sums spread alike.
     """

@@ -57,7 +57,7 @@ class Unit(nn.Module):
 class PreActResNet(nn.Module):
     """A convolution, four stages of units, and the last normalisation and ReLU.
 
-    The first stage sees the whole resolution; each later one halves it. Convolutions
+    The first stage has the whole resolution; each later one halves it. Convolutions
     start as in He et al. 2015, section 2.2.
     """
 

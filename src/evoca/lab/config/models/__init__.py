@@ -1,4 +1,4 @@
-"""The section ``model`` of a recipe: one class a family of systems, by ``system``."""
+"""The section ``model`` of a recipe: one class per family of systems, by ``system``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _FAMILIES: tuple[type[Options], ...] = (
 
 
 def _families() -> dict[str, type[Options]]:
-    """Return the class of options of each system, those of other packages last.
+    """Return each system's class of options, those of other packages last.
 
     Raises:
         EvocaError: what a package offers in the group ``evoca.systems`` is no such class.
@@ -66,7 +66,7 @@ def _families() -> dict[str, type[Options]]:
 
 
 def _name(family: type[Options]) -> str:
-    """Return what recipes call a system: the only value that its field ``system`` takes."""
+    """Return a system's name in recipes: the only value that its field ``system`` takes."""
     return str(get_args(family.model_fields["system"].annotation)[0])
 
 
@@ -94,4 +94,4 @@ else:
             custom_error_message=f"system: one of {', '.join(SYSTEMS)}",
         ),
     ]
-"""Options of any family, told apart by ``system``."""
+"""Options of any family, distinguished by ``system``."""

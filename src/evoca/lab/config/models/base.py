@@ -1,4 +1,4 @@
-"""What the options of every family of systems have, and say of it."""
+"""The fields and properties that the options of every family of systems have."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Features(NamedTuple):
 
 
 class Options(Strict):
-    """The options of a family of systems, and what the rest of the lab asks of the family.
+    """The options of a family of systems, and what the rest of the lab reads of it.
 
     A family has fields of its own and ``system``, its name in recipes.
 
@@ -93,7 +93,7 @@ class Options(Strict):
         """
 
     def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
-        """Refuse steps that do not teach what the system predicts.
+        """Refuse steps that do not train what the system predicts.
 
         Args:
             steps: of the recipe.
@@ -110,7 +110,7 @@ class Options(Strict):
                 )
 
     def check_files(self) -> None:
-        """Look for the files that the options name, beside those of networks.
+        """Check the files that the options name, beside those of networks.
 
         Raises:
             RecipeError: one is not there or cannot be used.
@@ -183,4 +183,4 @@ class Network(Pretrained, Options):
 
     @abstractmethod
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Explain the network in sentences, for ``evoca recipes show``."""
+        """Return sentences on the network, for ``evoca recipes show``."""

@@ -38,21 +38,21 @@ class CaptionText(Network):
     dropout: Dropout = 0.0
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what is captioned, and what the layers see."""
+        """Return sentences on what is captioned, and on the input of the layers."""
         pinned = self.encoder_revision or "not pinned"
         beside = ", beside the picture's own vector" if self.vectors == "both" else ""
         hidden = "".join(f"a layer of {units} with ReLU, " for units in self.hidden)
         lines = [
             f"A caption of at most {self.words} tokens by {backbone.name}, beam search of "
             f"{self.beams}; its mean vector by {self.encoder} (revision {pinned}){beside}; "
-            f"{hidden}a layer with one unit a label."
+            f"{hidden}a layer with one unit per label."
         ]
         if self.dropout:
             lines.append(f"Dropout {self.dropout:g} before the first layer.")
         return [*lines, f"Cannot be exported: {self.no_bundle()}."]
 
     def no_bundle(self) -> str:
-        """Say why: a caption is a search."""
+        """Return the reason: a caption is a search."""
         return (
             "a caption is written word by word and read again as text, which no plain ONNX "
             "graph does; jacobson2019-caption-embedding exports the same captioner's image vector"

@@ -18,7 +18,7 @@ class LinearProbe(Network):
     Attributes:
         system: its name.
         stages: ``last`` uses the final map; ``all`` joins the maps of all stages.
-        pool: what the layer sees: the ``mean`` of maps, whose evidence map is exact; the
+        pool: the input of the layer: the ``mean`` of maps, whose evidence map is exact; the
             class ``token``; or the image's ``embedding`` beside which a text tower learnt.
     """
 
@@ -30,19 +30,19 @@ class LinearProbe(Network):
     @model_validator(mode="after")
     def _maps_are_averaged(self) -> Self:
         if self.pool != "mean" and self.stages == "all":
-            raise ValueError(f"pool {self.pool} is of the last stage: say stages: last")
+            raise ValueError(f"pool {self.pool} is of the last stage: set stages: last")
         return self
 
     def frozen_features(self) -> Features:
-        """Return what the layer sees."""
+        """Return the input of the layer."""
         return Features(self.stages, self.pool)
 
     def has_exact_map(self) -> bool:
-        """Whether the layer sees averaged maps."""
+        """Whether the layer takes averaged maps."""
         return self.pool == "mean"
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what the layer sees."""
+        """Return a sentence on the input of the layer."""
         if self.pool != "mean":
             seen = {
                 "token": "class token",
@@ -61,7 +61,7 @@ class Classifier(Network):
         pool: how the map becomes a vector: ``mean`` over space, ``flatten``, the class
             ``token``; ``backbone`` is the backbone's own way.
         hidden: units of the layers before the last, each followed by a ReLU; the last has
-            one unit a label.
+            one unit per label.
         dropout: of the vector, before the first layer.
         channel_dropout: of whole channels, before the last convolution of each block of
             the last stage (najid2018, section III.C).
@@ -77,15 +77,15 @@ class Classifier(Network):
     enlarge: Annotated[int, Field(ge=32, le=2048)] | None = None
 
     def enlarged_side(self) -> int | None:
-        """Return the side that the recipe asks for."""
+        """Return the side that the recipe states."""
         return self.enlarge
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say how the map becomes a vector, and what comes after it."""
+        """Return sentences on how the map becomes a vector, and on what follows."""
         pool = backbone.pool if self.pool == "backbone" else self.pool
         ways = {"mean": "averaged over space", "flatten": "flattened", "token": "the class token"}
         hidden = "".join(f"a layer of {units} with ReLU, " for units in self.hidden)
-        lines = [f"The last map, {ways[pool]}; {hidden}a layer with one unit a label."]
+        lines = [f"The last map, {ways[pool]}; {hidden}a layer with one unit per label."]
         if self.dropout:
             lines.append(f"Dropout {self.dropout:g} before the first layer.")
         if self.channel_dropout:
@@ -106,7 +106,7 @@ class StageEnsemble(Network):
     combine: Literal["average", "dense"] = "average"
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say how the branches are joined."""
+        """Return sentences on how the branches are joined."""
         ways = {"average": "averaged with learnt weights", "dense": "joined by a layer"}
         return [f"A softmax classifier on each of five stages, {ways[self.combine]}."]
 
@@ -127,7 +127,7 @@ class Skip(Network):
     dropout: Dropout = 0.0
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what is added to what."""
+        """Return sentences on the shortcuts."""
         return [
             "The maps of the first three stages added to the fourth's by 1 x 1 convolutions, "
             f"starting at a gain of {self.gain:g}; one linear layer."
@@ -141,7 +141,7 @@ class Lora(Classifier):
         system: its name.
         rank: r of the adapters.
         alpha: what they add is multiplied with alpha / r.
-        adapter_dropout: of what the adapters see.
+        adapter_dropout: of the adapters' input.
         targets: ends of the paths of the layers that get one, linear or convolutions.
     """
 
@@ -152,7 +152,7 @@ class Lora(Classifier):
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("attn.qkv", "attn.proj")
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what comes after the backbone, and what stands beside its layers."""
+        """Return sentences on the layers after the backbone, and on the adapters."""
         drop = f", dropout {self.adapter_dropout:g}" if self.adapter_dropout else ""
         return [
             *super().in_words(backbone),

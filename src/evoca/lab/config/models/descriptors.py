@@ -29,7 +29,7 @@ class Descriptors(Options):
 
     @abstractmethod
     def in_words(self) -> list[str]:
-        """Explain the features in sentences, for ``evoca recipes show``."""
+        """Return sentences on the features, for ``evoca recipes show``."""
 
 
 class Hog(Descriptors):
@@ -48,7 +48,7 @@ class Hog(Descriptors):
     block: Annotated[int, Field(ge=1, le=4)] = 2
 
     def in_words(self) -> list[str]:
-        """Say the sizes."""
+        """Return a sentence with the sizes."""
         return [
             f"Histograms of {self.orientations} orientations of gradients in cells of "
             f"{self.cell} x {self.cell} pixels, normalised in blocks of "
@@ -82,7 +82,7 @@ class Colour(Descriptors):
         return bins
 
     def in_words(self) -> list[str]:
-        """Say what is counted where."""
+        """Return a sentence on what is counted where."""
         bins = " x ".join(map(str, self.bins))
         return [
             f"Histograms of {bins} hues, saturations and values, and of uniform local binary "
@@ -98,7 +98,7 @@ class SiftWords(Descriptors):
         system: its name.
         words: of the dictionary, which is learnt from a fold's training images alone.
         step: pixels between descriptors.
-        diameter: of what a descriptor sees, in pixels.
+        diameter: of a descriptor's area, in pixels.
     """
 
     system: Literal["sift_words"]
@@ -111,7 +111,7 @@ class SiftWords(Descriptors):
         return self.words
 
     def in_words(self) -> list[str]:
-        """Say what is counted."""
+        """Return a sentence on what is counted."""
         return [
             f"SIFT descriptors every {self.step} pixels, {self.diameter:g} across, counted by the "
             f"nearest of {self.words} words; square roots of the shares. The words are k-means "

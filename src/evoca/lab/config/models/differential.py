@@ -37,7 +37,7 @@ class Differential(Network):
     Attributes:
         system: its name; ``backbone`` and ``weights`` are the first trunk's.
         second: the second trunk.
-        more: the third trunk and on; rapolu2023 has two, and wishes for more.
+        more: the third trunk and on; rapolu2023 has two, and proposes more.
         supplement: the network that names objects, with the classifier it was pretrained
             with; ``null`` for none.
         background: the network that names the scene around them, such as one of Places365,
@@ -65,11 +65,11 @@ class Differential(Network):
     @model_validator(mode="after")
     def _beta_fits(self) -> Self:
         if self.beta is not None and self.supplement is None:
-            raise ValueError("beta is a factor of what the supplement says: name a supplement")
+            raise ValueError("beta is a factor of the supplement's output: name a supplement")
         if self.beta is not None and self.beta > 1 and self.form == "convex":
             raise ValueError(f"beta {self.beta:g}: a share is at most 1; form amplify takes more")
         if self.gamma != 1 and self.background is None:
-            raise ValueError("gamma is a factor of what the background says: name a background")
+            raise ValueError("gamma is a factor of the background's output: name a background")
         return self
 
     @model_validator(mode="after")
@@ -80,9 +80,9 @@ class Differential(Network):
         if self.shares is None:
             return self
         if self.alpha is not None:
-            raise ValueError("alpha and shares say the same: give one of them")
+            raise ValueError("alpha and shares set the same: give one of them")
         if len(self.shares) != count or abs(sum(self.shares) - 1) > _SUM_TOLERANCE:
-            raise ValueError(f"shares: {count} numbers, one a network, of sum 1")
+            raise ValueError(f"shares: {count} numbers, one per network, of sum 1")
         return self
 
     def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
@@ -102,12 +102,12 @@ class Differential(Network):
             )
 
     def trunks(self) -> tuple[Pretrained, ...]:
-        """Return the networks that are trained, the first first."""
+        """Return the networks that are trained, in order."""
         return (self, self.second, *self.more)
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """What each vector is multiplied by, then the probabilities that there are."""
+        """The factor of each vector, then of the probabilities that there are."""
         shares: tuple[float, ...] = self.shares or (1.0,) * len(self.trunks())
         if self.alpha is not None:
             shares = (self.alpha, 1 - self.alpha)
@@ -117,26 +117,26 @@ class Differential(Network):
         return (*(rest * share for share in shares), *named, *scenes)
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what is trained apart, and what is joined."""
+        """Return sentences on what is trained apart, and what is joined."""
         del backbone
         trunks = self.trunks()
-        names = [self.backbone, *map(_told, trunks[1:])]
+        names = [self.backbone, *map(_stated, trunks[1:])]
         lines = [
             f"{_NUMBERS[len(trunks)]} networks on the same picture, {_listed(names)}. The last map "
-            "of each, averaged over space, into a layer of its own with one unit a label; while "
-            "one of them is trained, it answers alone."
+            "of each, averaged over space, into a layer of its own with one unit per label; while "
+            "one of them is trained, it predicts alone."
         ]
         what = [f"the {name}'s vector" for name in ORDINALS[: len(trunks)]]
         if self.supplement is not None:
             lines.append(
-                f"Another, {_told(self.supplement)}, as it is: the probabilities of the objects it "
-                "was pretrained on."
+                f"Another, {_stated(self.supplement)}, as it is: the probabilities of the objects "
+                "it was pretrained on."
             )
             what.append("the object probabilities")
         if self.background is not None:
             lines.append(
-                f"Another, {_told(self.background)}, as it is: the probabilities of the scenes it "
-                "was pretrained on."
+                f"Another, {_stated(self.background)}, as it is: the probabilities of the scenes "
+                "it was pretrained on."
             )
             what.append("the scene probabilities")
         joined = [f"{factor:g} times {own}" for factor, own in zip(self.factors, what, strict=True)]
@@ -165,7 +165,7 @@ def factors_of(
     return rest * one, rest * other, beta
 
 
-def _told(network: Pretrained) -> str:
+def _stated(network: Pretrained) -> str:
     return f"{network.backbone} (weights: {network.weights})"
 
 

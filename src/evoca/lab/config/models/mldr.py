@@ -23,7 +23,7 @@ class Mldr(Network):
         depths: stages of the backbone that each network has, the first the most.
         sides: patches along each side of the picture, for each network: 1, 2 and 4 make 1,
             4 and 16 patches.
-        instances: how the patches of a picture answer together: ``mean`` of their
+        instances: how the predictions of a picture's patches are joined: ``mean`` of their
             probabilities, or, for every label, the ``max``, brought to sum 1.
         dropout: of every network's vector, before its layer.
     """
@@ -41,7 +41,7 @@ class Mldr(Network):
         return self
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say which network sees which patches, and how they are joined."""
+        """Return sentences on each network's patches, and on how they are joined."""
         pairs = zip(self.depths, self.sides, strict=True)
         networks = "; ".join(
             f"{depth} stages on {side * side} {'patches' if side > 1 else 'patch'}"
@@ -50,7 +50,7 @@ class Mldr(Network):
         ways = {"mean": "the mean", "max": "the largest, label by label,"}
         lines = [
             f"Three networks, each with weights of its own: {networks}. The last map of each, "
-            "averaged over space; a layer with one unit a label.",
+            "averaged over space; a layer with one unit per label.",
             f"Of a picture's patches, {ways[self.instances]} of the probabilities; then the "
             "average of the three networks.",
         ]
@@ -66,7 +66,7 @@ class Recurrent(Network):
         system: its name.
         width: numbers that every stage's vector is brought to.
         units: of the recurrent network, in each direction.
-        dropout: of what the recurrent network gives, before each stage's layer.
+        dropout: of the recurrent network's output, before each stage's layer.
     """
 
     system: Literal["recurrent"]
@@ -75,7 +75,7 @@ class Recurrent(Network):
     dropout: Dropout = 0.0
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what the sequence is, and how the predictions are joined."""
+        """Return sentences on the sequence, and on how the predictions are joined."""
         lines = [
             f"Each of five stages' maps, averaged over space and brought to {self.width} numbers; "
             f"from the input upwards through a bidirectional GRU of {self.units} units; a softmax "

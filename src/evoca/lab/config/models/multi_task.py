@@ -17,7 +17,7 @@ _Rating = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class MultiTask(Network):
-    """One trunk with a head for valence and arousal, and one for emotions where wanted.
+    """One trunk with a head for valence and arousal, and one for emotions if requested.
 
     Attributes:
         system: its name.
@@ -27,7 +27,7 @@ class MultiTask(Network):
         affect_range: lowest and highest rating of the scale of the data, such as 1 and 7;
             predictions lie within.
         hidden: units of a layer with a ReLU that the heads share; 0 for none.
-        dropout: of the vector that the heads see.
+        dropout: of the heads' input vector.
     """
 
     takes_svm: ClassVar[bool] = False
@@ -53,7 +53,7 @@ class MultiTask(Network):
         return self.affect_range
 
     def check_steps(self, steps: Sequence[Step], *, head: bool) -> None:
-        """Refuse steps that teach nothing, or stop by a figure that emotions have."""
+        """Refuse steps that train nothing, or stop by a figure of emotions without them."""
         super().check_steps(steps, head=head)
         for step in () if self.emotions else steps:
             if not step.affect_weight:
@@ -62,7 +62,7 @@ class MultiTask(Network):
                 raise ValueError(f"step {step.name}: only the loss can stop it")
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say which maps are averaged, and what is predicted from them."""
+        """Return sentences on which maps are averaged, and what is predicted from them."""
         maps = "all stages, each" if self.stages == "all" else "the last stage,"
         low, high = self.affect_range
         heads = "emotions, and one for valence" if self.emotions else "valence"
@@ -74,7 +74,7 @@ class MultiTask(Network):
         return [*lines, f"Dropout {self.dropout:g} before the layers."] if self.dropout else lines
 
     def no_bundle(self) -> str | None:
-        """Say why, where nothing is known of emotions."""
+        """Return the reason where no emotions are predicted."""
         if self.emotions:
             return None
         return (

@@ -50,7 +50,7 @@ class Streams(Network):
         return self
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what the streams are, where attention is, and which layers are new."""
+        """Return sentences on the streams, the attention, and the new layers."""
         ways = {
             "none": "One stream: the last map, flattened.",
             "scale": (
@@ -68,7 +68,7 @@ class Streams(Network):
         joined = "" if self.attention == "none" else " on both streams side by side"
         return [
             ways[self.attention],
-            f"Then {self._layers(backbone)}a layer with one unit a label{joined}. {most}",
+            f"Then {self._layers(backbone)}a layer with one unit per label{joined}. {most}",
         ]
 
     def _layers(self, backbone: Backbone) -> str:

@@ -12,7 +12,7 @@ __all__ = ["ZeroShot"]
 
 
 class ZeroShot(Network):
-    """An image's embedding, held against those of sentences that name the emotions.
+    """An image's embedding, compared with those of sentences that name the emotions.
 
     Attributes:
         system: its name.
@@ -24,15 +24,15 @@ class ZeroShot(Network):
     prompts: str = "evoked"
 
     def frozen_features(self) -> Features:
-        """Return the embedding among the sentences'."""
+        """Return the embedding that is comparable with sentences."""
         return Features("last", "embedding")
 
     def check_files(self) -> None:
-        """Look for the sentences."""
+        """Check that the sentences can be read."""
         load_prompts(self.prompts)
 
     def in_words(self, backbone: Backbone) -> list[str]:
-        """Say what is compared."""
+        """Return a sentence on what is compared."""
         return [
             f"Cosines of the image's embedding and of each emotion's sentences ({self.prompts}); "
             "no image is learnt from."
