@@ -593,7 +593,7 @@ def test_a_whole_file_that_was_not_judged_yet_is_not_fetched_again(
     def killed(*_):
         raise KilledError
 
-    monkeypatch.setattr("evoca.data.download.fetch.Fetcher._judge", killed)
+    monkeypatch.setattr("evoca.data.download.fetch.Fetcher._check", killed)
     with pytest.raises(KilledError):
         one(tmp_path, url)
     monkeypatch.undo()
