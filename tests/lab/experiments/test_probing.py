@@ -103,8 +103,8 @@ def test_every_recipe_is_valid_and_names_itself(name):
         ("default", "head.c_grid=[-1]", "head.c_grid.0"),
         ("default", "protocol.folds=1", "protocol.folds"),
         ("default", "nonsense", "write KEY=VALUE"),
-        ("default", "name.x=1", "name is not a group of keys"),
-        ("default", "name=[", "not valid YAML"),
+        ("default", "summary.x=1", "summary is not a group of keys"),
+        ("default", "summary=[", "not valid YAML"),
     ],
 )
 def test_a_bad_recipe_is_one_line(name, override, message):

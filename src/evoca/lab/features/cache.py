@@ -63,17 +63,18 @@ class CachedRows:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, index: int) -> Rows:
-        """Return a copy of one row, float32 (D,)."""
-        return np.array(self.shards[self.shard[index]][self.row[index]])
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Rows:
+        """Return a copy of some rows, float32 (m, D)."""
+        shard, row = self.shard[indices], self.row[indices]
+        rows = np.empty((len(row), self.shards[0].shape[1]), dtype=np.float32)
+        for number in np.unique(shard):
+            mine = shard == number
+            rows[mine] = self.shards[number][row[mine]]
+        return rows
 
     def all(self) -> Rows:
         """Return a copy of all rows, float32 (n, D)."""
-        rows = np.empty((len(self), self.shards[0].shape[1]), dtype=np.float32)
-        for number, shard in enumerate(self.shards):
-            mine = self.shard == number
-            rows[mine] = shard[self.row[mine]]
-        return rows
+        return self.take(np.arange(len(self)))
 
 
 class RowStore:

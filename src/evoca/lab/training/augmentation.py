@@ -67,9 +67,13 @@ def variants(changes: Sequence[Augmentation]) -> int:
     return 2 if changes else 1
 
 
-def mirrored(changes: Sequence[Augmentation], draw: np.random.Generator) -> bool:
-    """Return whether :func:`augment` would mirror, under enumerable changes."""
-    return sum(_happens(change, draw) for change in changes if isinstance(change, Mirror)) % 2 == 1
+def mirrored(
+    changes: Sequence[Augmentation], draws: Sequence[np.random.Generator]
+) -> NDArray[np.bool_]:
+    """Return whether :func:`augment` would mirror each of some draws, under enumerable changes."""
+    mirrors = [change for change in changes if isinstance(change, Mirror)]
+    turned = [sum(_happens(change, draw) for change in mirrors) % 2 == 1 for draw in draws]
+    return np.array(turned, dtype=np.bool_)
 
 
 def _happens(change: Mirror | Erase, draw: np.random.Generator) -> bool:

@@ -19,7 +19,7 @@ from evoca.images.sources import pixels_of
 from evoca.lab.config.step import Augmentation, Step
 from evoca.lab.training.augmentation import augment, loading
 from evoca.lab.training.interrupts import leave_interrupts
-from evoca.lab.training.sampling import Draw, Position, batches_in_epoch, epoch_batches, generator
+from evoca.lab.training.sampling import Draw, Position, batches_in_epoch, epoch_batches, generators
 
 __all__ = [
     "Batch",
@@ -29,11 +29,9 @@ __all__ = [
     "PixelExamples",
     "PlainExamples",
     "StepLoader",
-    "collate",
-    "collate_plain",
+    "as_fetched",
     "raise_errors",
     "ratings_of",
-    "stack",
     "targets_of",
 ]
 
@@ -59,11 +57,19 @@ class Batch(NamedTuple):
 class Examples(Protocol):
     """The source of a step's inputs."""
 
-    def input(self, draw: Draw) -> Inputs:
-        """Return the input of one draw, augmented as the step states."""
+    def inputs(self, draws: Sequence[Draw]) -> Inputs:
+        """Return the inputs of some draws, augmented as the step states, stacked.
 
-    def plain(self, index: int) -> Inputs:
-        """Return the input of an image as it is measured."""
+        Raises:
+            ImageError: an image cannot be read; the first of them.
+        """
+
+    def plain(self, indices: Sequence[int]) -> Inputs:
+        """Return the inputs of some images as they are measured, stacked.
+
+        Raises:
+            ImageError: an image cannot be read; the first of them.
+        """
 
 
 def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
@@ -112,20 +118,23 @@ class PixelExamples:
     changes: tuple[Augmentation, ...]
     seed: int
 
-    def input(self, draw: Draw) -> Tensor:
-        """Return uint8 (H, W, 3)."""
+    def inputs(self, draws: Sequence[Draw]) -> Tensor:
+        """Return uint8 (n, H, W, 3)."""
         how = loading(self.preprocessing, self.changes)
-        pixels = pixels_of(self.data.paths[draw.image], how)
-        random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
-        return torch.tensor(augment(pixels, self.changes, random, self.preprocessing))
+        pictures = []
+        for draw, random in zip(draws, generators("picture", self.seed, draws), strict=True):
+            pixels = pixels_of(self.data.paths[draw.image], how)
+            pictures.append(augment(pixels, self.changes, random, self.preprocessing))
+        return torch.from_numpy(np.stack(pictures))
 
-    def plain(self, index: int) -> Tensor:
-        """Return uint8 (H, W, 3), unchanged."""
-        return torch.tensor(pixels_of(self.data.paths[index], self.preprocessing))
+    def plain(self, indices: Sequence[int]) -> Tensor:
+        """Return uint8 (n, H, W, 3), unchanged."""
+        pictures = [pixels_of(self.data.paths[index], self.preprocessing) for index in indices]
+        return torch.from_numpy(np.stack(pictures))
 
 
 class DrawnExamples(Dataset[Batch | ImageError]):
-    """Examples with their targets, indexed by :class:`Draw`.
+    """Batches of examples with their targets, indexed by lists of :class:`Draw`.
 
     A picture that cannot be read is a value, since an error that crosses from a worker
     process loses its form.
@@ -136,15 +145,20 @@ class DrawnExamples(Dataset[Batch | ImageError]):
         self._targets = torch.from_numpy(targets)
 
     def __getitem__(self, draw: Draw) -> Batch | ImageError:
+        return self.__getitems__([draw])
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch | ImageError:
+        """Return a batch, or the first error among its pictures; the loader calls this."""
         try:
-            inputs = self._examples.input(draw)
+            inputs = self._examples.inputs(draws)
         except ImageError as error:
             return error
-        return Batch(inputs, self._targets[draw.image], torch.tensor(draw.weight))
+        targets = self._targets[[draw.image for draw in draws]]
+        return Batch(inputs, targets, torch.tensor([draw.weight for draw in draws]))
 
 
 class PlainExamples(Dataset["Inputs | ImageError"]):
-    """Unchanged inputs, for measuring."""
+    """Batches of unchanged inputs, for measuring."""
 
     def __init__(self, examples: Examples, count: int) -> None:
         self._examples = examples
@@ -154,38 +168,22 @@ class PlainExamples(Dataset["Inputs | ImageError"]):
         return self._count
 
     def __getitem__(self, index: int) -> Inputs | ImageError:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Inputs | ImageError:
+        """Return a batch, or the first error among its pictures; the loader calls this."""
         try:
-            return self._examples.plain(index)
+            return self._examples.plain(indices)
         except ImageError as error:
             return error
 
 
-def collate(rows: Sequence[Batch | ImageError]) -> Batch | ImageError:
-    """Return drawn examples as a batch, or the first error."""
-    for row in rows:
-        if isinstance(row, ImageError):
-            return row
-    good = cast("Sequence[Batch]", rows)
-    return Batch(
-        stack([row.inputs for row in good]),
-        torch.stack([row.targets for row in good]),
-        torch.stack([row.weights for row in good]),
-    )
+Fetched = TypeVar("Fetched")
 
 
-def collate_plain(rows: Sequence[Inputs | ImageError]) -> Inputs | ImageError:
-    """Return plain inputs, stacked, or the first error."""
-    for row in rows:
-        if isinstance(row, ImageError):
-            return row
-    return stack(cast("Sequence[Inputs]", rows))
-
-
-def stack(inputs: Sequence[Inputs]) -> Inputs:
-    """Return stacked inputs of single images, which are tensors or tuples of tensors."""
-    if isinstance(inputs[0], Tensor):
-        return torch.stack(cast("list[Tensor]", inputs))
-    return tuple(torch.stack(parts) for parts in zip(*inputs, strict=True))
+def as_fetched(batch: Fetched) -> Fetched:
+    """Return a batch as it is: what the data sets above return is stacked already."""
+    return batch
 
 
 Value = TypeVar("Value")
@@ -250,7 +248,7 @@ class StepLoader:
             DrawnExamples(examples, targets),
             batch_sampler=cast("Sampler[list[int]]", self._batches),
             num_workers=workers,
-            collate_fn=collate,
+            collate_fn=as_fetched,
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
             worker_init_fn=leave_interrupts,

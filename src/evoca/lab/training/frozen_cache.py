@@ -31,13 +31,13 @@ from evoca.lab.training.data import (
     Inputs,
     PixelExamples,
     PlainExamples,
-    collate_plain,
+    as_fetched,
     raise_errors,
 )
 from evoca.lab.training.freezing import System, SystemOutput
 from evoca.lab.training.interrupts import leave_interrupts
 from evoca.lab.training.machine import RunOptions
-from evoca.lab.training.sampling import Draw, generator
+from evoca.lab.training.sampling import Draw, generators
 
 __all__ = ["CachedExamples", "CachedStart", "FrozenStart", "cache_frozen", "frozen_length"]
 
@@ -65,21 +65,22 @@ class CachedExamples:
     changes: tuple[Augmentation, ...]
     seed: int
 
-    def input(self, draw: Draw) -> Inputs:
-        """Return the trunk's output for the changed picture."""
-        if not self.changes:
-            return self.plain(draw.image)
-        random = generator("picture", self.seed, draw.step, draw.epoch, draw.place)
-        return self.plain(draw.image + self.count * mirrored(self.changes, random))
+    def inputs(self, draws: Sequence[Draw]) -> Inputs:
+        """Return the trunk's outputs for changed pictures."""
+        images = np.array([draw.image for draw in draws])
+        if self.changes:
+            turned = mirrored(self.changes, generators("picture", self.seed, draws))
+            images = images + self.count * turned
+        return self.plain(images)
 
-    def plain(self, index: int) -> Inputs:
-        """Return the trunk's output for the picture."""
-        flat = torch.from_numpy(self.rows[index])
+    def plain(self, indices: Sequence[int] | NDArray[np.int64]) -> Inputs:
+        """Return the trunk's outputs for pictures."""
+        flat = torch.from_numpy(self.rows.take(indices))
         if self.single:
-            return flat.view(self.shapes[0])
+            return flat.view(len(flat), *self.shapes[0])
         sizes = [math.prod(shape) for shape in self.shapes]
-        parts = zip(torch.split(flat, sizes), self.shapes, strict=True)
-        return tuple(part.view(shape) for part, shape in parts)
+        parts = zip(torch.split(flat, sizes, dim=1), self.shapes, strict=True)
+        return tuple(part.reshape(len(flat), *shape) for part, shape in parts)
 
 
 class FrozenStart:
@@ -141,7 +142,7 @@ class FrozenStart:
             batch_size=_BATCH,
             sampler=[index % len(data) for index in missing],
             num_workers=self._options.loader_workers if len(missing) > _BATCH else 0,
-            collate_fn=collate_plain,
+            collate_fn=as_fetched,
             worker_init_fn=leave_interrupts,
         )
         done = 0

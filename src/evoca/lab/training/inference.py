@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
-from evoca.lab.training.data import Examples, Inputs, PlainExamples, collate_plain, raise_errors
+from evoca.lab.training.data import Examples, Inputs, PlainExamples, as_fetched, raise_errors
 from evoca.lab.training.interrupts import leave_interrupts
 from evoca.lab.training.losses import predictions_of
 
@@ -65,7 +65,7 @@ def plain_batches(
             batch_size=batch_size,
             sampler=indices,
             num_workers=min(workers, -(-each // batch_size)),
-            collate_fn=collate_plain,
+            collate_fn=as_fetched,
             worker_init_fn=leave_interrupts,
         )
     )

@@ -6,7 +6,7 @@ the next, so a training that stops anywhere goes on exactly as it would have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,6 +65,11 @@ def generator(purpose: str, seed: int, *where: int) -> np.random.Generator:
         where: step, epoch and place.
     """
     return np.random.default_rng((PURPOSES[purpose], seed, *where))
+
+
+def generators(purpose: str, seed: int, draws: Sequence[Draw]) -> list[np.random.Generator]:
+    """Return the random generator of each of some draws."""
+    return [generator(purpose, seed, draw.step, draw.epoch, draw.place) for draw in draws]
 
 
 def torch_seed(seed: int, position: Position, rank: int = 0) -> int:
