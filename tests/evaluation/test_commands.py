@@ -6,6 +6,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
+import evoca
 from evoca.cli import app
 from evoca.emotions import MIKELS8
 
@@ -94,7 +95,7 @@ def test_a_matrix_of_models(classes, tmp_path):
     data = ["--data", classes, "--data", shutil.copytree(classes, tmp_path / "more")]
     done = evoca("matrix", "--model", "default", *data, "--draws", 20, "--format", "json")
     found = json.loads(done.stdout)
-    assert (found["rows"], found["columns"]) == (["evoca-default-0.1.0"], ["data", "more"])
+    assert (found["rows"], found["columns"]) == ([evoca.load().card.name], ["data", "more"])
     assert found["cells"][0]["figures"]["accuracy"] == found["cells"][1]["figures"]["accuracy"]
 
 

@@ -37,7 +37,7 @@ def edit(folder, **changes):
 
 
 def test_valence_and_arousal_come_with_the_prediction(bundle, examples):
-    model = evoca.load(bundle)
+    model = evoca.load(bundle, prior="trained")
     found = model.predict(examples / "coffee.jpg")
     assert model.card.affect_range == (1, 7)
     logits = np.log([found.probabilities[name] for name in model.labels]) * model.card.temperature

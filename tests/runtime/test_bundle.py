@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import evoca
+from evoca.emotions import MIKELS8
 from evoca.runtime.bundle import bundled_models, find_bundle, read_bundle
 from evoca.runtime.card import ModelCard
 
@@ -40,6 +41,8 @@ def with_hash(bundle, data):
     edit(bundle, sha256=hashlib.sha256(data).hexdigest())
 
 
+EIGHT = [str(emotion) for emotion in MIKELS8]
+NO_PRIOR = {"training_frequencies": None, "prior": None, "calibration": None}
 SEVEN = ["amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear"]
 CASES = {
     "no json": (lambda b: remove(b, "model.json"), "model.json: missing"),
@@ -76,7 +79,7 @@ CASES = {
     "not onnx": (lambda b: with_hash(b, b"hello"), "cannot load model.onnx"),
     "empty onnx": (lambda b: with_hash(b, b""), "cannot load model.onnx"),
     "fewer labels": (
-        lambda b: edit(b, labels=SEVEN, evidence_bias=[0.0] * 7, analysis=None),
+        lambda b: edit(b, labels=SEVEN, evidence_bias=[0.0] * 7, analysis=None, **NO_PRIOR),
         "has 7 labels, but the logits of model.onnx have 8",
     ),
     "other size": (
@@ -84,6 +87,30 @@ CASES = {
         "model.onnx takes",
     ),
     "no bias": (lambda b: edit(b, evidence_bias=None), "evidence_bias"),
+    "a prior without training frequencies": (
+        lambda b: edit(b, training_frequencies=None, calibration=None),
+        "prior goes with training_frequencies",
+    ),
+    "frequencies of other labels": (
+        lambda b: edit(b, training_frequencies={"awe": 1.0}),
+        "training_frequencies does not have one share per label",
+    ),
+    "frequencies that miss 1": (
+        lambda b: edit(b, training_frequencies=dict.fromkeys(EIGHT, 0.2)),
+        "training_frequencies does not sum to 1",
+    ),
+    "a label that was never learnt": (
+        lambda b: edit(b, training_frequencies={**dict.fromkeys(EIGHT, 0.0), "awe": 1.0}),
+        "training_frequencies are above 0",
+    ),
+    "calibration cut short": (
+        lambda b: edit(b, calibration={"rows": 2, "logits": "AAAA", "truth": "AAA="}),
+        "model.json is invalid at",
+    ),
+    "calibration that is no base64": (
+        lambda b: edit(b, calibration={"rows": 1, "logits": "?!", "truth": "AAA="}),
+        "model.json is invalid at",
+    ),
 }
 
 

@@ -80,8 +80,8 @@ def test_a_batch_gives_what_single_images_give(model):
         assert dict(answer.probabilities) == pytest.approx(dict(alone.probabilities), abs=1e-5)
 
 
-def test_evidence_adds_up_to_the_logits(model, rocket):
-    card = model.card
+def test_evidence_adds_up_to_the_logits(model):
+    card, rocket = model.card, evoca.load(prior="trained").predict(ROCKET)
     logits = rocket.evidence.values.mean(axis=(1, 2)) + np.array(card.evidence_bias)
     expected = softmax(logits[None], card.temperature)[0]
     assert list(rocket.probabilities.values()) == pytest.approx(list(expected), abs=1e-4)

@@ -24,7 +24,6 @@ from evoca.data.manifest.labelled import load_labelled
 from evoca.evaluation import Evaluation, Options, evaluate_system, open_system, write_evaluation
 from evoca.evaluation.selection import select_split
 from evoca.runs import new_run
-from evoca.runtime.operating_point import PriorLike
 
 __all__ = ["app", "evaluate"]
 
@@ -77,12 +76,14 @@ def evaluate(
         allow_missing=allow_missing,
         without_copies=without_copies,
     )
-    images = load_labelled(data, require_files=False)
-    say_left_out(images)
-    in_force: PriorLike | None = prior
     if prior == ESTIMATE:
+        images = load_labelled(data, require_files=False)
         in_force = estimated(model, select_split(images, options.split).images.paths)
-    system = open_system(model, in_force)
+        system = open_system(model, in_force)
+    else:
+        system = open_system(model, prior)
+        images = load_labelled(data, require_files=False)
+    say_left_out(images)
     with announcing() as announce:
         if out is None:
             scored = evaluate_system(system, images, options, announce("evaluating", len(images)))

@@ -178,7 +178,9 @@ class Fold:
 
 def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
     draft = file.with_name(".fold.npz")
-    about = json.dumps({"identity": asdict(identity), "chosen": asdict(fold.chosen)})
+    chosen = asdict(replace(fold.chosen, held_out=None))
+    del chosen["held_out"]  # of a training alone, for bundles
+    about = json.dumps({"identity": asdict(identity), "chosen": chosen})
     np.savez(
         draft,
         logits=fold.predictions,
