@@ -6,9 +6,9 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-import evoca
 from evoca.cli import app
 from evoca.emotions import MIKELS8
+from evoca.runtime.bundle import read_bundle
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "polarity_accuracy", "ece", "nll", "brier")
 
@@ -95,7 +95,10 @@ def test_a_matrix_of_models(classes, tmp_path):
     data = ["--data", classes, "--data", shutil.copytree(classes, tmp_path / "more")]
     done = evoca("matrix", "--model", "default", *data, "--draws", 20, "--format", "json")
     found = json.loads(done.stdout)
-    assert (found["rows"], found["columns"]) == ([evoca.load().card.name], ["data", "more"])
+    assert (found["rows"], found["columns"]) == (
+        [read_bundle("default").card.name],
+        ["data", "more"],
+    )
     assert found["cells"][0]["figures"]["accuracy"] == found["cells"][1]["figures"]["accuracy"]
 
 
