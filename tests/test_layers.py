@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "images": {"errors", "privacy"},
     "evidence": set(),
     "prediction": {"emotions", "evidence", "drawing", "images"},
-    "drawing": {"emotions", "images", "evidence", "prediction"},
+    "drawing": {"emotions", "errors", "images", "evidence", "prediction"},
     "runtime": {"errors", "emotions", "evidence", "softmax", "images", "prediction", "privacy"},
     "metrics": {"errors", "emotions", "softmax"},
     "data": {"drafts", "errors", "emotions", "images", "metrics"},

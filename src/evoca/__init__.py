@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evoca.evidence import EvidenceMap
     from evoca.prediction import Prediction
     from evoca.runtime.predictor import Predictor, load
+    from evoca.runtime.tables import to_frame
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Predictor",
     "__version__",
     "load",
+    "to_frame",
 ]
 
 # NumPy and Pillow take a quarter of the start-up time: `evoca --help` does without.
@@ -42,6 +44,7 @@ _LAZY = {
     "Prediction": "evoca.prediction",
     "Predictor": "evoca.runtime.predictor",
     "load": "evoca.runtime.predictor",
+    "to_frame": "evoca.runtime.tables",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _LAZY, __all__)

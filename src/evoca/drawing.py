@@ -5,7 +5,11 @@ Pillow's font has no symbols, so glyphs are drawn as shapes.
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from evoca.emotions import style_of
+from evoca.errors import ImageError
 from evoca.images.preprocess import scaled
 from evoca.images.sources import ImageInput, open_picture
 
@@ -20,7 +25,15 @@ if TYPE_CHECKING:
     from evoca.evidence import EvidenceMap
     from evoca.prediction import Prediction
 
-__all__ = ["HEAT_OPACITY", "HEAT_RAMP", "PICTURE", "draw_prediction", "heat", "overlay"]
+__all__ = [
+    "HEAT_OPACITY",
+    "HEAT_RAMP",
+    "PICTURE",
+    "draw_prediction",
+    "heat",
+    "overlay",
+    "prediction_html",
+]
 
 PICTURE = 640
 """The longer side of a drawn picture in pixels; small ones grow."""
@@ -204,3 +217,54 @@ def _around(
         (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle))
         for radius, angle in zip(radii, angles, strict=True)
     ]
+
+
+_THUMBNAIL = 224
+
+
+def prediction_html(prediction: Prediction) -> str:
+    """Return a prediction as HTML for a notebook: the picture, and a bar per emotion.
+
+    The picture is the one that the prediction keeps, else that of its path, where it can be
+    read; it is drawn anew, without its file's metadata.
+    """
+    rows = "".join(_bar_html(prediction, label, p) for label, p in prediction.ranked())
+    name = html.escape(prediction.path or "image")
+    plausible = html.escape(", ".join(prediction.prediction_set))
+    notes = "".join(f"<div>note: {html.escape(note)}</div>" for note in prediction.warnings)
+    return (
+        '<div style="display:flex;gap:1em;align-items:flex-start;font-family:sans-serif;'
+        f'font-size:13px">{_thumbnail_html(prediction)}<div><b>{name}</b>'
+        f'<table style="border:0">{rows}</table><div>plausible: {plausible}</div>{notes}'
+        "</div></div>"
+    )
+
+
+def _bar_html(prediction: Prediction, label: str, probability: float) -> str:
+    faint = "" if label in prediction.prediction_set else ";opacity:.55"
+    bar = (
+        f'<div style="width:{180 * probability:.0f}px;height:10px;'
+        f'background:{style_of(label).colour}"></div>'
+    )
+    return (
+        f'<tr style="background:transparent{faint}"><td style="text-align:left">'
+        f"{html.escape(label)}</td><td>{probability:.1%}</td>"
+        f'<td style="text-align:left;width:180px">{bar}</td></tr>'
+    )
+
+
+def _thumbnail_html(prediction: Prediction) -> str:
+    picture = prediction.picture
+    if picture is None and prediction.path is not None and Path(prediction.path).is_file():
+        try:
+            picture = open_picture(prediction.path, min_size=(_THUMBNAIL, _THUMBNAIL)).image
+        except ImageError:
+            picture = None
+    if picture is None:
+        return ""
+    small = picture.convert("RGB")
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=85)
+    source = base64.b64encode(data.getvalue()).decode("ascii")
+    return f'<img alt="" src="data:image/jpeg;base64,{source}">'

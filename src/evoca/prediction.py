@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Prediction", "prediction_set"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Which emotions one image evokes in viewers, as a model predicts.
 
@@ -112,6 +113,40 @@ class Prediction:
             "model": self.model,
             "warnings": list(self.warnings),
         }
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the prediction as a row of a table; absent values are absent keys.
+
+        The columns are those of ``--format csv``: ``path, sha256, emotion, confidence,
+        p_<emotion>..., polarity, polarity_positive, valence, arousal, prediction_set`` (a JSON
+        list), ``prior, model, warnings``.
+        """
+        row: dict[str, Any] = {
+            "path": self.path,
+            "sha256": self.sha256,
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            **{f"p_{label}": p for label, p in self.probabilities.items()},
+        }
+        if self.polarity is not None:
+            row |= {"polarity": str(self.polarity), "polarity_positive": self.positive}
+        if self.affect is not None:
+            row |= {"valence": self.affect[0], "arousal": self.affect[1]}
+        row["prediction_set"] = json.dumps(self.prediction_set)
+        if self.prior is not None:
+            row["prior"] = self.prior.name
+        return row | {"model": self.model, "warnings": "; ".join(self.warnings)}
+
+    def __repr__(self) -> str:
+        """Return one line: the name, and every plausible emotion with its probability."""
+        shares = (f"{label} {self.probabilities[label]:.0%}" for label in self.prediction_set)
+        return f"<evoca.Prediction {self.path or 'image'}: {', '.join(shares)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the picture and a bar per emotion, for notebooks; no script, no address."""
+        from evoca.drawing import prediction_html
+
+        return prediction_html(self)
 
     def _affect(self) -> dict[str, Any] | None:
         if self.affect is None or self.affect_range is None:

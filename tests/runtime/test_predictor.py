@@ -1,6 +1,8 @@
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 import evoca
 from evoca.prediction import prediction_set
+from evoca.runtime.tables import table_columns
 from evoca.softmax import softmax
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -196,3 +199,39 @@ def test_a_kept_picture_is_drawn_as_its_source_is(model, size):
 def test_odd_shapes_are_drawn(model, size):
     picture = Image.new("RGB", size, "teal")
     model.predict(picture).to_image(picture)
+
+
+def test_a_prediction_shows_itself(model, tmp_path):
+    photo = tmp_path / "<b>rocket&.jpg"
+    photo.write_bytes(ROCKET.read_bytes())
+    found = model.predict(photo)
+    assert repr(found).startswith(f"<evoca.Prediction {photo}: amusement ")
+    assert "\n" not in repr(found)
+    page = found._repr_html_()
+    assert "data:image/jpeg;base64," in page
+    assert "&lt;b&gt;rocket&amp;.jpg" in page
+    assert "<b>rocket" not in page
+    assert all(label in page for label in model.labels)
+    assert "http" not in page
+    assert "<img" not in model.predict(np.zeros((64, 64, 3), np.uint8))._repr_html_()
+
+
+def test_predictions_become_a_frame(model, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    found = evoca.to_frame(model.stream([ROCKET, tmp_path / "bad.jpg"]))
+    assert isinstance(found, pandas.DataFrame)
+    assert list(found.columns) == table_columns(model.labels)
+    assert found["emotion"].tolist()[0] == "amusement"
+    assert found["error"].tolist()[1] == "the file is empty"
+    assert found["prior"].tolist()[0] == "natural"
+    with pytest.raises(evoca.EvocaError, match="no predictions"):
+        evoca.to_frame([])
+
+
+def test_what_the_package_offers_is_listed():
+    assert {"load", "Predictor", "Prediction", "to_frame"} <= set(dir(evoca))
+    done = subprocess.run(
+        [sys.executable, "-m", "evoca", "-V"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"evoca {evoca.__version__}\n"

@@ -30,11 +30,12 @@ from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_
 from evoca.prediction import Prediction
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
+from evoca.runtime.tables import table_columns, table_row
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["app", "expand", "predict", "table_columns", "table_row"]
+__all__ = ["app", "expand", "predict"]
 
 app = command_app()
 
@@ -343,40 +344,6 @@ class _CsvWriter:
 
     def close(self) -> None:
         pass
-
-
-def table_columns(labels: Sequence[str]) -> list[str]:
-    """Return the columns of every table of predictions, in order."""
-    probabilities = [f"p_{label}" for label in labels]
-    polarity = ["polarity", "polarity_positive", "valence", "arousal", "prediction_set"]
-    return [
-        *("path", "sha256", "emotion", "confidence"),
-        *probabilities,
-        *polarity,
-        *("prior", "model", "warnings", "error"),
-    ]
-
-
-def table_row(predicted: Predicted) -> dict[str, Any]:
-    """Return one row of a table of predictions; absent values are absent keys."""
-    if isinstance(predicted, ImageError):
-        return {"path": predicted.source, "error": predicted.cause}
-    row: dict[str, Any] = {
-        "path": predicted.path,
-        "sha256": predicted.sha256,
-        "emotion": predicted.emotion,
-        "confidence": predicted.confidence,
-        "prediction_set": json.dumps(predicted.prediction_set),
-        "model": predicted.model,
-        "warnings": "; ".join(predicted.warnings),
-    }
-    if predicted.prior is not None:
-        row["prior"] = predicted.prior.name
-    if predicted.affect is not None:
-        row |= {"valence": predicted.affect[0], "arousal": predicted.affect[1]}
-    if predicted.polarity is not None:
-        row |= {"polarity": str(predicted.polarity), "polarity_positive": predicted.positive}
-    return row | {f"p_{label}": p for label, p in predicted.probabilities.items()}
 
 
 class _Gallery:

@@ -1,0 +1,62 @@
+"""Predictions as tables: one row per image, the same columns everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Any, Literal
+
+from evoca.errors import EvocaError, ImageError
+from evoca.prediction import Prediction
+
+__all__ = ["table_columns", "table_row", "to_frame"]
+
+
+def table_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns of every table of predictions, in order."""
+    return [
+        *("path", "sha256", "emotion", "confidence"),
+        *(f"p_{label}" for label in labels),
+        *("polarity", "polarity_positive", "valence", "arousal", "prediction_set"),
+        *("prior", "model", "warnings", "error"),
+    ]
+
+
+def table_row(predicted: Prediction | ImageError) -> dict[str, Any]:
+    """Return a row of a table of predictions; absent values are absent keys."""
+    if isinstance(predicted, ImageError):
+        return {"path": predicted.source, "error": predicted.cause}
+    return predicted.to_row()
+
+
+def to_frame(
+    predictions: Iterable[Prediction | ImageError],
+    library: Literal["pandas", "polars"] | None = None,
+) -> Any:
+    """Return predictions as a data frame, one row per image, with the columns of the CSV.
+
+    Args:
+        predictions: of one model, as :meth:`evoca.Predictor.predict` or ``stream`` returns
+            them; errors become rows with ``path`` and ``error``.
+        library: whose frame; pandas if it is installed, else polars, if omitted.
+
+    Raises:
+        EvocaError: there are no predictions, or neither library is installed.
+    """
+    rows = [table_row(predicted) for predicted in predictions]
+    labels = next((_labels(row) for row in rows if "emotion" in row), [])
+    if not rows:
+        raise EvocaError("to_frame: no predictions, and so no columns")
+    columns = table_columns(labels)
+    values = {column: [row.get(column) for row in rows] for column in columns}
+    for name in ("pandas", "polars") if library is None else (library,):
+        try:
+            return import_module(name).DataFrame(values)
+        except ImportError:
+            continue
+    wanted = library or "pandas or polars"
+    raise EvocaError(f"to_frame: {wanted} is not installed: install it with pip")
+
+
+def _labels(row: dict[str, Any]) -> list[str]:
+    return [key.removeprefix("p_") for key in row if key.startswith("p_")]
