@@ -317,3 +317,53 @@ def test_a_piped_table_is_complete_however_long_a_name_is(tmp_path):
     for line, item in zip(out.splitlines()[1:], items, strict=True):
         assert line.startswith(item["path"])
         assert line.endswith(", ".join(item["prediction_set"]))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_predictions_go_into_a_file(ending, tmp_path):
+    """Every form holds the same rows, and evaluate and data read them again."""
+    out = tmp_path / f"tags.{ending}"
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    done = evoca("predict", EXAMPLES, tmp_path / "bad.jpg", "--out", out)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    *_, last = done.stderr.decode().splitlines()
+    assert last.startswith(f"evoca: {out}: {len(PHOTOS) + 1} images, 1 could not be read, ")
+    if ending == "jsonl":
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert rows[0]["prediction_set"][0] == rows[0]["emotion"]
+    elif ending == "csv":
+        rows = list(csv.DictReader(out.open()))
+    else:
+        duckdb = pytest.importorskip("duckdb")
+        found = duckdb.sql(f"SELECT * FROM '{out}'")
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+        assert isinstance(rows[0]["p_awe"], float)
+    assert [row["path"] for row in rows] == [*map(str, PHOTOS), str(tmp_path / "bad.jpg")]
+    assert {float(row["confidence"]) > 0.1 for row in rows[:-1]} == {True}
+    assert rows[-1]["error"] == "the file is empty"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_lines_of_json_are_what_the_table_has():
+    done = evoca("predict", PHOTOS[0], "--format", "jsonl")
+    (row,) = (json.loads(line) for line in done.stdout.decode().splitlines())
+    assert row["p_awe"] + row["p_fear"] < 1
+    assert row["prior"] == "natural"
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "message"),
+    [
+        ("tags.txt", (), "name a file that ends in .csv, .jsonl, .parquet"),
+        ("none/tags.csv", (), "there is no such folder to write into"),
+        ("folder.csv", (), "not a regular file: name another"),
+        ("tags.csv", ("--format", "json"), "takes its format from the file's name"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_first(out, more, message, tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    done = evoca("predict", PHOTOS[0], "--out", tmp_path / out, *more)
+    assert done.returncode in {1, 2}
+    assert message in " ".join(done.stderr.decode().split())
+    assert done.stdout == b""

@@ -1,16 +1,17 @@
-"""``evoca predict``: images in, a table, JSON or CSV out."""
+"""``evoca predict``: images in, a table, JSON or CSV out, or a file of any of them."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 from rich.cells import cell_len
@@ -45,12 +46,14 @@ class PredictFormat(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+    JSONL = "jsonl"
     CSV = "csv"
 
 
 Predicted = Prediction | ImageError
 Source = Path | RemoteImage | ImageError
 
+_SUFFIXES = (".csv", ".jsonl", ".parquet")
 _DETAILED_UP_TO = 4
 _PROGRESS_FROM = 16
 
@@ -66,6 +69,12 @@ def predict(
     output: Annotated[
         PredictFormat, typer.Option("--format", help="What to print.")
     ] = PredictFormat.TABLE,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write a .csv, .jsonl or .parquet in place of printing."
+        ),
+    ] = None,
     top: Annotated[
         int | None,
         typer.Option("--top", min=1, metavar="K", help="Show the K likeliest in the table."),
@@ -108,6 +117,9 @@ def predict(
     """Predict which emotions images evoke in their viewers."""
     if text_weight is not None and read_text is None:
         raise typer.BadParameter("--text-weight is for --read-text, which names a scorer")
+    if out is not None:
+        _require_place(out, output)
+    began = time.monotonic()
     inputs = list(expand(paths))
     in_force: PriorLike | None = prior
     if prior == ESTIMATE:
@@ -123,11 +135,15 @@ def predict(
         from evoca.drawing import PICTURE
 
         gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
-    writer = _writer(output, predictor.labels, inputs, top)
+    writer = (
+        _writer(output, predictor.labels, inputs, top)
+        if out is None
+        else _FileWriter(out, predictor.labels)
+    )
     # Text is read from all of a picture.
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
     fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(allow_network or ()))
-    failed = False
+    unread = 0
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
         for source, predicted in zip(inputs, _with_errors(stream, inputs, fetch), strict=True):
@@ -135,13 +151,45 @@ def predict(
                 assert not isinstance(source, ImageError)
                 predicted = reading.add_to(predicted, source)
             if isinstance(predicted, ImageError):
-                failed = True
+                unread += 1
                 _complain(predicted)
             if isinstance(predicted, Prediction) and gallery is not None:
                 gallery.add(predicted, source)
             writer.add(predicted)
             advance()
-    return int(failed)
+    if out is not None or len(inputs) >= _PROGRESS_FROM:
+        where = "" if out is None else f"{printable_name(out)}: "
+        _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began)}")
+    return int(unread > 0)
+
+
+def _require_place(out: Path, output: PredictFormat) -> None:
+    """Refuse, before anything is predicted, what could not be written in the end."""
+    name = printable_name(out)
+    if output is not PredictFormat.TABLE:
+        raise typer.BadParameter("--out FILE takes its format from the file's name, not --format")
+    if out.suffix.lower() not in _SUFFIXES:
+        raise EvocaError(f"--out {name}: name a file that ends in {', '.join(_SUFFIXES)}")
+    if out.exists() and not out.is_file():
+        raise EvocaError(f"--out {name}: not a regular file: name another")
+    if not out.absolute().parent.is_dir():
+        raise EvocaError(f"--out {name}: there is no such folder to write into")
+    if out.suffix.lower() == ".parquet":
+        from evoca.data.manifest.duckdb import connect
+
+        connect()  # the extra is missing now, not after the last image
+
+
+def _summary(images: int, unread: int, seconds: float) -> str:
+    """Return what was done in a line.
+
+    >>> _summary(5002, 2, 192.4)
+    '5,002 images, 2 could not be read, 3 min 12 s'
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    took = f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    lost = f", {unread:,} could not be read" if unread else ""
+    return f"{images:,} {'image' if images == 1 else 'images'}{lost}, {took}"
 
 
 class _Reading:
@@ -277,7 +325,9 @@ def _writer(output: str, labels: Sequence[str], inputs: list[Source], top: int |
         return _TableWriter(inputs, top)
     # Programs read this: UTF-8, whatever the locale is.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    return _JsonWriter() if output == "json" else _CsvWriter(labels)
+    if output == "json":
+        return _JsonWriter()
+    return _JsonLines(sys.stdout) if output == "jsonl" else _CsvWriter(sys.stdout, labels)
 
 
 class _TableWriter:
@@ -328,16 +378,84 @@ class _JsonWriter:
             sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
 
 
+class _JsonLines:
+    """One object per line, with the columns of the table that have a value."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def add(self, predicted: Predicted) -> None:
+        row = table_row(predicted)
+        if isinstance(predicted, Prediction):
+            row["prediction_set"] = list(predicted.prediction_set)
+        text = visible_json(json.dumps(row, ensure_ascii=False, allow_nan=False))
+        with uninterrupted():
+            self._stream.write(text + "\n")
+
+    def close(self) -> None:
+        pass
+
+
+class _FileWriter:
+    """A table in a file that appears when it is complete."""
+
+    def __init__(self, out: Path, labels: Sequence[str]) -> None:
+        self._out, self._labels = out, labels
+        self._open = ExitStack()
+        try:
+            self._draft = self._open.enter_context(drafted(out))
+            self._stream = self._draft.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise self._failure(error) from error
+        lines = out.suffix.lower() == ".jsonl"
+        self._rows: _Writer = (
+            _JsonLines(self._stream) if lines else _CsvWriter(self._stream, labels)
+        )
+
+    def add(self, predicted: Predicted) -> None:
+        try:
+            self._rows.add(predicted)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Keep the file, unless an error ends the command: then nothing is left."""
+        error = sys.exc_info()
+        try:
+            self._stream.close()
+            if error[0] is None and self._out.suffix.lower() == ".parquet":
+                self._to_parquet()
+            self._open.__exit__(*error)
+        except OSError as failed:
+            raise self._failure(failed) from failed
+
+    def _to_parquet(self) -> None:
+        from evoca.data.manifest.duckdb import csv_to_parquet
+
+        table = self._draft.with_name("table.csv")
+        self._draft.rename(table)
+        numbers = {"confidence", "polarity_positive", "valence", "arousal"}
+        kinds = {
+            column: "DOUBLE" if column in numbers or column.startswith("p_") else "VARCHAR"
+            for column in table_columns(self._labels)
+        }
+        csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
+
+    def _failure(self, error: OSError) -> EvocaError:
+        reason = error.strerror or str(error)
+        return EvocaError(f"--out {printable_name(self._out)}: cannot be written: {reason}")
+
+
 class _CsvWriter:
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = labels
+    def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
+        self._to_terminal = stream.isatty()
         columns = table_columns(labels)
-        self._csv = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+        self._csv = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
         self._csv.writeheader()
 
     def add(self, predicted: Predicted) -> None:
         row = table_row(predicted)
-        if sys.stdout.isatty():  # a file keeps names as they are; a terminal would interpret them
+        if self._to_terminal:  # a file keeps names as they are; a terminal would interpret them
             row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
         with uninterrupted():
             self._csv.writerow(row)

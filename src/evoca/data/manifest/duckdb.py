@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Database", "connect", "duck_errors", "sql_file", "sql_name", "sql_string"]
+__all__ = [
+    "Database",
+    "connect",
+    "csv_to_parquet",
+    "duck_errors",
+    "sql_file",
+    "sql_name",
+    "sql_string",
+]
 
 _MEMORY_LIMIT = "1GB"
 
@@ -168,3 +176,27 @@ def duck_errors(where: str) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise DataError(f"{where}: {first_line(error)}") from error
+
+
+def csv_to_parquet(table: Path, target: Path, kinds: Mapping[str, str], where: str) -> None:
+    """Write a CSV that Evoca wrote, with a header, as Parquet.
+
+    Args:
+        table: the CSV; empty cells are missing values.
+        target: the Parquet file.
+        kinds: column to its type in SQL, in the order of the columns.
+        where: what errors name.
+
+    Raises:
+        DataError: it cannot be written.
+        MissingExtraError: DuckDB is not installed.
+    """
+    columns = ", ".join(f"{sql_string(name)}: '{kind}'" for name, kind in kinds.items())
+    source = (
+        f"read_csv({sql_file(table)}, header=true, columns={{{columns}}}, quote='\"', "
+        "escape='\"', nullstr='')"
+    )
+    with duck_errors(where):
+        connect().execute(
+            f"COPY (SELECT * FROM {source}) TO {sql_string(str(target))} (FORMAT parquet)"
+        )
