@@ -367,3 +367,38 @@ def test_a_file_that_cannot_be_written_is_refused_first(out, more, message, tmp_
     assert done.returncode in {1, 2}
     assert message in " ".join(done.stderr.decode().split())
     assert done.stdout == b""
+
+
+def test_predictions_are_sorted_and_chosen(tmp_path):
+    def found(*arguments):
+        done = evoca("predict", EXAMPLES, "--format", "json", *arguments)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    everything = found()
+    by_awe = found("--sort", "awe")
+    shares = [item["probabilities"]["awe"] for item in by_awe]
+    assert shares == sorted(shares, reverse=True)
+    assert sorted(i["path"] for i in by_awe) == sorted(i["path"] for i in everything)
+    positive = [item["polarity"]["positive"] for item in found("--sort", "polarity")]
+    assert positive == sorted(positive, reverse=True)
+    doubtful = found("--sort", "doubt")
+    assert max(doubtful[0]["probabilities"].values()) < max(doubtful[-1]["probabilities"].values())
+    kept = found("--emotion", "contentment")
+    assert [i["path"] for i in kept] == [
+        i["path"] for i in everything if i["emotion"] == "contentment"
+    ]
+    assert kept
+    done = evoca("predict", EXAMPLES, "--sort", "joy")
+    assert done.returncode == 2
+    assert "polarity, doubt or one of amusement" in " ".join(done.stderr.decode().split())
+
+
+def test_errors_are_not_lost_in_sorting(tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    done = evoca(
+        *("predict", tmp_path / "bad.jpg", PHOTOS[0], "--sort", "doubt", "--format", "csv")
+    )
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
+    assert [row["error"] for row in rows] == ["", "the file is empty"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -79,6 +81,21 @@ def predict(
         int | None,
         typer.Option("--top", min=1, metavar="K", help="Show the K likeliest in the table."),
     ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="BY",
+            help="Put first what evokes an emotion most, the most positive (polarity), or the most "
+            "doubtful (doubt).",
+        ),
+    ] = None,
+    emotion: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--emotion", metavar="EMOTION", help="Only images whose likeliest it is; repeatable."
+        ),
+    ] = None,
     explain: Annotated[
         Path | None,
         typer.Option(
@@ -130,12 +147,13 @@ def predict(
         if read_text is None
         else _Reading(read_text, 0.25 if text_weight is None else text_weight, predictor)
     )
+    _require_labels(predictor.labels, sort, emotion or [])
     gallery, stream = None, predictor.stream
     if explain is not None:
         from evoca.drawing import PICTURE
 
         gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
-    writer = (
+    writer: _Writer = (
         _writer(output, predictor.labels, inputs, top)
         if out is None
         else _FileWriter(out, predictor.labels)
@@ -143,6 +161,8 @@ def predict(
     # Text is read from all of a picture.
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
     fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(allow_network or ()))
+    if sort is not None or emotion:
+        writer = _Chosen(writer, sort, emotion or [])
     unread = 0
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
@@ -355,6 +375,52 @@ class _TableWriter:
 
     def close(self) -> None:
         pass
+
+
+class _Chosen:
+    """Keeps some of the predictions, and passes them on in an order once all are there."""
+
+    def __init__(self, writer: _Writer, sort: str | None, emotions: Sequence[str]) -> None:
+        self._writer, self._sort, self._emotions = writer, sort, emotions
+        self._held: list[Prediction] = []
+        self._errors: list[ImageError] = []
+
+    def add(self, predicted: Predicted) -> None:
+        if isinstance(predicted, ImageError):
+            self._errors.append(predicted)
+        elif not self._emotions or predicted.emotion in self._emotions:
+            # Maps and features of many images would fill the memory.
+            self._held.append(replace(predicted, evidence=None, embedding=None, picture=None))
+
+    def close(self) -> None:
+        """Write everything, errors last; nothing where an error ends the command."""
+        if sys.exc_info()[0] is None:
+            for prediction in sorted(self._held, key=self._key):
+                self._writer.add(prediction)
+            for error in self._errors:
+                self._writer.add(error)
+        self._writer.close()
+
+    def _key(self, prediction: Prediction) -> float:
+        if self._sort is None:
+            return 0.0  # a stable sort keeps the order of the inputs
+        if self._sort == "doubt":
+            return sum(p * math.log(p) for p in prediction.probabilities.values() if p > 0)
+        if self._sort == "polarity":
+            return -(prediction.positive or 0.0)
+        return -prediction.probabilities[self._sort]
+
+
+def _require_labels(labels: Sequence[str], sort: str | None, emotions: Sequence[str]) -> None:
+    """Refuse emotions that the model does not have."""
+    known = ", ".join(labels)
+    if sort is not None and sort not in {*labels, "polarity", "doubt"}:
+        raise typer.BadParameter(
+            f"{sort!r}: polarity, doubt or one of {known}", param_hint="--sort"
+        )
+    for emotion in emotions:
+        if emotion not in labels:
+            raise typer.BadParameter(f"{emotion!r}: one of {known}", param_hint="--emotion")
 
 
 class _JsonWriter:
