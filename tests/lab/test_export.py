@@ -61,8 +61,15 @@ def test_the_predictor_gives_the_softmax_of_pytorchs_logits(shipped):
     with torch.inference_mode():
         logits = system(pixels_of(EXAMPLES, bundle.card.preprocessing)).logits
     expected = torch.softmax(logits / bundle.card.temperature, dim=1).numpy()
-    found = [list(p.probabilities.values()) for p in evoca.load().predict(EXAMPLES)]
+    learnt = evoca.load(prior="trained").predict(EXAMPLES)
+    found = [list(p.probabilities.values()) for p in learnt]
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    # Under its own prior: each times prior / training frequency.
+    card = bundle.card
+    ratio = [card.prior.frequencies[x] / card.training_frequencies[x] for x in card.labels]
+    weighted = expected * np.array(ratio)
+    found = [list(p.probabilities.values()) for p in evoca.load().predict(EXAMPLES)]
+    np.testing.assert_allclose(found, weighted / weighted.sum(axis=1, keepdims=True), atol=1e-3)
 
 
 def test_the_graph_is_self_contained_and_standard(shipped):
