@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import os
 import sys
 import tempfile
 import threading
@@ -105,6 +106,7 @@ def draw(folder: Path) -> Path:
 def commands(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return the commands by their names."""
     manifest = draw(folder)
+    os.environ["EVOCA_CACHE"] = str(folder / "cache")  # nothing is cached before
     data = ("--data", str(manifest))
     short = ("--set", "model.backbone=squeezenet1_1", "--set", "model.weights=random")
     sizes = ("--set", "preprocessing.height=64", "--set", "preprocessing.width=64")

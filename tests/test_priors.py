@@ -101,11 +101,13 @@ def test_sets_hold_their_coverage_under_another_prior() -> None:
         (dict.fromkeys(LABELS, 0.2), "the frequencies sum to 1.6, not to 1"),
         ([0.125] * 8, "not a JSON object of shares"),
         (None, "not JSON"),
+        ('{"awe": 0.5, "awe": 0.5}', "not JSON: a label is there twice"),
     ],
 )
 def test_a_file_that_is_no_prior_is_one_line(content: object, message: str, tmp_path: Path) -> None:
     file = tmp_path / "prior.json"
-    file.write_text("{" if content is None else json.dumps(content))
+    text = content if isinstance(content, str) else json.dumps(content)
+    file.write_text("{" if content is None else text)
     with pytest.raises(PriorError, match=message) as caught:
         read_prior(file, LABELS)
     assert "\n" not in str(caught.value)

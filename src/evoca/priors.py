@@ -137,7 +137,7 @@ def read_prior(file: Path, labels: Sequence[str]) -> Prior:
         PriorError: it cannot be read, or is no prior of these labels.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as error:
         raise PriorError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -145,6 +145,14 @@ def read_prior(file: Path, labels: Sequence[str]) -> Prior:
     if not isinstance(content, dict):
         raise PriorError(f'{file}: not a JSON object of shares, such as {{"awe": 0.1, ...}}')
     return as_prior(content, labels, str(file))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return pairs of a JSON object as a mapping; a key that is there twice is an error."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a label is there twice")
+    return found
 
 
 def reweight(probabilities: Floats, trained: Floats, prior: Floats) -> Floats:

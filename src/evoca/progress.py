@@ -1,4 +1,4 @@
-"""Callbacks by which long work tells how far it is."""
+"""Callbacks that report the progress of long work."""
 
 from __future__ import annotations
 

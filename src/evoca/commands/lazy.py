@@ -64,5 +64,5 @@ def lazy_group(
 def group_app(
     commands: Mapping[str, tuple[str, str]], plugin_group: str | None = None, **options: Any
 ) -> typer.Typer:
-    """Return an app that consists of such a group; for the arguments see :func:`lazy_group`."""
+    """Return an app with these commands; for the arguments see :func:`lazy_group`."""
     return command_app(cls=lazy_group(commands, plugin_group), no_args_is_help=True, **options)

@@ -38,6 +38,7 @@ app = command_app()
 
 _PROTOCOLS = {
     MeasuredOn.FOLDS: "cross-validated",
+    MeasuredOn.PLAIN_FOLDS: "cross-validated",
     MeasuredOn.TEST: "tested",
     MeasuredOn.VALIDATION: "validation",
 }

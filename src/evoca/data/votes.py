@@ -104,7 +104,7 @@ def _unanimous(votes: Counts) -> Labels:
 
 @dataclass(frozen=True)
 class _Salience:
-    """Per image: the emotion least divided over, and how its viewers voted."""
+    """The most salient emotion of each image, and its votes."""
 
     winner: NDArray[np.int64]
     agrees: Counts

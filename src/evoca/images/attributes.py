@@ -64,7 +64,7 @@ class Attributes:
 
     @property
     def warm_toned(self) -> bool:
-        """Whether warm colours cover at least half of it."""
+        """Whether warm colours cover at least half of the picture."""
         return self.warm_share >= _WARM_SHARE
 
     @property

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IGNORED",
     "MAX_PROFILE_BYTES",
+    "as_rgb",
     "describes_colours",
     "to_rgb",
     "to_srgb",
@@ -356,3 +357,16 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     before = np.asarray(sample.convert("RGB"), dtype=np.int16)
     after = np.asarray(transform.apply(sample), dtype=np.int16)
     return int(np.abs(after - before).max()) <= _SAME
+
+
+def as_rgb(image: Image.Image) -> tuple[Image.Image, str | None]:
+    """Return a picture as 8-bit sRGB on white, and the note of :func:`to_srgb`.
+
+    Args:
+        image: a loaded PIL image of any mode.
+
+    Raises:
+        ValueError: the mode has no conversion to RGB.
+    """
+    converted, note = to_srgb(image)
+    return to_rgb(converted), note

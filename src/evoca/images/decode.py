@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from evoca.errors import EvocaError, ImageError, single_line
-from evoca.images.colour import to_rgb, to_srgb
+from evoca.images.colour import as_rgb
 from evoca.images.formats import open_image
 from evoca.images.jpeg import JpegStructure, is_cut, missing_part
 
@@ -190,12 +190,12 @@ def _decoded(
     opened.load()  # before its bytes are released
     if structure is not None:
         notes += _what_is_missing(data, structure, opened, stored_min)
-    picture, ignored = to_srgb(opened)
+    picture, ignored = as_rgb(opened)
     # Only now: a TIFF is turned upright while it loads, a PNG may have its EXIF at the end.
     orientation = _orientation(opened)
     size = stored_size if opened.format in _SCALED_FORMATS else opened.size
     return DecodedImage(
-        image=_upright(to_rgb(picture), orientation),
+        image=_upright(picture, orientation),
         size=size[::-1] if orientation in _SIDEWAYS else size,
         notes=(*notes, ignored) if ignored else tuple(notes),
     )
@@ -256,8 +256,8 @@ def decode_picture(picture: Image.Image, limits: ImageLimits | None = None) -> D
             raise ImageError("a picture without pixels")
         limits.check_pixels(picture.size)
         picture.load()
-        converted, ignored = to_srgb(picture)
-        image = _upright(to_rgb(converted), _orientation(picture))
+        converted, ignored = as_rgb(picture)
+        image = _upright(converted, _orientation(picture))
         return DecodedImage(
             image.copy() if image is picture else image,
             image.size,

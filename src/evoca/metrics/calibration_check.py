@@ -75,7 +75,7 @@ class Method:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Method:
-        """Return the object from the data of :meth:`to_dict`."""
+        """Return the instance that :meth:`to_dict` made the data from."""
         figures = {
             name: Figure.from_dict(content[name])
             for name in ("nll", "brier", "nll_change", "brier_change")
@@ -118,7 +118,7 @@ class CalibrationCheck:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> CalibrationCheck:
-        """Return the object from the data of :meth:`to_dict`."""
+        """Return the instance that :meth:`to_dict` made the data from."""
         perfect = content["perfect"]
         methods = {name: Method.from_dict(one) for name, one in content["methods"].items()}
         return cls(float(content["ece"]), Band(perfect["mean"], *perfect["ci95"]), methods)

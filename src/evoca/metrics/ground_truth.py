@@ -35,7 +35,7 @@ class Affect:
 
 @dataclass(frozen=True)
 class Truth:
-    """Truth of the rows that have any.
+    """The labels and distributions of the rows that have one.
 
     Attributes:
         rows: int (m,), which of all rows these are.

@@ -41,7 +41,7 @@ class Difference:
 def differences(
     facts: RunFacts, system: PublishedSystem, data: Data | None, part: str | None = None
 ) -> tuple[Difference, ...]:
-    """Return what a reader must know before comparing a run with a published figure.
+    """Return the differences between a run and a published figure.
 
     Where the paper states nothing, nothing can differ, except for its data: figures on
     images that are not described are never comparable.

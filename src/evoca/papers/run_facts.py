@@ -210,7 +210,7 @@ def _protocol(run: Run, known: int | None) -> tuple[str, bool]:
     split = _split(run)
     kind, entry = measured_on(split), mapping(split)
     folds = entry.get("folds")
-    if kind is MeasuredOn.FOLDS and isinstance(folds, int):
+    if kind is not None and kind.of_folds and isinstance(folds, int):
         return f"{entry.get('repeats', 1)} x {folds}-fold cross-validation", False
     if kind is MeasuredOn.ALL and known == 0:
         return "all images, none of them for training", True

@@ -13,6 +13,8 @@ class MeasuredOn(StrEnum):
 
     Attributes:
         FOLDS: every image, predicted by a model that was trained on the other folds.
+        PLAIN_FOLDS: the same, where images set aside in each training part chose, and no inner
+            folds.
         TEST: the split test, which was not used in training.
         VALIDATION: images that stopped a training or chose its settings.
         VAL: the split val, in an evaluation.
@@ -21,11 +23,17 @@ class MeasuredOn(StrEnum):
     """
 
     FOLDS = "nested cross-validation, stratified and grouped"
+    PLAIN_FOLDS = "cross-validation, stratified and grouped"
     TEST = "the test split"
     VALIDATION = "validation images, which chose: the figures flatter"
     VAL = "the split val"
     TRAIN = "the split train"
     ALL = "all images"
+
+    @property
+    def of_folds(self) -> bool:
+        """Whether every image was predicted by a model that was trained on other folds."""
+        return self in {MeasuredOn.FOLDS, MeasuredOn.PLAIN_FOLDS}
 
     @classmethod
     def of_split(cls, name: str) -> MeasuredOn:

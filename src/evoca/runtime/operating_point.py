@@ -108,9 +108,10 @@ def _found(prior: PriorLike, card: ModelCard, trained: Prior) -> Prior:
         named = {NATURAL: natural, BALANCED: balanced}
         return trained if prior == TRAINED else named[prior](card.labels)
     file = Path(prior)
-    if not file.is_file():
+    if not str(prior) or not file.is_file():
         raise PriorError(
-            f"--prior {file}: neither natural, balanced nor trained, nor a JSON file of frequencies"
+            f"--prior {str(prior) or repr('')}: neither natural, balanced nor trained, nor a JSON "
+            "file of frequencies; predict and evaluate take estimate too"
         )
     return read_prior(file, card.labels)
 

@@ -182,6 +182,9 @@ def test_a_recipe_that_was_written_down_and_edited_says_what_is_there(tmp_path):
     other = load_recipe(str(tmp_path / "mine.yaml"), ["model.backbone=densenet169"])
     assert other.summary.startswith("DenseNet-169 of which only")
     assert "DenseNet-169 is a stand-in for ResNet-101. Changed by the profile" in other.summary
+    renamed = load_recipe(written(tmp_path, paper, model=model, name="mine"))
+    assert renamed.summary.startswith("EfficientNet-Lite0 of which only the new classifier learns")
+    assert renamed.stand_ins == {"backbone": "ResNet-101"}
     own = load_recipe(written(tmp_path, found, summary="Words of one's own."))
     assert own.summary.startswith("Words of one's own. EfficientNet-Lite0 is a stand-in")
 

@@ -22,6 +22,7 @@ from evoca.lab.experiments.search import Searcher, Trial
 from evoca.lab.training import RunOptions
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import read_run
+from evoca.runs.measured_on import measured_on
 from tiny_system import TinySystem, build_tiny, draw_pictures, tiny_recipe
 
 
@@ -142,6 +143,19 @@ def test_a_fresh_folder_is_asked_for_and_resume_simply_starts(data, tmp_path, op
     train_steps(tiny_recipe(), build_tiny, data, tmp_path / "fresh", options, resume=True)
     with pytest.raises(EvocaError, match="a finished run"):
         train_steps(tiny_recipe(), build_tiny, data, tmp_path / "fresh", options, resume=True)
+
+
+def test_a_cross_validation_of_steps_states_what_chooses(data, tmp_path, options):
+    """It spoke of inner folds, which a recipe with steps does not have."""
+    recipe = tiny_recipe("protocol.folds=2", "protocol.repeats=1", "protocol.validation=0.34")
+    crossval_steps(recipe, build_tiny, data, tmp_path / "run", options)
+    described = read_run(tmp_path / "run").description
+    assert "inner" not in described["protocol"]
+    assert "nested" not in described["protocol"]
+    assert "validation images, 34% of each training part, set aside" in described["protocol"]
+    assert described["split"]["kind"] == "cross-validation, stratified and grouped"
+    assert "inner_folds" not in described["split"]
+    assert measured_on(described["split"]).of_folds
 
 
 def test_a_cut_of_a_small_class_is_made_without_a_word(data, recwarn):

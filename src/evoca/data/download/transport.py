@@ -33,7 +33,7 @@ class NameNotFoundError(Exception):
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """What httpx2's own transport does, over a guarded network.
+    """An HTTP transport that opens connections to allowed addresses alone.
 
     Args:
         policy: which addresses may be connected to.

@@ -79,7 +79,7 @@ class TextTower:
 
 @library.adapter_for("open_clip")
 class OpenClip(library.Adapter):
-    """Builds both towers; the network is the image tower."""
+    """The adapter of open_clip, whose networks are image towers."""
 
     has_texts = True
 

@@ -275,7 +275,7 @@ def _written_down(name: str, own: Recipe) -> tuple[Recipe, Recipe]:
         RecipeError: the file does not follow the profile that it records.
     """
     known = own.name in recipe_names()
-    before = _validated(own.name, _PACKAGED.read(own.name), Path()) if known else own
+    before = _validated(own.name, _PACKAGED.read(own.name), Path()) if known else _copied(own)
     if own.profile is None:
         return before, before
     if not known:
@@ -291,6 +291,20 @@ def _written_down(name: str, own: Recipe) -> tuple[Recipe, Recipe]:
             "give it with --profile"
         )
     return before, under
+
+
+def _copied(own: Recipe) -> Recipe:
+    """Return the recipe of the package whose sentence a file has under another name, or its own.
+
+    Only those of the same paper are compared, and those that stand for no paper.
+    """
+    for name in recipe_names():
+        content = _PACKAGED.read(name)
+        if content.get("paper") == own.paper:
+            recipe = _validated(name, content, Path())
+            if described(recipe, recipe, Changes()).summary == own.summary:
+                return recipe
+    return own
 
 
 def _is_generated(summary: str, before: Recipe, profiled: Recipe) -> bool:

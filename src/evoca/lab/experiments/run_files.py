@@ -342,10 +342,13 @@ def run_description(
 
 def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     protocol = recipe.protocol
-    shared = {"groups": prepared.basis, "inner_folds": protocol.inner_folds, **prepared.division}
+    # A recipe with steps has no inner folds: images set aside in each training part choose.
+    inner = {} if recipe.steps else {"inner_folds": protocol.inner_folds}
+    shared = {"groups": prepared.basis, **inner, **prepared.division}
     if prepared.test is None:
         folds = {"folds": protocol.folds, "repeats": protocol.repeats}
-        return {"kind": MeasuredOn.FOLDS, **folds, **shared}
+        kind = MeasuredOn.PLAIN_FOLDS if recipe.steps else MeasuredOn.FOLDS
+        return {"kind": kind, **folds, **shared}
     parts = {"train": len(prepared.images), "validation": 0, "test": len(prepared.test)}
     return {"kind": MeasuredOn.TEST, **parts, **shared}
 
@@ -359,11 +362,14 @@ def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
             f"folds choose what is chosen; figures of {MeasuredOn.TEST}; {intervals} "
             f"({prepared.basis})"
         )
+    nested, by = "nested ", f"{protocol.inner_folds} inner folds"
+    if recipe.steps:
+        nested = ""
+        by = f"validation images, {protocol.validation:.0%} of each training part, set aside"
     return (
-        f"{protocol.repeats} x {protocol.folds}-fold nested cross-validation, stratified, "
-        f"no group ({prepared.basis}) in two folds; what is chosen is chosen by "
-        f"{protocol.inner_folds} inner folds; figures of the pooled held-out predictions, "
-        f"averaged over repeats; {intervals}"
+        f"{protocol.repeats} x {protocol.folds}-fold {nested}cross-validation, stratified, "
+        f"no group ({prepared.basis}) in two folds; what is chosen is chosen by {by}; figures of "
+        f"the pooled held-out predictions, averaged over repeats; {intervals}"
     )
 
 

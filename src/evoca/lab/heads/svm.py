@@ -59,7 +59,7 @@ class SvmMachine:
         return np.asarray(votes + margins / (3 * (np.abs(margins) + 1)))
 
     def arrays(self) -> dict[str, Floats]:
-        """Return its arrays by name."""
+        """Return the arrays of the machine by name."""
         return {
             "centre": self.centre,
             "spread": self.spread,
