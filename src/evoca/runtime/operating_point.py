@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.priors import (
     BALANCED,
@@ -26,7 +28,7 @@ from evoca.softmax import softmax
 
 __all__ = ["Floats", "OperatingPoint", "PriorLike", "operating_point", "trained_prior"]
 
-Floats = np.typing.NDArray[np.float64]
+Floats = NDArray[np.float64]
 PriorLike = str | Path | Mapping[str, float] | Prior
 
 
@@ -55,7 +57,7 @@ class OperatingPoint:
             return False
         return not np.allclose(self.prior.shares(self.labels), self.trained, rtol=0, atol=1e-12)
 
-    def probabilities(self, logits: np.typing.NDArray[np.floating]) -> Floats:
+    def probabilities(self, logits: NDArray[np.floating[Any]]) -> Floats:
         """Return the probabilities (..., K) of logits under the prior."""
         learnt = softmax(logits, self.temperature)
         if not self.reweights or self.prior is None or self.trained is None:
