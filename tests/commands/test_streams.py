@@ -89,7 +89,9 @@ def test_libtiff_adds_nothing_to_the_messages(folder):
     expected = [
         f"evoca: {number}.tif: the file is damaged: decoder error -2" for number in range(8)
     ]
-    assert done.stderr.splitlines() == expected
+    *messages, closing = done.stderr.splitlines()
+    assert messages == expected
+    assert closing.startswith("evoca: 16 images, 8 could not be read, ")
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
