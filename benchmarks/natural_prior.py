@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.emotions import Polarity, label_polarity
 from evoca.priors import natural, reweight, weighted_threshold
 from evoca.runs import Predictions, read_run
 
@@ -35,7 +36,7 @@ def measures(
         weights: (n,), how often each image counts.
     """
     truth, labels = predictions.truth, predictions.labels
-    positive = np.isin(labels, ("amusement", "awe", "contentment", "excitement"))
+    positive = np.array([label_polarity(label) is Polarity.POSITIVE for label in labels])
     own = np.take_along_axis(probabilities, truth[None, :, None], axis=2)[..., 0]
     per_image = {
         "accuracy": (probabilities.argmax(axis=2) == truth).mean(axis=0),

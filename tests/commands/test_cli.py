@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from evoca.commands import predict
+from evoca.runtime.predictor import load
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PHOTOS = sorted(EXAMPLES.glob("*.jpg"))
@@ -402,3 +405,23 @@ def test_errors_are_not_lost_in_sorting(tmp_path):
     assert done.returncode == 1
     rows = list(csv.DictReader(io.StringIO(done.stdout.decode())))
     assert [row["error"] for row in rows] == ["", "the file is empty"]
+
+
+def test_a_table_that_cannot_be_written_is_still_closed():
+    """Else the hidden draft of --out FILE would stay where the disk is full."""
+
+    class Full:
+        closed = False
+
+        def add(self, predicted):
+            raise OSError("No space left on device")
+
+        def close(self):
+            self.closed = True
+
+    full = Full()
+    chosen = predict._Chosen(full, "awe", [])
+    chosen.add(load().predict(PHOTOS[0]))
+    with pytest.raises(OSError, match="No space left"):
+        chosen.close()
+    assert full.closed

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from evoca.errors import EvocaError
+from evoca.images.walk import printable_name
+
 __all__ = [
     "RESUME_HINT",
     "AcceleratorOption",
@@ -29,6 +32,7 @@ __all__ = [
     "Split",
     "StrategyOption",
     "WorkersOption",
+    "require_file_place",
 ]
 
 
@@ -137,3 +141,16 @@ CacheOption = Annotated[
     bool,
     typer.Option("--cache/--no-cache", help="Keep what frozen layers compute, for all runs."),
 ]
+
+
+def require_file_place(out: Path) -> None:
+    """Refuse, before any work, a file of ``--out`` that could not be written in the end.
+
+    Raises:
+        EvocaError: it is a device, a pipe or a folder, or its folder is not there.
+    """
+    name = printable_name(out)
+    if out.exists() and not out.is_file():  # a file would take the place of a device
+        raise EvocaError(f"--out {name}: not a regular file: name another")
+    if not out.absolute().parent.is_dir():
+        raise EvocaError(f"--out {name}: there is no such folder to write into")

@@ -22,6 +22,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     ModelOption,
     PriorOption,
+    require_file_place,
 )
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
@@ -33,7 +34,7 @@ from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_
 from evoca.prediction import Prediction
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
-from evoca.runtime.tables import table_columns, table_row
+from evoca.runtime.tables import number_columns, table_columns, table_row
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -190,10 +191,7 @@ def _require_place(out: Path, output: PredictFormat) -> None:
         raise typer.BadParameter("--out FILE takes its format from the file's name, not --format")
     if out.suffix.lower() not in _SUFFIXES:
         raise EvocaError(f"--out {name}: name a file that ends in {', '.join(_SUFFIXES)}")
-    if out.exists() and not out.is_file():
-        raise EvocaError(f"--out {name}: not a regular file: name another")
-    if not out.absolute().parent.is_dir():
-        raise EvocaError(f"--out {name}: there is no such folder to write into")
+    require_file_place(out)
     if out.suffix.lower() == ".parquet":
         from evoca.data.manifest.duckdb import connect
 
@@ -394,12 +392,13 @@ class _Chosen:
 
     def close(self) -> None:
         """Write everything, errors last; nothing where an error ends the command."""
-        if sys.exc_info()[0] is None:
+        with closing(self._writer):
+            if sys.exc_info()[0] is not None:
+                return
             for prediction in sorted(self._held, key=self._key):
                 self._writer.add(prediction)
             for error in self._errors:
                 self._writer.add(error)
-        self._writer.close()
 
     def _key(self, prediction: Prediction) -> float:
         if self._sort is None:
@@ -500,9 +499,9 @@ class _FileWriter:
 
         table = self._draft.with_name("table.csv")
         self._draft.rename(table)
-        numbers = {"confidence", "polarity_positive", "valence", "arousal"}
+        numbers = number_columns(self._labels)
         kinds = {
-            column: "DOUBLE" if column in numbers or column.startswith("p_") else "VARCHAR"
+            column: "DOUBLE" if column in numbers else "VARCHAR"
             for column in table_columns(self._labels)
         }
         csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")

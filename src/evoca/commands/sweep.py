@@ -16,10 +16,12 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     FigureFormat,
     Machine,
+    require_file_place,
 )
 from evoca.commands.terminal import console_for, say
 from evoca.commands.training import display
 from evoca.documents import Paragraph, Table, print_document
+from evoca.drafts import drafted
 from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
 from evoca.papers import load_paper
@@ -120,10 +122,7 @@ def _require_place(file: Path) -> None:
     """Refuse, before anything is fitted, a file that could not be written in the end."""
     if file.is_dir():
         raise EvocaError(f"--out {printable_name(file)}: a folder: name a file")
-    if file.exists() and not file.is_file():  # a device, a pipe: a file would take its place
-        raise EvocaError(f"--out {printable_name(file)}: not a regular file: name another")
-    if not file.parent.is_dir():
-        raise EvocaError(f"--out {printable_name(file)}: there is no such folder to write into")
+    require_file_place(file)
 
 
 def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:
@@ -209,16 +208,14 @@ def _percent(own: Accuracy) -> str:
 
 
 def _write(file: Path, found: Sweep, published: Published) -> None:
-    draft = file.with_name(f".{file.name}")
     try:
-        with draft.open("w", encoding="utf-8", newline="") as stream:
+        with drafted(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(_COLUMNS)
             for cell, own in found.cells.items():
                 setting = ["" if v is None else v for v in (cell.alpha, cell.beta, cell.c)]
                 paper = published.get(_at(cell), "")
                 writer.writerow([*setting, own.value, own.low, own.high, paper])
-        draft.replace(file)
     except OSError as error:
         raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
 

@@ -20,6 +20,8 @@ from evoca.evaluation.selection import ALL, Options, Selected, select_split
 from evoca.evaluation.systems import ABSENT, System, SystemPredictions, known_hashes
 from evoca.metrics import Report
 from evoca.metrics.checks import FloatArray, check_support
+from evoca.metrics.functional import nll
+from evoca.metrics.ties import top_labels
 from evoca.priors import reweight
 from evoca.progress import Advance, advance_silently
 from evoca.runs import Predictions, write_json, write_predictions
@@ -332,12 +334,10 @@ def _prior_notes(point: OperatingPoint, matched: Matched, probabilities: FloatAr
     in_force = point.prior.shares(matched.labels)
     if 0.5 * np.abs(here - in_force).sum() < _FAR or not (in_force > 0).all():
         return []
-    truth = np.broadcast_to(matched.truth[known], (len(probabilities), int(known.sum())))
-    both = []
+    truth, both = matched.truth[known], []
     for found in (probabilities[:, known], reweight(probabilities[:, known], in_force, here)):
-        hits = float((found.argmax(axis=-1) == truth).mean())
-        own = np.take_along_axis(found, truth[..., None], axis=-1)
-        loss = float(-np.log(own.clip(1e-12)).mean())
+        hits = (top_labels(found) == truth).mean()
+        loss = np.mean([nll(truth, repeat) for repeat in found])
         both.append(f"accuracy {hits:.1%} and NLL {loss:.3f}")
     return [
         f"the labels here are otherwise frequent than the prior in force ({point.prior.name}): "

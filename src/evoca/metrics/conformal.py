@@ -11,7 +11,6 @@ label ensures it for the images of every emotion.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from evoca.metrics.bootstrap import Groups, mean_figures
 from evoca.metrics.checks import NO_LABEL, FloatArray, IntArray, as_probabilities, as_truth
 from evoca.metrics.result import Figure
 from evoca.metrics.ties import top_labels
+from evoca.priors import weighted_threshold
 
 __all__ = [
     "SetFigures",
@@ -187,9 +187,7 @@ def _own(probabilities: FloatArray, truth: IntArray) -> FloatArray:
 def _threshold(own: FloatArray, coverage: float) -> float:
     if not 0 < coverage < 1:
         raise DataError(f"coverage {coverage} is not between 0 and 1")
-    # Without the small step back, 0.9 * 10 can round up to 10.
-    rank = math.ceil((len(own) + 1) * coverage - 1e-9)
-    return float(np.sort(own)[-rank]) if rank <= len(own) else 0.0
+    return weighted_threshold(own, np.ones(len(own)), 1.0, coverage)
 
 
 @dataclass(frozen=True)

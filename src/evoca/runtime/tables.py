@@ -9,7 +9,7 @@ from typing import Any, Literal
 from evoca.errors import EvocaError, ImageError
 from evoca.prediction import Prediction
 
-__all__ = ["table_columns", "table_row", "to_frame"]
+__all__ = ["number_columns", "table_columns", "table_row", "to_frame"]
 
 
 def table_columns(labels: Sequence[str]) -> list[str]:
@@ -20,6 +20,12 @@ def table_columns(labels: Sequence[str]) -> list[str]:
         *("polarity", "polarity_positive", "valence", "arousal", "prediction_set"),
         *("prior", "model", "warnings", "error"),
     ]
+
+
+def number_columns(labels: Sequence[str]) -> set[str]:
+    """Return the columns that hold numbers; all others hold texts."""
+    shares = {f"p_{label}" for label in labels}
+    return shares | {"confidence", "polarity_positive", "valence", "arousal"}
 
 
 def table_row(predicted: Prediction | ImageError) -> dict[str, Any]:
