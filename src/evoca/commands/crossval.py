@@ -12,7 +12,6 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeterministicOption,
     FigureFormat,
     Machine,
@@ -21,6 +20,7 @@ from evoca.commands.options import (
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     WorkersOption,
 )
 from evoca.commands.training import display, print_result, say_finished
@@ -34,7 +34,7 @@ app = command_app()
 @command(app, after_interrupt=lambda out=None, **_: "" if out is None else RESUME_HINT)
 def crossval(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
@@ -46,6 +46,15 @@ def crossval(
     ] = None,
     settings: SetOption = None,
     profile: ProfileOption = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(
+            "--leave-out",
+            metavar="SOURCE",
+            help="Predict one of several sources, named as its data set or its file, by a model "
+            "that all others taught; in place of folds.",
+        ),
+    ] = None,
     resume: ResumeOption = False,
     accelerator: AcceleratorOption = "auto",
     precision: PrecisionOption = "auto",
@@ -70,7 +79,9 @@ def crossval(
         raise EvocaError("--resume: goes on with a run directory: name it with --out")
     finished = resume and out is not None and finished_run(out) is not None
     with display(machine) as options:
-        found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
+        found = lab.cross_validate(
+            chosen, data, out, options=options, resume=resume, leave_out=leave_out
+        )
     if finished and out is not None:
         say_finished(out, found)
     print_result(chosen, found, output)

@@ -29,6 +29,7 @@ __all__ = [
     "RecipeArgument",
     "ResumeOption",
     "SetOption",
+    "SourcesOption",
     "Split",
     "StrategyOption",
     "WorkersOption",
@@ -73,6 +74,16 @@ PriorOption = Annotated[
 DataOption = Annotated[
     Path,
     typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of class folders."),
+]
+
+SourcesOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="MANIFEST",
+        help="A manifest, or a folder of class folders; repeatable: the labels of the first are "
+        "learnt, and every other teaches what its own vocabulary or ratings say about them.",
+    ),
 ]
 
 SetOption = Annotated[

@@ -13,7 +13,6 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeterministicOption,
     Machine,
     PrecisionOption,
@@ -21,9 +20,10 @@ from evoca.commands.options import (
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     WorkersOption,
 )
-from evoca.commands.terminal import console_for, say_left_out
+from evoca.commands.terminal import console_for
 from evoca.commands.training import display, print_result
 from evoca.documents import Table, print_document
 from evoca.errors import EvocaError, needs_extra
@@ -40,7 +40,7 @@ app = command_app()
 @command(app, after_interrupt=RESUME_HINT)
 def search(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search.")],
     space: Annotated[
         Path | None,
@@ -70,10 +70,9 @@ def search(
     )
     with needs_extra("train"):
         from evoca import lab
-        from evoca.data.manifest.labelled import load_labelled
         from evoca.lab.config.recipe import load_recipe
         from evoca.lab.config.search import read_space
-        from evoca.lab.experiments.run import build
+        from evoca.lab.experiments.run import build, labelled_images
         from evoca.lab.experiments.search import Searcher
     own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
     chosen = load_recipe(recipe, own, profile)
@@ -87,9 +86,8 @@ def search(
             f"{recipe}: a search scores its steps, not the machine after them: search with "
             "--set head=null, or evoca sweep a cross-validation"
         )
-    labelled = load_labelled(data)
-    say_left_out(labelled)
     with display(machine) as options:
+        labelled = labelled_images(data, options, chosen)
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),
             chosen_space,

@@ -12,7 +12,6 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeterministicOption,
     DevicesOption,
     Machine,
@@ -22,6 +21,7 @@ from evoca.commands.options import (
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     StrategyOption,
     WorkersOption,
 )
@@ -37,7 +37,7 @@ app = command_app()
 @command(app, after_interrupt=RESUME_HINT)
 def train(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
     settings: SetOption = None,
     profile: ProfileOption = None,

@@ -11,7 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
+from evoca.commands.figures import (
+    print_by_source,
+    print_calibration,
+    print_figures,
+    print_per_emotion,
+    print_sets,
+)
 from evoca.commands.options import Machine
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
@@ -85,6 +91,7 @@ def print_result(recipe: Recipe, result: Result, output: str) -> None:
         console.print(chosen, soft_wrap=True)
     if result.calibration is not None:
         print_calibration(result.calibration, console)
+    print_by_source(result.by_source, console)
 
 
 def _chosen_c(result: Result) -> str:

@@ -105,6 +105,8 @@ class Reader:
         accepts: the fields of :class:`ReadOptions` that it uses.
         ratings: lowest and highest rating of valence of a source that has no labels;
             ``None`` for all others.
+        scale: lowest and highest rating of valence and arousal; ``None`` where a source has
+            none, or does not say.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Reader:
     files_required: bool
     accepts: frozenset[str] = frozenset()
     ratings: tuple[float, float] | None = None
+    scale: tuple[float, float] | None = None
 
 
 _READERS: dict[str, Reader] = {}
@@ -125,6 +128,7 @@ def reader(
     taxonomy: str = DEFAULT_TAXONOMY,
     files_required: bool = True,
     ratings: tuple[float, float] | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> Callable[[PlainRead], PlainRead]:
     """Return a decorator that registers a reader; its docstring's first line is its summary."""
 
@@ -133,7 +137,13 @@ def reader(
             return function(source)
 
         _READERS[name] = Reader(
-            name, _summary(function), taxonomy, read, files_required, ratings=ratings
+            name,
+            _summary(function),
+            taxonomy,
+            read,
+            files_required,
+            ratings=ratings,
+            scale=scale or ratings,
         )
         return function
 

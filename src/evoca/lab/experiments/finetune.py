@@ -29,16 +29,19 @@ from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.lab.experiments.run_files import (
     choice,
     class_frequencies,
+    describe_sources,
     require_fresh,
     write_calibration,
     write_head,
     write_result,
 )
 from evoca.lab.experiments.scorer import MachineScorer, Scorer, scorer_of
+from evoca.lab.experiments.several_sources import figures_by_source
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import identity_of
 from evoca.lab.training.freezing import System
 from evoca.lab.training.lightning_trainer import is_main
+from evoca.metrics.by_source import SourceFigures
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result
@@ -94,7 +97,15 @@ def train_steps(
     require_measurable(kept)
     division = describe_division(known)
     identity = identity_of(recipe, parts.train, parts.validation, division=division["group_sha256"])
-    task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
+    task = Task(
+        recipe.steps,
+        recipe.preprocessing,
+        parts.train,
+        parts.validation,
+        seed,
+        identity,
+        recipe.sources,
+    )
     if is_main():
         require_fresh(out, resume=resume)
     fitted = fit(build(recipe, parts.train.labels, seed), task, out, options, resume=resume)
@@ -112,6 +123,8 @@ def train_steps(
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
     description |= result.copies
+    if grouped.images.teaching is not None:
+        describe_sources(description, grouped.images)
     if without_copies:
         description["split"] |= _left_out(parts, kept)
     write_calibration(out, chosen)
@@ -140,6 +153,9 @@ def _measure(
         temperature=chosen.temperature,
         affect=affect_in(found, labels),
     )
+    by_source: tuple[SourceFigures, ...] = ()
+    if kept.measured.teaching is not None:
+        by_source = figures_by_source(kept.measured, predictions.probabilities, predictions.affect)
     notes = copies.notes()
     notes += () if chose else parts.chosen_by_copies()
     if chose:
@@ -151,6 +167,7 @@ def _measure(
     on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
     return chosen, replace(
         result,
+        by_source=by_source,
         chosen=choice(chosen),
         validation=on_validation,
         counts=Counts(copies_left_out=lost, **copies.counts()),
@@ -217,10 +234,16 @@ def _description(
     )
     return shared | {
         "chosen": choice(chosen),
-        "training_frequencies": class_frequencies(parts.train, recipe),
+        "training_frequencies": class_frequencies(_first(parts.train), recipe),
         **hashes_of(parts.train, "training", prints),
         **hashes_of(parts.validation, "validation", prints),
     }
+
+
+def _first(images: LabelledImages) -> LabelledImages:
+    """Return the images of the first source, whose frequencies a model answers for."""
+    teaching = images.teaching
+    return images if teaching is None else images.take(teaching.of == 0)
 
 
 def _what_they_choose(recipe: Recipe) -> str:

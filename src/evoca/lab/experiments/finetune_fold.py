@@ -28,7 +28,7 @@ from evoca.lab.experiments.fold_vectors import (
     FoldVectors,
     write_vectors,
 )
-from evoca.lab.experiments.holdout import cut_validation
+from evoca.lab.experiments.holdout import cut_validation, learnt_without
 from evoca.lab.experiments.operating_point import Chosen, choose, run_over
 from evoca.lab.experiments.scorer import scorer_of
 from evoca.lab.models.differential import DifferentialNetworks
@@ -147,7 +147,7 @@ class Fold:
 
     def run(self) -> Found:
         """Return the predictions of the held-out images, and what the fold chose."""
-        inside = self.data.take(~self.held_out)
+        inside = self.data.take(learnt_without(self.data, self.held_out))
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
         identity = identity_of(recipe, train, validation, division=self.division)
@@ -159,7 +159,15 @@ class Fold:
             except DamagedArraysError:
                 self.options.say(f"{printable_name(done)} is damaged: the fold is trained again")
                 done.unlink()
-        task = Task(recipe.steps, recipe.preprocessing, train, validation, self.seed, identity)
+        task = Task(
+            recipe.steps,
+            recipe.preprocessing,
+            train,
+            validation,
+            self.seed,
+            identity,
+            recipe.sources,
+        )
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 

@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     Attributes:
         inputs: uint8 (N, H, W, 3), or the cached outputs of a frozen trunk.
         targets: float32 (N, K), distributions; (N, K + 2) with valence and arousal, NaN
-            where unknown.
+            where unknown; of several sources see :class:`evoca.lab.training.lessons.Lessons`.
         weights: float32 (N,), of the losses.
     """
 
@@ -82,6 +82,8 @@ def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
     Raises:
         DataError: an image has none of what the step learns.
     """
+    if data.teaching is not None:
+        raise ValueError("images of several sources: see evoca.lab.training.lessons")
     known = data.truth >= 0
     targets = np.zeros((len(data), len(data.labels)), dtype=np.float32)
     targets[known, data.truth[known]] = 1.0
