@@ -66,8 +66,12 @@ class Cells:
 
         Attributes:
             columns: as they were read.
+            names: of the columns, in their order.
+            count: n, the number of rows.
         """
         self.columns = columns
+        self.names = tuple(columns.values)
+        self.count = len(columns.rows)
         self._texts: dict[str, NDArray[np.object_]] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
 
@@ -82,17 +86,17 @@ class Cells:
 
     def given(self, name: str) -> NDArray[np.bool_]:
         """Return which cells hold something, bool (n,)."""
-        values = self.columns[name]
+        values = self.columns.values[name]
         if values.dtype.kind in _NUMERIC:
             return np.asarray(~np.ma.getmaskarray(np.ma.asarray(values)))
         return np.asarray(self.text(name) != "")
 
     def number(self, name: str) -> NDArray[np.float64]:
         """Return a column as float64 (n,): NaN where it is absent, a cell empty or no number."""
-        if name not in self.columns:
-            return np.full(len(self.columns), np.nan)
+        if name not in self.columns.values:
+            return np.full(self.count, np.nan)
         if name not in self._numbers:
-            values = self.columns[name]
+            values = self.columns.values[name]
             if values.dtype.kind in _NUMERIC:
                 found = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
             else:
@@ -283,7 +287,7 @@ class _SumsToOne:
         return self.text.format(self._total(cells)[row])
 
     def _total(self, cells: Cells) -> NDArray[np.float64]:
-        total = np.zeros(len(cells.columns))
+        total = np.zeros(cells.count)
         for column in self.columns:  # in this order, as DuckDB adds
             total += np.nan_to_num(cells.number(column), nan=0.0, posinf=np.inf, neginf=-np.inf)
         return total
@@ -349,8 +353,8 @@ def _emotions(by_row: bool, labels: Sequence[str], default: str) -> list[Rule]:
 
 def first_refused(rules: Iterable[Rule], cells: Cells) -> tuple[int, str, int] | None:
     """Return the first refused row, why, and how many rows are refused; ``None`` if none is."""
-    rules, n = list(rules), len(cells.columns)
-    broken = np.full(n, len(rules))
+    rules = list(rules)
+    broken = np.full(cells.count, len(rules))
     for number in reversed(range(len(rules))):
         broken[rules[number].refused(cells)] = number
     rows = np.flatnonzero(broken < len(rules))
