@@ -129,6 +129,23 @@ class Rule(Protocol):
         """Return why a refused row is."""
 
 
+class _AboutCell(Protocol):
+    """A rule whose cause quotes a cell: ``{}`` in the text stands for it."""
+
+    @property
+    def column(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+class _CellQuoted:
+    """What the rules about one cell share."""
+
+    def cause(self: _AboutCell, cells: Cells, row: int) -> str:
+        return self.text.format(cells.text(self.column)[row])
+
+
 @dataclass(frozen=True)
 class _Present:
     """A cell that must be there."""
@@ -148,7 +165,7 @@ class _Present:
 
 
 @dataclass(frozen=True)
-class _OneOf:
+class _OneOf(_CellQuoted):
     """A text out of a list; of the rows of one taxonomy alone, where one is named.
 
     Attributes:
@@ -183,12 +200,9 @@ class _OneOf:
         own = np.where(taxonomies == "", self.default, taxonomies) == self.taxonomy
         return np.asarray(own & ~known)
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _Digits:
+class _Digits(_CellQuoted):
     """A SHA-256 in hexadecimal digits."""
 
     column: str
@@ -206,12 +220,9 @@ class _Digits:
         right = (not cell or re.fullmatch("[0-9a-f]{64}", cell) is not None for cell in found)
         return ~np.fromiter(right, dtype=np.bool_, count=len(found))
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _IsNumber:
+class _IsNumber(_CellQuoted):
     """A cell that holds a finite number, or a whole one that 32 bits hold."""
 
     column: str
@@ -237,12 +248,9 @@ class _IsNumber:
             right = right & (number == np.floor(number)) & (number < _BELOW_INT32)
         return np.asarray(cells.given(self.column) & ~right)
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _AtLeast:
+class _AtLeast(_CellQuoted):
     """A number that is not too small."""
 
     column: str
@@ -258,9 +266,6 @@ class _AtLeast:
 
     def refused(self, cells: Cells) -> NDArray[np.bool_]:
         return np.asarray(cells.number(self.column) < self.least)
-
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
 
 
 @dataclass(frozen=True)
