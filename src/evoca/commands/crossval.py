@@ -15,7 +15,6 @@ from evoca.commands.options import (
     DataOption,
     DeterministicOption,
     FigureFormat,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
@@ -54,13 +53,6 @@ def crossval(
     cache: CacheOption = True,
 ) -> None:
     """Measure a recipe by nested, stratified and grouped cross-validation."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.run import finished_run
@@ -69,7 +61,13 @@ def crossval(
     if resume and out is None:
         raise EvocaError("--resume: goes on with a run directory: name it with --out")
     finished = resume and out is not None and finished_run(out) is not None
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
         found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
     if finished and out is not None:
         say_finished(out, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,6 @@ __all__ = [
     "DeterministicOption",
     "DevicesOption",
     "FigureFormat",
-    "Machine",
     "ModelOption",
     "NodesOption",
     "PrecisionOption",
@@ -88,20 +86,6 @@ ProfileOption = Annotated[
         help="Fit the recipe to a machine: lite0, or a .yaml file; see docs/recipes.md.",
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how to run, as the command line has it; see ``RunOptions``."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-    deterministic: bool = False
-    cache: bool = True
 
 
 RESUME_HINT = "; the same command with --resume goes on"

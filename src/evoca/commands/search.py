@@ -15,7 +15,6 @@ from evoca.commands.options import (
     CacheOption,
     DataOption,
     DeterministicOption,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
@@ -61,13 +60,6 @@ def search(
     cache: CacheOption = True,
 ) -> None:
     """Search a recipe's settings on validation images."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.data.manifest.labelled import load_labelled
@@ -89,7 +81,13 @@ def search(
         )
     labelled = load_labelled(data)
     say_left_out(labelled)
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),
             chosen_space,
