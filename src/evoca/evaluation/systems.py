@@ -133,6 +133,8 @@ class System:
         notes: what a reader of its figures must know, such as the notes of the run whose
             predictions these are.
         operating_point: of a model; ``None`` for predictions made elsewhere.
+        made_by: name of the model that made a table of predictions; empty where the table
+            does not record it, and for what is no table.
     """
 
     name: str
@@ -151,6 +153,7 @@ class System:
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     operating_point: OperatingPoint | None = None
+    made_by: str = ""
 
 
 def model_system(predictor: Predictor) -> System:
@@ -374,7 +377,8 @@ def open_system(text: str, prior: PriorLike | None = None) -> System:
         predictions = read_predictions(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         identity = {"name": printable_name(path.stem), "sha256": digest}
-        return table_system(identity["name"], predictions, identity)
+        system = table_system(identity["name"], predictions, identity)
+        return replace(system, made_by=predictions.model)
     if path.suffix.lower() in {".json", ".jsonl"} and path.is_file():
         raise DataError(
             f"{printable_name(path)}: predictions are read from a CSV or Parquet table: write one "

@@ -57,6 +57,8 @@ class Predictions:
         hashes: n SHA-256 digests of the files, empty where unknown; ``None`` if all are.
         failed: image to the reason why it has no prediction, as ``evoca predict`` writes.
         rescaled: rows whose stated probabilities did not sum to 1, and do now.
+        model: name of the model that made them all, as ``evoca predict`` writes it; empty
+            where it is not recorded.
     """
 
     images: tuple[str, ...]
@@ -73,6 +75,7 @@ class Predictions:
     hashes: tuple[str, ...] | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
     rescaled: int = 0
+    model: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -186,6 +189,7 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         probabilities=scores[order],
         failed=failed,
         rescaled=int(rescaled(raw).sum()),
+        model=_only(texts(columns, "model", where)),
         hashes=_hashes(columns, where, first),
         fold=np.where(np.isnan(fold), -1, fold).astype(np.int64)[order],
         in_set=_sets(columns, labels, where, order),
@@ -270,6 +274,12 @@ def _hashes(columns: Columns, where: str, rows: NDArray[np.int64]) -> tuple[str,
     digests = texts(columns, _HASH, where)[rows]
     found = tuple(str(digest).lower() for digest in digests)
     return found if any(found) else None
+
+
+def _only(cells: NDArray[np.object_]) -> str:
+    """Return the text that all cells hold; empty where they differ."""
+    found = set(cells.tolist())
+    return str(found.pop()) if len(found) == 1 else ""
 
 
 def _flat(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
