@@ -28,7 +28,7 @@ def display(*, cache: bool = True, **machine: Any) -> Iterator[RunOptions]:
     """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch.
 
     Args:
-        cache: keep what frozen layers compute, for all runs.
+        cache: store what frozen layers compute, for all runs.
         machine: the other settings of :class:`evoca.lab.RunOptions` that a command takes.
     """
     with needs_extra("train"):

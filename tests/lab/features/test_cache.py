@@ -110,7 +110,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_draft(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))  # files can grow no further
     try:
-        with pytest.raises(EvocaError, match=r"features cannot be kept: .*set EVOCA_CACHE"):
+        with pytest.raises(EvocaError, match=r"features cannot be cached: .*set EVOCA_CACHE"):
             fetch(tmp_path, names)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -137,13 +137,13 @@ def test_rows_take_room_as_they_are_written(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(EvocaError, match=r"features cannot be kept.*EVOCA_CACHE"):
+    with pytest.raises(EvocaError, match=r"features cannot be cached.*EVOCA_CACHE"):
         fetch(tmp_path / "store", ["a"])
 
 
 def test_a_file_in_the_way_is_one_line(tmp_path):
     (tmp_path / "store").write_text("")
-    with pytest.raises(EvocaError, match=r"features cannot be kept.*EVOCA_CACHE"):
+    with pytest.raises(EvocaError, match=r"features cannot be cached.*EVOCA_CACHE"):
         fetch(tmp_path / "store", ["a"])
 
 

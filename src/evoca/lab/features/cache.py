@@ -115,7 +115,7 @@ class RowStore:
                     )
             except OSError as error:
                 raise EvocaError(
-                    f"{self._folder}: features cannot be kept: {error.strerror}; set "
+                    f"{self._folder}: features cannot be cached: {error.strerror}; set "
                     f"{CACHE_VARIABLE} to a folder with room"
                 ) from error
         return self._read(names)
