@@ -271,7 +271,7 @@ def _score_predictions(
             distribution=matched.distribution,
             agreement=images.agreement,
             rated=images.affect if predicted.affect is not None else None,
-            felt=predicted.affect,
+            predicted_affect=predicted.affect,
             hashes=known_hashes(images.file_hashes()),
         ),
         images.groups,

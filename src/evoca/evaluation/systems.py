@@ -231,7 +231,7 @@ def table_system(
         identity=identity,
         labels=predictions.labels,
         predict=partial(_look_up_predictions, name, predictions),
-        predicts_affect=predictions.felt is not None,
+        predicts_affect=predictions.predicted_affect is not None,
         notes=tuple(note for note in (rescaled_note(name, predictions), *notes) if note),
     )
 
@@ -269,7 +269,7 @@ def _look_up_predictions(
         read=read,
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
-        affect=None if table.felt is None else table.felt[:, rows],
+        affect=None if table.predicted_affect is None else table.predicted_affect[:, rows],
         hashes=tuple(digest for digest, one in zip(hashes, read, strict=True) if one),
         fold=table.fold[:, rows],
         errors=errors,

@@ -219,7 +219,7 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     where = printable_name(path)
     names = texts(columns, "image", where, required=True)
     if not len(names):
-        raise DataError(f"{where}: no rows; a manifest has one row an image")
+        raise DataError(f"{where}: no rows; a manifest has one row per image")
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     cells = Cells(columns)
     _require_rows(cells, taxonomy, where)
