@@ -49,8 +49,8 @@ def limits(card: ModelCard) -> Iterator[Block]:
         "Several emotions are often right for one picture. The prediction set "
         f"(built to hold the label of {card.set_coverage:.0%} of images) says so; the top emotion "
         "alone does not.",
-        "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get an "
-        "answer too, and it may mean nothing.",
+        "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get a "
+        "prediction too, and it may mean nothing.",
         _elsewhere(card),
     ]
     if weakest := _weakest(card):

@@ -14,7 +14,6 @@ from evoca.commands.options import (
     CacheOption,
     DeterministicOption,
     FigureFormat,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
@@ -63,13 +62,6 @@ def crossval(
     cache: CacheOption = True,
 ) -> None:
     """Measure a recipe by nested, stratified and grouped cross-validation."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.run import finished_run
@@ -78,7 +70,13 @@ def crossval(
     if resume and out is None:
         raise EvocaError("--resume: goes on with a run directory: name it with --out")
     finished = resume and out is not None and finished_run(out) is not None
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
         found = lab.cross_validate(
             chosen, data, out, options=options, resume=resume, leave_out=leave_out
         )

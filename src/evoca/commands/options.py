@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,6 @@ __all__ = [
     "DeterministicOption",
     "DevicesOption",
     "FigureFormat",
-    "Machine",
     "ModelOption",
     "NodesOption",
     "PrecisionOption",
@@ -101,20 +99,6 @@ ProfileOption = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where and how to run, as the command line has it; see ``RunOptions``."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-    deterministic: bool = False
-    cache: bool = True
-
-
 RESUME_HINT = "; the same command with --resume goes on"
 
 
@@ -150,7 +134,7 @@ DeterministicOption = Annotated[
 ]
 CacheOption = Annotated[
     bool,
-    typer.Option("--cache/--no-cache", help="Keep what frozen layers compute, for all runs."),
+    typer.Option("--cache/--no-cache", help="Cache what frozen layers compute, for all runs."),
 ]
 
 

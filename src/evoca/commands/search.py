@@ -14,7 +14,6 @@ from evoca.commands.options import (
     AcceleratorOption,
     CacheOption,
     DeterministicOption,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
@@ -61,13 +60,6 @@ def search(
     cache: CacheOption = True,
 ) -> None:
     """Search a recipe's settings on validation images."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.config.recipe import load_recipe
@@ -86,7 +78,13 @@ def search(
             f"{recipe}: a search scores its steps, not the machine after them: search with "
             "--set head=null, or evoca sweep a cross-validation"
         )
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
         labelled = labelled_images(data, options, chosen)
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),

@@ -14,7 +14,6 @@ from evoca.commands.options import (
     CacheOption,
     DeterministicOption,
     DevicesOption,
-    Machine,
     NodesOption,
     PrecisionOption,
     ProfileOption,
@@ -63,15 +62,21 @@ def train(
     cache: CacheOption = True,
 ) -> None:
     """Train a recipe on labelled images, and measure it on images it has not learnt from."""
-    machine = Machine(
-        accelerator, devices, nodes, strategy, precision, workers, deterministic, cache
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.run import finished_run
     chosen = lab.load_recipe(recipe, settings or [], profile)
     finished = resume and finished_run(out) is not None
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
         found = lab.train(
             chosen,
             data,

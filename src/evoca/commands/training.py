@@ -7,9 +7,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evoca.commands.figures import (
     print_by_source,
@@ -18,7 +17,6 @@ from evoca.commands.figures import (
     print_per_emotion,
     print_sets,
 )
-from evoca.commands.options import Machine
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
 from evoca.errors import needs_extra
@@ -32,14 +30,19 @@ __all__ = ["display", "print_result", "say_finished"]
 
 
 @contextmanager
-def display(machine: Machine) -> Iterator[RunOptions]:
-    """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch."""
+def display(*, cache: bool = True, **machine: Any) -> Iterator[RunOptions]:
+    """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch.
+
+    Args:
+        cache: store what frozen layers compute, for all runs.
+        machine: the other settings of :class:`evoca.lab.RunOptions` that a command takes.
+    """
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
-    content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
+    folder = cache_folder() if cache else None
     with announcing_lines() as (announce, say), _showing_hub_logs(say):
-        yield RunOptions(**content, announce=announce, say=say)
+        yield RunOptions(**machine, cache=folder, announce=announce, say=say)
 
 
 class _Shown(logging.Handler):

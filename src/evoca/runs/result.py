@@ -193,7 +193,7 @@ def score(
         labels,
         groups,
         distributions=predictions.distribution,
-        affect=paired_affect(predictions.rated, predictions.felt),
+        affect=paired_affect(predictions.rated, predictions.predicted_affect),
         names=predictions.images,
         allow_missing=allow_missing,
         draws=draws,

@@ -231,7 +231,7 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     where = printable_name(path)
     names = texts(columns, "image", where, required=True)
     if not len(names):
-        raise DataError(f"{where}: no rows; a manifest has one row an image")
+        raise DataError(f"{where}: no rows; a manifest has one row per image")
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     cells = Cells(columns)
     _require_rows(cells, taxonomy, where)
@@ -263,9 +263,8 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
 
 def _require_rows(cells: Cells, taxonomy: str, where: str) -> None:
     """Refuse rows that break a rule: names the first, and counts the others."""
-    names = tuple(cells.columns.values)
-    labels = possible_labels(taxonomy, by_row="taxonomy" in names)
-    if (found := first_refused(rules_of(names, labels, taxonomy), cells)) is not None:
+    labels = possible_labels(taxonomy, by_row="taxonomy" in cells.names)
+    if (found := first_refused(rules_of(cells.names, labels, taxonomy), cells)) is not None:
         row, cause, refused = found
         rest = f" (and {refused - 1:,} more rows)" if refused > 1 else ""
         raise DataError(f"{where}: row {cells.columns.rows[row]}: {cause}{rest}")
@@ -284,9 +283,9 @@ def _one_taxonomy(cells: Cells, where: str, default: str) -> str:
 def _truth(
     cells: Cells, labels: tuple[str, ...], distribution: NDArray[np.float64] | None
 ) -> NDArray[np.int64]:
-    if "emotion" not in cells.columns:
+    if "emotion" not in cells.names:
         if distribution is None:
-            return np.full(len(cells.columns), -1, dtype=np.int64)
+            return np.full(cells.count, -1, dtype=np.int64)
         return most_likely(distribution)
     known, codes = np.unique(cells.text("emotion").astype(np.str_), return_inverse=True)
     index = {label: i for i, label in enumerate(labels)} | {"": -1}
@@ -297,7 +296,7 @@ def _distribution(cells: Cells, labels: tuple[str, ...]) -> NDArray[np.float64] 
     stated = _matrix(cells, PROBABILITY, labels)
     if stated is not None:
         return np.asarray(stated / stated.sum(axis=1, keepdims=True))
-    if any(column in cells.columns for column in emotion_columns(DISAGREE, labels)):
+    if any(column in cells.names for column in emotion_columns(DISAGREE, labels)):
         return None
     votes = _matrix(cells, VOTES, labels)
     if votes is None:
@@ -327,7 +326,7 @@ def _agreement(
 def _matrix(cells: Cells, prefix: str, labels: tuple[str, ...]) -> NDArray[np.float64] | None:
     """Return a column per label, (n, K); an absent column or an empty cell beside others is 0."""
     names = emotion_columns(prefix, labels)
-    if not any(column in cells.columns for column in names):
+    if not any(column in cells.names for column in names):
         return None
     matrix = np.stack([cells.number(column) for column in names], axis=1)
     empty = np.isnan(matrix).all(axis=1, keepdims=True)
@@ -346,7 +345,7 @@ def _groups(columns: Columns, where: str) -> tuple[NDArray[np.int64], bool]:
 
 def _pair(cells: Cells, *names: str) -> NDArray[np.float64] | None:
     """Return two columns (n, 2), NaN where empty; ``None`` without either."""
-    if not any(name in cells.columns for name in names):
+    if not any(name in cells.names for name in names):
         return None
     return np.stack([cells.number(name) for name in names], axis=1)
 

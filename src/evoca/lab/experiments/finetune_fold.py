@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.images import printable_name
 from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.config.recipe import Recipe
@@ -185,19 +186,18 @@ class Fold:
 
 
 def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
-    draft = file.with_name(".fold.npz")
     chosen = asdict(replace(fold.chosen, held_out=None))
     del chosen["held_out"]  # of a training alone, for bundles
     about = json.dumps({"identity": asdict(identity), "chosen": chosen})
-    np.savez(
-        draft,
-        logits=fold.predictions,
-        about=np.frombuffer(about.encode(), dtype=np.uint8),
-        seen_logits=fold.seen.logits,
-        seen_truth=fold.seen.truth,
-        seen_groups=fold.seen.groups,
-    )
-    draft.replace(file)
+    with drafted(file) as draft, draft.open("wb") as stream:
+        np.savez(
+            stream,
+            logits=fold.predictions,
+            about=np.frombuffer(about.encode(), dtype=np.uint8),
+            seen_logits=fold.seen.logits,
+            seen_truth=fold.seen.truth,
+            seen_groups=fold.seen.groups,
+        )
 
 
 def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evoca.cards.analysis import analysis_of
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.emotions import TAXONOMIES, parts_of
 from evoca.errors import EvocaError, first_line, single_line
 from evoca.images.walk import printable_name
@@ -470,8 +471,7 @@ def write_result(
         write_json(folder / "metrics.json", result.to_dict())
         if deletion is not None:
             write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
-        draft = folder / ".run.json"
-        write_json(draft, description)
-        draft.replace(folder / "run.json")
+        with drafted(folder / "run.json") as draft:
+            write_json(draft, description)
     except OSError as error:
         raise EvocaError(f"{folder}: cannot be written: {error.strerror}") from error
