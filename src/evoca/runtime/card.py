@@ -116,6 +116,24 @@ class Elsewhere(CardPart):
     without_looking: dict[str, float] = Field(default_factory=dict)
 
 
+class SourceScores(CardPart):
+    """Figures of one of several sources of labelled images, in its own vocabulary.
+
+    Attributes:
+        source: its name.
+        images: how many were predicted.
+        groups: the groups of emotions that are told apart, each joined by a plus.
+        figures: name to figure, see :mod:`evoca.metrics.by_source`.
+        without_looking: the same figures of the commonest group, or polarity.
+    """
+
+    source: _Text
+    images: int = Field(ge=0)
+    groups: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
+    figures: dict[str, Metric]
+    without_looking: dict[str, float] = Field(default_factory=dict)
+
+
 class Analysis(CardPart):
     """The error analysis of a model; what was not measured is left out.
 
@@ -126,6 +144,8 @@ class Analysis(CardPart):
         coverage_by_emotion: share of the prediction sets that hold the label, by label.
         agreement: accuracy by agreement of the viewers.
         perturbations: the robustness probe.
+        by_source: figures of each source it learnt from, held out image by image.
+        left_out: those of each source predicted by a model that all others taught.
         elsewhere: evaluations on images of other kinds.
         cautions: what a reader of the figures must know, in sentences.
     """
@@ -135,6 +155,8 @@ class Analysis(CardPart):
     coverage_by_emotion: dict[str, Metric] = Field(default_factory=dict)
     agreement: tuple[AgreementErrors, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
+    by_source: tuple[SourceScores, ...] = ()
+    left_out: tuple[SourceScores, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     cautions: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
 

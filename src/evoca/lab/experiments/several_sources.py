@@ -216,7 +216,7 @@ class _Work:
         own: NDArray[np.bool_],
         affect: NDArray[np.float64] | None,
     ) -> JointChoice:
-        head, lesson = self.head, self._lesson()[0]
+        head, (lesson, curve) = self.head, self._lesson()
         shares, matrix = lesson.shares[own], lesson.matrix
         known = shares.sum(axis=1) > 0
         places = list(product(range(len(grid)), range(len(head.c_grid))))
@@ -238,9 +238,16 @@ class _Work:
             held_out = z, truth[labelled]
         penalty, errors = self._affect_choice(affect)
         return JointChoice(
-            head.c_grid[j], grid[i], penalty, temperature, threshold, loss, errors,
+            c=head.c_grid[j],
+            weights=grid[i],
+            affect_penalty=penalty,
+            temperature=temperature,
+            threshold=threshold,
+            nll=loss,
+            affect_errors=errors,
+            polarity=curve,
             held_out=held_out,
-        )  # fmt: skip
+        )
 
     def _affect_choice(
         self, affect: NDArray[np.float64] | None
@@ -251,8 +258,8 @@ class _Work:
         assert ratings is not None
         away = np.abs(affect - ratings)
         best = int(np.argmin([np.nanmean(own**2) for own in away]))
-        errors = [_quantile(own[np.isfinite(own)], self.recipe.protocol.coverage)
-                  for own in away[best].T]  # fmt: skip
+        coverage = self.recipe.protocol.coverage
+        errors = [_quantile(own[np.isfinite(own)], coverage) for own in away[best].T]
         return self.head.affect_grid[best], (errors[0], errors[1])
 
     def _affect_path(self, inside: NDArray[np.bool_], grid: tuple[float, ...]) -> list[AffectHead]:

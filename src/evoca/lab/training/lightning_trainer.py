@@ -34,8 +34,15 @@ def require_machine(options: RunOptions) -> None:
     """Refuse what this machine does not have before anything is computed.
 
     Raises:
-        EvocaError: no such accelerator, strategy or precision, or too few devices.
+        EvocaError: no such accelerator, strategy or precision, or too few devices. Of a CPU, each
+            device is a process: more of them than cores would only take memory.
     """
+    cores = os.cpu_count() or 1
+    if not options.on_gpu and options.devices > cores:
+        raise EvocaError(
+            f"this machine cannot train so: --devices {options.devices} on its CPU are as many "
+            f"processes, and it has {cores} cores"
+        )
     try:
         with _quiet():
             pl.Trainer(**_machine(options), logger=False, enable_checkpointing=False)
