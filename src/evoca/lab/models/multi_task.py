@@ -17,7 +17,7 @@ from evoca.lab.backbones import Trunk
 from evoca.lab.backbones.frozen import pool_to
 from evoca.lab.config.models import MultiTask
 from evoca.lab.models.base import Pool, StagedSystem, Surroundings, SystemOutputs, registered
-from evoca.lab.models.stages import Collecting, Vectors
+from evoca.lab.models.stages import Vectors, collecting
 
 __all__ = ["Affect", "Heads", "SharedTrunk"]
 
@@ -109,7 +109,7 @@ class SharedTrunk(StagedSystem):
         stages = self.trunk.stages()
         if len(self.heads.norms) == 1:
             return [*stages, self.pool, self.heads]
-        return [*(Collecting(stage, self.pool) for stage in stages), Vectors(), self.heads]
+        return [*collecting(stages, self.pool), Vectors(), self.heads]
 
     @property
     def evidence_bias(self) -> Tensor | None:
