@@ -143,14 +143,18 @@ CacheOption = Annotated[
 ]
 
 
-def require_file_place(out: Path) -> None:
-    """Refuse, before any work, a file of ``--out`` that could not be written in the end.
+def require_file_place(out: Path, option: str = "--out") -> None:
+    """Refuse, before any work, a file that could not be written in the end.
+
+    Args:
+        out: the file.
+        option: that names it.
 
     Raises:
         EvocaError: it is a device, a pipe or a folder, or its folder is not there.
     """
     name = printable_name(out)
     if out.exists() and not out.is_file():  # a file would take the place of a device
-        raise EvocaError(f"--out {name}: not a regular file: name another")
+        raise EvocaError(f"{option} {name}: not a regular file: name another")
     if not out.absolute().parent.is_dir():
-        raise EvocaError(f"--out {name}: there is no such folder to write into")
+        raise EvocaError(f"{option} {name}: there is no such folder to write into")

@@ -1,4 +1,4 @@
-"""``evoca report``: what runs found, as one HTML page. Needs the extra ``eval``."""
+"""``evoca report``: what runs found, as one HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
-from evoca.errors import DataError, MissingExtraError
+from evoca.errors import DataError
 from evoca.runs import Run, read_run
 from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runtime.bundle import bundled_models, read_bundle
@@ -75,12 +75,8 @@ def report(
     ] = None,
 ) -> None:
     """Write what runs found as one HTML page that opens offline."""
-    try:
-        from evoca.report import build_report
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evoca"):
-            raise
-        raise MissingExtraError("evoca report", "eval", "jinja2") from error
+    from evoca.report import build_report
+
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
     opened = [read_run(folder) for folder in runs]
