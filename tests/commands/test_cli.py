@@ -47,11 +47,12 @@ def test_json_is_what_programs_are_promised():
     assert [item["path"] for item in items] == [str(photo) for photo in PHOTOS]
     for item in items:
         assert list(item) == [
-            *("path", "emotion", "probabilities", "polarity"),
+            *("path", "sha256", "emotion", "confidence", "probabilities", "polarity"),
             *("affect", "prior", "prediction_set", "model", "warnings"),
         ]
         assert sum(item["probabilities"].values()) == pytest.approx(1)
         assert item["emotion"] == max(item["probabilities"], key=item["probabilities"].get)
+        assert item["confidence"] == item["probabilities"][item["emotion"]]
         assert item["polarity"]["label"] in {"positive", "negative"}
         assert item["prediction_set"][0] == item["emotion"]
 
@@ -438,3 +439,12 @@ def test_a_table_that_cannot_be_written_is_still_closed():
     with pytest.raises(OSError, match="No space left"):
         chosen.close()
     assert full.closed
+
+
+def test_threads_and_batches_change_no_answer():
+    plain = json.loads(evoca("predict", EXAMPLES, "--format", "json").stdout)
+    for options in (("--threads", "1"), ("--batch-size", "1"), ("--batch-size", "4")):
+        found = json.loads(evoca("predict", EXAMPLES, "--format", "json", *options).stdout)
+        for one, other in zip(plain, found, strict=True):
+            assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+    assert evoca("predict", EXAMPLES, "--batch-size", "0").returncode == 2
