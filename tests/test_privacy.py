@@ -40,6 +40,8 @@ BASE = [
     "recipes list",
     "recipes show default",
     "recipes backbones",
+    "data readers list",
+    "data readers show fi",
     "data build folder set --out built.csv",
     "data stats built.csv --sizes --contact-sheet sheet.html",
     "data check built.csv --verify",

@@ -60,16 +60,26 @@ _SUFFIXES = (".csv", ".jsonl", ".parquet")
 _PROGRESS_FROM = 16
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca predict photo.jpg folder/",
+        "evoca predict folder/ --html page.html --sort awe",
+        "evoca predict folder/ --out tags.csv",
+        "evoca predict folder/ --explain maps/ --explain-emotion fear",
+    ),
+)
 def predict(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Images, folders and addresses (https://...)."),
+        typer.Argument(
+            metavar="PATH...", help="Read these images, folders and addresses (https://...)."
+        ),
     ],
     model: ModelOption = None,
     prior: PriorOption = None,
     output: Annotated[
-        PredictFormat, typer.Option("--format", help="What to print.")
+        PredictFormat, typer.Option("--format", help="Print it in this form.")
     ] = PredictFormat.TABLE,
     out: Annotated[
         Path | None,
@@ -93,7 +103,9 @@ def predict(
     emotion: Annotated[
         list[str] | None,
         typer.Option(
-            "--emotion", metavar="EMOTION", help="Only images whose likeliest it is; repeatable."
+            "--emotion",
+            metavar="EMOTION",
+            help="Keep the images whose likeliest emotion it is; repeatable.",
         ),
     ] = None,
     html: Annotated[
@@ -149,8 +161,8 @@ def predict(
             "--text-weight",
             min=0.0,
             max=1.0,
-            help="How much that text counts.",
-            show_default="0.25",
+            metavar="SHARE",
+            help="Let that text count for this share; 0.25 if omitted.",
         ),
     ] = None,
     allow_network: Annotated[
