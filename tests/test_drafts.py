@@ -193,7 +193,6 @@ main()
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 @pytest.mark.parametrize("command", ["evaluate", "report"])
 def test_no_command_leaves_drafts_behind(tmp_path, monkeypatch, command):
-    pytest.importorskip("jinja2", reason="needs the extra eval")
     monkeypatch.chdir(tmp_path)
     for emotion, name in (("awe", "coffee"), ("fear", "chelsea")):
         (tmp_path / "set" / emotion).mkdir(parents=True)

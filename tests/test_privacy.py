@@ -33,12 +33,15 @@ search: {settings: {steps.0.rate: {values: [0.01]}}, sampler: grid}
 BASE = [
     "predict set",
     "predict set/awe/0.png --explain maps --format json",
+    "predict set --html page.html",
     "doctor",
     "models list",
     "models show default",
     "recipes list",
     "recipes show default",
     "recipes backbones",
+    "data readers list",
+    "data readers show fi",
     "data build folder set --out built.csv",
     "data stats built.csv --sizes --contact-sheet sheet.html",
     "data check built.csv --verify",
@@ -127,7 +130,6 @@ def test_every_command_is_tried():
 def test_commands_of_the_base_ask_nobody_and_write_what_they_were_asked_to(place):
     need_strace()
     pytest.importorskip("duckdb", reason="needs the extra data")
-    pytest.importorskip("jinja2", reason="needs the extra eval")
     shipped = ROOT / "src" / "evoca" / "models" / "default"
     (place / "work" / "bundle").mkdir()
     for file in shipped.iterdir():

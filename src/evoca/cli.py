@@ -57,18 +57,34 @@ COMMANDS = {
     "export": ("evoca.commands.export", "Export a trained run to a model bundle."),
     "data": (
         "evoca.commands.data.app",
-        "Labelled images: build, inspect, check and divide manifests.",
+        "Build, inspect, check and divide sets of labelled images.",
     ),
-    "models": ("evoca.commands.models", "The models that ship with Evoca."),
-    "recipes": ("evoca.commands.recipes", "The systems that can be trained."),
+    "models": ("evoca.commands.models", "List and show the models that ship with Evoca."),
+    "recipes": ("evoca.commands.recipes", "List and explain the systems that can be trained."),
 }
 """Name to the module and the first line of its help."""
+
+SECTIONS = {
+    "Predict": ("predict", "models", "doctor"),
+    "Data": ("data",),
+    "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
+    "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),
+}
+"""The sections of the help."""
 
 app = group_app(
     COMMANDS,
     "evoca.commands",
+    SECTIONS,
     name="evoca",
     help="Which emotions does an image evoke in its viewers?",
+    examples=(
+        "evoca predict photo.jpg folder/",
+        "evoca predict folder/ --html page.html",
+        "evoca evaluate default --data set/ --split all",
+        "evoca train default --data set/ --out runs/first",
+    ),
+    add_completion=True,
 )
 
 

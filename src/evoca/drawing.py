@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from evoca.emotions import style_of
-from evoca.errors import ImageError
+from evoca.emotions import label_polarity, style_of
+from evoca.errors import ImageError, single_line
 from evoca.images.preprocess import scaled
 from evoca.images.sources import ImageInput, open_picture
 
@@ -38,7 +38,7 @@ __all__ = [
 PICTURE = 640
 """The longer side of a drawn picture in pixels; small ones grow."""
 _PANEL = 380
-_MARGIN = 20
+_MARGIN, _GAP, _NAME = 20, 12, 30
 _ROW = 40
 _INK, _QUIET, _PAPER, _TRACK = (33, 37, 41), (108, 117, 125), (255, 255, 255), (233, 236, 239)
 HEAT_RAMP = ((60, 9, 90), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
@@ -58,15 +58,44 @@ def draw_prediction(
     label = label or prediction.emotion
     if label not in prediction.probabilities:
         raise KeyError(f"{label!r} is not one of {', '.join(prediction.probabilities)}")
-    picture = scaled(_picture(prediction, source), PICTURE)
+    views = [scaled(_picture(prediction, source), PICTURE)]
     if prediction.evidence is not None:
-        picture = overlay(picture, prediction.evidence, label)
-    rows = len(prediction.probabilities)
-    height = max(picture.height, 150 + rows * _ROW) + 2 * _MARGIN
-    canvas = Image.new("RGB", (picture.width + _PANEL + 3 * _MARGIN, height), _PAPER)
-    canvas.paste(picture, (_MARGIN, (height - picture.height) // 2))
-    _draw_panel(canvas, prediction, label, picture.width + 2 * _MARGIN)
+        views.append(overlay(views[0], prediction.evidence, label))
+    panel = _panel(prediction, label)
+    pictures = _beside_or_below(views)
+    top = _MARGIN + (_NAME if prediction.path else 0)
+    inner = max(pictures.height, panel.height)
+    canvas = Image.new(
+        "RGB", (pictures.width + _PANEL + 3 * _MARGIN, top + inner + _MARGIN), _PAPER
+    )
+    canvas.paste(pictures, (_MARGIN, top + (inner - pictures.height) // 2))
+    canvas.paste(panel, (pictures.width + 2 * _MARGIN, top + (inner - panel.height) // 2))
+    if prediction.path:
+        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(18)
+        name = _cut(draw, single_line(Path(prediction.path).name), font, canvas.width - 2 * _MARGIN)
+        draw.text((_MARGIN, _MARGIN - 4), name, _INK, font)
     return canvas
+
+
+def _beside_or_below(views: list[Image.Image]) -> Image.Image:
+    """Return pictures of one size as one: wide ones below each other, tall ones side by side."""
+    width, height = views[0].size
+    right, down = (0, height + _GAP) if width >= height else (width + _GAP, 0)
+    last = len(views) - 1
+    both = Image.new("RGB", (width + last * right, height + last * down), _PAPER)
+    for i, view in enumerate(views):
+        both.paste(view, (i * right, i * down))
+    return both
+
+
+def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width: int) -> str:
+    """Return a name that fits, its middle left out where it must be: its end tells the kind."""
+    kept = len(text)
+    shown = text
+    while kept > 2 and draw.textlength(shown, font) > width:
+        kept -= 1
+        shown = f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
+    return shown
 
 
 def _picture(prediction: Prediction, source: ImageInput | None) -> Image.Image:
@@ -101,12 +130,15 @@ def overlay(picture: Image.Image, evidence: EvidenceMap, label: str) -> Image.Im
     )
     full = Image.new("L", picture.size, 0)
     full.paste(fine, (left, top))
-    level = np.asarray(full, dtype=np.float64)[..., None] / 255.0
-    grey = np.asarray(picture.convert("L"), dtype=np.float64)[..., None]
-    colour = _ramp(level[..., 0])
+    level = np.asarray(full, dtype=np.float64) / 255.0
+    return _coloured(np.asarray(picture.convert("L"), dtype=np.float64), level)
+
+
+def _coloured(grey: NDArray[np.float64], level: NDArray[np.float64]) -> Image.Image:
+    """Return a grey picture (0..255) coloured by levels of evidence (0..1), both (h, w)."""
+    grey, weight = grey[..., None], HEAT_OPACITY * np.clip(level[..., None] * 1.6, 0.0, 1.0)
     base = np.repeat(0.65 * grey + 50.0, 3, axis=2)
-    weight = HEAT_OPACITY * np.clip(level * 1.6, 0.0, 1.0)
-    mixed = base * (1 - weight) + (0.35 * grey + 0.65 * colour) * weight
+    mixed = base * (1 - weight) + (0.35 * grey + 0.65 * _ramp(level)) * weight
     return Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
 
@@ -132,22 +164,50 @@ def _ramp(level: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.interp(level, points, ramp[:, c]) for c in range(3)], axis=-1)
 
 
-def _draw_panel(canvas: Image.Image, prediction: Prediction, label: str, x: int) -> None:
-    draw = ImageDraw.Draw(canvas)
-    big, normal, small = (ImageFont.load_default(size) for size in (30, 18, 15))
+def _panel(prediction: Prediction, label: str) -> Image.Image:
+    """Return the text beside the pictures: the answer, a bar per emotion, the legend."""
     rows = prediction.ranked()
-    y = (canvas.height - 150 - len(rows) * _ROW) // 2
-    _draw_glyph(draw, prediction.emotion, (x + 14, y + 18), 14)
-    draw.text((x + 40, y), f"{prediction.emotion} {prediction.confidence:.0%}", _INK, big)
+    panel = Image.new("RGB", (_PANEL, 280 + len(rows) * _ROW), _PAPER)
+    draw = ImageDraw.Draw(panel)
+    big, normal, small = (ImageFont.load_default(size) for size in (30, 18, 15))
+    _draw_glyph(draw, prediction.emotion, (14, 18), 14)
+    draw.text((40, 0), f"{prediction.emotion} {prediction.confidence:.0%}", _INK, big)
+    y = 46
     if prediction.positive is not None and prediction.polarity is not None:
         share = max(prediction.positive, 1 - prediction.positive)
-        draw.text((x, y + 46), f"{prediction.polarity} {share:.0%}", _QUIET, normal)
-    draw.text((x, y + 72), _set_line(draw, prediction.prediction_set, small), _QUIET, small)
-    y += 108
+        draw.text((0, y), f"{prediction.polarity} {share:.0%}", _QUIET, normal)
+        for line in _polarity_lines(prediction):
+            y += 22
+            draw.text((0, y + 4), line, _QUIET, small)
+        y += 28
+    draw.text((0, y), _set_line(draw, prediction.prediction_set, small), _QUIET, small)
+    y += 36
     for name, probability in rows:
-        _draw_row(draw, name, probability, (x, y), name in prediction.prediction_set)
+        _draw_row(draw, name, probability, (0, y), name in prediction.prediction_set)
         y += _ROW
-    draw.text((x, y + 12), _legend(prediction, label), _QUIET, small)
+    return panel.crop((0, 0, _PANEL, _draw_legend(panel, prediction, label, y + 12)))
+
+
+def _polarity_lines(prediction: Prediction) -> list[str]:
+    """Return what the polarity's share is made of, and why it may not be the emotion's own."""
+    lines = [f"the shares of all {prediction.polarity} emotions together;"]
+    if label_polarity(prediction.emotion) is prediction.polarity:
+        return [f"{lines[0].rstrip(';')}"]
+    return [*lines, f"{prediction.emotion} is only the likeliest single one"]
+
+
+def _draw_legend(panel: Image.Image, prediction: Prediction, label: str, y: int) -> int:
+    """Draw what the colours mean, and return where it ends."""
+    draw, small = ImageDraw.Draw(panel), ImageFont.load_default(15)
+    if prediction.evidence is None:
+        draw.text((0, y), "this model gives no evidence map", _QUIET, small)
+        return y + 22
+    draw.text((0, y), f"where the picture speaks for {label}:", _QUIET, small)
+    level = np.tile(np.linspace(0.0, 1.0, 180), (14, 1))
+    panel.paste(_coloured(np.full(level.shape, 128.0), level), (70, y + 26))
+    draw.text((0, y + 23), "nowhere", _QUIET, small)
+    draw.text((258, y + 23), "most", _QUIET, small)
+    return y + 46
 
 
 def _set_line(draw: ImageDraw.ImageDraw, labels: tuple[str, ...], font: _Font) -> str:
@@ -157,12 +217,6 @@ def _set_line(draw: ImageDraw.ImageDraw, labels: tuple[str, ...], font: _Font) -
         if draw.textlength(line, font) <= _PANEL:
             return line
     return f"plausible: {len(labels)} labels"
-
-
-def _legend(prediction: Prediction, label: str) -> str:
-    if prediction.evidence is None:
-        return "this model gives no evidence map"
-    return f"bright places speak for {label}"
 
 
 def _draw_row(

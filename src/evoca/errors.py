@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,10 @@ __all__ = [
     "EvocaError",
     "ImageError",
     "MissingExtraError",
+    "did_you_mean",
     "first_line",
     "install_hint",
+    "listed",
     "needs_extra",
     "single_line",
     "visible_json",
@@ -59,6 +61,46 @@ def first_line(error: BaseException, limit: int = 200) -> str:
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return single_line(lines[0][:limit])
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """Return what to append to a message about an unknown name: the nearest, or a few of all.
+
+    Args:
+        name: that is not known.
+        known: all names that are.
+        limit: how many are named where none is near.
+
+    >>> did_you_mean("defualt", ["default", "linear-probe"])
+    '; did you mean default?'
+    >>> did_you_mean("x", ["one", "two", "three", "four", "five"])
+    '; known are one, two, three and 2 more'
+    """
+    from difflib import get_close_matches
+
+    names = list(known)
+    lower = {one.lower(): one for one in reversed(names)}
+    # An exact match in another case is nearer than what differs by a letter.
+    exact = lower.get(name.lower())
+    near = [exact] if exact else get_close_matches(name, names, n=limit, cutoff=0.6)
+    if not near:
+        found = get_close_matches(name.lower(), list(lower), n=limit, cutoff=0.6)
+        near = [lower[one] for one in found]
+    if near:
+        return f"; did you mean {listed(near, 'or')}?"
+    if len(names) <= limit + 1:
+        return f"; known are {listed(names, 'and')}" if names else ""
+    return f"; known are {', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def listed(names: Sequence[str], last: str) -> str:
+    """Return names in a row, the last joined by a word.
+
+    >>> listed(["awe", "fear", "anger"], "or"), listed(["awe"], "or")
+    ('awe, fear or anger', 'awe')
+    """
+    *first, end = names
+    return f"{', '.join(first)} {last} {end}" if first else end
 
 
 def visible_json(text: str) -> str:

@@ -101,7 +101,9 @@ class Prediction:
         """Return the prediction as plain data, the object ``--format json`` prints."""
         return {
             "path": self.path,
+            "sha256": self.sha256,
             "emotion": self.emotion,
+            "confidence": self.confidence,
             "probabilities": dict(self.probabilities),
             "polarity": (
                 None

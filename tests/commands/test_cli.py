@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evoca.commands import predict
+from evoca.commands import prediction_writers
 from evoca.runtime.predictor import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +47,12 @@ def test_json_is_what_programs_are_promised():
     assert [item["path"] for item in items] == [str(photo) for photo in PHOTOS]
     for item in items:
         assert list(item) == [
-            *("path", "emotion", "probabilities", "polarity"),
+            *("path", "sha256", "emotion", "confidence", "probabilities", "polarity"),
             *("affect", "prior", "prediction_set", "model", "warnings"),
         ]
         assert sum(item["probabilities"].values()) == pytest.approx(1)
         assert item["emotion"] == max(item["probabilities"], key=item["probabilities"].get)
+        assert item["confidence"] == item["probabilities"][item["emotion"]]
         assert item["polarity"]["label"] in {"positive", "negative"}
         assert item["prediction_set"][0] == item["emotion"]
 
@@ -118,6 +119,18 @@ def test_explain_writes_a_picture_an_image(tmp_path):
         assert picture.width > 900
 
 
+def test_any_emotion_is_explained(tmp_path):
+    for emotion in ("fear", "awe"):
+        options = ("--explain", tmp_path / emotion, "--explain-emotion", emotion)
+        assert evoca("predict", PHOTOS[0], *options).returncode == 0
+    one, other = (tmp_path / emotion / f"{PHOTOS[0].name}.evoca.png" for emotion in ("fear", "awe"))
+    assert one.read_bytes() != other.read_bytes()
+    done = evoca("predict", PHOTOS[0], "--explain", tmp_path, "--explain-emotion", "joy")
+    assert done.returncode == 2
+    assert b"'joy': one of amusement, anger" in done.stderr
+    assert evoca("predict", PHOTOS[0], "--explain-emotion", "awe").returncode == 2
+
+
 def test_explain_covers_every_example(tmp_path):
     done = evoca("predict", EXAMPLES, "--explain", tmp_path)
     assert done.returncode == 0
@@ -148,8 +161,9 @@ def test_explained_pictures_are_not_predicted_again(tmp_path):
     done = evoca("predict", tmp_path, "--format", "json", "--explain", tmp_path)
     assert done.returncode == 0
     assert [Path(item["path"]).name for item in json.loads(done.stdout)] == ["a.jpg"]
-    assert done.stderr.decode().startswith(f"evoca: {tmp_path}: left out 1 explained picture (")
-    assert done.stderr.count(b"\n") == 1
+    left_out, wrote = done.stderr.decode().splitlines()
+    assert left_out.startswith(f"evoca: {tmp_path}: left out 1 explained picture (")
+    assert wrote == f"evoca: {tmp_path}: 1 picture, {drawn.stat().st_size / 1e6:.1f} MB"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", drawn.name]
     named = evoca("predict", drawn, "--format", "json")
     assert named.returncode == 0
@@ -420,8 +434,17 @@ def test_a_table_that_cannot_be_written_is_still_closed():
             self.closed = True
 
     full = Full()
-    chosen = predict._Chosen(full, "awe", [])
+    chosen = prediction_writers.Ordered(full, "awe", [])
     chosen.add(load().predict(PHOTOS[0]))
     with pytest.raises(OSError, match="No space left"):
         chosen.close()
     assert full.closed
+
+
+def test_threads_and_batches_change_no_answer():
+    plain = json.loads(evoca("predict", EXAMPLES, "--format", "json").stdout)
+    for options in (("--threads", "1"), ("--batch-size", "1"), ("--batch-size", "4")):
+        found = json.loads(evoca("predict", EXAMPLES, "--format", "json", *options).stdout)
+        for one, other in zip(plain, found, strict=True):
+            assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+    assert evoca("predict", EXAMPLES, "--batch-size", "0").returncode == 2

@@ -34,7 +34,7 @@ def source(tmp_path: Path, make_image: MakeImage) -> Path:
 
 def test_from_a_data_set_to_a_checked_split(tmp_path: Path, source: Path) -> None:
     built, split = tmp_path / "m.parquet", tmp_path / "split.csv"
-    status, out, err = _run("build", "csv", source, "--out", built, "--column", "image=file")
+    status, out, err = _run("build", "csv", source, "--out", built, "--column", "file=image")
     assert (status, err) == (0, "")
     assert f"{built}: 10 images" in out
     assert "3 of them have no single label" in out
@@ -73,7 +73,7 @@ def test_from_a_data_set_to_a_checked_split(tmp_path: Path, source: Path) -> Non
 
 def test_tables_are_plain_text(source: Path, tmp_path: Path) -> None:
     built = tmp_path / "m.csv"
-    _run("build", "csv", source, "--out", built, "--column", "image=file")
+    _run("build", "csv", source, "--out", built, "--column", "file=image")
     for command in ("votes", "stats", "check"):
         status, out, _ = _run(command, built)
         assert status == 0
@@ -88,7 +88,7 @@ def test_tables_are_plain_text(source: Path, tmp_path: Path) -> None:
 
 def test_folds(source: Path, tmp_path: Path) -> None:
     built, out = tmp_path / "m.csv", tmp_path / "folds.csv"
-    _run("build", "csv", source, "--out", built, "--column", "image=file")
+    _run("build", "csv", source, "--out", built, "--column", "file=image")
     status, text, _ = _run("split", built, "--out", out, "--folds", 5, "--repeats", 2)
     assert (status, text) == (0, f"{out}: 5 folds, 2 times\n")
     assert sorted(set(read_manifest(out).numbers("fold_2"))) == [0, 1, 2, 3, 4]
@@ -98,14 +98,14 @@ def test_refused_rows_make_the_status_1(source: Path, tmp_path: Path) -> None:
     with source.open("a") as file:
         file.write("gone.jpg,1,0,g\n../x.jpg,1,0,g\n\n0.jpg,-1,0,g\n")
     built = tmp_path / "m.csv"
-    status, out, err = _run("build", "csv", source, "--out", built, "--column", "image=file")
+    status, out, err = _run("build", "csv", source, "--out", built, "--column", "file=image")
     assert status == 1
     assert "10 images" in out
     assert f"evoca: {source}: row 12: no such file: gone.jpg" in err
     assert "row 15: votes_awe is -1, below zero" in err
     assert f"3 rows refused, listed in {tmp_path / 'm.rejects.csv'}" in err
     status, out, err = _run(
-        "build", "csv", source, "--out", tmp_path / "s.csv", "--column", "image=file", "--strict"
+        "build", "csv", source, "--out", tmp_path / "s.csv", "--column", "file=image", "--strict"
     )
     assert (status, out) == (1, "")
     assert err == f"evoca: {source}: row 12: no such file: gone.jpg\n"
@@ -340,7 +340,7 @@ def test_what_a_split_cannot_use_is_refused_before_images_are_compared(
 
 
 def test_a_column_named_for_no_use_is_told(tmp_path: Path, source: Path) -> None:
-    mapping = ("--column", "image=file", "--column", "emotoin=group")
+    mapping = ("--column", "file=image", "--column", "group=emotoin")
     status, _, err = _run("build", "csv", source, "--out", tmp_path / "m.csv", *mapping)
     assert status == 0
     assert err == "evoca: --column emotoin: no column of a manifest; it passes through\n"

@@ -94,3 +94,20 @@ def test_every_file_that_a_page_names_exists(page):
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"\b((?:tests|src|benchmarks)/[\w./-]+\.(?:py|yaml|csv))\b", text)
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_columns_and_keys_are_all_described():
+    import evoca
+    from evoca.data.manifest.schema import _known as manifest_columns
+    from evoca.runtime.tables import table_columns
+
+    text = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`([\w.<>]+)`", text))
+    labels = ["awe"]
+    found = evoca.load().predict(ROOT / "examples" / "china.jpg").to_dict()
+    keys = {key for key in found if not isinstance(found[key], dict)}
+    keys |= {"probabilities.<emotion>", "polarity.label", "polarity.positive", "prior.name"}
+    keys |= {"prior.frequencies.<emotion>", "affect.valence", "affect.arousal", "affect.scale"}
+    columns = {name.replace("p_awe", "p_<emotion>") for name in table_columns(labels)}
+    order = manifest_columns(("<emotion>",))
+    assert {*columns, *keys, *order} <= described

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from browser import ARGUMENTS, CHROMIUM
 from evoca.data.manifest.labelled import load_labelled
 from evoca.report import build_report
 from report_samples import LABELS, PER_LABEL, predictions_of, silent, write_run
@@ -59,3 +60,39 @@ def page_of(tmp_path_factory, pictures):
         return out
 
     return build
+
+
+@pytest.fixture(scope="session")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium on the path (apt-get install chromium)")
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open a page; afterwards it must have complained of nothing and asked for nothing."""
+    complaints, requests = [], []
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(10_000)
+
+    def open_page(file, **emulation):
+        page = context.new_page()
+        page.emulate_media(**emulation)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: m.type in {"error", "warning"} and complaints.append(m.text))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message) or dialog.dismiss())
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    assert complaints == []
+    outside = [url for url in requests if not url.startswith(("file://", "data:"))]
+    assert outside == []
+    assert sum(url.startswith("file://") for url in requests) == 1, "the page alone is read"
+    context.close()

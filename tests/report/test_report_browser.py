@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import evoca
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",  # for root in a container; the page is our own
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the path (apt-get install chromium)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+from browser import CONTRAST, NAMELESS
 
 
 @pytest.fixture(scope="module")
@@ -43,31 +23,6 @@ def one(run, page_of):
 @pytest.fixture(scope="module")
 def two(run, second, page_of):
     return page_of(run, second)
-
-
-@pytest.fixture
-def opened(browser):
-    """Open a page; afterwards it must have complained of nothing and asked for nothing."""
-    complaints, requests = [], []
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(10_000)
-
-    def open_page(file, **emulation):
-        page = context.new_page()
-        page.emulate_media(**emulation)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda m: m.type in {"error", "warning"} and complaints.append(m.text))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message) or dialog.dismiss())
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_page
-    assert complaints == []
-    outside = [url for url in requests if not url.startswith(("file://", "data:"))]
-    assert outside == []
-    assert sum(url.startswith("file://") for url in requests) == 1, "the page alone is read"
-    context.close()
 
 
 def cell(page, truth, predicted):
@@ -260,42 +215,6 @@ def test_nothing_is_wider_than_the_window(opened, two, scheme, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-CONTRAST = """
-() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => v / 255)
-      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const ground = (node) => {
-    for (let n = node; n; n = n.parentElement) {
-      const found = rgba(getComputedStyle(n).backgroundColor);
-      if (found[3] > 250) return found;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const poor = new Set();
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const host = node.parentElement;
-    if (!node.data.trim() || !host.checkVisibility()) continue;
-    if (host.closest('svg, .glyph, :disabled')) continue;
-    const [a, b] = [light(rgba(getComputedStyle(host).color)), light(ground(host))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor.add(`${host.className || host.tagName}: ${ratio.toFixed(2)}`);
-  }
-  return [...poor];
-}
-"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(opened, one, scheme):
     page = opened(one, color_scheme=scheme, reduced_motion="reduce")
@@ -308,13 +227,7 @@ def test_everything_has_a_name(opened, two):
     page = opened(two)
     for tab in page.get_by_role("tab").all():
         tab.click()
-        nameless = page.evaluate(
-            """() => [...document.querySelectorAll(
-                'button, select, input, svg[role=img], [role=region]')]
-              .filter((e) => e.checkVisibility())
-              .filter((e) => !(e.ariaLabel || e.getAttribute('aria-label') || e.textContent.trim()
-                || e.labels?.length)).map((e) => e.outerHTML.slice(0, 80))"""
-        )
+        nameless = page.evaluate(NAMELESS)
         assert nameless == []
 
 

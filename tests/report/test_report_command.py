@@ -72,9 +72,10 @@ def test_a_device_or_pipe_keeps_its_place(run, tmp_path):
     assert pipe.is_fifo()
 
 
-def test_a_missing_extra_is_named(run, tmp_path):
-    start = f"import sys; sys.modules['jinja2'] = None; {MAIN}"
+def test_a_base_install_is_enough(run, tmp_path):
+    start = (
+        "import sys\nfor name in ('sklearn', 'scipy', 'torch', 'duckdb', 'cv2'):\n"
+        f"    sys.modules[name] = None\n{MAIN}"
+    )
     done = report(run.path, "--no-images", "--out", tmp_path / "x.html", start=start)
-    assert done.returncode == 1
-    assert "evoca report needs the package jinja2" in done.stderr
-    assert "[eval]'" in done.stderr
+    assert done.returncode == 0, done.stderr

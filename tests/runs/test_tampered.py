@@ -7,7 +7,6 @@ import traceback
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip("jinja2", reason="needs the extra eval")
 from evoca.cli import app
 from evoca.lab.config.recipe import load_recipe
 from samples import photo

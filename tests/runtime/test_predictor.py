@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,25 @@ def test_the_drawing_shows_picture_and_panel(rocket):
     assert np.abs(np.asarray(drawn, int) - np.asarray(other, int)).max() > 50
     with pytest.raises(KeyError):
         rocket.to_image(ROCKET, "surprise")
+
+
+def test_the_drawing_has_the_photograph_in_its_own_colours(model):
+    red = Image.new("RGB", (300, 200), (200, 30, 30))
+    drawn = np.asarray(model.predict(red).to_image(red)).reshape(-1, 3)
+    assert (drawn == (200, 30, 30)).all(axis=1).sum() == 640 * 427
+
+
+def test_the_drawing_says_what_the_polarity_is_made_of(rocket):
+    from evoca.drawing import _polarity_lines
+
+    assert _polarity_lines(rocket) == ["the shares of all positive emotions together"]
+    shares = (0.1, 0.31, 0.1, 0.1, 0.08, 0.21, 0.05, 0.05)
+    mixed = replace(rocket, probabilities=dict(zip(rocket.probabilities, shares, strict=True)))
+    assert (mixed.emotion, str(mixed.polarity)) == ("anger", "positive")
+    assert _polarity_lines(mixed) == [
+        "the shares of all positive emotions together;",
+        "anger is only the likeliest single one",
+    ]
 
 
 @pytest.mark.parametrize("size", [(3000, 2000), (1, 3000), (64, 64)])

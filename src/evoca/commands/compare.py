@@ -31,21 +31,35 @@ class Against(StrEnum):
     BEST = "best"
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca compare runs/first runs/second",
+        "evoca compare runs/* --metric macro_f1 --against best",
+    ),
+)
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run directories; the first is the one to beat."),
+        typer.Argument(
+            metavar="RUN...", help="Compare these run directories; the first is the one to beat."
+        ),
     ],
-    metric: Annotated[str, typer.Option("--metric", help="The figure to compare.")] = "accuracy",
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="FIGURE", help="Compare this figure.")
+    ] = "accuracy",
     against: Annotated[
-        Against, typer.Option("--against", help="Which run differences are from.")
+        Against,
+        typer.Option("--against", help="Take differences from the first run, or from the best."),
     ] = Against.FIRST,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
     draws: Annotated[
-        int, typer.Option("--draws", min=1, help="Of the bootstrap and of the permutations.")
+        int,
+        typer.Option(
+            "--draws", min=1, metavar="N", help="Draw the bootstrap and the permutations N times."
+        ),
     ] = 1000,
 ) -> None:
     """Compare runs on the images they share, with intervals and significance."""

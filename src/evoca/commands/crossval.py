@@ -30,15 +30,29 @@ __all__ = ["app", "crossval"]
 app = command_app()
 
 
-@command(app, after_interrupt=lambda out=None, **_: "" if out is None else RESUME_HINT)
+@command(
+    app,
+    examples=(
+        "evoca crossval default --data set/",
+        "evoca crossval default --data set.csv --folds 5 --repeats 5 --out runs/cv",
+    ),
+    after_interrupt=lambda out=None, **_: "" if out is None else RESUME_HINT,
+)
 def crossval(
     recipe: RecipeArgument,
     data: SourcesOption,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Outer folds.")] = 5,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Repetitions.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first repetition.")] = 0,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, metavar="N", help="Divide into N outer folds.")
+    ] = 5,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, metavar="N", help="Repeat with N divisions.")
+    ] = 1,
+    seed: Annotated[
+        int,
+        typer.Option("--seed", min=0, metavar="N", help="Draw the first division by this seed."),
+    ] = 0,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")

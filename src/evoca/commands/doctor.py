@@ -26,7 +26,7 @@ app = command_app()
 _GOOD, _BAD, _NEUTRAL = "ok", "WRONG", "-"
 
 
-@command(app)
+@command(app, examples=("evoca doctor",))
 def doctor() -> int:
     """Show what is installed, which engine and model would be used, and what is wrong."""
     rows = [*_installation(), *_formats(), *_extras(), *_cache(), *_model()]

@@ -16,6 +16,7 @@ from evoca.commands.options import (
     FigureFormat,
     PriorOption,
     Split,
+    model_names,
 )
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.progress import announcing
@@ -30,20 +31,29 @@ __all__ = ["app", "evaluate"]
 app = command_app()
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca evaluate default --data set/",
+        "evoca evaluate default --data set.csv --prior balanced --out runs/judged",
+        "evoca evaluate tags.csv --data set.csv --split all",
+    ),
+)
 def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A bundle, a bundled model's name, or a table of predictions."
+            metavar="MODEL",
+            autocompletion=model_names,
+            help="Score this bundle, bundled model, or table of predictions.",
         ),
     ],
     data: DataOption,
     split: Annotated[
-        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+        Split, typer.Option("--split", help="Take these rows; all where none has a split.")
     ] = Split.TEST,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Write a run directory too.")
@@ -55,7 +65,9 @@ def evaluate(
         ),
     ] = False,
     prior: PriorOption = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, metavar="N", help="Draw the bootstrap N times.")
+    ] = 1000,
     allow_missing: Annotated[
         bool,
         typer.Option("--allow-missing", help="Evaluate although no image has some label."),

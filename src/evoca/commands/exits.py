@@ -7,13 +7,14 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec
 
 import typer
 
+from evoca.commands.help import HelpCommand, HelpGroup, as_epilog
 from evoca.drafts import ended_by_exception
 
 __all__ = [
@@ -102,19 +103,28 @@ def finish(call: Callable[[], int | None], after_interrupt: str = "") -> None:
     raise typer.Exit(status)
 
 
-def command_app(**options: Any) -> typer.Typer:
-    """Return an app for one command or a few; plain help, and errors as they are."""
+def command_app(*, examples: Sequence[str] = (), **options: Any) -> typer.Typer:
+    """Return an app for one command or a few; plain help, and errors as they are.
+
+    Args:
+        examples: command lines that the help of a group shows.
+        options: of ``typer.Typer``.
+    """
+    given = {"cls": HelpGroup, "add_completion": False, "epilog": as_epilog(examples), **options}
     return typer.Typer(
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        **options,
+        **given,
     )
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, after_interrupt: str | Callable[..., str] = ""
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    examples: Sequence[str] = (),
+    after_interrupt: str | Callable[..., str] = "",
 ) -> Callable[[Callable[P, int | None]], Callable[P, int | None]]:
     """Return a decorator that makes a function a command, which ends as every command does.
 
@@ -123,6 +133,7 @@ def command(
     Args:
         app: what it becomes a command of.
         name: of the command; the function's own if omitted.
+        examples: command lines that its help shows.
         after_interrupt: the message after "interrupted", where the work can go on; or a
             function of the command's arguments that returns it.
     """
@@ -135,7 +146,7 @@ def command(
             )
             finish(lambda: function(*args, **given), message)
 
-        app.command(name)(run)
+        app.command(name, cls=HelpCommand, epilog=as_epilog(examples))(run)
         return function
 
     return register

@@ -16,16 +16,16 @@ __all__ = ["app", "export"]
 app = command_app()
 
 
-@command(app)
+@command(app, examples=("evoca export runs/first --out my-model --prior natural",))
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of train.")],
-    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to write.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Take this run directory of train.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Write this bundle.")],
     prior: Annotated[
         str | None,
         typer.Option(
             metavar="PRIOR",
-            help="Class frequencies that its predictions are for: natural, balanced, trained or a "
-            "JSON file; trained if omitted.",
+            help="Predict for these class frequencies: natural, balanced, trained or a JSON file; "
+            "trained if omitted.",
         ),
     ] = None,
 ) -> None:

@@ -5,36 +5,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from evoca.commands.exits import command_app
+from evoca.commands.help import HelpGroup
 from evoca.plugins import plugin_names
 
 __all__ = ["group_app", "lazy_group"]
 
 
 def lazy_group(
-    commands: Mapping[str, tuple[str, str]], plugin_group: str | None = None
-) -> type[TyperGroup]:
+    commands: Mapping[str, tuple[str, str]],
+    plugin_group: str | None = None,
+    titles: Mapping[str, Sequence[str]] | None = None,
+) -> type[HelpGroup]:
     """Return the class of a group with these commands.
 
     Args:
         commands: name to the module, which has an ``app``, and the line of the group's help.
         plugin_group: entry points of other packages that are commands too, each a module
             with an ``app``; none goes before a command of the table.
+        titles: title of a section of the help to the commands in it.
     """
 
     def added() -> Mapping[str, str]:
         names = plugin_names(plugin_group) if plugin_group is not None else {}
         return {name: module for name, module in names.items() if name not in commands}
 
-    class LazyGroup(TyperGroup):
+    class LazyGroup(HelpGroup):
+        sections = titles or {}
+
         def list_commands(self, ctx: Any) -> list[str]:
             """Return the names, in the order of the table."""
             del ctx
@@ -50,19 +55,22 @@ def lazy_group(
             found.name = cmd_name
             return found
 
-        def format_commands(self, ctx: Any, formatter: Any) -> None:
-            """Write the table into the help, without importing anything."""
+        def about(self, ctx: Any) -> Mapping[str, str]:
+            """Return the table, without importing anything."""
             del ctx
-            with formatter.section("Commands"):
-                table = {name: about for name, (_, about) in commands.items()}
-                table |= {name: f"Of {module.split('.')[0]}." for name, module in added().items()}
-                formatter.write_dl([*table.items()])
+            table = {name: about for name, (_, about) in commands.items()}
+            others = {name: module.split(".")[0] for name, module in added().items()}
+            return table | {name: f"Comes with {package}." for name, package in others.items()}
 
     return LazyGroup
 
 
 def group_app(
-    commands: Mapping[str, tuple[str, str]], plugin_group: str | None = None, **options: Any
+    commands: Mapping[str, tuple[str, str]],
+    plugin_group: str | None = None,
+    titles: Mapping[str, Sequence[str]] | None = None,
+    **options: Any,
 ) -> typer.Typer:
     """Return an app with these commands; for the arguments see :func:`lazy_group`."""
-    return command_app(cls=lazy_group(commands, plugin_group), no_args_is_help=True, **options)
+    group = lazy_group(commands, plugin_group, titles)
+    return command_app(cls=group, no_args_is_help=True, **options)

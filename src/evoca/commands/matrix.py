@@ -52,30 +52,40 @@ _LEGEND = {
 }
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca matrix --data fi.csv --data oasis.csv --model default",
+        "evoca matrix --data fi.csv --data mine.csv --recipe default --out runs/matrix",
+    ),
+)
 def matrix(
     data: Annotated[
         list[Path],
-        typer.Option("--data", metavar="MANIFEST", help="A data set, a column; repeatable."),
+        typer.Option(
+            "--data", metavar="MANIFEST", help="Add this data set as a column; repeatable."
+        ),
     ],
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="MODEL", help="A model, a row; repeatable."),
+        typer.Option("--model", metavar="MODEL", help="Add this model as a row; repeatable."),
     ] = None,
     recipes: Annotated[
         list[str] | None,
         typer.Option(
             "--recipe",
             metavar="RECIPE",
-            help="Trained on each data set, one row each; repeatable.",
+            help="Train this recipe on each data set and add a row for each; repeatable.",
         ),
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", help="The figure to show.")] = "accuracy",
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="FIGURE", help="Show this figure.")
+    ] = "accuracy",
     split: Annotated[
-        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+        Split, typer.Option("--split", help="Take these rows; all where none has a split.")
     ] = Split.TEST,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None,
@@ -87,7 +97,9 @@ def matrix(
             "--restrict", help="Let the model choose among shared labels with an image alone."
         ),
     ] = False,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Of the bootstrap.")] = 1000,
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, metavar="N", help="Draw the bootstrap N times.")
+    ] = 1000,
     without_copies: Annotated[
         bool,
         typer.Option(

@@ -12,6 +12,7 @@ from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
 from evoca.cards.elsewhere import with_cautions, with_elsewhere, with_left_out
 from evoca.commands.exits import command, command_app, finish
+from evoca.commands.options import model_names
 from evoca.commands.terminal import clean, console_for
 from evoca.documents import print_document
 from evoca.drafts import drafted
@@ -22,7 +23,11 @@ from evoca.runtime.predictor import Predictor
 
 __all__ = ["app", "list_models", "show_model", "write_card"]
 
-app = command_app(help="The models that ship with Evoca.", invoke_without_command=True)
+app = command_app(
+    help="List and show the models that ship with Evoca.",
+    examples=("evoca models list", "evoca models show default"),
+    invoke_without_command=True,
+)
 
 
 @app.callback()
@@ -31,7 +36,7 @@ def _models(context: typer.Context) -> None:
         finish(list_models)
 
 
-@command(app, "list")
+@command(app, "list", examples=("evoca models list",))
 def list_models() -> None:
     """List the bundled models."""
     console = console_for()
@@ -44,9 +49,16 @@ def list_models() -> None:
     console.print("\nevoca models show NAME prints figures, provenance and terms.", style="dim")
 
 
-@command(app, "show")
+@command(app, "show", examples=("evoca models show default", "evoca models show ./my-model"))
 def show_model(
-    name: Annotated[str, typer.Argument(help="A bundled model's name or a bundle directory.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=model_names,
+            help="Show this bundled model or bundle directory.",
+        ),
+    ],
 ) -> None:
     """Show a model's figures, provenance and terms."""
     bundle = read_bundle(name)
@@ -57,9 +69,16 @@ def show_model(
     console.print(clean(printable_name(bundle.path)), style="dim", soft_wrap=True)
 
 
-@command(app, "card")
+@command(
+    app,
+    "card",
+    examples=(
+        "evoca models card ./my-model",
+        "evoca models card ./my-model --evaluation 'My own photographs=runs/own'",
+    ),
+)
 def write_card(
-    name: Annotated[str, typer.Argument(help="A bundle directory.")],
+    name: Annotated[str, typer.Argument(metavar="BUNDLE", help="Take this bundle directory.")],
     probe: Annotated[
         Path | None,
         typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),

@@ -31,6 +31,8 @@ __all__ = [
     "Split",
     "StrategyOption",
     "WorkersOption",
+    "model_names",
+    "recipes_named",
     "require_file_place",
 ]
 
@@ -51,11 +53,27 @@ class Split(StrEnum):
     ALL = "all"
 
 
+def model_names() -> list[str]:
+    """Return the bundled models, for the completion of a shell."""
+    from evoca.runtime.bundle import bundled_models
+
+    return list(bundled_models())
+
+
+def recipes_named() -> list[str]:
+    """Return the recipes, for the completion of a shell."""
+    from evoca.lab.config.recipe import recipe_names
+
+    return list(recipe_names())
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="A bundled model or a bundle directory (./NAME); EVOCA_MODEL otherwise.",
+        metavar="MODEL",
+        autocompletion=model_names,
+        help="Take this bundled model or bundle directory (./NAME), not that of EVOCA_MODEL.",
     ),
 ]
 
@@ -64,14 +82,16 @@ PriorOption = Annotated[
     typer.Option(
         "--prior",
         metavar="PRIOR",
-        help="Class frequencies that predictions are for: natural, balanced, trained, a JSON file, "
-        "or estimate from these images; the model's own if omitted.",
+        help="Predict for these class frequencies: natural, balanced, trained, a JSON file, or "
+        "estimate from these images; the model's own if omitted.",
     ),
 ]
 
 DataOption = Annotated[
     Path,
-    typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of class folders."),
+    typer.Option(
+        "--data", metavar="MANIFEST", help="Read this manifest, or folder of class folders."
+    ),
 ]
 
 SourcesOption = Annotated[
@@ -103,30 +123,47 @@ RESUME_HINT = "; the same command with --resume goes on"
 
 
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A recipe's name or .yaml file.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        autocompletion=recipes_named,
+        help="Take this recipe: its name, or a .yaml file.",
+    ),
 ]
 ResumeOption = Annotated[
     bool,
     typer.Option("--resume", help="Go on with what is unfinished; on a fresh folder, start."),
 ]
 AcceleratorOption = Annotated[
-    str, typer.Option("--accelerator", metavar="NAME", help="auto, cpu or gpu.", show_default=False)
+    str,
+    typer.Option(
+        "--accelerator", metavar="NAME", help="Run on auto, cpu or gpu.", show_default=False
+    ),
 ]
-DevicesOption = Annotated[int, typer.Option("--devices", min=1, help="Devices on each machine.")]
-NodesOption = Annotated[int, typer.Option("--nodes", min=1, help="Machines.")]
+DevicesOption = Annotated[
+    int, typer.Option("--devices", min=1, metavar="N", help="Use N devices on each machine.")
+]
+NodesOption = Annotated[int, typer.Option("--nodes", min=1, metavar="N", help="Use N machines.")]
 StrategyOption = Annotated[
-    str, typer.Option("--strategy", metavar="NAME", help="How devices share: auto, ddp, ...")
+    str,
+    typer.Option(
+        "--strategy", metavar="NAME", help="Share the work among devices by auto, ddp, ..."
+    ),
 ]
 PrecisionOption = Annotated[
     str,
-    typer.Option("--precision", metavar="NAME", help="auto, 32-true, 16-mixed, bf16-mixed, ..."),
+    typer.Option(
+        "--precision", metavar="NAME", help="Compute in auto, 32-true, 16-mixed, bf16-mixed, ..."
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
         "--workers",
         min=0,
-        help="Processes that decode, all cores but one if omitted; threads without steps, 2.",
+        metavar="N",
+        help="Decode in N processes, one fewer than there are cores if omitted; recipes without "
+        "steps decode in N threads, 2 if omitted.",
     ),
 ]
 DeterministicOption = Annotated[
@@ -138,14 +175,18 @@ CacheOption = Annotated[
 ]
 
 
-def require_file_place(out: Path) -> None:
-    """Refuse, before any work, a file of ``--out`` that could not be written in the end.
+def require_file_place(out: Path, option: str = "--out") -> None:
+    """Refuse, before any work, a file that could not be written in the end.
+
+    Args:
+        out: the file.
+        option: that names it.
 
     Raises:
         EvocaError: it is a device, a pipe or a folder, or its folder is not there.
     """
     name = printable_name(out)
     if out.exists() and not out.is_file():  # a file would take the place of a device
-        raise EvocaError(f"--out {name}: not a regular file: name another")
+        raise EvocaError(f"{option} {name}: not a regular file: name another")
     if not out.absolute().parent.is_dir():
-        raise EvocaError(f"--out {name}: there is no such folder to write into")
+        raise EvocaError(f"{option} {name}: there is no such folder to write into")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.cells import cell_len
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
@@ -24,17 +19,25 @@ from evoca.commands.options import (
     PriorOption,
     require_file_place,
 )
+from evoca.commands.prediction_writers import (
+    FileWriter,
+    Gallery,
+    Ordered,
+    Page,
+    Predicted,
+    Source,
+    Writer,
+    printing,
+)
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
-from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
-from evoca.drafts import drafted, uninterrupted
-from evoca.errors import EvocaError, ImageError, visible_json
+from evoca.commands.terminal import clean, console_for
+from evoca.errors import EvocaError, ImageError
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
-from evoca.runtime.tables import number_columns, table_columns, table_row
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -53,24 +56,30 @@ class PredictFormat(StrEnum):
     CSV = "csv"
 
 
-Predicted = Prediction | ImageError
-Source = Path | RemoteImage | ImageError
-
 _SUFFIXES = (".csv", ".jsonl", ".parquet")
-_DETAILED_UP_TO = 4
 _PROGRESS_FROM = 16
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca predict photo.jpg folder/",
+        "evoca predict folder/ --html page.html --sort awe",
+        "evoca predict folder/ --out tags.csv",
+        "evoca predict folder/ --explain maps/ --explain-emotion fear",
+    ),
+)
 def predict(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Images, folders and addresses (https://...)."),
+        typer.Argument(
+            metavar="PATH...", help="Read these images, folders and addresses (https://...)."
+        ),
     ],
     model: ModelOption = None,
     prior: PriorOption = None,
     output: Annotated[
-        PredictFormat, typer.Option("--format", help="What to print.")
+        PredictFormat, typer.Option("--format", help="Print it in this form.")
     ] = PredictFormat.TABLE,
     out: Annotated[
         Path | None,
@@ -94,7 +103,17 @@ def predict(
     emotion: Annotated[
         list[str] | None,
         typer.Option(
-            "--emotion", metavar="EMOTION", help="Only images whose likeliest it is; repeatable."
+            "--emotion",
+            metavar="EMOTION",
+            help="Keep the images whose likeliest emotion it is; repeatable.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE.html",
+            help="Write one page with thumbnails, bars and evidence, to sort and filter offline.",
         ),
     ] = None,
     explain: Annotated[
@@ -103,6 +122,29 @@ def predict(
             "--explain",
             metavar="DIR",
             help="Write each image into DIR with its evidence map and distribution.",
+        ),
+    ] = None,
+    explain_emotion: Annotated[
+        str | None,
+        typer.Option(
+            "--explain-emotion",
+            metavar="EMOTION",
+            help="Draw the evidence for this emotion, not for the likeliest of each image.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", min=1, metavar="N", help="Predict N images at once; more take memory."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            metavar="N",
+            help="Run the model on N threads; one per core if omitted.",
         ),
     ] = None,
     read_text: Annotated[
@@ -119,8 +161,8 @@ def predict(
             "--text-weight",
             min=0.0,
             max=1.0,
-            help="How much that text counts.",
-            show_default="0.25",
+            metavar="SHARE",
+            help="Let that text count for this share; 0.25 if omitted.",
         ),
     ] = None,
     allow_network: Annotated[
@@ -135,35 +177,40 @@ def predict(
     """Predict which emotions images evoke in their viewers."""
     if text_weight is not None and read_text is None:
         raise typer.BadParameter("--text-weight is for --read-text, which names a scorer")
+    if explain_emotion is not None and explain is None:
+        raise typer.BadParameter("--explain-emotion is for --explain, which names a folder")
     if out is not None:
         _require_place(out, output)
+    if html is not None:
+        _require_page(html)
     began = time.monotonic()
     inputs = list(expand(paths))
     in_force: PriorLike | None = prior
     if prior == ESTIMATE:
         in_force = estimated(model, [item for item in inputs if isinstance(item, Path)])
-    predictor = load(model, prior=in_force)
+    predictor = load(model, prior=in_force, threads=threads)
     reading = (
         None
         if read_text is None
         else _Reading(read_text, 0.25 if text_weight is None else text_weight, predictor)
     )
-    _require_labels(predictor.labels, sort, emotion or [])
-    gallery, stream = None, predictor.stream
-    if explain is not None:
-        from evoca.drawing import PICTURE
-
-        gallery, stream = _Gallery(explain), partial(stream, picture_side=PICTURE)
-    writer: _Writer = (
-        _writer(output, predictor.labels, inputs, top)
+    emotions = emotion or []
+    _require_labels(predictor.labels, sort, emotions, explain_emotion)
+    writer: Writer = (
+        printing(output, predictor.labels, inputs, top)
         if out is None
-        else _FileWriter(out, predictor.labels)
+        else FileWriter(out, predictor.labels)
+    )
+    if sort is not None or emotions:
+        writer = Ordered(writer, sort, emotions)
+    pictures = _Pictures(
+        None if explain is None else Gallery(explain, explain_emotion),
+        None if html is None else Page(html, predictor.labels, len(inputs)),
     )
     # Text is read from all of a picture.
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
     fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(allow_network or ()))
-    if sort is not None or emotion:
-        writer = _Chosen(writer, sort, emotion or [])
+    stream = pictures.stream(predictor, batch_size)
     unread = 0
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
@@ -174,14 +221,57 @@ def predict(
             if isinstance(predicted, ImageError):
                 unread += 1
                 _complain(predicted)
-            if isinstance(predicted, Prediction) and gallery is not None:
-                gallery.add(predicted, source)
+            if (
+                not (isinstance(predicted, Prediction) and emotions)
+                or predicted.emotion in emotions
+            ):
+                pictures.add(predicted, source)
             writer.add(predicted)
             advance()
+    for line in pictures.finish(sort):
+        _say(line)
     if out is not None or len(inputs) >= _PROGRESS_FROM:
         where = "" if out is None else f"{printable_name(out)}: "
         _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began)}")
     return int(unread > 0)
+
+
+class _Pictures:
+    """What is made of the pictures themselves, beside the table: explained ones, and a page."""
+
+    def __init__(self, gallery: Gallery | None, page: Page | None) -> None:
+        self._gallery, self._page = gallery, page
+
+    def stream(self, predictor: Predictor, batch_size: int | None) -> Callable[..., Any]:
+        """Return the predictor's stream, which keeps pictures as large as they are needed."""
+        from evoca.drawing import PICTURE
+
+        sides = [PICTURE] if self._gallery is not None else []
+        sides += [self._page.side] if self._page is not None else []
+        options: dict[str, Any] = {"picture_side": max(sides)} if sides else {}
+        if batch_size is not None:
+            options["batch_size"] = batch_size
+        return partial(predictor.stream, **options)
+
+    def add(self, predicted: Predicted, source: Source) -> None:
+        if isinstance(predicted, Prediction) and self._gallery is not None:
+            self._gallery.add(predicted, source)
+        if self._page is not None:
+            self._page.add(predicted)
+
+    def finish(self, sort: str | None) -> Iterator[str]:
+        """Write what is left to write, and yield a line for each thing that was written."""
+        if self._gallery is not None:
+            yield self._gallery.said()
+        if self._page is not None:
+            yield self._page.write(sort)
+
+
+def _require_page(html: Path) -> None:
+    """Refuse, before anything is predicted, a page that could not be written in the end."""
+    if html.suffix.lower() not in (".html", ".htm"):
+        raise EvocaError(f"--html {printable_name(html)}: name a file that ends in .html")
+    require_file_place(html, "--html")
 
 
 def _require_place(out: Path, output: PredictFormat) -> None:
@@ -333,84 +423,9 @@ def _progress(total: int, *, shown: bool) -> Iterator[Any]:
         yield lambda: progress.advance(task)
 
 
-class _Writer(Protocol):
-    def add(self, predicted: Predicted) -> None: ...
-    def close(self) -> None: ...
-
-
-def _writer(output: str, labels: Sequence[str], inputs: list[Source], top: int | None) -> _Writer:
-    if output == "table":
-        return _TableWriter(inputs, top)
-    # Programs read this: UTF-8, whatever the locale is.
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    if output == "json":
-        return _JsonWriter()
-    return _JsonLines(sys.stdout) if output == "jsonl" else _CsvWriter(sys.stdout, labels)
-
-
-class _TableWriter:
-    def __init__(self, inputs: list[Source], top: int | None) -> None:
-        self._console = console_for()
-        self._top = top
-        given = [i.url if isinstance(i, RemoteImage) else i for i in inputs]
-        names = [cell_len(clean(printable_name(i))) for i in given if not isinstance(i, ImageError)]
-        self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
-        self._columns = columns_for(self._console, max(names, default=0))
-        if not self._detailed:
-            self._print(heading(self._columns))
-
-    def add(self, predicted: Predicted) -> None:
-        if isinstance(predicted, ImageError):
-            return
-        if self._detailed:
-            self._print(detailed(predicted, self._console, self._top))
-        else:
-            self._print(one_line(predicted, self._console, self._columns))
-
-    def _print(self, what: Any) -> None:
-        # Laid out to fit a terminal; a pipe gets every line whole.
-        self._console.print(what, soft_wrap=not self._console.is_terminal)
-
-    def close(self) -> None:
-        pass
-
-
-class _Chosen:
-    """Keeps some of the predictions, and passes them on in an order once all are there."""
-
-    def __init__(self, writer: _Writer, sort: str | None, emotions: Sequence[str]) -> None:
-        self._writer, self._sort, self._emotions = writer, sort, emotions
-        self._held: list[Prediction] = []
-        self._errors: list[ImageError] = []
-
-    def add(self, predicted: Predicted) -> None:
-        if isinstance(predicted, ImageError):
-            self._errors.append(predicted)
-        elif not self._emotions or predicted.emotion in self._emotions:
-            # Maps and features of many images would fill the memory.
-            self._held.append(replace(predicted, evidence=None, embedding=None, picture=None))
-
-    def close(self) -> None:
-        """Write everything, errors last; nothing where an error ends the command."""
-        with closing(self._writer):
-            if sys.exc_info()[0] is not None:
-                return
-            for prediction in sorted(self._held, key=self._key):
-                self._writer.add(prediction)
-            for error in self._errors:
-                self._writer.add(error)
-
-    def _key(self, prediction: Prediction) -> float:
-        if self._sort is None:
-            return 0.0  # a stable sort keeps the order of the inputs
-        if self._sort == "doubt":
-            return sum(p * math.log(p) for p in prediction.probabilities.values() if p > 0)
-        if self._sort == "polarity":
-            return -(prediction.positive or 0.0)
-        return -prediction.probabilities[self._sort]
-
-
-def _require_labels(labels: Sequence[str], sort: str | None, emotions: Sequence[str]) -> None:
+def _require_labels(
+    labels: Sequence[str], sort: str | None, emotions: Sequence[str], explained: str | None
+) -> None:
     """Refuse emotions that the model does not have."""
     known = ", ".join(labels)
     if sort is not None and sort not in {*labels, "polarity", "doubt"}:
@@ -420,146 +435,5 @@ def _require_labels(labels: Sequence[str], sort: str | None, emotions: Sequence[
     for emotion in emotions:
         if emotion not in labels:
             raise typer.BadParameter(f"{emotion!r}: one of {known}", param_hint="--emotion")
-
-
-class _JsonWriter:
-    """One array, one object per line; printed as predictions come, complete when closed."""
-
-    def __init__(self) -> None:
-        self._before = "[\n"
-
-    def add(self, predicted: Predicted) -> None:
-        if isinstance(predicted, ImageError):
-            item: dict[str, Any] = {"path": predicted.source, "error": predicted.cause}
-        else:
-            item = predicted.to_dict()
-        text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
-        with uninterrupted():
-            sys.stdout.write(self._before + text)
-            self._before = ",\n"
-
-    def close(self) -> None:
-        with uninterrupted():
-            sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
-
-
-class _JsonLines:
-    """One object per line, with the columns of the table that have a value."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def add(self, predicted: Predicted) -> None:
-        row = table_row(predicted)
-        if isinstance(predicted, Prediction):
-            row["prediction_set"] = list(predicted.prediction_set)
-        text = visible_json(json.dumps(row, ensure_ascii=False, allow_nan=False))
-        with uninterrupted():
-            self._stream.write(text + "\n")
-
-    def close(self) -> None:
-        pass
-
-
-class _FileWriter:
-    """A table in a file that appears when it is complete."""
-
-    def __init__(self, out: Path, labels: Sequence[str]) -> None:
-        self._out, self._labels = out, labels
-        self._open = ExitStack()
-        try:
-            self._draft = self._open.enter_context(drafted(out))
-            self._stream = self._draft.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise self._failure(error) from error
-        lines = out.suffix.lower() == ".jsonl"
-        self._rows: _Writer = (
-            _JsonLines(self._stream) if lines else _CsvWriter(self._stream, labels)
-        )
-
-    def add(self, predicted: Predicted) -> None:
-        try:
-            self._rows.add(predicted)
-        except OSError as error:
-            raise self._failure(error) from error
-
-    def close(self) -> None:
-        """Keep the file, unless an error ends the command: then nothing is left."""
-        error = sys.exc_info()
-        try:
-            self._stream.close()
-            if error[0] is None and self._out.suffix.lower() == ".parquet":
-                self._to_parquet()
-            self._open.__exit__(*error)
-        except OSError as failed:
-            raise self._failure(failed) from failed
-
-    def _to_parquet(self) -> None:
-        from evoca.data.manifest.duckdb import csv_to_parquet
-
-        table = self._draft.with_name("table.csv")
-        self._draft.rename(table)
-        numbers = number_columns(self._labels)
-        kinds = {
-            column: "DOUBLE" if column in numbers else "VARCHAR"
-            for column in table_columns(self._labels)
-        }
-        csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
-
-    def _failure(self, error: OSError) -> EvocaError:
-        reason = error.strerror or str(error)
-        return EvocaError(f"--out {printable_name(self._out)}: cannot be written: {reason}")
-
-
-class _CsvWriter:
-    def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
-        self._to_terminal = stream.isatty()
-        columns = table_columns(labels)
-        self._csv = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-        self._csv.writeheader()
-
-    def add(self, predicted: Predicted) -> None:
-        row = table_row(predicted)
-        if self._to_terminal:  # a file keeps names as they are; a terminal would interpret them
-            row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
-        with uninterrupted():
-            self._csv.writerow(row)
-
-    def close(self) -> None:
-        pass
-
-
-class _Gallery:
-    """Writes explained pictures into a folder, never two under one name."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._taken: set[str] = set()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._failure(folder, error) from error
-
-    def add(self, prediction: Prediction, source: Source) -> None:
-        """Draw and write one picture, which the prediction holds."""
-        assert not isinstance(source, ImageError)
-        target = self._folder / self._name(source)
-        try:
-            with drafted(target) as draft:
-                prediction.to_image().save(draft, "PNG")
-        except OSError as error:
-            raise self._failure(target, error) from error
-
-    def _name(self, source: Path | RemoteImage) -> str:
-        # Long names are cut so that the suffix still fits the file system's limit.
-        stem = printable_name(source.name).encode()[:200].decode(errors="ignore")
-        name, number = f"{stem}{EXPLAINED_SUFFIX}", 2
-        while name in self._taken:
-            name, number = f"{stem}-{number}{EXPLAINED_SUFFIX}", number + 1
-        self._taken.add(name)
-        return name
-
-    @staticmethod
-    def _failure(path: Path, error: OSError) -> EvocaError:
-        reason = error.strerror or str(error)
-        return EvocaError(f"--explain {printable_name(path)}: cannot be written: {reason}")
+    if explained is not None and explained not in labels:
+        raise typer.BadParameter(f"{explained!r}: one of {known}", param_hint="--explain-emotion")

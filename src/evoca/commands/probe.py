@@ -16,6 +16,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     FigureFormat,
     Split,
+    model_names,
 )
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say_left_out
@@ -44,28 +45,43 @@ _LEGEND = (
 _NAME, _FIGURE = 15, 20  # 80 columns hold three figures
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca probe default --data folder/ --limit 200",
+        "evoca probe default --data set.csv --out runs/judged",
+    ),
+)
 def probe(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A bundle directory or a bundled model's name.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=model_names,
+            help="Probe this bundle directory or bundled model.",
+        ),
     ],
     data: Annotated[
         Path,
-        typer.Option("--data", metavar="MANIFEST", help="A manifest, or a folder of images."),
+        typer.Option("--data", metavar="MANIFEST", help="Read this manifest, or folder of images."),
     ],
     split: Annotated[
-        Split, typer.Option("--split", help="Which rows; all where none has a split.")
+        Split, typer.Option("--split", help="Take these rows; all where none has a split.")
     ] = Split.ALL,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help="At most N pictures, spread evenly."),
+        typer.Option("--limit", min=1, metavar="N", help="Take at most N pictures, spread evenly."),
     ] = None,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN", help="Write probe.json into it, or a file.json."),
+        typer.Option(
+            "--out",
+            metavar="RUN",
+            help="Write probe.json into this run directory, or name a .json file.",
+        ),
     ] = None,
 ) -> int:
     """Measure how predictions move under compression, blur, crops, colour and hidden faces."""

@@ -1,4 +1,4 @@
-"""``evoca report``: what runs found, as one HTML page. Needs the extra ``eval``."""
+"""``evoca report``: what runs found, as one HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
-from evoca.errors import DataError, MissingExtraError
+from evoca.errors import DataError
 from evoca.runs import Run, read_run
 from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runtime.bundle import bundled_models, read_bundle
@@ -36,21 +36,31 @@ class LookForOption(StrEnum):
 _DEFAULT = "default"
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca report runs/first --out report.html",
+        "evoca report runs/first runs/second --out report.html --no-images",
+    ),
+)
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Show these run directories.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Write this page.")],
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
             metavar="MANIFEST",
-            help="Where the images are; by default where the first run found them.",
+            help="Take images from this manifest, not from where the first run found them.",
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="A bundle whose evidence maps to show beside the images."),
+        typer.Option(
+            "--model", metavar="MODEL", help="Show the evidence maps of this bundle beside images."
+        ),
     ] = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Hold small copies of the images.")
@@ -59,28 +69,24 @@ def report(
         LookForOption,
         typer.Option(
             "--look-for",
-            help="What to group pictures by: text takes most of a second each (extra vision).",
+            help="Group pictures by this; text takes most of a second each (extra vision).",
         ),
     ] = LookForOption.FACES,
     max_images: Annotated[
-        int, typer.Option("--max-images", min=1, metavar="N", help="No more than these.")
+        int, typer.Option("--max-images", min=1, metavar="N", help="Hold at most N images.")
     ] = 5000,
     probe: Annotated[
         Path | None,
         typer.Option(
             "--probe",
             metavar="FILE",
-            help="What evoca probe found; by default probe.json in the run directory.",
+            help="Show what evoca probe wrote here, not probe.json of the run directory.",
         ),
     ] = None,
 ) -> None:
     """Write what runs found as one HTML page that opens offline."""
-    try:
-        from evoca.report import build_report
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("evoca"):
-            raise
-        raise MissingExtraError("evoca report", "eval", "jinja2") from error
+    from evoca.report import build_report
+
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
     opened = [read_run(folder) for folder in runs]

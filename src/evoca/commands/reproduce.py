@@ -149,45 +149,57 @@ DEFAULT_FOLDER = Path("runs")
 
 @command(
     app,
+    examples=(
+        "evoca reproduce --paper najid2018",
+        "evoca reproduce runs/ --data fi.csv --profile lite0 --recipe 'najid2018-*'",
+    ),
     after_interrupt=lambda data=None, **_: "" if data is None else "; the same command goes on",
 )
 def reproduce(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="RUN", help="Runs and folders of runs; ./runs if omitted."),
+        typer.Argument(
+            metavar="RUN...", help="Read these runs and folders of runs; ./runs if omitted."
+        ),
     ] = None,
     paper: Annotated[
-        str | None, typer.Option("--paper", metavar="KEY", help="Only this paper: najid2018.")
+        str | None,
+        typer.Option("--paper", metavar="KEY", help="Show this paper alone, such as najid2018."),
     ] = None,
     emotions: Annotated[
         bool, typer.Option("--emotions", help="Show the figures of single emotions too.")
     ] = False,
     output: Annotated[
-        ReproduceFormat, typer.Option("--format", help="What to print.")
+        ReproduceFormat, typer.Option("--format", help="Print it in this form.")
     ] = ReproduceFormat.TABLE,
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
             metavar="MANIFEST",
-            help="First cross-validate every recipe on these images into the folder of runs; "
-            "what is finished stays, what is not is gone on with.",
+            help="Make the runs first: cross-validate every recipe on these images; what is "
+            "finished stays, what is not is gone on with.",
         ),
     ] = None,
     recipes: Annotated[
         list[str] | None,
         typer.Option(
-            "--recipe", metavar="NAME", help="With --data: only these; * matches; repeatable."
+            "--recipe",
+            metavar="NAME",
+            help="Take these recipes alone; * stands for any text; repeatable.",
         ),
     ] = None,
     profile: ProfileOption = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="With --data: outer folds.")] = 5,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, metavar="N", help="Divide --data into N outer folds.")
+    ] = 5,
     settings: SetOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="With --data: processes that decode.")
+        int | None,
+        typer.Option("--workers", min=0, metavar="N", help="Decode --data in N processes."),
     ] = None,
     accelerator: Annotated[
-        str, typer.Option("--accelerator", metavar="NAME", help="With --data: auto, cpu or gpu.")
+        str, typer.Option("--accelerator", metavar="NAME", help="Run on auto, cpu or gpu.")
     ] = "auto",
 ) -> int:
     """Show what the papers published beside what runs reached, or make the runs first."""

@@ -36,19 +36,36 @@ __all__ = ["app", "search", "trials_table"]
 app = command_app()
 
 
-@command(app, after_interrupt=RESUME_HINT)
+@command(
+    app,
+    examples=("evoca search default --data set/ --out runs/search --trials 20",),
+    after_interrupt=RESUME_HINT,
+)
 def search(
     recipe: RecipeArgument,
     data: SourcesOption,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Keep the search in this folder.")
+    ],
     space: Annotated[
         Path | None,
-        typer.Option("--space", metavar="FILE", help="What to try; the recipe's own if omitted."),
+        typer.Option(
+            "--space",
+            metavar="FILE",
+            help="Try what this file says; the recipe's own space if omitted.",
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to finish.")] = 20,
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, metavar="N", help="Finish N trials.")
+    ] = 20,
     folds: Annotated[
         int | None,
-        typer.Option("--folds", min=2, help="Measure the search: one inside each outer fold."),
+        typer.Option(
+            "--folds",
+            min=2,
+            metavar="N",
+            help="Measure the search: run one inside each of N outer folds.",
+        ),
     ] = None,
     settings: SetOption = None,
     profile: ProfileOption = None,

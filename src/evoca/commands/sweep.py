@@ -56,32 +56,46 @@ Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], 
 """Alpha, beta and C to the printed accuracy, 0..1."""
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca sweep runs/rapolu2023-differential",
+        "evoca sweep runs/rapolu2023-differential --alpha 0.5 --beta none --c 1,10",
+    ),
+)
 def sweep(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A cross-validation of a differential system.")
+        Path,
+        typer.Argument(metavar="RUN", help="Read this cross-validation of a differential system."),
     ],
     alpha: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBERS", help="Shares of the first vector; 0,0.25,0.5,0.75,1 without --beta."
+            metavar="NUMBERS",
+            help="Try these shares of the first vector; 0,0.25,0.5,0.75,1 without --beta.",
         ),
     ] = None,
     beta: Annotated[
         str | None,
-        typer.Option(metavar="NUMBERS", help="Factors of the object probabilities; or none."),
+        typer.Option(
+            metavar="NUMBERS", help="Try these factors of the object probabilities; or none."
+        ),
     ] = None,
     c: Annotated[
-        str, typer.Option("--c", metavar="NUMBERS", help="Of support vector machines; or none.")
+        str,
+        typer.Option(
+            "--c", metavar="NUMBERS", help="Try these C of support vector machines; or none."
+        ),
     ] = "0.5,1,1.5,2,5,10",
     form: Annotated[
-        BetaForm, typer.Option(help="Whether beta takes from the vectors.")
+        BetaForm, typer.Option(help="Let beta take from the vectors, or not.")
     ] = BetaForm.CONVEX,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="RUN/sweep.csv if omitted.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write this table; RUN/sweep.csv if omitted."),
     ] = None,
     output: Annotated[
-        FigureFormat, typer.Option("--format", help="What to print.")
+        FigureFormat, typer.Option("--format", help="Print it in this form.")
     ] = FigureFormat.TABLE,
 ) -> None:
     """Fit every alpha, beta and C on the stored vectors of a cross-validation."""

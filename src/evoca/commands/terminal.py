@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from evoca.emotions import style_of
@@ -27,6 +28,7 @@ __all__ = [
     "console_for",
     "detailed",
     "heading",
+    "indented",
     "one_line",
     "say",
     "say_left_out",
@@ -60,6 +62,16 @@ def console_for(stream: str = "stdout") -> Console:
         markup=False,
         emoji=False,
     )
+
+
+def indented(line: str, by: int = 2) -> None:
+    """Print a line on standard output, indented; on a terminal each part of it, broken to fit."""
+    console = console_for()
+    text = Text(clean(line))
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, by)))
+    else:
+        console.print(Text(" " * by) + text, soft_wrap=True)
 
 
 def say(text: str) -> None:

@@ -33,11 +33,18 @@ __all__ = ["app", "train"]
 app = command_app()
 
 
-@command(app, after_interrupt=RESUME_HINT)
+@command(
+    app,
+    examples=(
+        "evoca train default --data set/ --out runs/first",
+        "evoca train najid2018-resnet101-fc --profile lite0 --data fi.csv --out runs/fc --resume",
+    ),
+    after_interrupt=RESUME_HINT,
+)
 def train(
     recipe: RecipeArgument,
     data: SourcesOption,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to write.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Write this run directory.")],
     settings: SetOption = None,
     profile: ProfileOption = None,
     resume: ResumeOption = False,
@@ -50,7 +57,7 @@ def train(
     ] = False,
     data_name: Annotated[
         str | None,
-        typer.Option("--data-name", metavar="TEXT", help="The name of the data in the model card."),
+        typer.Option("--data-name", metavar="NAME", help="Call the data so in the model card."),
     ] = None,
     accelerator: AcceleratorOption = "auto",
     devices: DevicesOption = 1,

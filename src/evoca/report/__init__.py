@@ -1,7 +1,4 @@
-"""The report: one HTML file with the results of runs, which needs no network.
-
-Needs the extra ``eval`` (Jinja); no PyTorch.
-"""
+"""Pages that need no network: the results of runs, and predictions with their pictures."""
 
 from evoca.report.build import MOST_IMAGES, Built, build_report
 

@@ -29,7 +29,7 @@ from evoca.runs.comparison import cautions
 from evoca.runs.robustness import Probe
 from evoca.runtime.predictor import Predictor
 
-__all__ = ["MOST_IMAGES", "Built", "build_report"]
+__all__ = ["MOST_IMAGES", "Built", "build_report", "write_page"]
 
 MOST_IMAGES = 5_000
 """Images on a page by default: below 50 MB."""
@@ -114,7 +114,7 @@ def build_report(
         "pictures": [(n, picture.data) for n, picture in pictures.items() if picture.data],
         **(_compared(scored) if len(scored) > 1 else {}),
     }
-    size = _write(out, page_parts(content))
+    size = write_page(out, page_parts(content))
     return Built(size, sum(bool(p.data) for p in pictures.values()), tuple(notes))
 
 
@@ -162,7 +162,7 @@ def _compared(scored: Sequence[ScoredRun]) -> dict[str, Any]:
     }
 
 
-def _write(out: Path, parts: Iterable[str]) -> int:
+def write_page(out: Path, parts: Iterable[str]) -> int:
     """Write a file that appears only when it is complete, and return its size in bytes."""
     if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
         raise DataError(f"{printable_name(out)}: not a regular file: name another")

@@ -19,7 +19,7 @@ from evoca.prediction import Prediction
 from evoca.progress import Advance, advance_silently
 from evoca.runtime.predictor import Predictor
 
-__all__ = ["MOST_MAPS", "Maps", "evidence_of"]
+__all__ = ["MOST_MAPS", "Maps", "evidence_of", "map_as_data"]
 
 MOST_MAPS = 600
 """Images with a map; each costs one run of the model."""
@@ -57,11 +57,11 @@ def evidence_of(
     for (number, _), one in zip(images, predicted, strict=True):
         advance(1)
         if isinstance(one, Prediction) and one.evidence is not None:
-            found[number] = _plain(one.evidence)
+            found[number] = map_as_data(one.evidence)
     return Maps(model.card.name, model.labels, found)
 
 
-def _plain(evidence: EvidenceMap) -> dict[str, object]:
+def map_as_data(evidence: EvidenceMap) -> dict[str, object]:
     """Return a map as data for the page: one byte per cell, 255 the strongest for a label."""
     maps = np.stack([heat(evidence, label) for label in evidence.labels])
     cells = (maps * 255).round().astype(np.uint8)

@@ -22,30 +22,25 @@ from evoca.emotions import MIKELS8, style_of
 
 __all__ = ["emotion_class", "page_parts"]
 
-_STYLES = ("base", "layout", "numbers", "matrix", "plots", "images")
-_SCRIPTS = (
-    "store",
-    "pictures",
-    "cards",
-    "detail",
-    "gallery",
-    "filters",
-    "matrix",
-    "tables",
-    "tabs",
-)
+_STYLES = ("base", "layout", "numbers", "matrix", "plots", "images", "predictions")
+_SHARED = ("store", "pictures", "cards", "detail", "gallery")
+_SCRIPTS = {
+    "report": (*_SHARED, "filters", "matrix", "tables", "tabs"),
+    "predictions": (*_SHARED, "predictions"),
+}
 
 
-def page_parts(content: Mapping[str, Any]) -> Iterator[str]:
+def page_parts(content: Mapping[str, Any], page: str = "report") -> Iterator[str]:
     """Yield the page in parts, so that thousands of images are not copied in memory.
 
     Args:
         content: of the templates, without style, script and policy.
+        page: ``report`` or ``predictions``.
     """
-    style, script = _style(), _script()
+    style, script = _style(), _script(_SCRIPTS[page])
     yield from (
         _templates()
-        .get_template("page.html.j2")
+        .get_template(f"{page}.html.j2")
         .stream(
             content,
             style=Markup(style),  # noqa: S704 - our own files
@@ -88,8 +83,8 @@ def _style() -> str:
     return "\n".join([*_assets(f"{name}.css" for name in _STYLES), colours])
 
 
-def _script() -> str:
-    return '"use strict";\n(() => {\n' + "\n".join(_assets(f"{n}.js" for n in _SCRIPTS)) + "})();\n"
+def _script(names: Iterable[str]) -> str:
+    return '"use strict";\n(() => {\n' + "\n".join(_assets(f"{n}.js" for n in names)) + "})();\n"
 
 
 def _assets(names: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from evoca.report.page import emotion_class
 from evoca.report.run_predictions import ScoredRun
 from evoca.report.thumbnails import Picture
 
-__all__ = ["as_script_text", "payload"]
+__all__ = ["as_script_text", "heat_as_data", "labels_as_data", "payload", "permille"]
 
 
 def payload(
@@ -48,7 +48,7 @@ def payload(
         ],
         "traits": {name: np.flatnonzero(found == 1).tolist() for name, found in traits.items()},
         "lacking": {name: np.flatnonzero(found == 0).tolist() for name, found in traits.items()},
-        "heat": {"ramp": HEAT_RAMP, "opacity": HEAT_OPACITY},
+        "heat": heat_as_data(),
         "maps": [
             {"model": one.model, "labels": one.labels, "images": one.by_image} for one in models
         ],
@@ -61,22 +61,13 @@ def payload(
 
 def _run(scored: ScoredRun, images: list[int], maps: int | None) -> dict[str, Any]:
     predictions = scored.predictions
-    positive = positive_labels(predictions.labels)
     return {
-        "labels": [
-            {
-                "name": label,
-                "css": emotion_class(label),
-                "glyph": style_of(label).glyph,
-                "positive": label in positive,
-            }
-            for label in predictions.labels
-        ],
+        "labels": labels_as_data(predictions.labels),
         "images": images,
         "truth": predictions.truth.tolist(),
         "predicted": scored.predicted.T.tolist(),
         "answer": scored.top_label.tolist(),
-        "permille": [_permille(row) for row in predictions.mean],
+        "permille": [permille(row) for row in predictions.mean],
         "sets": _sets(scored),
         "votes": _votes(scored),
         "agreement": agreement_band(predictions.agreement, len(predictions)).tolist(),
@@ -89,11 +80,31 @@ def _votes(scored: ScoredRun) -> list[list[int] | None] | None:
     shares = scored.predictions.distribution
     if shares is None:
         return None
-    return [None if np.isnan(row).any() else _permille(row) for row in shares]
+    return [None if np.isnan(row).any() else permille(row) for row in shares]
 
 
-def _permille(shares: FloatArray) -> list[int]:
+def permille(shares: FloatArray) -> list[int]:
+    """Return shares in thousandths."""
     return [int(share) for share in (shares * 1000).round()]
+
+
+def heat_as_data() -> dict[str, Any]:
+    """Return how evidence is coloured."""
+    return {"ramp": HEAT_RAMP, "opacity": HEAT_OPACITY}
+
+
+def labels_as_data(labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Return labels with how each is shown."""
+    positive = positive_labels(labels)
+    return [
+        {
+            "name": label,
+            "css": emotion_class(label),
+            "glyph": style_of(label).glyph,
+            "positive": label in positive,
+        }
+        for label in labels
+    ]
 
 
 def _sets(scored: ScoredRun) -> list[list[int]] | None:

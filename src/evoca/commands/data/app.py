@@ -9,6 +9,10 @@ from evoca.commands.lazy import group_app
 __all__ = ["COMMANDS", "app"]
 
 COMMANDS = {
+    "readers": (
+        "evoca.commands.data.readers",
+        "List and explain the layouts of data sets that can be read.",
+    ),
     "build": (
         "evoca.commands.data.build",
         "Build a manifest from a data set as it is distributed.",
@@ -44,7 +48,14 @@ COMMANDS = {
 }
 """Name to the module and the first line of its help."""
 
-app = group_app(COMMANDS, help="Labelled images: build, inspect, check and divide manifests.")
+app = group_app(
+    COMMANDS,
+    help="Build, inspect, check and divide sets of labelled images.",
+    examples=(
+        "evoca data build fi fi/ --out fi.csv",
+        "evoca data check fi.csv",
+    ),
+)
 
 
 @app.callback()

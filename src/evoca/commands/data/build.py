@@ -29,6 +29,44 @@ def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
+def _columns(
+    pairs: dict[str, str], reader: str, source: Path, taxonomy: str | None
+) -> dict[str, str]:
+    """Return our column to theirs; pairs in the order of earlier versions are turned, and said.
+
+    THEIRS is a column of the source. Where it cannot be asked, OURS is known to the manifest.
+    """
+    from evoca.data.manifest.csv_table import csv_header
+    from evoca.data.manifest.schema import is_known
+    from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+
+    header: list[str] = []
+    if pairs and reader == "csv" and source.is_file():
+        header = csv_header(source, "\t" if source.suffix.lower() == ".tsv" else ",")
+    known = labels_of(taxonomy or DEFAULT_TAXONOMY)
+    found = {}
+    for left, right in pairs.items():
+        theirs = [name for name in (left, right) if name in header]
+        if len(theirs) != 1:
+            ours = [name for name in (left, right) if is_known(name, known)]
+            theirs = [right] if ours == [left] else [left]
+        turned = theirs == [right]
+        if turned:
+            say(
+                f"evoca: --column {left}={right}: taken as {right}={left}; the order is "
+                "THEIRS=OURS, as of --label"
+            )
+        found[left if turned else right] = theirs[0]
+    return found
+
+
+def readers_named() -> list[str]:
+    """Return the readers, for the completion of a shell."""
+    from evoca.data.readers import reader_names
+
+    return list(reader_names())
+
+
 def _reader_name(value: str) -> str:
     from evoca.data.readers import reader_names
 
@@ -37,49 +75,75 @@ def _reader_name(value: str) -> str:
     return value
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca data build fi fi/ --out fi.csv",
+        "evoca data build csv mine.csv --column file=image --label joy=amusement --out m.csv",
+        "evoca data build oasis oasis/ --map-to polarity --out oasis.parquet",
+    ),
+)
 def build(
     reader: Annotated[
         str,
         typer.Argument(
             metavar="READER",
             callback=_reader_name,
-            help="fi, emoset, artphoto, abstract, emotionroi, emotion6, flickr_ldl, twitter_ldl, "
-            "oasis, twitter1, twitter2, webemo, folder, csv, hf or webdataset.",
+            autocompletion=readers_named,
+            help="Take the reader of the set: fi, emoset, artphoto, abstract, emotionroi, "
+            "emotion6, flickr_ldl, twitter_ldl, oasis, twitter1, twitter2, webemo, folder, csv, hf "
+            "or webdataset; evoca data readers show READER says which layout it reads.",
         ),
     ],
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="The set as it is distributed.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="Read the set as it is distributed.")
+    ],
     out: OutOption,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="OURS=THEIRS", help="Name a column (csv, hf); repeatable."),
+        typer.Option(
+            metavar="THEIRS=OURS", help="Read their column as ours (csv, hf); repeatable."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="THEIRS=OURS", help="Name a label (csv, hf, webdataset); repeatable."),
+        typer.Option(
+            metavar="THEIRS=OURS",
+            help="Read their label as ours (csv, hf, webdataset); repeatable.",
+        ),
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where images inside other files go (hf, webdataset)."),
+        typer.Option(
+            metavar="DIR", help="Write images that lie inside other files here (hf, webdataset)."
+        ),
     ] = None,
     taxonomy: Annotated[
         str | None,
-        typer.Option(help="The source's labels (folder, csv, hf, webdataset); mikels8 if omitted."),
+        typer.Option(
+            metavar="NAME",
+            help="Take the source's labels from this taxonomy (folder, csv, hf, webdataset); "
+            "mikels8 if omitted.",
+        ),
     ] = None,
     max_ratio: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="N",
-            help="Times its size that SRC may unpack to beyond 64 MiB (hf, webdataset); "
-            "20 if omitted.",
+            help="Let SRC unpack to N times its size beyond 64 MiB (hf, webdataset); 20 if "
+            "omitted.",
         ),
     ] = None,
-    map_to: Annotated[str | None, typer.Option(help="Bring the labels to this taxonomy.")] = None,
+    map_to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Bring the labels to this taxonomy.")
+    ] = None,
     variant: Annotated[
         str,
         typer.Option(
-            help="Which mapping, where there are several; valence-midpoint: polarity of ratings."
+            metavar="NAME",
+            help="Take this mapping where there are several; valence-midpoint is polarity by "
+            "ratings.",
         ),
     ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first bad row.")] = False,
@@ -88,7 +152,8 @@ def build(
 
     Bad rows are listed in FILE.rejects.csv beside the manifest; --strict stops at the first.
     """
-    columns, labels = _pairs(column, "--column"), _pairs(label, "--label")
+    labels = _pairs(label, "--label")
+    columns = _columns(_pairs(column, "--column"), reader, source, taxonomy)
 
     from evoca.data.build import build as run
     from evoca.data.manifest.schema import DISAGREE, is_known

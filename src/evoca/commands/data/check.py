@@ -22,7 +22,7 @@ __all__ = ["app", "check"]
 app = command_app()
 
 
-@command(app)
+@command(app, examples=("evoca data check set.csv", "evoca data check set/ --verify --format json"))
 def check(
     data: DataArgument,
     output: FormatOption = FigureFormat.TABLE,
@@ -30,7 +30,8 @@ def check(
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Read every image: is it whole, and its SHA-256 as recorded?"
+            "--verify",
+            help="Read every image whole, and compare its SHA-256 with what is recorded.",
         ),
     ] = False,
     taxonomy: TaxonomyOption = None,

@@ -35,26 +35,44 @@ __all__ = ["app", "collect"]
 app = command_app()
 
 
-@command(app, after_interrupt="; run it again to go on")
+@command(
+    app,
+    examples=(
+        "evoca data collect --print-keywords",
+        "evoca data collect candidates/ --out mine/",
+    ),
+    after_interrupt="; run it again to go on",
+)
 def collect(
     source: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[SOURCE]",
-            help="A folder or manifest of candidates, or a link list; none to go on with DIR.",
+            metavar="SOURCE",
+            help="Take candidates from this folder, manifest or link list; none goes on with DIR.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The folder of votes and tables.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Keep votes and tables in this folder."),
     ] = None,
     keywords: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.csv", help="Columns emotion and keyword; Evoca's by default."),
+        typer.Option(
+            metavar="FILE.csv", help="Search by these columns emotion and keyword, not by Evoca's."
+        ),
     ] = None,
     print_keywords: Annotated[
         bool, typer.Option("--print-keywords", help="Print the keywords to search for, and stop.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the review page.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve the review page on this port; 0 takes a free one.",
+        ),
+    ] = 0,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open the review page.")] = True,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")

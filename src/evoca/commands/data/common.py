@@ -40,22 +40,25 @@ SHOWN = 20
 _REJECTS_SHOWN = 3
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="MANIFEST", help="A manifest, or a folder of class folders.")
+    Path, typer.Argument(metavar="MANIFEST", help="Read this manifest, or folder of class folders.")
 ]
-FormatOption = Annotated[FigureFormat, typer.Option("--format", help="What to print.")]
+FormatOption = Annotated[FigureFormat, typer.Option("--format", help="Print it in this form.")]
 TaxonomyOption = Annotated[
     str | None,
-    typer.Option(help="The labels, where the data do not state them; mikels8 if omitted."),
+    typer.Option(
+        metavar="NAME",
+        help="Take the labels of this taxonomy where the data state none; mikels8 if omitted.",
+    ),
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv to write.")
+    Path, typer.Option("--out", metavar="FILE", help="Write this .parquet or .csv.")
 ]
 NetworksOption = Annotated[
     list[str] | None,
     typer.Option(
         "--allow-network",
         metavar="NETWORK",
-        help="A network that is not public but may be reached, such as 10.0.0.0/8; repeatable.",
+        help="Let a network be reached that is not public, such as 10.0.0.0/8; repeatable.",
     ),
 ]
 

@@ -32,24 +32,34 @@ __all__ = ["app", "download"]
 app = command_app()
 
 
-@command(app, after_interrupt="; run it again to go on")
+@command(
+    app,
+    examples=("evoca data download links.csv --out pictures/ --per-host 2",),
+    after_interrupt="; run it again to go on",
+)
 def download(
     links: Annotated[
         Path,
         typer.Argument(
             metavar="LINKS",
-            help="A CSV, TSV or Parquet file with the column url, or text, one link per line.",
+            help="Read a CSV, TSV or Parquet file with the column url, or text, one link per line.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to fill.")],
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
-    per_host: Annotated[int, typer.Option(min=1, help="Requests at once at one host.")] = 4,
-    attempts: Annotated[int, typer.Option(min=1, help="Tries of a link in one run.")] = 4,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Fill this folder.")],
+    concurrency: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Send N requests at once.")
+    ] = 16,
+    per_host: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Send N of them to one host.")
+    ] = 4,
+    attempts: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Try a link N times in one run.")
+    ] = 4,
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds to wait for the next bytes.")
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Wait so long for the next bytes.")
     ] = 30.0,
     max_bytes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="The largest file to accept.")
+        int, typer.Option(min=1, metavar="N", help="Accept files of up to N bytes.")
     ] = 32 * 1024 * 1024,
     allow_network: NetworksOption = None,
     retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Try dead links again.")] = False,

@@ -29,15 +29,22 @@ __all__ = ["app", "duplicates"]
 app = command_app()
 
 
-@command(app, after_interrupt="; run it again to go on")
+@command(
+    app,
+    examples=(
+        "evoca data duplicates folder/",
+        "evoca data duplicates fi.csv oasis.csv --out groups.csv",
+    ),
+    after_interrupt="; run it again to go on",
+)
 def duplicates(
     data: Annotated[
         list[Path],
-        typer.Argument(metavar="DATA...", help="Manifests and folders of images."),
+        typer.Argument(metavar="DATA...", help="Search these manifests and folders of images."),
     ],
     threshold: Annotated[
         int | None,
-        typer.Option(min=0, max=128, help="How many of 128 bits may differ; 20 by default."),
+        typer.Option(min=0, max=128, metavar="N", help="Let N of 128 bits differ; 20 if omitted."),
     ] = None,
     out: Annotated[
         Path | None,

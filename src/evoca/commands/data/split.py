@@ -23,20 +23,28 @@ __all__ = ["app", "split"]
 app = command_app()
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca data split set.csv --out split.csv",
+        "evoca data split set.csv --folds 5 --repeats 2 --out folds.csv",
+    ),
+)
 def split(
     data: DataArgument,
     out: OutOption,
     ratio: Annotated[
-        str, typer.Option(help="train/val/test or train/test in percent.")
+        str,
+        typer.Option(metavar="SHARES", help="Divide so: train/val/test or train/test in percent."),
     ] = "80/10/10",
     folds: Annotated[
-        int | None, typer.Option(min=2, help="Number folds in the column fold instead.")
+        int | None,
+        typer.Option(min=2, metavar="N", help="Number N folds in the column fold instead."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Number folds so often.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random order.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number folds N times.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draw the order by this seed.")] = 0,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Do not keep a split that is there.")
+        bool, typer.Option("--replace", help="Replace a split that is there.")
     ] = False,
     files: Annotated[
         bool,

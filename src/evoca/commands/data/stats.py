@@ -23,22 +23,27 @@ __all__ = ["app", "stats"]
 app = command_app()
 
 
-@command(app)
+@command(
+    app, examples=("evoca data stats set.csv", "evoca data stats set/ --contact-sheet sheet.html")
+)
 def stats(
     data: DataArgument,
     output: FormatOption = FigureFormat.TABLE,
     contact_sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw example images: a .html or a .png to write."),
+        typer.Option(metavar="FILE", help="Draw example images on this .html or .png."),
     ] = None,
-    per_label: Annotated[int, typer.Option(min=1, help="Images per label on it.")] = 12,
+    per_label: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Draw N images per label.")
+    ] = 12,
     show_negative: Annotated[
-        bool, typer.Option("--show-negative", help="Do not blur negative emotions on it.")
+        bool, typer.Option("--show-negative", help="Show negative images on it without a blur.")
     ] = False,
     sizes: Annotated[
-        bool, typer.Option("--sizes", help="Read the sizes from the images where not given.")
+        bool,
+        typer.Option("--sizes", help="Read the sizes from the images where they are not given."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the choice of examples.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Choose the examples by this seed.")] = 0,
     taxonomy: TaxonomyOption = None,
 ) -> int:
     """Print counts, imbalance, agreement of viewers, entropy and sizes."""

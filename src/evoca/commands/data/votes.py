@@ -22,29 +22,40 @@ __all__ = ["app", "votes"]
 app = command_app()
 
 
-@command(app)
+@command(
+    app,
+    examples=(
+        "evoca data votes flickr_ldl.csv",
+        "evoca data votes flickr_ldl.csv --rule majority --out labelled.csv",
+    ),
+)
 def votes(
     data: DataArgument,
     rule: Annotated[
-        str | None, typer.Option(help="Label by this rule: a name from the table, or see --votes.")
+        str | None,
+        typer.Option(
+            metavar="RULE", help="Label by this rule: a name from the table, or see --votes."
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write the labels.")
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the labels here.")
     ] = None,
     keep_all: Annotated[
-        bool, typer.Option("--keep-all", help="Also write images that the rule leaves out.")
+        bool, typer.Option("--keep-all", help="Write the images too that the rule leaves out.")
     ] = False,
     annotations: Annotated[
         Path | None,
         typer.Option(
             "--votes",
             metavar="TABLE",
-            help="Votes by annotator, for dawid-skene, crowdlab; others count them.",
+            help="Take votes by annotator, for dawid-skene, crowdlab; others count them.",
         ),
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(metavar="TABLE", help="Out-of-sample predictions p_<emotion>, for crowdlab."),
+        typer.Option(
+            metavar="TABLE", help="Take out-of-sample predictions p_EMOTION, for crowdlab."
+        ),
     ] = None,
     output: FormatOption = FigureFormat.TABLE,
     taxonomy: TaxonomyOption = None,

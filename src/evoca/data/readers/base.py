@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
@@ -98,6 +99,7 @@ class Reader:
     Attributes:
         name: of the reader in ``evoca data build``.
         summary: one line.
+        layout: what it reads, in paragraphs; empty where the summary says all.
         taxonomy: of its labels.
         read: yields the rows of a source, and what of it was left out and why.
         files_required: a row whose image is not there is refused. Lists of votes and
@@ -117,6 +119,7 @@ class Reader:
     accepts: frozenset[str] = frozenset()
     ratings: tuple[float, float] | None = None
     scale: tuple[float, float] | None = None
+    layout: str = ""
 
 
 _READERS: dict[str, Reader] = {}
@@ -130,20 +133,22 @@ def reader(
     ratings: tuple[float, float] | None = None,
     scale: tuple[float, float] | None = None,
 ) -> Callable[[PlainRead], PlainRead]:
-    """Return a decorator that registers a reader; its docstring's first line is its summary."""
+    """Return a decorator that registers a reader; its docstring says which layout it reads."""
 
     def register(function: PlainRead) -> PlainRead:
         def read(source: Path, options: ReadOptions) -> Iterable[Row | LeftOut]:  # noqa: ARG001
             return function(source)
 
+        summary, layout = _described(function)
         _READERS[name] = Reader(
             name,
-            _summary(function),
+            summary,
             taxonomy,
             read,
             files_required,
             ratings=ratings,
             scale=scale or ratings,
+            layout=layout,
         )
         return function
 
@@ -159,15 +164,20 @@ def configurable_reader(name: str, *accepts: str) -> Callable[[ConfigurableRead]
     """
 
     def register(function: ConfigurableRead) -> ConfigurableRead:
-        summary, heeded = _summary(function), frozenset(accepts)
-        _READERS[name] = Reader(name, summary, DEFAULT_TAXONOMY, function, True, heeded)
+        summary, layout = _described(function)
+        _READERS[name] = Reader(
+            name, summary, DEFAULT_TAXONOMY, function, True, frozenset(accepts), layout=layout
+        )
         return function
 
     return register
 
 
-def _summary(function: Callable[..., object]) -> str:
-    return (function.__doc__ or "").strip().splitlines()[0]
+def _described(function: Callable[..., object]) -> tuple[str, str]:
+    """Return the first line of a reader's docstring, and the rest as plain paragraphs."""
+    summary, _, rest = cleandoc(function.__doc__ or "").replace("``", "").partition("\n")
+    paragraphs = rest.strip().split("\n\n")
+    return summary, "\n\n".join(" ".join(one.split()) for one in paragraphs)
 
 
 def get_reader(name: str) -> Reader:

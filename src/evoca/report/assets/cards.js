@@ -72,8 +72,8 @@ function pair(run, row) {
 
 /* A list of cards: the first of them, and a button for more. */
 class Grid {
-  constructor(run, list, more) {
-    Object.assign(this, { run, list, more, rows: [] });
+  constructor(run, list, more, make = card) {
+    Object.assign(this, { run, list, more, make, rows: [] });
     more?.addEventListener("click", () => this.grow(true));
   }
 
@@ -86,7 +86,7 @@ class Grid {
   grow(focus) {
     const from = this.list.children.length;
     const rows = this.rows.slice(from, from + PAGE_SIZE);
-    this.list.append(...rows.map((row) => card(this.run, row, (chosen) => showDetail(this.run, this.rows, chosen))));
+    this.list.append(...rows.map((row) => this.make(this.run, row, (chosen) => showDetail(this.run, this.rows, chosen))));
     if (focus) this.list.children[from]?.querySelector("button")?.focus();
     const left = this.rows.length - this.list.children.length;
     if (!this.more) return;

@@ -57,9 +57,20 @@ function distribution(run, row) {
   const notes = [];
   if (run.votes?.[row]) notes.push("The thin line is the share of viewers.");
   if (run.agreement[row]) notes.push(`The viewers' votes are ${run.agreement[row]}.`);
+  if (run.positive) notes.push(polarityMeaning(run, row));
+  if (run.notes?.[row].length) notes.push(`Note: ${run.notes[row].join("; ")}.`);
   const traits = [...TRAITS].filter(([, numbers]) => numbers.has(run.images[row])).map(([name]) => name);
   if (traits.length) notes.push(`In the picture: ${traits.join(", ")}.`);
   return element("div", {}, table, element("p", { className: "quiet", textContent: notes.join(" ") }));
+}
+
+/* What "anger 31%" above "positive 51%" means. */
+function polarityMeaning(run, row) {
+  const top = run.labels[run.answer[row]];
+  const side = isPositive(run, row) ? "positive" : "negative";
+  const sum = `On the whole ${polarityShare(run, row)}: the shares of all ${side} emotions together.`;
+  if (top.positive === isPositive(run, row)) return sum;
+  return `${sum} ${top.name} is the likeliest single emotion, but the ${side} ones together have more.`;
 }
 
 function distributionRow(run, row, label) {
@@ -103,7 +114,9 @@ function evidence(run, row, map) {
   const choice = element("fieldset", { className: "maps" },
     element("legend", { className: "quiet", textContent: "Bright places speak for" }));
   const labels = run.maps.labels;
-  const chosen = new Set([run.answer[row], run.truth[row]].filter((label) => label >= 0));
+  const ranked = [...run.labels.keys()].sort((a, b) => run.permille[row][b] - run.permille[row][a]);
+  const first = run.focus ?? run.answer[row];
+  const chosen = new Set([first, run.truth[row], ...ranked].filter((label) => label >= 0));
   for (const label of chosen) {
     const name = run.labels[label].name;
     if (!labels.includes(name)) continue;
@@ -111,10 +124,10 @@ function evidence(run, row, map) {
     radio.addEventListener("change", () => drawHeat(canvas, map, labels.indexOf(name)));
     choice.append(element("label", {}, radio, emotionName(run.labels[label])));
   }
-  const first = choice.querySelector("input");
-  if (first) {
-    first.checked = true;
-    drawHeat(canvas, map, labels.indexOf(first.value));
+  const shownFirst = choice.querySelector("input");
+  if (shownFirst) {
+    shownFirst.checked = true;
+    drawHeat(canvas, map, labels.indexOf(shownFirst.value));
   }
   return element("figure", {}, view, choice);
 }

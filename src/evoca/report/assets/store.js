@@ -57,6 +57,15 @@ function percent(permille) {
   return `${Math.round(permille / 10)}%`;
 }
 
+function isPositive(run, row) {
+  return run.positive[row] >= 500;
+}
+
+function polarityShare(run, row) {
+  const positive = isPositive(run, row);
+  return `${positive ? "positive" : "negative"} ${percent(positive ? run.positive[row] : 1000 - run.positive[row])}`;
+}
+
 /* An image is covered unless both its label and its prediction are known to be positive. */
 function isDelicate(run, row) {
   const labels = [...run.predicted[row], run.truth[row]].filter((label) => label >= 0);

@@ -1,0 +1,303 @@
+"""What ``evoca predict`` writes: a table, JSON, CSV, files of them, explained pictures, a page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from rich.cells import cell_len
+
+from evoca.commands.remote import RemoteImage
+from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
+from evoca.drafts import drafted, uninterrupted
+from evoca.errors import EvocaError, ImageError, visible_json
+from evoca.images.walk import EXPLAINED_SUFFIX, printable_name
+from evoca.prediction import Prediction
+from evoca.runtime.tables import number_columns, table_columns, table_row
+
+__all__ = [
+    "FileWriter",
+    "Gallery",
+    "Ordered",
+    "Page",
+    "Predicted",
+    "Source",
+    "Writer",
+    "printing",
+    "written",
+]
+
+Predicted = Prediction | ImageError
+Source = Path | RemoteImage | ImageError
+
+_DETAILED_UP_TO = 4
+
+
+class Writer(Protocol):
+    """What takes predictions one by one."""
+
+    def add(self, predicted: Predicted) -> None:
+        """Take a prediction, or the reason why there is none."""
+
+    def close(self) -> None:
+        """End what was written."""
+
+
+def printing(output: str, labels: Sequence[str], inputs: list[Source], top: int | None) -> Writer:
+    """Return what prints predictions on standard output in a format."""
+    if output == "table":
+        return _TableWriter(inputs, top)
+    # Programs read this: UTF-8, whatever the locale is.
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    if output == "json":
+        return _JsonWriter()
+    return _JsonLines(sys.stdout) if output == "jsonl" else _CsvWriter(sys.stdout, labels)
+
+
+class _TableWriter:
+    def __init__(self, inputs: list[Source], top: int | None) -> None:
+        self._console = console_for()
+        self._top = top
+        given = [i.url if isinstance(i, RemoteImage) else i for i in inputs]
+        names = [cell_len(clean(printable_name(i))) for i in given if not isinstance(i, ImageError)]
+        self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
+        self._columns = columns_for(self._console, max(names, default=0))
+        if not self._detailed:
+            self._print(heading(self._columns))
+
+    def add(self, predicted: Predicted) -> None:
+        if isinstance(predicted, ImageError):
+            return
+        if self._detailed:
+            self._print(detailed(predicted, self._console, self._top))
+        else:
+            self._print(one_line(predicted, self._console, self._columns))
+
+    def _print(self, what: Any) -> None:
+        # Laid out to fit a terminal; a pipe gets every line whole.
+        self._console.print(what, soft_wrap=not self._console.is_terminal)
+
+    def close(self) -> None:
+        pass
+
+
+class Ordered:
+    """Keeps some of the predictions, and passes them on in an order once all are there."""
+
+    def __init__(self, writer: Writer, sort: str | None, emotions: Sequence[str]) -> None:
+        self._writer, self._sort, self._emotions = writer, sort, emotions
+        self._held: list[Prediction] = []
+        self._errors: list[ImageError] = []
+
+    def add(self, predicted: Predicted) -> None:
+        """Keep what is asked for."""
+        if isinstance(predicted, ImageError):
+            self._errors.append(predicted)
+        elif not self._emotions or predicted.emotion in self._emotions:
+            # Maps and features of many images would fill the memory.
+            self._held.append(replace(predicted, evidence=None, embedding=None, picture=None))
+
+    def close(self) -> None:
+        """Write everything, errors last; nothing where an error ends the command."""
+        with closing(self._writer):
+            if sys.exc_info()[0] is not None:
+                return
+            for prediction in sorted(self._held, key=self._key):
+                self._writer.add(prediction)
+            for error in self._errors:
+                self._writer.add(error)
+
+    def _key(self, prediction: Prediction) -> float:
+        if self._sort is None:
+            return 0.0  # a stable sort keeps the order of the inputs
+        if self._sort == "doubt":
+            return sum(p * math.log(p) for p in prediction.probabilities.values() if p > 0)
+        if self._sort == "polarity":
+            return -(prediction.positive or 0.0)
+        return -prediction.probabilities[self._sort]
+
+
+class _JsonWriter:
+    """One array, one object per line; printed as predictions come, complete when closed."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def add(self, predicted: Predicted) -> None:
+        if isinstance(predicted, ImageError):
+            item: dict[str, Any] = {"path": predicted.source, "error": predicted.cause}
+        else:
+            item = predicted.to_dict()
+        text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        with uninterrupted():
+            sys.stdout.write(self._before + text)
+            self._before = ",\n"
+
+    def close(self) -> None:
+        with uninterrupted():
+            sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
+
+
+class _JsonLines:
+    """One object per line, with the columns of the table that have a value."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def add(self, predicted: Predicted) -> None:
+        row = table_row(predicted)
+        if isinstance(predicted, Prediction):
+            row["prediction_set"] = list(predicted.prediction_set)
+        text = visible_json(json.dumps(row, ensure_ascii=False, allow_nan=False))
+        with uninterrupted():
+            self._stream.write(text + "\n")
+
+    def close(self) -> None:
+        pass
+
+
+class FileWriter:
+    """A table in a file that appears when it is complete."""
+
+    def __init__(self, out: Path, labels: Sequence[str]) -> None:
+        self._out, self._labels = out, labels
+        self._open = ExitStack()
+        try:
+            self._draft = self._open.enter_context(drafted(out))
+            self._stream = self._draft.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise self._failure(error) from error
+        lines = out.suffix.lower() == ".jsonl"
+        self._rows: Writer = _JsonLines(self._stream) if lines else _CsvWriter(self._stream, labels)
+
+    def add(self, predicted: Predicted) -> None:
+        """Write a row."""
+        try:
+            self._rows.add(predicted)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Keep the file, unless an error ends the command: then nothing is left."""
+        error = sys.exc_info()
+        try:
+            self._stream.close()
+            if error[0] is None and self._out.suffix.lower() == ".parquet":
+                self._to_parquet()
+            self._open.__exit__(*error)
+        except OSError as failed:
+            raise self._failure(failed) from failed
+
+    def _to_parquet(self) -> None:
+        from evoca.data.manifest.duckdb import csv_to_parquet
+
+        table = self._draft.with_name("table.csv")
+        self._draft.rename(table)
+        numbers = number_columns(self._labels)
+        kinds = {
+            column: "DOUBLE" if column in numbers else "VARCHAR"
+            for column in table_columns(self._labels)
+        }
+        csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
+
+    def _failure(self, error: OSError) -> EvocaError:
+        reason = error.strerror or str(error)
+        return EvocaError(f"--out {printable_name(self._out)}: cannot be written: {reason}")
+
+
+class _CsvWriter:
+    def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
+        self._to_terminal = stream.isatty()
+        columns = table_columns(labels)
+        self._csv = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+        self._csv.writeheader()
+
+    def add(self, predicted: Predicted) -> None:
+        row = table_row(predicted)
+        if self._to_terminal:  # a file keeps names as they are; a terminal would interpret them
+            row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
+        with uninterrupted():
+            self._csv.writerow(row)
+
+    def close(self) -> None:
+        pass
+
+
+class Gallery:
+    """Writes explained pictures into a folder, never two under one name."""
+
+    def __init__(self, folder: Path, label: str | None = None) -> None:
+        """Make the folder; ``label`` is whose evidence is drawn, the likeliest's if omitted."""
+        self._folder, self._label = folder, label
+        self._taken: set[str] = set()
+        self._size = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._failure(folder, error) from error
+
+    def add(self, prediction: Prediction, source: Source) -> None:
+        """Draw and write one picture, which the prediction holds."""
+        assert not isinstance(source, ImageError)
+        target = self._folder / self._name(source)
+        try:
+            with drafted(target) as draft:
+                prediction.to_image(label=self._label).save(draft, "PNG")
+            self._size += target.stat().st_size
+        except OSError as error:
+            raise self._failure(target, error) from error
+
+    def said(self) -> str:
+        """Return in a line what was written."""
+        return written(self._folder, len(self._taken), self._size, "picture")
+
+    def _name(self, source: Path | RemoteImage) -> str:
+        # Long names are cut so that the suffix still fits the file system's limit.
+        stem = printable_name(source.name).encode()[:200].decode(errors="ignore")
+        name, number = f"{stem}{EXPLAINED_SUFFIX}", 2
+        while name in self._taken:
+            name, number = f"{stem}-{number}{EXPLAINED_SUFFIX}", number + 1
+        self._taken.add(name)
+        return name
+
+    @staticmethod
+    def _failure(path: Path, error: OSError) -> EvocaError:
+        reason = error.strerror or str(error)
+        return EvocaError(f"--explain {printable_name(path)}: cannot be written: {reason}")
+
+
+class Page:
+    """One HTML page of the predictions; needs no network and no other file."""
+
+    def __init__(self, out: Path, labels: Sequence[str], expected: int) -> None:
+        from evoca.report.prediction_page import PredictionPage
+
+        self._out = out
+        self._page = PredictionPage(labels, expected=expected)
+        self.side = self._page.side
+
+    def add(self, predicted: Predicted) -> None:
+        """Add a prediction with its picture, or an error."""
+        self._page.add(predicted)
+
+    def write(self, order: str | None) -> str:
+        """Write the page, and return in a line what was written."""
+        built = self._page.write(self._out, order=order)
+        return "; ".join([written(self._out, built.images, built.size, "image"), *built.notes])
+
+
+def written(place: Path, count: int, size: int, what: str) -> str:
+    """Return where something was written and how much.
+
+    >>> written(Path("page.html"), 1204, 18_300_000, "image")
+    'page.html: 1,204 images, 18.3 MB'
+    """
+    things = what if count == 1 else f"{what}s"
+    return f"{printable_name(place)}: {count:,} {things}, {size / 1e6:.1f} MB"
