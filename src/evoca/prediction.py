@@ -93,6 +93,19 @@ class Prediction:
         found = polarity_of(dict(self.probabilities))
         return None if found is None else found[1]
 
+    @property
+    def affect_in_words(self) -> tuple[str, ...]:
+        """A line on valence and one on arousal, with interval and scale; none without them."""
+        if self.affect is None or self.affect_range is None:
+            return ()
+        interval = self._affect_interval(self.affect, self.affect_range)
+        low, high = self.affect_range
+        lines = []
+        for name, value in zip(("valence", "arousal"), self.affect, strict=True):
+            ends = "" if interval is None else "[{:.1f} to {:.1f}] ".format(*interval[name])
+            lines.append(f"{name} {value:.1f} {ends}on {low:g} to {high:g}")
+        return tuple(lines)
+
     def ranked(self) -> list[tuple[str, float]]:
         """Return (label, probability) pairs, the most likely first."""
         return sorted(self.probabilities.items(), key=lambda pair: -pair[1])

@@ -99,8 +99,9 @@ SourcesOption = Annotated[
     typer.Option(
         "--data",
         metavar="MANIFEST",
-        help="A manifest, or a folder of class folders; repeatable: the labels of the first are "
-        "learnt, and every other teaches what its own vocabulary or ratings say about them.",
+        help="Read this manifest, or folder of class folders. Repeat it for several sources: "
+        "the labels of the first are learnt, and every other teaches what its own vocabulary or "
+        "ratings say about them.",
     ),
 ]
 
