@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +16,19 @@ from evoca.commands.figures import print_calibration, print_figures, print_per_e
 from evoca.commands.options import Machine
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
-from evoca.errors import needs_extra
+from evoca.errors import EvocaError, did_you_mean, needs_extra
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
     from evoca.lab.config.recipe import Recipe
     from evoca.runs.result import Result
 
-__all__ = ["display", "print_result", "say_finished"]
+__all__ = ["display", "print_result", "require_machine", "say_finished"]
+
+_PRECISIONS = (
+    *("auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"),
+    *("32", "16", "bf16", "64", "transformer-engine", "transformer-engine-float16"),
+)
 
 
 @contextmanager
@@ -31,9 +37,38 @@ def display(machine: Machine) -> Iterator[RunOptions]:
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
+    require_machine(machine)
     content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
     with announcing_lines() as (announce, say), _showing_hub_logs(say):
         yield RunOptions(**content, announce=announce, say=say)
+
+
+def require_machine(machine: Machine) -> None:
+    """Refuse what this machine does not have, in words of our own, before any work.
+
+    Raises:
+        EvocaError: no such accelerator, strategy or precision, or fewer devices.
+    """
+    import torch
+    from pytorch_lightning.strategies import StrategyRegistry
+
+    known = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+    for option, given, names in (
+        ("--accelerator", machine.accelerator, known),
+        ("--precision", machine.precision, _PRECISIONS),
+        ("--strategy", machine.strategy, ("auto", *StrategyRegistry.available_strategies())),
+    ):
+        if given not in names:
+            raise EvocaError(f"{option} {given}: not known{did_you_mean(given, names, limit=6)}")
+    on_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if machine.accelerator in {"gpu", "cuda", "mps"} and not on_gpu:
+        raise EvocaError(
+            f"--accelerator {machine.accelerator}: this machine has none that PyTorch can use; "
+            "leave the option out, or give cpu"
+        )
+    cores = os.cpu_count() or 1
+    if machine.devices > cores and (machine.accelerator == "cpu" or not on_gpu):
+        raise EvocaError(f"--devices {machine.devices}: this machine has {cores} cores")
 
 
 class _Shown(logging.Handler):
