@@ -57,7 +57,7 @@ def test_every_data_set_has_a_reader_that_says_what_it_reads() -> None:
     assert set(reader_names()) == EXPECTED_READERS
     for name in reader_names():
         assert len(get_reader(name).summary) > 20
-    with pytest.raises(DataError, match="no reader 'fii'; the known ones are"):
+    with pytest.raises(DataError, match="no reader 'fii'; did you mean fi"):
         get_reader("fii")
 
 

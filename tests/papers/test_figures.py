@@ -232,5 +232,5 @@ def test_what_does_not_hold_together_is_refused(case):
 
 
 def test_an_unknown_paper_is_answered_with_the_known_ones():
-    with pytest.raises(PaperError, match=r"najid2019: no such paper; known: .*najid2018"):
+    with pytest.raises(PaperError, match=r"najid2019: no such paper; did you mean .*najid2018"):
         load_paper("najid2019")

@@ -61,9 +61,9 @@ def test_a_run_without_figures_or_predictions_says_what_is_missing(tmp_path):
         ("run.json", {"split": 5}, "split"),
         ("metrics.json", {"per_emotion": None}, r"not the figures of a run: per_emotion"),
         ("metrics.json", {"confusion": [[1]]}, "confusion is not 8 x 8"),
-        ("metrics.json", {"accuracy": {"value": "x", "ci95": [0, 1]}}, "value: Input should be"),
+        ("metrics.json", {"accuracy": {"value": "x", "ci95": [0, 1]}}, "value: must be"),
         ("metrics.json", {"accuracy": {"value": 1, "ci95": [0]}}, r"ci95"),
-        ("metrics.json", {"n": True}, r"n: Input should be"),
+        ("metrics.json", {"n": True}, r"n: must be"),
     ],
 )
 def test_what_was_tampered_with_names_the_place(tmp_path, file, change, message):

@@ -29,6 +29,7 @@ from evoca.runtime.card import (
     Perturbation,
     SourceScores,
 )
+from evoca.strict import place_and_reason
 
 __all__ = ["analysis_of", "read_perturbations", "source_scores", "with_perturbations"]
 
@@ -148,9 +149,7 @@ def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
     try:
         return _ROWS.validate_python([_kept(row) for row in rows])
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{where}: perturbations.{place}: {first['msg']}") from error
+        raise DataError(f"{where}: perturbations.{place_and_reason(error)}") from error
 
 
 def _kept(row: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from evoca.errors import did_you_mean, single_line
+
 __all__ = ["HelpCommand", "HelpGroup", "as_epilog"]
 
 _TYPE = re.compile(r" ?<([^<>]*)>(\.\.\.)?")
@@ -83,6 +85,27 @@ class HelpGroup(_Help, TyperGroup):
         """Write the options, then the commands."""
         self.write_parameters(ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def hint(self, word: str, names: Sequence[str]) -> str:
+        """Return what to say of a word that is no command: the nearest, or what it may be for."""
+        path = getattr(self, "path", "")
+        near = did_you_mean(word, names)
+        if "did you mean" in near:
+            return near
+        if "show" in names:
+            return f"; did you mean {path} show {word}?"
+        return near
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command, or fail with what may have been meant."""
+        names = self.list_commands(ctx)
+        word = args[0]
+        if word in names or word.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        self.path = ctx.command_path
+        return ctx.fail(
+            f"No such command {single_line(word)!r}{self.hint(single_line(word), names)}"
+        )
 
     def about(self, ctx: Any) -> Mapping[str, str]:
         """Return name to first sentence of every command."""

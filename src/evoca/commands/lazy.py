@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,6 +15,7 @@ from typer.main import get_command
 
 from evoca.commands.exits import command_app
 from evoca.commands.help import HelpGroup
+from evoca.errors import did_you_mean
 from evoca.plugins import plugin_names
 
 __all__ = ["group_app", "lazy_group"]
@@ -40,6 +42,21 @@ def lazy_group(
     class LazyGroup(HelpGroup):
         sections = titles or {}
 
+        def hint(self, word: str, names: Sequence[str]) -> str:
+            """Return what may have been meant: for a file or an address, the first command."""
+            found = super().hint(word, names)
+            if "predict" not in names:
+                return found
+            as_input = f"; did you mean evoca predict {word}?"
+            if "/" in word or "." in word:
+                return as_input
+            if "did you mean" in found:
+                return found
+            inner = did_you_mean(word, _inner("evoca.commands.data.app"), limit=1)
+            if "did you mean" in inner:
+                return inner.replace("mean ", "mean evoca data ")
+            return as_input if Path(word).exists() else found
+
         def list_commands(self, ctx: Any) -> list[str]:
             """Return the names, in the order of the table."""
             del ctx
@@ -63,6 +80,11 @@ def lazy_group(
             return table | {name: f"Comes with {package}." for name, package in others.items()}
 
     return LazyGroup
+
+
+def _inner(module: str) -> Sequence[str]:
+    """Return the names of a group's commands, which a user may take for commands of evoca."""
+    return tuple(import_module(module).COMMANDS)
 
 
 def group_app(

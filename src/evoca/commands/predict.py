@@ -32,7 +32,7 @@ from evoca.commands.prediction_writers import (
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
 from evoca.commands.terminal import clean, console_for
-from evoca.errors import EvocaError, ImageError
+from evoca.errors import EvocaError, ImageError, did_you_mean
 from evoca.images.sources import open_picture
 from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
 from evoca.prediction import Prediction
@@ -428,12 +428,21 @@ def _require_labels(
 ) -> None:
     """Refuse emotions that the model does not have."""
     known = ", ".join(labels)
+
+    def hint(name: str) -> str:
+        found = did_you_mean(name, [*labels, "polarity", "doubt"])
+        return found if "did you mean" in found else ""
+
     if sort is not None and sort not in {*labels, "polarity", "doubt"}:
         raise typer.BadParameter(
-            f"{sort!r}: polarity, doubt or one of {known}", param_hint="--sort"
+            f"{sort!r}: polarity, doubt or one of {known}{hint(sort)}", param_hint="--sort"
         )
     for emotion in emotions:
         if emotion not in labels:
-            raise typer.BadParameter(f"{emotion!r}: one of {known}", param_hint="--emotion")
+            raise typer.BadParameter(
+                f"{emotion!r}: one of {known}{hint(emotion)}", param_hint="--emotion"
+            )
     if explained is not None and explained not in labels:
-        raise typer.BadParameter(f"{explained!r}: one of {known}", param_hint="--explain-emotion")
+        raise typer.BadParameter(
+            f"{explained!r}: one of {known}{hint(explained)}", param_hint="--explain-emotion"
+        )

@@ -63,7 +63,7 @@ def list_recipes(
             "--minutes",
             min=0.0,
             metavar="N",
-            help="Keep those whose measured training took at most N minutes of one core.",
+            help="Keep those whose measured training took about N minutes of one core at most.",
         ),
     ] = None,
     profile: ProfileOption = None,

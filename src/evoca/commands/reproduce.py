@@ -20,7 +20,7 @@ from evoca.commands.options import (
 from evoca.commands.terminal import console_for, say, say_left_out
 from evoca.commands.training import display
 from evoca.documents import Paragraph, print_document, to_markdown
-from evoca.errors import EvocaError, needs_extra
+from evoca.errors import EvocaError, did_you_mean, needs_extra
 from evoca.papers import load_paper, load_papers, paper_of_system
 from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.recipes import published_by, recipe_name
@@ -138,7 +138,7 @@ def _names(patterns: Sequence[str]) -> list[str]:
     known = recipe_names()
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in known):
-            raise EvocaError(f"--recipe {pattern}: no such recipe; known: {', '.join(known)}")
+            raise EvocaError(f"--recipe {pattern}: no such recipe{did_you_mean(pattern, known)}")
     chosen = patterns or ["*"]
     return [name for name in known if any(fnmatchcase(name, pattern) for pattern in chosen)]
 

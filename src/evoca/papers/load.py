@@ -11,9 +11,10 @@ from types import MappingProxyType
 import yaml
 from pydantic import ValidationError
 
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, did_you_mean
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.plugins import plugins
+from evoca.strict import place_and_reason
 
 __all__ = ["PaperError", "load_paper", "load_papers", "paper_of_system", "published_system"]
 
@@ -65,9 +66,7 @@ def _parse(name: str, text: str) -> Paper:
     except yaml.YAMLError as error:
         raise PaperError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PaperError(f"{name}: {place}: {first['msg']}") from error
+        raise PaperError(f"{name}: {place_and_reason(error)}") from error
     if f"{paper.key}.yaml" != name:
         raise PaperError(f"{name}: its key is {paper.key}; the file must be named after it")
     return paper
@@ -81,7 +80,7 @@ def load_paper(key: str) -> Paper:
     """
     papers = load_papers()
     if key not in papers:
-        raise PaperError(f"{key}: no such paper; known: {', '.join(papers)}")
+        raise PaperError(f"{key}: no such paper{did_you_mean(key, papers)}")
     return papers[key]
 
 

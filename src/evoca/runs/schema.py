@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.strict import place_and_reason
 
 __all__ = ["Description", "Metrics", "ProbeContent", "require"]
 
@@ -222,9 +223,4 @@ def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, wha
     try:
         schema.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        raise DataError(
-            f"{printable_name(file)}: not {what}: {f'{place}: ' if place else ''}{reason}"
-        ) from error
+        raise DataError(f"{printable_name(file)}: not {what}: {place_and_reason(error)}") from error

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from evoca.errors import BundleError, install_hint, single_line
+from evoca.errors import BundleError, did_you_mean, install_hint, single_line
 from evoca.images.walk import printable_name
 from evoca.runtime.card import FORMAT_VERSION, ModelCard
+from evoca.strict import place_and_reason
 
 __all__ = ["MODEL_VARIABLE", "Bundle", "bundled_models", "find_bundle", "read_bundle"]
 
@@ -83,8 +84,8 @@ def find_bundle(model: str | os.PathLike[str] | None = None) -> Path:
         path = path.parent
     if not path.is_dir():
         raise BundleError(
-            f"{printable_name(where)}: no such model bundle; give a directory with model.json "
-            f"and model.onnx, or one of: {', '.join(shipped) or 'none'} (evoca models list)"
+            f"{printable_name(where)}: no such model bundle{did_you_mean(wanted, shipped)} "
+            "(evoca models list); or give a directory with model.json and model.onnx"
         )
     return path
 
@@ -116,9 +117,7 @@ def read_bundle(model: str | os.PathLike[str] | None = None) -> Bundle:
     try:
         card = ModelCard.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        reason = single_line(f"{place}: {first['msg']}")
+        reason = single_line(place_and_reason(error, "the whole file"))
         raise BundleError(f"{name}: model.json is invalid at {reason}") from error
     if not (path / "model.onnx").is_file():
         raise BundleError(f"{name}: model.onnx is missing")

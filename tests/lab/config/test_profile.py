@@ -120,7 +120,7 @@ def test_a_recipe_that_cannot_run_costs_one_line_and_not_the_others(tmp_path, mo
     ("arguments", "said"),
     [
         (("--profile", "lite0"), "--profile: says how to run, and --data is not there"),
-        (("--data", "data", "--recipe", "nosuch"), "--recipe nosuch: no such recipe; known:"),
+        (("--data", "data", "--recipe", "nosuch"), "--recipe nosuch: no such recipe; known are"),
         (("more", "--data", "data"), "more: with --data, name one folder for all runs"),
     ],
 )

@@ -98,7 +98,7 @@ def test_every_recipe_is_valid_and_names_itself(name):
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
-        ("none", "a=1", "none: no such recipe; known: "),
+        ("none", "a=1", "none: no such recipe; "),
         ("default", "model.bakbone=x", "unknown key model.bakbone; did you mean backbone?"),
         ("default", "head.c_grid=[-1]", "head.c_grid.0"),
         ("default", "protocol.folds=1", "protocol.folds"),

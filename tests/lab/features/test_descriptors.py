@@ -137,7 +137,7 @@ def test_more_words_than_descriptors_are_one_line():
     ("name", "settings", "message"),
     [
         ("hog-svm", ("head.gamma=.inf",), "head.gamma"),
-        ("hog-svm", ("head.c_grid=[1, .inf]",), "head.c_grid.1: Input should be a finite"),
+        ("hog-svm", ("head.c_grid=[1, .inf]",), "head.c_grid.1: must be a finite"),
         ("colour-svm", ("model.bins=[32, 32, 32]",), "32768 colours; at most 1024"),
         (
             "colour-svm",

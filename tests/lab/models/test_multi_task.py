@@ -168,7 +168,7 @@ def test_a_head_that_nothing_teaches_is_refused(keep, change, message, manifest)
         ("affect", "steps.0.stop.metric=accuracy", "only the loss can stop it"),
         ("affect", "steps.0.sampling=weighted", "goes with sampling: shuffle"),
         ("affect", "model.affect_range=[7, 1]", "the lowest rating, then the highest"),
-        ("affect", "model.affect_range=[1, .inf]", "affect_range.1: Input should be a finite"),
+        ("affect", "model.affect_range=[1, .inf]", "affect_range.1: must be a finite"),
     ],
 )
 def test_a_recipe_that_cannot_learn_what_it_says_is_one_line(name, change, message):

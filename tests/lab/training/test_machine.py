@@ -40,5 +40,5 @@ def test_more_processes_than_cores_are_refused_before_any_starts():
     from evoca.lab.training.machine import RunOptions
 
     cores = os.cpu_count() or 1
-    with pytest.raises(EvocaError, match=f"it has {cores} cores"):
+    with pytest.raises(EvocaError, match=f"this machine has {cores} cores"):
         require_machine(RunOptions("cpu", devices=cores + 1))

@@ -13,6 +13,7 @@ from evoca.commands.data.common import (
 )
 from evoca.commands.exits import command, command_app
 from evoca.commands.terminal import clean, say, say_left_out
+from evoca.errors import did_you_mean
 
 __all__ = ["app", "build"]
 
@@ -71,7 +72,9 @@ def _reader_name(value: str) -> str:
     from evoca.data.readers import reader_names
 
     if value not in reader_names():
-        raise typer.BadParameter(f"{value!r} is none of {', '.join(reader_names())}")
+        raise typer.BadParameter(
+            f"no reader {value!r}{did_you_mean(value, reader_names())} (evoca data readers list)"
+        )
     return value
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from evoca.data.manifest.csv_table import CsvBatch
 from evoca.data.taxonomies import DEFAULT_TAXONOMY
-from evoca.errors import DataError
+from evoca.errors import DataError, did_you_mean
 from evoca.images import LeftOut, printable_name
 from evoca.plugins import plugins
 
@@ -188,7 +188,9 @@ def get_reader(name: str) -> Reader:
     """
     readers = _all_readers()
     if name not in readers:
-        raise DataError(f"no reader {name!r}; the known ones are {', '.join(readers)}")
+        raise DataError(
+            f"no reader {name!r}{did_you_mean(name, readers)} (evoca data readers list)"
+        )
     return readers[name]
 
 

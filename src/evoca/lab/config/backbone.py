@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from evoca.lab.config.base import Packaged, RecipeError, is_file_name, nearest
+from evoca.errors import did_you_mean
+from evoca.lab.config.base import Packaged, RecipeError, is_file_name
 from evoca.plugins import plugins
 from evoca.strict import Strict
 
@@ -250,6 +251,6 @@ def find_backbone(name: str) -> Backbone:
         records = (find_backbone(known) for known in names)
         same = [record for record in records if record.architecture == name]
         if not same:
-            raise RecipeError(f"unknown backbone {name}{nearest(name, names)}")
+            raise RecipeError(f"unknown backbone {name}{did_you_mean(name, names)}")
         return same[0]
     return _PACKAGED.load(name)

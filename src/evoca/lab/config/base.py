@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, did_you_mean, listed
+from evoca.strict import plain_reason
 
 __all__ = [
     "Packaged",
@@ -24,7 +25,6 @@ __all__ = [
     "apply_setting",
     "explain",
     "is_file_name",
-    "nearest",
 ]
 
 _SUFFIXES = (".yaml", ".yml")
@@ -131,7 +131,7 @@ def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[
     path = beside / name if is_file_name(name) else folder / f"{name}.yaml"
     if not path.is_file():
         known = [file.stem for file in folder.glob("[!_]*.yaml")]
-        raise RecipeError(f"{name}: no such {what}{nearest(name, known)}")
+        raise RecipeError(f"{name}: no such {what}{did_you_mean(name, sorted(known))}")
     content = _parse(path, what)
     parent = content.pop("extends", None)
     settings = content.pop("set", {})
@@ -229,17 +229,6 @@ def _positions(place: Any, key: str, where: str) -> Sequence[Any]:
     )
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return what to append to a message about an unknown name.
-
-    >>> nearest("resnet11", ["resnet101", "vgg19"])
-    '; did you mean resnet101? known: resnet101, vgg19'
-    """
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else ";"
-    return f"{hint} known: {', '.join(sorted(known))}"
-
-
 def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> str:
     """Return in a line what is wrong first: where, and the nearest key to an unknown one.
 
@@ -253,12 +242,13 @@ def explain(error: ValidationError, content: Any, schema: type[BaseModel]) -> st
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     place = ".".join(_path(first["loc"], content, missing=first["type"] == "missing"))
     if first["type"] == "extra_forbidden":
-        key, known = str(first["loc"][-1]), _all_keys(schema)
+        key, known = str(first["loc"][-1]), _places(schema)
         if key in known:
-            return f"unknown key {place}: {key} belongs to another place"
+            return f"unknown key {place}; did you mean {listed(known[key][:3], 'or')}?"
         near = get_close_matches(key, known, n=1, cutoff=0.5)
-        return f"unknown key {place}" + (f"; did you mean {near[0]}?" if near else "")
-    message = str(first["msg"]).removeprefix("Value error, ")
+        hint = listed(known[near[0]][:3], "or") if near else ""
+        return f"unknown key {place}" + (f"; did you mean {hint}?" if near else "")
+    message = plain_reason(first)
     return f"{place}: {message}" if place else message
 
 
@@ -276,7 +266,30 @@ def _path(loc: Sequence[int | str], content: Any, *, missing: bool) -> list[str]
     return path
 
 
-def _all_keys(schema: type[BaseModel]) -> list[str]:
+def _places(schema: type[BaseModel]) -> dict[str, list[str]]:
+    """Return every key of a schema with the dotted places where it may stand, nearest first."""
     document = schema.model_json_schema()
-    parts = [document, *document.get("$defs", {}).values()]
-    return [key for part in parts for key in part.get("properties", {})]
+    found: dict[str, list[str]] = {}
+    seen: set[tuple[str, str]] = set()
+
+    def search(part: Mapping[str, Any], place: str) -> None:
+        reference = part.get("$ref")
+        if reference is not None:
+            name = str(reference).rsplit("/", 1)[-1]
+            if (place, name) not in seen and place.count(".") < 4:
+                seen.add((place, name))
+                search(document["$defs"][name], place)
+        for inner in (*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ())):
+            search(inner, place)
+        if isinstance(part.get("items"), Mapping):
+            search(part["items"], f"{place}{EVERY}.")
+        for inner in part.get("prefixItems", ()):
+            search(inner, f"{place}{EVERY}.")
+        for key, inner in part.get("properties", {}).items():
+            places = found.setdefault(key, [])
+            if place + key not in places:
+                places.append(place + key)
+            search(inner, f"{place}{key}.")
+
+    search(document, "")
+    return {key: sorted(places, key=lambda one: one.count(".")) for key, places in found.items()}

@@ -41,7 +41,7 @@ class Took:
 
     Attributes:
         images: trained on, chosen by and measured, together.
-        seconds: of one processor core.
+        seconds: of one processor core, on a machine that was busy with other work too.
         profile: that the recipe was changed by.
     """
 
@@ -55,7 +55,10 @@ class Took:
         return self.seconds / 60
 
     def __str__(self) -> str:
-        return f"{self.minutes:.1f} min on one core for {self.images} images ({self.profile})"
+        return (
+            f"about {self.minutes:.1f} min on one core of a busy machine, for {self.images} images "
+            f"({self.profile})"
+        )
 
 
 def needs_of(recipe: Recipe) -> Needs:

@@ -22,6 +22,7 @@ from evoca.lab.experiments.holdout import (
     hold_out,
     require_measurable,
     require_parts,
+    require_ratings,
     usable,
 )
 from evoca.lab.experiments.operating_point import Chosen, affect_in, choose
@@ -88,6 +89,7 @@ def train_steps(
     """
     seed = recipe.protocol.seed
     known = usable(data.in_order(), recipe)
+    require_ratings(data, known, recipe)
     require_parts(known, recipe.protocol.validation)
     grouped = with_groups(known)
     if not grouped.near:

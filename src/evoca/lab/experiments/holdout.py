@@ -28,6 +28,7 @@ __all__ = [
     "require_folds",
     "require_measurable",
     "require_parts",
+    "require_ratings",
     "strata",
     "usable",
 ]
@@ -208,6 +209,8 @@ def hold_out(
         DataError: no image to learn from, or a class with too few.
     """
     known = usable(data, recipe)
+    if recipe is not None:
+        require_ratings(data, known, recipe)
     learning = _learning(known)
     chosen, test = known.in_split("val"), known.in_split("test")
     if len(chosen):
@@ -338,6 +341,25 @@ def _require_remaining(data: LabelledImages, train: LabelledImages) -> None:
                 "all of which are set aside for validation, and none is left to learn from: "
                 f"{MORE_GROUPS}, or name a split val"
             )
+
+
+def require_ratings(data: LabelledImages, known: LabelledImages, recipe: Recipe) -> None:
+    """Refuse images without ratings for a recipe that predicts nothing else.
+
+    Args:
+        data: as given.
+        known: those of them that the recipe can learn from.
+        recipe: that learns.
+
+    Raises:
+        DataError: none of the images is rated.
+    """
+    if len(data) and not len(known) and not recipe.model.predicts_emotions():
+        raise DataError(
+            f"{data.source}: {recipe.name} learns ratings, and none of {len(data):,} images "
+            "has any: give a table with the columns valence and arousal "
+            "(evoca data readers show oasis)"
+        )
 
 
 def require_classes(data: LabelledImages) -> None:

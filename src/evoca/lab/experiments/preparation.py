@@ -12,7 +12,7 @@ from evoca.data.duplicates.search import in_words
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import MissingExtraError
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.experiments.holdout import require_classes, usable
+from evoca.lab.experiments.holdout import require_classes, require_ratings, usable
 from evoca.runs.provenance import describe_division
 
 __all__ = ["Prepared", "prepare"]
@@ -68,6 +68,8 @@ def prepare(
     if len(seen) < len(data):
         notes.append(f"{len(data) - len(seen):,} test images are kept out")
     images = usable(seen, recipe)
+    if recipe is not None:
+        require_ratings(seen, images, recipe)
     if len(images) < len(seen):
         labels = recipe is None or not any(step.affect_weight for step in recipe.steps)
         lacking = "a single label" if labels else "anything to learn"

@@ -31,6 +31,7 @@ from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runs.result import Result
 from evoca.runtime.card import Analysis, CalibrationRows, DeletionTest, Metric
+from evoca.strict import place_and_reason
 
 __all__ = [
     "CALIBRATION_FILE",
@@ -225,9 +226,7 @@ def _validated(model: type[_M], content: Mapping[str, Any], file: Path) -> _M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = single_line(f"{place}: {first['msg']}")
+        reason = single_line(place_and_reason(error))
         raise EvocaError(
             f"{printable_name(file)}: {reason}; the run is incomplete or of another version: "
             "train it again"

@@ -40,8 +40,8 @@ def require_machine(options: RunOptions) -> None:
     cores = os.cpu_count() or 1
     if not options.on_gpu and options.devices > cores:
         raise EvocaError(
-            f"this machine cannot train so: --devices {options.devices} on its CPU are as many "
-            f"processes, and it has {cores} cores"
+            f"--devices {options.devices}: this machine has {cores} cores, and each device of a "
+            "CPU is a process"
         )
     try:
         with _quiet():
