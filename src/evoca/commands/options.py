@@ -172,7 +172,7 @@ DeterministicOption = Annotated[
 ]
 CacheOption = Annotated[
     bool,
-    typer.Option("--cache/--no-cache", help="Cache what frozen layers compute, for all runs."),
+    typer.Option("--cache/--no-cache", help="Keep what frozen layers compute, for all runs."),
 ]
 
 

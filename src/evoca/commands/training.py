@@ -45,10 +45,12 @@ def display(*, cache: bool = True, **machine: Any) -> Iterator[RunOptions]:
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
+        from evoca.lab.training.machine import require_cores
     folder = cache_folder() if cache else None
     with announcing_lines() as (announce, say), _showing_hub_logs(say):
         options = RunOptions(**machine, cache=folder, announce=announce, say=say)
         _require_known(options)
+        require_cores(options)
         yield options
 
 

@@ -1,6 +1,7 @@
 """Learning from several sources, through the commands: folds, figures, a bundle, one left out."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from evoca.emotions import MIKELS8
 from evoca.lab.config.recipe import RecipeError, Sources
 from evoca.lab.experiments.nested_cv import folds_of
 from evoca.lab.experiments.source_folds import source_folds
+from evoca.runs import read_run
 
 SMALL = [
     *("--set", "model.backbone=efficientnet_lite0"),
@@ -114,8 +116,6 @@ def test_what_was_learnt_is_on_record(trained):
     assert chosen["polarity_of_valence"]["images"] == 48
     assert chosen["polarity_of_valence"]["slope"] > 0
     assert set(run_json["training_frequencies"].values()) == {0.125}
-    from evoca.runs import read_run
-
     assert [own.source for own in read_run(out).result.by_source] == ["labels", "emotion6", "oasis"]
 
 
@@ -139,6 +139,44 @@ def test_the_bundle_predicts_valence_and_arousal_with_intervals(trained, sources
     logits = maps.values.mean(axis=(1, 2)) + np.array(predictor.card.evidence_bias)
     logs = np.log(list(good.probabilities.values())) * predictor.card.temperature
     np.testing.assert_allclose(logits - logits.mean(), logs - logs.mean(), atol=1e-2)
+
+
+def test_the_card_has_figures_by_source_held_out_and_left_out(trained, sources, tmp_path):
+    out, _ = trained
+    bundle, left = tmp_path / "bundle", tmp_path / "left"
+    assert run("export", out, "--out", bundle)[0] == 0
+    code, _, stderr = run(
+        "crossval", "default", *data(sources), *SMALL, "--leave-out", "emotion6", "--out", left
+    )
+    assert code == 0, stderr
+    assert run("models", "card", bundle, "--left-out", left)[0] == 0
+    card = (bundle / "README.md").read_text()
+    assert "## By source" in card
+    assert "oasis: 24 images." in card
+    assert "left out [95% interval]" in card
+    assert "each with an interval of" in card
+    code, _, stderr = run("models", "card", bundle, "--left-out", out)
+    assert code == 1
+    assert "no source was left out" in stderr
+
+
+def test_the_terminal_and_the_picture_say_valence_and_arousal(trained, sources, tmp_path):
+    out, _ = trained
+    bundle = tmp_path / "bundle"
+    assert run("export", out, "--out", bundle)[0] == 0
+    picture = sources / "six" / "awe0.png"
+    code, stdout, _ = run("predict", picture, "--model", bundle)
+    assert code == 0
+    assert "valence" in stdout
+    assert "on 1 to 9" in stdout
+    prediction = evoca.load(bundle).predict(picture)
+    valence, arousal = prediction.affect_in_words
+    assert valence.startswith("valence ")
+    assert "] on 1 to 9" in arousal
+    assert valence in prediction._repr_html_()
+    plain = evoca.load().predict(picture)
+    taller = prediction.to_image(picture).height - plain.to_image(picture).height
+    assert (taller > 0) or plain.affect_in_words
 
 
 @pytest.mark.parametrize("left", ["labels", "emotion6", "oasis"])
@@ -176,8 +214,6 @@ def test_a_copy_in_another_source_joins_its_fold(sources):
     joined = join_sources([alone, load_labelled(sources / "six.csv")])
     groups = joined.groups.copy()
     groups[50], groups[60] = groups[3], groups[40]
-    from dataclasses import replace
-
     found = source_folds(replace(joined, groups=groups), 3, 0)
     assert found[50] == found[3]
     assert found[60] == found[40]

@@ -133,8 +133,8 @@ class Sources(Strict):
 
     Attributes:
         weights: candidates for what an image of any source but the first counts, an image of
-            the first counting 1. Inner folds choose by the first source's likelihood; a recipe
-            with steps takes a single one, which a search may try.
+            the first counting 1. Inner folds choose by the likelihood averaged over the
+            sources; a recipe with steps takes a single one, which a search may try.
         by_name: candidates by a source's name, where they are to differ.
         scales: lowest and highest rating of valence and arousal by a source's name, where
             no reader states it.

@@ -1,8 +1,8 @@
 """A head on frozen features that learns from several sources: nested folds, or one left out.
 
 Whatever is chosen (penalties, weights of the sources, temperature, set threshold, the curve
-that brings ratings to a polarity) is chosen inside training parts. The first source's likelihood
-chooses, since its labels are the ones predicted.
+that brings ratings to a polarity) is chosen inside training parts. What chooses is the held-out
+likelihood, averaged over the sources, so that a large one does not outvote the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.manifest.labelled import LabelledImages
-from evoca.data.teaching import PolarityOfValence, fit_polarity, shares_with_polarity
+from evoca.data.teaching import (
+    PolarityOfValence,
+    fit_polarity,
+    shares_with_polarity,
+    source_offsets,
+)
 from evoca.lab.config.recipe import Head, Recipe, RecipeError
 from evoca.lab.experiments.holdout import in_source, learnt_without
 from evoca.lab.experiments.source_folds import source_folds
@@ -56,7 +61,7 @@ class JointChoice:
         affect_penalty: of the ridge regression; ``None`` where no image is rated.
         temperature: for softmax(logits / temperature).
         threshold: of the prediction set; 0 where no image has a single label.
-        nll: of the first source's held-out images, nats.
+        nll: of the held-out images, nats, averaged over the sources.
         affect_errors: half the widths of the intervals of valence and arousal; ``None`` where
             no image is rated.
         polarity: how ratings of valence teach a polarity; ``None`` where they do not, or by the
@@ -199,11 +204,10 @@ class _Work:
         for number in np.unique(fold):
             inside, out = fold != number, fold == number
             lesson, _ = self._lesson(inside)
-            asked = out & own
             for i, weights in enumerate(grid):
                 path = fit_joint(lesson.take(inside), weights, head.c_grid)
                 for j, layer in enumerate(path):
-                    logits[i, j, asked] = layer.logits(self.rows[asked])
+                    logits[i, j, out] = layer.logits(self.rows[out])
             if ratings is not None:
                 for i, predict in enumerate(self._affect_path(inside, head.affect_grid)):
                     affect[i, out] = predict(self.rows[out])
@@ -217,15 +221,8 @@ class _Work:
         affect: NDArray[np.float64] | None,
     ) -> JointChoice:
         head, (lesson, curve) = self.head, self._lesson()
-        shares, matrix = lesson.shares[own], lesson.matrix
-        known = shares.sum(axis=1) > 0
         places = list(product(range(len(grid)), range(len(head.c_grid))))
-        found = []
-        for i, j in places:
-            z = logits[i, j, own][known]
-            temperature = fit_group_temperature(z, shares[known], matrix)
-            loss = group_nll(softmax(z, temperature), shares[known], matrix).mean()
-            found.append((float(loss), temperature))
+        found = [_scored(logits[i, j], lesson, own) for i, j in places]
         best = int(np.argmin([loss for loss, _ in found]))
         (i, j), (loss, temperature) = places[best], found[best]
         truth = self.images.truth
@@ -277,6 +274,29 @@ class _Work:
             return JointHead(emotions)
         every = np.ones(len(self.images), dtype=np.bool_)
         return JointHead(emotions, self._affect_path(every, (chosen.affect_penalty,))[0])
+
+
+def _scored(
+    logits: NDArray[np.float64], lesson: Lesson, own: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the mean over sources of the held-out cross-entropy, and the temperature.
+
+    The temperature is fitted on the first source, whose frequencies the logits are for; each
+    other source is scored under its own.
+
+    Args:
+        logits: (n, K), held out.
+        lesson: of the n images.
+        own: which are of the first source.
+    """
+    taught = lesson.shares.sum(axis=1) > 0
+    first = own & taught
+    temperature = fit_group_temperature(logits[first], lesson.shares[first], lesson.matrix)
+    offsets = source_offsets(lesson.shares, lesson.source, lesson.matrix)
+    p = softmax(logits[taught] / temperature + offsets[lesson.source[taught]])
+    losses = group_nll(p, lesson.shares[taught], lesson.matrix)
+    source = lesson.source[taught]
+    return float(np.mean([losses[source == i].mean() for i in np.unique(source)])), temperature
 
 
 def _quantile(errors: NDArray[np.float64], coverage: float) -> float:

@@ -16,7 +16,7 @@ from evoca.errors import EvocaError, single_line
 from evoca.lab.logs import quiet_loggers
 from evoca.lab.training.checkpoint import TrainingState
 from evoca.lab.training.lightning_module import StepModule
-from evoca.lab.training.machine import RunOptions
+from evoca.lab.training.machine import RunOptions, require_cores
 from evoca.lab.training.step_context import Interrupted, Job
 
 __all__ = ["is_main", "require_machine", "run_job"]
@@ -34,15 +34,9 @@ def require_machine(options: RunOptions) -> None:
     """Refuse what this machine does not have before anything is computed.
 
     Raises:
-        EvocaError: no such accelerator, strategy or precision, or too few devices. Of a CPU, each
-            device is a process: more of them than cores would only take memory.
+        EvocaError: no such accelerator, strategy or precision, or too few devices.
     """
-    cores = os.cpu_count() or 1
-    if not options.on_gpu and options.devices > cores:
-        raise EvocaError(
-            f"--devices {options.devices}: this machine has {cores} cores, and each device of a "
-            "CPU is a process"
-        )
+    require_cores(options)
     try:
         with _quiet():
             pl.Trainer(**_machine(options), logger=False, enable_checkpointing=False)
