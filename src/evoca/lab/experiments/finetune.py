@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -157,7 +158,12 @@ def _measure(
     )
     by_source: tuple[SourceFigures, ...] = ()
     if kept.measured.teaching is not None:
-        by_source = figures_by_source(kept.measured, predictions.probabilities, predictions.affect)
+        widths = None
+        if chosen.affect_errors is not None and predictions.affect is not None:
+            widths = np.broadcast_to(chosen.affect_errors, predictions.affect.shape)
+        by_source = figures_by_source(
+            kept.measured, predictions.probabilities, predictions.affect, widths
+        )
     notes = copies.notes()
     notes += () if chose else parts.chosen_by_copies()
     if chose:

@@ -80,7 +80,7 @@ def crossval_steps(
     shape = places.shape
     probabilities = np.full((*shape, len(seen.labels)), np.nan)
     thresholds, temperatures = np.full(shape, np.nan), np.full(shape, np.nan)
-    affect = np.full((*shape, 2), np.nan)
+    affect, widths = np.full((*shape, 2), np.nan), np.full((*shape, 2), np.nan)
     labels = len(seen.labels)
     choices: list[dict[str, Any]] = []
     on_validation: list[Seen] = []
@@ -107,6 +107,8 @@ def crossval_steps(
                 probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
                 if (own := affect_in(found, labels)) is not None:
                     affect[repeat, held_out] = own
+                    if chosen.affect_errors is not None:
+                        widths[repeat, held_out] = chosen.affect_errors
                 thresholds[repeat, held_out] = chosen.threshold
                 temperatures[repeat, held_out] = chosen.temperature
         known = places[0] >= 0
@@ -126,7 +128,13 @@ def crossval_steps(
         description = run_description("cross-validation", recipe, prepared)
         description["chosen_in_folds"] = choices
         if seen.teaching is not None:
-            by_source = figures_by_source(seen, probabilities, rated, left_out=leave_out)
+            by_source = figures_by_source(
+                seen,
+                probabilities,
+                rated,
+                None if np.isnan(widths[:, known]).any() else widths,
+                left_out=leave_out,
+            )
             result = replace(result, by_source=by_source)
             describe_sources(description, seen, leave_out)
         write_result(folder, description, result)

@@ -212,7 +212,7 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
     try:
         logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
         seen = Seen(arrays["seen_logits"], arrays["seen_truth"], arrays["seen_groups"])
-        found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
+        found, chosen = Identity(**about["identity"]), _chosen(about["chosen"])
         whole = _is_whole(logits, seen, shape)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedArraysError(str(error)) from error
@@ -224,6 +224,12 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
             "version of Evoca: go on with the same, or start anew elsewhere"
         )
     return Found(logits, chosen, seen)
+
+
+def _chosen(content: dict[str, Any]) -> Chosen:
+    """Return what validation images chose, from its plain data."""
+    errors = content.get("affect_errors")
+    return Chosen(**(content | {"affect_errors": None if errors is None else tuple(errors)}))
 
 
 def _is_whole(predictions: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:

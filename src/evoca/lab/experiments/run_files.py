@@ -304,13 +304,22 @@ class Choice(Protocol):
         """The threshold of the prediction set."""
 
     @property
+    def affect_errors(self) -> tuple[float, float] | None:
+        """Half the widths of the intervals of valence and arousal; ``None`` without."""
+
+    @property
     def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
         """Logits (n, K) and labels (n,) of the images that chose."""
 
 
 def choice(chosen: Choice) -> dict[str, Any]:
     """Return a choice as ``run.json`` and ``metrics.json`` store it; C where there is one."""
-    own = {"temperature": chosen.temperature, "set_threshold": chosen.threshold}
+    own: dict[str, Any] = {
+        "temperature": chosen.temperature,
+        "set_threshold": chosen.threshold,
+    }
+    if chosen.affect_errors is not None:
+        own["affect_errors"] = list(chosen.affect_errors)
     return own if chosen.c is None else {"c": chosen.c, **own}
 
 

@@ -36,7 +36,7 @@ from evoca.lab.heads.joint import (
     group_nll,
 )
 from evoca.metrics.by_source import SourceFigures, common_groups, source_figures
-from evoca.metrics.conformal import set_threshold
+from evoca.metrics.conformal import interval_error, set_threshold
 from evoca.progress import Advance
 from evoca.softmax import softmax
 
@@ -86,8 +86,6 @@ class JointChoice:
         found: dict[str, Any] = {"weights": list(self.weights)}
         if self.affect_penalty is not None:
             found["affect_penalty"] = self.affect_penalty
-        if self.affect_errors is not None:
-            found["affect_errors"] = list(self.affect_errors)
         if self.polarity is not None:
             found["polarity_of_valence"] = {
                 "intercept": self.polarity.intercept,
@@ -256,7 +254,7 @@ class _Work:
         away = np.abs(affect - ratings)
         best = int(np.argmin([np.nanmean(own**2) for own in away]))
         coverage = self.recipe.protocol.coverage
-        errors = [_quantile(own[np.isfinite(own)], coverage) for own in away[best].T]
+        errors = [interval_error(own[np.isfinite(own)], coverage) for own in away[best].T]
         return self.head.affect_grid[best], (errors[0], errors[1])
 
     def _affect_path(self, inside: NDArray[np.bool_], grid: tuple[float, ...]) -> list[AffectHead]:
@@ -297,16 +295,6 @@ def _scored(
     losses = group_nll(p, lesson.shares[taught], lesson.matrix)
     source = lesson.source[taught]
     return float(np.mean([losses[source == i].mean() for i in np.unique(source)])), temperature
-
-
-def _quantile(errors: NDArray[np.float64], coverage: float) -> float:
-    """Return the error that a new image's stays within with the stated probability.
-
-    The k-th smallest of n, k = ceil((n + 1) coverage) (split conformal prediction, Lei et al.
-    2018, equation 4); the largest where n is too small.
-    """
-    k = int(np.ceil((len(errors) + 1) * coverage))
-    return float(np.sort(errors)[min(k, len(errors)) - 1])
 
 
 def _distinct(
