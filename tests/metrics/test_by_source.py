@@ -101,3 +101,12 @@ def test_what_is_read_back_is_what_was_written(drawn):
 def test_labels_are_told_apart_as_far_as_both_sides_can():
     assert common_groups(4, [(0,), (1,), (2,), (3,)]) == ((0,), (1,), (2,), (3,))
     assert common_groups(4, [(0, 1), (2,), (3,)], [(1, 2), (0,), (3,)]) == ((0, 1, 2), (3,))
+
+
+def test_what_is_not_defined_is_left_out(drawn):
+    probabilities, shares, rated, affect = drawn
+    equal = np.full_like(rated, 4.0)
+    found = figures((probabilities, shares, equal, affect))
+    assert "valence_r" not in found.figures
+    assert "valence_r_of_positive" not in found.figures
+    assert found.figures["valence_mae"].value > 0

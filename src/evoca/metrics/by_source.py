@@ -198,7 +198,8 @@ def source_figures(
     figures = {}
     for key, value in totals[0].items():
         low, high = interval(totals[1][key])
-        figures[key] = Figure(float(value), (float(low), float(high)))
+        if np.isfinite([value, low, high]).all():  # no correlation with equal ratings
+            figures[key] = Figure(float(value), (float(low), float(high)))
     counts = {key: int(np.isfinite(_run(own, 0)).sum()) for key, own in columns.items()}
     counts |= {key: int(np.isfinite(y).sum()) for key, (_, y) in pairs.items()}
     return SourceFigures(name, len(shares), _names(labels, grouped), figures, counts, without)
