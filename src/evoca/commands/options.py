@@ -17,6 +17,7 @@ __all__ = [
     "AcceleratorOption",
     "CacheOption",
     "DataOption",
+    "DeletionTestOption",
     "DeterministicOption",
     "DevicesOption",
     "FigureFormat",
@@ -122,6 +123,7 @@ class Machine:
     workers: int | None = None
     deterministic: bool = False
     cache: bool = True
+    deletion_test: bool = True
 
 
 RESUME_HINT = "; the same command with --resume goes on"
@@ -173,6 +175,14 @@ WorkersOption = Annotated[
 ]
 DeterministicOption = Annotated[
     bool, typer.Option("--deterministic", help="Refuse what varies from run to run on a GPU.")
+]
+DeletionTestOption = Annotated[
+    bool,
+    typer.Option(
+        "--deletion-test/--no-deletion-test",
+        help="Test the evidence map by deletion, most of the time of a quick recipe; export wants "
+        "it.",
+    ),
 ]
 CacheOption = Annotated[
     bool,

@@ -13,6 +13,7 @@ from evoca.commands.options import (
     AcceleratorOption,
     CacheOption,
     DataOption,
+    DeletionTestOption,
     DeterministicOption,
     DevicesOption,
     Machine,
@@ -36,6 +37,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca train default --data set/ --out runs/first",
         "evoca train najid2018-resnet101-fc --profile lite0 --data fi.csv --out runs/fc --resume",
@@ -68,10 +70,19 @@ def train(
     workers: WorkersOption = None,
     deterministic: DeterministicOption = False,
     cache: CacheOption = True,
+    deletion_test: DeletionTestOption = True,
 ) -> None:
     """Train a recipe on labelled images, and measure it on images it has not learnt from."""
     machine = Machine(
-        accelerator, devices, nodes, strategy, precision, workers, deterministic, cache
+        accelerator,
+        devices,
+        nodes,
+        strategy,
+        precision,
+        workers,
+        deterministic,
+        cache,
+        deletion_test,
     )
     with needs_extra("train"):
         from evoca import lab

@@ -89,6 +89,7 @@ def train(
         cache=options.cache,
         workers=options.workers,
         without_copies=without_copies,
+        deletion=options.deletion_test,
     ).result
 
 
