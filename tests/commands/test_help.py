@@ -69,6 +69,7 @@ VERBS = {
     "Skip",
     "Stop",
     "Take",
+    "Test",
     "Train",
     "Try",
     "Use",

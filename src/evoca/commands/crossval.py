@@ -32,6 +32,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca crossval default --data set/",
         "evoca crossval default --data set.csv --folds 5 --repeats 5 --out runs/cv",

@@ -33,6 +33,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca evaluate default --data set/",
         "evoca evaluate default --data set.csv --prior balanced --out runs/judged",
@@ -98,12 +99,10 @@ def evaluate(
     say_left_out(images)
     with announcing() as announce:
         if out is None:
-            scored = evaluate_system(system, images, options, announce("evaluating", len(images)))
+            scored = evaluate_system(system, images, options, announce)
         else:
             with new_run(out) as folder:
-                scored = evaluate_system(
-                    system, images, options, announce("evaluating", len(images))
-                )
+                scored = evaluate_system(system, images, options, announce)
                 write_evaluation(folder, scored)
     for error in scored.unreadable:
         say(f"evoca: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
@@ -124,6 +125,7 @@ def command(
     name: str | None = None,
     *,
     examples: Sequence[str] = (),
+    long: bool = False,
     after_interrupt: str | Callable[..., str] = "",
 ) -> Callable[[Callable[P, int | None]], Callable[P, int | None]]:
     """Return a decorator that makes a function a command, which ends as every command does.
@@ -134,6 +136,7 @@ def command(
         app: what it becomes a command of.
         name: of the command; the function's own if omitted.
         examples: command lines that its help shows.
+        long: whether it shows progress, which ``--quiet`` then turns off.
         after_interrupt: the message after "interrupted", where the work can go on; or a
             function of the command's arguments that returns it.
     """
@@ -141,15 +144,39 @@ def command(
     def register(function: Callable[P, int | None]) -> Callable[P, int | None]:
         @wraps(function)
         def run(*args: P.args, **given: P.kwargs) -> None:
+            from evoca.commands.progress import quietly
+
+            wanted = bool(given.pop("quiet", False)) if long else False
             message = (
                 after_interrupt if isinstance(after_interrupt, str) else after_interrupt(**given)
             )
-            finish(lambda: function(*args, **given), message)
+            with quietly(wanted):
+                finish(lambda: function(*args, **given), message)
 
+        if long:
+            _add_quiet(run, function)
         app.command(name, cls=HelpCommand, epilog=as_epilog(examples))(run)
         return function
 
     return register
+
+
+def _add_quiet(run: Callable[..., None], function: Callable[..., object]) -> None:
+    """Give a command the option ``--quiet``, which its function does not see."""
+    signature = inspect.signature(function, eval_str=True)
+    option = inspect.Parameter(
+        "quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_QUIET
+    )
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), option]
+    )
+    hints = {name: one.annotation for name, one in signature.parameters.items()}
+    run.__annotations__ = {**hints, "quiet": _QUIET}
+
+
+_QUIET = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress and no closing line.")
+]
 
 
 def leave(run: Callable[[], object]) -> None:

@@ -54,6 +54,7 @@ _LEGEND = {
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca matrix --data fi.csv --data oasis.csv --model default",
         "evoca matrix --data fi.csv --data mine.csv --recipe default --out runs/matrix",

@@ -16,6 +16,7 @@ __all__ = [
     "AcceleratorOption",
     "CacheOption",
     "DataOption",
+    "DeletionTestOption",
     "DeterministicOption",
     "DevicesOption",
     "FigureFormat",
@@ -169,6 +170,14 @@ WorkersOption = Annotated[
 ]
 DeterministicOption = Annotated[
     bool, typer.Option("--deterministic", help="Refuse what varies from run to run on a GPU.")
+]
+DeletionTestOption = Annotated[
+    bool,
+    typer.Option(
+        "--deletion-test/--no-deletion-test",
+        help="Test the evidence map by deletion, most of the time of a quick recipe; export wants "
+        "it.",
+    ),
 ]
 CacheOption = Annotated[
     bool,

@@ -30,6 +30,7 @@ from evoca.commands.prediction_writers import (
     printing,
 )
 from evoca.commands.priors import ESTIMATE, estimated
+from evoca.commands.progress import is_quiet
 from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
 from evoca.commands.terminal import clean, console_for
 from evoca.errors import EvocaError, ImageError, did_you_mean
@@ -62,6 +63,7 @@ _PROGRESS_FROM = 16
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca predict photo.jpg folder/",
         "evoca predict folder/ --html page.html --sort awe",
@@ -229,8 +231,9 @@ def predict(
             writer.add(predicted)
             advance()
     for line in pictures.finish(sort):
-        _say(line)
-    if out is not None or len(inputs) >= _PROGRESS_FROM:
+        if not is_quiet():
+            _say(line)
+    if not is_quiet() and (out is not None or len(inputs) >= _PROGRESS_FROM):
         where = "" if out is None else f"{printable_name(out)}: "
         _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began)}")
     return int(unread > 0)
@@ -405,7 +408,7 @@ def _progress(total: int, *, shown: bool) -> Iterator[Any]:
 
     Lines of a table on the same terminal are progress enough, and a bar would cut them.
     """
-    if not shown or total < _PROGRESS_FROM or not sys.stderr.isatty():
+    if is_quiet() or not shown or total < _PROGRESS_FROM or not sys.stderr.isatty():
         yield lambda: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

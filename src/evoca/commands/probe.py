@@ -47,6 +47,7 @@ _NAME, _FIGURE = 15, 20  # 80 columns hold three figures
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca probe default --data folder/ --limit 200",
         "evoca probe default --data set.csv --out runs/judged",
@@ -92,7 +93,7 @@ def probe(
     changes = perturbations_for(predictor.card.preprocessing)
     faces = installed_detectors().faces
     with announcing() as announce:
-        advance = announce("probing", len(images)) if sys.stderr.isatty() else lambda _: None
+        advance = announce("probing", len(images))
         found = run_probe(predictor, images, changes, faces, advance)
     for line in (*found.unreadable, *found.notes):
         print(f"evoca: {clean(line)}", file=sys.stderr)

@@ -38,6 +38,7 @@ _DEFAULT = "default"
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca report runs/first --out report.html",
         "evoca report runs/first runs/second --out report.html --no-images",

@@ -149,6 +149,7 @@ DEFAULT_FOLDER = Path("runs")
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca reproduce --paper najid2018",
         "evoca reproduce runs/ --data fi.csv --profile lite0 --recipe 'najid2018-*'",
@@ -186,7 +187,7 @@ def reproduce(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="Take these recipes alone; * stands for any text; repeatable.",
+            help="Make and show these recipes alone; * stands for any text; repeatable.",
         ),
     ] = None,
     profile: ProfileOption = None,
@@ -205,7 +206,7 @@ def reproduce(
     """Show what the papers published beside what runs reached, or make the runs first."""
     not_run = 0
     if data is None:
-        only_with_data(recipe=recipes, profile=profile, set=settings, workers=workers)
+        only_with_data(profile=profile, set=settings, workers=workers)
     else:
         machine = {"accelerator": accelerator, "workers": workers}
         requested = Requested(data, recipes or [], profile, folds, settings or [], machine)
@@ -215,7 +216,13 @@ def reproduce(
     from evoca.lab.experiments.results import PackagedRecipes
 
     packaged = PackagedRecipes()
+    chosen = set(_names(recipes)) if recipes else None
+    if chosen is not None:
+        opened = [run for run in opened if recipe_name(run) in chosen]
     rows = put_beside(opened, papers, packaged)
+    if chosen is not None:
+        systems = {(packaged.recipe(name) or {}).get("published") for name in chosen}
+        rows = tuple(row for row in rows if row.system.name in systems)
     others = [run for run in opened if paper_of_system(published_by(run, packaged)) is None]
     if output == "json":
         content = {

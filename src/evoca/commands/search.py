@@ -38,6 +38,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=("evoca search default --data set/ --out runs/search --trials 20",),
     after_interrupt=RESUME_HINT,
 )

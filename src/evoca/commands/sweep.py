@@ -58,6 +58,7 @@ Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], 
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca sweep runs/rapolu2023-differential",
         "evoca sweep runs/rapolu2023-differential --alpha 0.5 --beta none --c 1,10",

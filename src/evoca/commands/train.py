@@ -12,6 +12,7 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
+    DeletionTestOption,
     DeterministicOption,
     DevicesOption,
     NodesOption,
@@ -35,6 +36,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca train default --data set/ --out runs/first",
         "evoca train najid2018-resnet101-fc --profile lite0 --data fi.csv --out runs/fc --resume",
@@ -67,6 +69,7 @@ def train(
     workers: WorkersOption = None,
     deterministic: DeterministicOption = False,
     cache: CacheOption = True,
+    deletion_test: DeletionTestOption = True,
 ) -> None:
     """Train a recipe on labelled images, and measure it on images it has not learnt from."""
     with needs_extra("train"):
@@ -83,6 +86,7 @@ def train(
         workers=workers,
         deterministic=deterministic,
         cache=cache,
+        deletion_test=deletion_test,
     ) as options:
         found = lab.train(
             chosen,

@@ -23,7 +23,7 @@ from evoca.metrics.checks import FloatArray, check_support
 from evoca.metrics.functional import nll
 from evoca.metrics.ties import top_labels
 from evoca.priors import reweight
-from evoca.progress import Advance, advance_silently
+from evoca.progress import Announce, silent
 from evoca.runs import Predictions, write_json, write_predictions
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
@@ -183,7 +183,7 @@ def evaluate_system(
     system: System,
     data: LabelledImages,
     options: Options | None = None,
-    advance: Advance = advance_silently,
+    announce: Announce = silent,
 ) -> Evaluation:
     """Return the evaluation of a system on labelled images.
 
@@ -191,7 +191,7 @@ def evaluate_system(
         system: see :func:`evoca.evaluation.systems.open_system`.
         data: labelled images; files need not exist.
         options: the defaults of :class:`Options` if omitted.
-        advance: called with 1 after each image.
+        announce: shows the progress over the images that are predicted.
 
     Raises:
         DataError: no image to evaluate on, no shared labels, a label without an image,
@@ -211,7 +211,7 @@ def evaluate_system(
     images, matched = candidates.take(known), _rows(matched, known)
     if matched.complete and not options.allow_missing and (matched.truth >= 0).any():
         check_support(matched.truth, matched.labels)  # before any image is read
-    predicted = system.predict(images, advance)
+    predicted = system.predict(images, announce("evaluating", len(images)))
     if not predicted.read.any():
         raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
     images, matched = images.take(predicted.read), _rows(matched, predicted.read)

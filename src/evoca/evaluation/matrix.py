@@ -19,7 +19,7 @@ from evoca.evaluation.selection import Options
 from evoca.evaluation.systems import System
 from evoca.images import printable_name
 from evoca.metrics import Figure
-from evoca.progress import Advance, Announce, silent
+from evoca.progress import Announce, silent
 from evoca.runs import new_run, read_run, write_json
 from evoca.runs.provenance import code_version, describe_division
 
@@ -130,11 +130,16 @@ def fill_matrix(
                 cells.append(Cell(row.name, name, row.protocol, row.measured[name]))
                 continue
             images, copies = without_copies(data, row.learnt_from)
-            advance = announce(f"{row.name} on {name}", len(images))
+            called = _called(announce, f"{row.name} on {name}")
             place = None if out is None else out / f"{_safe(row.name)}--{_safe(name)}"
-            figures = _evaluated(row.system, images, options, place, advance)
+            figures = _evaluated(row.system, images, options, place, called)
             cells.append(Cell(row.name, name, "evaluated", figures, copies))
     return Matrix(tuple(row.name for row in rows), tuple(columns), tuple(cells))
+
+
+def _called(announce: Announce, cell: str) -> Announce:
+    """Return the callback that calls the work on a cell by the cell's name."""
+    return lambda _, total: announce(cell, total)
 
 
 def without_copies(
@@ -164,11 +169,11 @@ def _evaluated(
     images: LabelledImages,
     options: Options,
     place: Path | None,
-    advance: Advance,
+    announce: Announce,
 ) -> Mapping[str, Any]:
     """Return the figures of an evaluation, or read those of an earlier call."""
     if place is None:
-        return evaluate_system(system, images, options, advance).result.to_dict()
+        return evaluate_system(system, images, options, announce).result.to_dict()
     key = _key(system, images, options)
     if (place / "run.json").is_file():
         run = read_run(place)
@@ -179,7 +184,7 @@ def _evaluated(
             )
         return run.metrics
     with new_run(place) as folder:
-        evaluation = evaluate_system(system, images, options, advance)
+        evaluation = evaluate_system(system, images, options, announce)
         write_evaluation(folder, evaluation)
         write_json(folder / "run.json", {**evaluation.description, "cell": key})
     return evaluation.result.to_dict()

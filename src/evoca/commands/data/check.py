@@ -22,7 +22,11 @@ __all__ = ["app", "check"]
 app = command_app()
 
 
-@command(app, examples=("evoca data check set.csv", "evoca data check set/ --verify --format json"))
+@command(
+    app,
+    long=True,
+    examples=("evoca data check set.csv", "evoca data check set/ --verify --format json"),
+)
 def check(
     data: DataArgument,
     output: FormatOption = FigureFormat.TABLE,

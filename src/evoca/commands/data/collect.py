@@ -37,6 +37,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca data collect --print-keywords",
         "evoca data collect candidates/ --out mine/",

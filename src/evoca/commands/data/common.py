@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evoca.commands.options import FigureFormat
+from evoca.commands.progress import is_quiet
 from evoca.commands.terminal import console_for, say
 from evoca.errors import DataError, visible_json
 from evoca.progress import Advance
@@ -98,7 +99,7 @@ def progress(what: str, total: int) -> Iterator[Advance]:
     Yields:
         A callback that takes the number of finished things.
     """
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

@@ -34,6 +34,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=("evoca data download links.csv --out pictures/ --per-host 2",),
     after_interrupt="; run it again to go on",
 )

@@ -31,6 +31,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca data duplicates folder/",
         "evoca data duplicates fi.csv oasis.csv --out groups.csv",

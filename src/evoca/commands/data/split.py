@@ -25,6 +25,7 @@ app = command_app()
 
 @command(
     app,
+    long=True,
     examples=(
         "evoca data split set.csv --out split.csv",
         "evoca data split set.csv --folds 5 --repeats 2 --out folds.csv",

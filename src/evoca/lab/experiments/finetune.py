@@ -190,7 +190,7 @@ def _deletion_test(
     options: RunOptions,
 ) -> DeletionTest | None:
     """Return the deletion test on images not trained on; ``None`` without an evidence map."""
-    if getattr(system, "evidence_kind", None) is None:
+    if not options.deletion_test or getattr(system, "evidence_kind", None) is None:
         return None
     device = torch.device("cuda" if options.on_gpu else "cpu")
     module = cast("nn.Module", system).eval().to(device)

@@ -230,6 +230,7 @@ def train(
     cache: Path | None = None,
     workers: int | None = None,
     without_copies: bool = False,
+    deletion: bool = True,
 ) -> Measured:
     """Fit a recipe on all images but the test ones, measure it, and write the run directory.
 
@@ -248,6 +249,7 @@ def train(
         cache: where features are cached for other runs; computed anew if omitted.
         workers: threads that decode; two if omitted.
         without_copies: leave out test images that have a copy among the training images.
+        deletion: test the evidence map by deletion.
 
     Raises:
         EvocaError: the data or the folder cannot be used.
@@ -263,7 +265,7 @@ def train(
             measured = _cross_validated(work, prepared)
         else:
             measured = _tested(work, prepared, without_copies=without_copies)
-        if recipe.additive_probe:
+        if deletion and recipe.additive_probe:
             _test_by_deletion(folder, measured, recipe, announce)
         if measured.fitted is None:
             fitted = work.fit(measured.fitter, measured.features, prepared.images)

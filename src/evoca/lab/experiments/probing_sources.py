@@ -197,7 +197,7 @@ def train_sources(
     """
     with new_run(out) as folder:
         measured = _measured(recipe, data, options)
-        if recipe.additive_probe:
+        if recipe.additive_probe and options.deletion_test:
             _test_by_deletion(folder, measured, recipe, options)
         chosen, head = fit_sources(
             recipe, measured.prepared.images, measured.features, recipe.protocol.seed

@@ -108,6 +108,7 @@ def train(
         cache=options.cache,
         workers=options.workers,
         without_copies=without_copies,
+        deletion=options.deletion_test,
     ).result
 
 

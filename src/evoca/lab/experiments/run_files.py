@@ -213,8 +213,12 @@ def read_training(path: Path) -> Training:
 
 
 def _deletion(file: Path, recipe: Recipe) -> DeletionTest | None:
-    # An additive probe's map is always tested; other systems have none, or none tested.
-    if not recipe.additive_probe and not file.is_file():
+    if not file.is_file():
+        if recipe.additive_probe:
+            raise EvocaError(
+                f"{printable_name(file)}: missing: a bundle's card states how good its "
+                "evidence map is, so train without --no-deletion-test"
+            )
         return None
     return _validated(DeletionTest, read_json(file), file)
 

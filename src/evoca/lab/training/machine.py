@@ -45,6 +45,7 @@ class RunOptions:
         checkpoint_seconds: how much work a kill may cost.
         cache: folder of cached features; ``None`` computes them anew every time.
         tensorboard: also write logs for TensorBoard.
+        deletion_test: test the evidence map by deletion, which a bundle's card states.
         announce: shows progress.
         say: shows one line per epoch.
     """
@@ -60,6 +61,7 @@ class RunOptions:
     checkpoint_seconds: float = 60.0
     cache: Path | None = None
     tensorboard: bool = True
+    deletion_test: bool = True
     announce: Announce = silent
     say: Callable[[str], None] = lambda _: None
 
