@@ -30,7 +30,7 @@ from evoca.lab.experiments.run_files import (
     run_description,
     write_result,
 )
-from evoca.lab.experiments.several_sources import figures_by_source
+from evoca.lab.experiments.several_sources import figures_by_source, not_taught
 from evoca.lab.experiments.source_folds import source_folds
 from evoca.lab.training import RunOptions
 from evoca.progress import Advance, Announce
@@ -135,7 +135,10 @@ def crossval_steps(
                 None if np.isnan(widths[:, known]).any() else widths,
                 left_out=leave_out,
             )
-            result = replace(result, by_source=by_source)
+            notes = not_taught(result.predictions.truth, by_source, leave_out)
+            for note in notes:
+                options.say(f"evoca: {note}")
+            result = replace(result, by_source=by_source, notes=(*notes, *result.notes))
             describe_sources(description, seen, leave_out)
         write_result(folder, description, result)
         _gather_histories(folder)

@@ -33,6 +33,7 @@ from evoca.lab.experiments.several_sources import (
     figures_by_source,
     fit_sources,
     leave_out_source,
+    not_taught,
     require_head,
 )
 from evoca.lab.features.extract import Extractor, kept_features, load_pixels, pooled_features
@@ -114,13 +115,12 @@ def _measured(
         held_out = cross_validate_sources(recipe, images, features, advance)
     else:
         held_out = leave_out_source(recipe, images, features, leave_out)
-    return _Measured(
-        prepared,
-        trunk,
-        features,
-        held_out,
-        _result(recipe, prepared, held_out, leave_out=leave_out),
-    )
+    result = _result(recipe, prepared, held_out, leave_out=leave_out)
+    notes = not_taught(result.predictions.truth, result.by_source, leave_out)
+    for note in notes:
+        options.say(f"evoca: {note}")
+    result = replace(result, notes=(*notes, *result.notes))
+    return _Measured(prepared, trunk, features, held_out, result)
 
 
 def _require(

@@ -7,6 +7,7 @@ likelihood, averaged over the sources, so that a large one does not outvote the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -47,6 +48,7 @@ __all__ = [
     "figures_by_source",
     "fit_sources",
     "leave_out_source",
+    "not_taught",
     "require_head",
 ]
 
@@ -476,6 +478,28 @@ def figures_by_source(
             )
         )
     return tuple(found)
+
+
+def not_taught(
+    truth: NDArray[np.int64], found: Sequence[SourceFigures], left_out: str | None
+) -> tuple[str, ...]:
+    """Return a note where the others cannot tell apart what a left-out source labels.
+
+    Args:
+        truth: (n,), the labels of the images that were predicted, -1 where there is none.
+        found: the figures by source.
+        left_out: name of the source; ``None`` where none was left out.
+    """
+    own = next((one for one in found if one.source == left_out), None)
+    if own is None or not (truth >= 0).any():
+        return ()
+    together = [group.replace("+", ", ") for group in own.groups if "+" in group]
+    if not together:
+        return ()
+    return (
+        f"nobody but {own.source} tells apart {'; '.join(together)}: figures of single emotions "
+        "are no better than a guess among these; those by source are of groups",
+    )
 
 
 def _vocabulary(images: LabelledImages, source: int) -> list[tuple[int, ...]]:
