@@ -8,6 +8,7 @@ docstrings. A link to a file that is no page is an error.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import shutil
@@ -16,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from notebooks import as_page
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -58,13 +60,19 @@ def main() -> None:
     places |= {ROOT / name: page for name, page in PAGES.items()}
     files = {ROOT / name: f"files/{name.replace('/', '-')}.txt" for name in PLAIN}
     images = {path: f"images/{path.name}" for path in (ROOT / "docs" / "images").iterdir()}
-    known = places | files | images
+    books = {
+        path: f"notebooks/{path.stem}.md" for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")
+    }
+    known = places | files | images | books
     for path, page in places.items():
         _write(page, _relinked(path, page, known))
     for path, place in (files | images).items():
         target = TARGET / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        _write(f"notebooks/{path.stem}.md", "\n".join(as_page(notebook)))
     _write("commands.md", "\n".join(_commands()))
     _write("recipe-list.md", "\n".join(_recipes()))
     _write("api.md", "\n".join(_api()))

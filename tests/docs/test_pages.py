@@ -1,10 +1,12 @@
 """What the pages say holds: their commands, their options, and the names that they use."""
 
+import json
 import os
 import re
 import shlex
 import sys
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,22 @@ def test_columns_and_keys_are_all_described():
     columns = {name.replace("p_awe", "p_<emotion>") for name in table_columns(labels)}
     order = manifest_columns(("<emotion>",))
     assert {*columns, *keys, *order} <= described
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")), ids=str)
+def test_notebooks_show_what_they_print_now(path):
+    if "reproduce" in path.name:
+        pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+    spec = spec_from_file_location("notebooks", ROOT / "docs" / "notebooks.py")
+    notebooks = module_from_spec(spec)
+    spec.loader.exec_module(notebooks)
+    shown = json.loads(path.read_text(encoding="utf-8"))
+    again = notebooks.executed(json.loads(path.read_text(encoding="utf-8")))
+    for before, now in zip(shown["cells"], again["cells"], strict=True):
+        assert printed(before) == printed(now)
+    assert sum(cell["cell_type"] == "code" for cell in shown["cells"]) >= 3
+
+
+def printed(cell):
+    outputs = cell.get("outputs", [])
+    return [one.get("text") or one["data"]["text/plain"] for one in outputs]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, find_engine
 from evoca.runtime.operating_point import PriorLike, operating_point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from evoca.runtime.card import ModelCard
 
@@ -70,7 +71,6 @@ def load(
 # Destroying a session in a forked child waits for ever for the threads it had in the
 # parent, so an inherited session is not destroyed until the child ends.
 _orphans: list[Engine | None] = []
-_I = TypeVar("_I", bound=ImageInput)
 _ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
@@ -114,10 +114,11 @@ class Predictor:
         """The labels in the order of every distribution."""
         return self.card.labels
 
+    # A text is a sequence of texts too; the first that fits is taken, so it is one image.
     @overload
-    def predict(self, images: ImageInput) -> Prediction: ...
+    def predict(self, images: ImageInput) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, images: list[_I] | tuple[_I, ...]) -> list[Prediction]: ...
+    def predict(self, images: Sequence[ImageInput]) -> list[Prediction]: ...
 
     def predict(self, images: ImageInput | Sequence[ImageInput]) -> Prediction | list[Prediction]:
         """Return the emotions that one image, or each of several, evokes in viewers.
@@ -136,13 +137,13 @@ class Predictor:
         """
         if isinstance(images, _ONE_IMAGE):
             return self._predict_loaded([images], [self._load(images)])[0]
-        if not isinstance(images, list | tuple):
+        if not isinstance(images, Sequence):
             raise TypeError(
                 "give one image (a path, bytes, a PIL image or an array) or a list of them, "
                 f"not {type(images).__name__}"
             )
         found: list[Prediction] = []
-        for outcome in self.stream(images):
+        for outcome in self.stream(cast("Sequence[ImageInput]", images)):
             if isinstance(outcome, ImageError):
                 raise outcome
             found.append(outcome)
