@@ -10,6 +10,7 @@ right, as often as it is in the data. Thresholds of sets are chosen on the other
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +75,27 @@ def sets(predictions: Predictions, probabilities: Floats, prior: Floats) -> NDAr
     return inside
 
 
+def labelled(predictions: Predictions) -> Predictions:
+    """Return the rows that have a label: of several sources, the first one's."""
+    known = predictions.truth >= 0
+    rows = np.flatnonzero(known).tolist()
+    return replace(
+        predictions,
+        images=tuple(predictions.images[i] for i in rows),
+        groups=tuple(predictions.groups[i] for i in rows),
+        truth=predictions.truth[known],
+        probabilities=predictions.probabilities[:, known],
+        fold=predictions.fold[:, known],
+    )
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("run", type=Path, help="of evoca train or crossval")
-    predictions = read_run(parser.parse_args().run).predictions
+    predictions = labelled(read_run(parser.parse_args().run).predictions)
     labels, truth = predictions.labels, predictions.truth
     trained = np.bincount(truth, minlength=len(labels)) / len(truth)
     shares = natural(labels).shares(labels)
