@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},
     "lab": {
+        "drafts",
         "evidence",
         "errors",
         "emotions",

@@ -115,9 +115,7 @@ def test_a_module_that_fails_as_it_is_imported_is_one_line(tmp_path, monkeypatch
 
 def test_an_entry_point_that_leads_nowhere_is_one_line(monkeypatch):
     broken = EntryPoint("broken", "no_such_module_here:score", ENTRY_POINTS)
-    monkeypatch.setattr(
-        "evoca.runtime.text_fusion.entry_points", lambda group: EntryPoints([broken])
-    )
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([broken]))
     with pytest.raises(EvocaError, match="text scorer broken: cannot be loaded"):
         load_scorer("broken")
 

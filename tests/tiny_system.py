@@ -92,16 +92,13 @@ class TinySystem(nn.Module):
     def chain(self) -> list[nn.Module]:
         return [self.stem, self.stage1, self.pool, self.head]
 
-    def parts(self) -> list[str]:
-        return ["stem", "stage1", "backbone", "head"]
-
-    def part(self, name: str) -> list[nn.Module]:
+    def parts(self) -> dict[str, list[nn.Module]]:
         return {
             "stem": [self.stem],
             "stage1": [self.stage1],
             "backbone": [self.stem, self.stage1],
             "head": [self.head],
-        }[name]
+        }
 
     def forward(self, image: Tensor) -> Output:
         return self.head(self.pool(self.stage1(self.stem(image))))

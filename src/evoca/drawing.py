@@ -167,7 +167,7 @@ def _ramp(level: NDArray[np.float64]) -> NDArray[np.float64]:
 def _panel(prediction: Prediction, label: str) -> Image.Image:
     """Return the text beside the pictures: the answer, a bar per emotion, the legend."""
     rows = prediction.ranked()
-    panel = Image.new("RGB", (_PANEL, 280 + len(rows) * _ROW), _PAPER)
+    panel = Image.new("RGB", (_PANEL, 330 + len(rows) * _ROW), _PAPER)
     draw = ImageDraw.Draw(panel)
     big, normal, small = (ImageFont.load_default(size) for size in (30, 18, 15))
     _draw_glyph(draw, prediction.emotion, (14, 18), 14)
@@ -185,6 +185,9 @@ def _panel(prediction: Prediction, label: str) -> Image.Image:
     for name, probability in rows:
         _draw_row(draw, name, probability, (0, y), name in prediction.prediction_set)
         y += _ROW
+    for line in prediction.affect_in_words:
+        draw.text((0, y), line, _QUIET, small)
+        y += 20
     return panel.crop((0, 0, _PANEL, _draw_legend(panel, prediction, label, y + 12)))
 
 
@@ -285,11 +288,12 @@ def prediction_html(prediction: Prediction) -> str:
     rows = "".join(_bar_html(prediction, label, p) for label, p in prediction.ranked())
     name = html.escape(prediction.path or "image")
     plausible = html.escape(", ".join(prediction.prediction_set))
+    affect = "".join(f"<div>{html.escape(line)}</div>" for line in prediction.affect_in_words)
     notes = "".join(f"<div>note: {html.escape(note)}</div>" for note in prediction.warnings)
     return (
         '<div style="display:flex;gap:1em;align-items:flex-start;font-family:sans-serif;'
         f'font-size:13px">{_thumbnail_html(prediction)}<div><b>{name}</b>'
-        f'<table style="border:0">{rows}</table><div>plausible: {plausible}</div>{notes}'
+        f'<table style="border:0">{rows}</table><div>plausible: {plausible}</div>{affect}{notes}'
         "</div></div>"
     )
 

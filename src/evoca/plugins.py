@@ -7,13 +7,14 @@ of that kind, and never before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from evoca.errors import EvocaError, first_line
 
-__all__ = ["plugin_names", "plugins"]
+__all__ = ["object_at", "plugin_names", "plugins"]
 
 
 @cache
@@ -46,3 +47,16 @@ def plugin_names(group: str) -> Mapping[str, str]:
     from importlib.metadata import entry_points
 
     return MappingProxyType({point.name: point.value for point in entry_points(group=group)})
+
+
+def object_at(reference: str) -> Any:
+    """Import and return what ``module:object`` names, such as a value of :func:`plugin_names`.
+
+    Raises:
+        Exception: whatever the code of the module raises.
+
+    >>> object_at("math:tau") > 6
+    True
+    """
+    module, _, path = reference.partition("[")[0].strip().partition(":")  # [: extras of a value
+    return reduce(getattr, path.split("."), import_module(module))

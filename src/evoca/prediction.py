@@ -41,6 +41,9 @@ class Prediction:
         affect: predicted valence and arousal, on the scale in the model's card; ``None``
             where the model predicts neither.
         affect_range: that scale's lowest and highest rating.
+        affect_errors: half the widths of their intervals, which hold the mean rating of
+            viewers for the share ``affect_coverage`` of images; ``None`` where not measured.
+        affect_coverage: that share.
         prior: the class frequencies that the probabilities are given for; ``None`` where the
             model's bundle does not record any.
         warnings: such as ``animated: first frame`` or ``unlike a photograph: blank``.
@@ -59,6 +62,8 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     affect: tuple[float, float] | None = None
     affect_range: tuple[float, float] | None = None
+    affect_errors: tuple[float, float] | None = None
+    affect_coverage: float | None = None
     prior: Prior | None = None
     picture: Image.Image | None = field(default=None, repr=False, compare=False)
 
@@ -87,6 +92,19 @@ class Prediction:
         """The summed probability of the positive emotions, 0..1."""
         found = polarity_of(dict(self.probabilities))
         return None if found is None else found[1]
+
+    @property
+    def affect_in_words(self) -> tuple[str, ...]:
+        """A line on valence and one on arousal, with interval and scale; none without them."""
+        if self.affect is None or self.affect_range is None:
+            return ()
+        interval = self._affect_interval(self.affect, self.affect_range)
+        low, high = self.affect_range
+        lines = []
+        for name, value in zip(("valence", "arousal"), self.affect, strict=True):
+            ends = "" if interval is None else "[{:.1f} to {:.1f}] ".format(*interval[name])
+            lines.append(f"{name} {value:.1f} {ends}on {low:g} to {high:g}")
+        return tuple(lines)
 
     def ranked(self) -> list[tuple[str, float]]:
         """Return (label, probability) pairs, the most likely first."""
@@ -154,7 +172,24 @@ class Prediction:
         if self.affect is None or self.affect_range is None:
             return None
         valence, arousal = self.affect
-        return {"valence": valence, "arousal": arousal, "scale": list(self.affect_range)}
+        return {
+            "valence": valence,
+            "arousal": arousal,
+            "scale": list(self.affect_range),
+            "interval": self._affect_interval(self.affect, self.affect_range),
+        }
+
+    def _affect_interval(
+        self, affect: tuple[float, float], scale: tuple[float, float]
+    ) -> dict[str, Any] | None:
+        if self.affect_errors is None:
+            return None
+        low, high = scale
+        ends = [
+            [max(low, value - error), min(high, value + error)]
+            for value, error in zip(affect, self.affect_errors, strict=True)
+        ]
+        return {"coverage": self.affect_coverage, "valence": ends[0], "arousal": ends[1]}
 
     def to_image(self, source: ImageInput | None = None, label: str | None = None) -> Image.Image:
         """Return the picture with the evidence for a label, and the distribution beside it.

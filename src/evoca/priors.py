@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 NATURAL, BALANCED, TRAINED = "natural", "balanced", "trained"
 """Names of priors: of photographs people post, all alike, and the training images' own."""
 
-# Labelled photographs of FI, which were searched by emotion and judged by several viewers each.
+# Labelled photographs of FI, which were searched by emotion and labelled by several viewers each.
 _COUNTS = {
     "amusement": 4724,
     "anger": 1176,

@@ -277,7 +277,7 @@ def test_minutes_without_the_frozen_layers_stand_beside_no_published_minutes(pla
     minutes = {run: one["figures"][1] for run, one in found.items()}
     assert minutes["kept"]["measured"] is None
     assert minutes["kept"]["missing"] == "not of the whole network"
-    assert "in 3 of 3 epochs the frozen layers' features were kept" in found["kept"]["notes"][0]
+    assert "in 3 of 3 epochs the frozen layers' features were cached" in found["kept"]["notes"][0]
     mean = sum(float(row["minutes"]) for row in rows["whole"]) / 3
     assert minutes["whole"]["measured"]["value"] == pytest.approx(mean)
     assert found["whole"]["notes"] == []

@@ -137,7 +137,7 @@ def test_a_bundle_with_affect_is_scored_on_ratings(system, labelled, predicted):
     ratings = [{"valence": v, "arousal": 3, "emotion": ""} for v in (1, 2, 3, 4, 5, 6)]
     data = labelled(*ratings)
     felt = np.stack([np.arange(1.0, 7.0), np.linspace(2, 4, 6)], axis=1)[None]
-    rater = table_system("rater", table(data, predicted, felt=felt), {"name": "rater"})
+    rater = table_system("rater", table(data, predicted, predicted_affect=felt), {"name": "rater"})
     found = evaluation_of(rater, data).result.to_dict()
     assert found["ccc"]["valence"]["value"] == pytest.approx(1)
     assert found["mae"]["arousal"]["value"] == pytest.approx(0.6)

@@ -168,8 +168,8 @@ def felt(noise, repeats=1, seed=7):
 def test_ratings_are_compared_too(make):
     far, near = felt(1.5), felt(0.5, repeats=2, seed=8)
     runs = [
-        make("far", scores(1.0), rated=RATED, felt=far),
-        make("near", scores(1.0, repeats=2), rated=RATED, felt=near),
+        make("far", scores(1.0), rated=RATED, predicted_affect=far),
+        make("near", scores(1.0, repeats=2), rated=RATED, predicted_affect=near),
     ]
     for metric, sign in (("ccc", 1), ("pearson", 1), ("mae", -1), ("mae_valence", -1)):
         found = compare_runs(runs, metric, draws=100)
@@ -200,7 +200,9 @@ def test_the_correlations_of_a_comparison_are_those_of_numpy():
 def test_other_ratings_of_an_image_are_named(make):
     p, other = scores(1.0), RATED.copy()
     other[3] += 1
-    runs = [make(name, p, rated=r, felt=felt(1)) for name, r in (("a", RATED), ("b", other))]
+    runs = [
+        make(name, p, rated=r, predicted_affect=felt(1)) for name, r in (("a", RATED), ("b", other))
+    ]
     with pytest.raises(DataError, match=r"disagree about the ratings of 1 images: row 3 \(3.jpg"):
         compare_runs(runs, "ccc", draws=10)
 
@@ -208,7 +210,9 @@ def test_other_ratings_of_an_image_are_named(make):
 def test_a_scale_without_ratings_is_left_out(make):
     p, rated = scores(1.0), RATED.copy()
     rated[:, 1] = np.nan
-    runs = [make(name, p, rated=rated, felt=felt(n)) for name, n in (("a", 1), ("b", 2))]
+    runs = [
+        make(name, p, rated=rated, predicted_affect=felt(n)) for name, n in (("a", 1), ("b", 2))
+    ]
     assert compare_runs(runs, "ccc", draws=10).n == N
     with pytest.raises(DataError, match="no figure 'ccc_arousal'"):
         compare_runs(runs, "ccc_arousal", draws=10)

@@ -24,6 +24,17 @@ def test_uses_are_counted_by_model_data_and_split(tmp_path, monkeypatch):
     assert [text.split(" last on")[0] for text in said] == starts
 
 
+def test_saved_predictions_count_as_the_model_that_they_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOCA_LEDGER", str(tmp_path / "uses.sqlite3"))
+    said = [
+        str(record_use("data", "test", *use))
+        for use in [("", "ours"), ("a", "ours"), ("", "ours"), ("b", "theirs"), ("", "theirs")]
+    ]
+    starts = ["never", "by this model once,", "by this model 2 times,"]
+    starts += ["by another model 3 times,", "by this model once and by another model 3 times,"]
+    assert [text.split(" last on")[0] for text in said] == starts
+
+
 def test_the_record_can_be_put_off_and_lies_with_the_users_state(tmp_path, monkeypatch):
     monkeypatch.setenv("EVOCA_LEDGER", "off")
     assert record_use("data", "test", "a", "name") is None

@@ -33,7 +33,7 @@ FULL = {
     "distribution": np.array([[1, 0, 0], [0, 0.5, 0.5], [np.nan] * 3, [0.25, 0.5, 0.25]]),
     "agreement": np.array([1.0, 0.5, np.nan, 0.5]),
     "rated": np.array([[1.5, 2], [3, 4], [np.nan, np.nan], [7, 1]]),
-    "felt": np.random.default_rng(2).random((2, 4, 2)),
+    "predicted_affect": np.random.default_rng(2).random((2, 4, 2)),
 }
 
 

@@ -27,10 +27,11 @@ from evoca.runtime.card import (
     ModelCard,
     PerfectCalibration,
     Perturbation,
+    SourceScores,
 )
 from evoca.strict import place_and_reason
 
-__all__ = ["analysis_of", "read_perturbations", "with_perturbations"]
+__all__ = ["analysis_of", "read_perturbations", "source_scores", "with_perturbations"]
 
 _MOST = f"{STRONGLY_DIVIDED:.0%}"
 _BANDS = {
@@ -52,6 +53,21 @@ def analysis_of(run: Run) -> Analysis:
         perfect_calibration=_perfect(predictions),
         coverage_by_emotion=_coverage(predictions),
         agreement=tuple(_agreement(predictions)),
+        by_source=source_scores(run),
+    )
+
+
+def source_scores(run: Run) -> tuple[SourceScores, ...]:
+    """Return the figures of each source of a run; none where it had a single one."""
+    return tuple(
+        SourceScores(
+            source=own.source,
+            images=own.images,
+            groups=own.groups,
+            figures={name: _metric(found) for name, found in own.figures.items()},
+            without_looking=own.without_looking,
+        )
+        for own in run.result.by_source
     )
 
 

@@ -6,9 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from evoca.documents import Block, Bullets, Heading, Paragraph, Table, to_markdown
 from evoca.papers import load_papers, paper_of_system
-from evoca.runtime.card import AgreementErrors, DeletionTest, Metric, ModelCard, Perturbation
+from evoca.runtime.card import (
+    AgreementErrors,
+    DeletionTest,
+    Metric,
+    ModelCard,
+    Perturbation,
+    SourceScores,
+)
 
 __all__ = [
+    "by_source",
     "card_document",
     "citing",
     "confusions",
@@ -49,8 +57,8 @@ def limits(card: ModelCard) -> Iterator[Block]:
         "Several emotions are often right for one picture. The prediction set "
         f"(built to hold the label of {card.set_coverage:.0%} of images) says so; the top emotion "
         "alone does not.",
-        "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get an "
-        "answer too, and it may mean nothing.",
+        "Pictures unlike the photographs it learnt from (drawings, screenshots, documents) get a "
+        "prediction too, and it may mean nothing.",
         _elsewhere(card),
     ]
     if weakest := _weakest(card):
@@ -136,6 +144,7 @@ def technical(card: ModelCard) -> Iterator[Block]:
             f"Temperature {card.temperature:.4f}; prediction sets: p >= {card.set_threshold:.4f} "
             f"for {card.set_coverage:.0%} coverage",
             *_head(card),
+            *_affect(card),
             f"Labels: {', '.join(card.labels)} ({card.taxonomy})",
             f"Made by Evoca {origin.evoca_version}, bundle format {card.format_version}",
         )
@@ -145,6 +154,19 @@ def technical(card: ModelCard) -> Iterator[Block]:
 def _head(card: ModelCard) -> Iterator[str]:
     if card.c is not None:
         yield f"C of the fitted head: {card.c:g}, chosen by images it was not fitted on"
+
+
+def _affect(card: ModelCard) -> Iterator[str]:
+    if card.affect_range is None:
+        return
+    low, high = card.affect_range
+    text = f"Valence and arousal: {low:g} to {high:g}"
+    if (errors := card.affect_intervals) is not None:
+        text += (
+            f", each with an interval of {errors.valence:.2f} and {errors.arousal:.2f} points to "
+            f"either side, built to hold the mean rating for {errors.coverage:.0%} of images"
+        )
+    yield text
 
 
 def terms(card: ModelCard) -> Iterator[Block]:
@@ -273,6 +295,61 @@ def elsewhere(card: ModelCard) -> Iterator[Block]:
         yield Table(("figure", "value [95% interval]", "without looking", "meaning"), rows)
 
 
+_OF_SOURCE = {
+    "accuracy": "the likeliest, of the groups told apart, is what most viewers named",
+    "nll": "cross-entropy of what viewers named, nats (lower is better)",
+    "polarity_accuracy": "positive or negative is right",
+    "valence_r_of_positive": "correlation of P(positive) with rated valence",
+    "valence_r": "correlation of predicted with rated valence",
+    "arousal_r": "correlation of predicted with rated arousal",
+    "valence_mae": "mean absolute error of valence, points of the scale",
+    "arousal_mae": "mean absolute error of arousal, points of the scale",
+    "valence_coverage": "rated valence lies in its interval",
+    "arousal_coverage": "rated arousal lies in its interval",
+}
+
+
+def by_source(card: ModelCard) -> Iterator[Block]:
+    """Yield the figures of each source it learnt from: held out, and left out whole."""
+    analysis = card.analysis
+    if analysis is None or not analysis.by_source:
+        return
+    yield Heading("By source")
+    yield Paragraph(
+        "It learnt from several sources, each with its own vocabulary. Held out: an image is "
+        "predicted by a model that has not seen it, taught by the rest of all sources. Left out: "
+        "by a model that nobody of its source taught, as for pictures from elsewhere."
+    )
+    left = {own.source: own for own in analysis.left_out}
+    for own in analysis.by_source:
+        apart = "; ".join(group.replace("+", " or ") for group in own.groups)
+        yield Paragraph(f"{own.source}: {own.images:,} images. Told apart: {apart}.")
+        columns = ["figure", "held out [95% interval]"]
+        columns += ["left out [95% interval]"] if own.source in left else []
+        rows = []
+        for key, metric in own.figures.items():
+            row = [key, figure(metric)]
+            if own.source in left:
+                other = left[own.source].figures.get(key)
+                comparable = left[own.source].groups == own.groups or key not in {"accuracy", "nll"}
+                row.append(figure(other) if other is not None and comparable else "")
+            blind = own.without_looking.get(key)
+            row += ["" if blind is None else f"{blind:.3f}", _OF_SOURCE.get(key, "")]
+            rows.append(tuple(row))
+        yield Table((*columns, "without looking", "meaning"), tuple(rows))
+        if own.source in left and left[own.source].groups != own.groups:
+            yield from _coarser(left[own.source])
+
+
+def _coarser(own: SourceScores) -> Iterator[Block]:
+    """Yield the figures of a left-out source that are of coarser groups."""
+    apart = "; ".join(group.replace("+", " or ") for group in own.groups)
+    found = ", ".join(
+        f"{key} {figure(own.figures[key])}" for key in ("accuracy", "nll") if key in own.figures
+    )
+    yield Paragraph(f"Left out, its emotions can only be told apart so: {apart}: {found}.")
+
+
 def trust(card: ModelCard) -> Iterator[Block]:
     """Yield the sections on calibration, evidence map and robustness, where measured."""
     analysis = card.analysis
@@ -361,7 +438,19 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-_SECTIONS = (use, limits, data, figures, elsewhere, confusions, trust, technical, terms, citing)
+_SECTIONS = (
+    use,
+    limits,
+    data,
+    figures,
+    by_source,
+    elsewhere,
+    confusions,
+    trust,
+    technical,
+    terms,
+    citing,
+)
 
 
 def card_document(card: ModelCard) -> Iterator[Block]:

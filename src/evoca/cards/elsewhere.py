@@ -6,13 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from evoca.cards.analysis import source_scores
 from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.functional import kl
 from evoca.runs import Run, read_run
-from evoca.runtime.card import FORMAT_VERSION, Analysis, Elsewhere, Metric, ModelCard
+from evoca.runtime.card import (
+    FORMAT_VERSION,
+    Analysis,
+    Elsewhere,
+    Metric,
+    ModelCard,
+    SourceScores,
+)
 
-__all__ = ["elsewhere_of", "with_cautions", "with_elsewhere"]
+__all__ = ["elsewhere_of", "with_cautions", "with_elsewhere", "with_left_out"]
 
 _LONGEST = 1000
 _FIGURES = ("accuracy", "balanced_accuracy", "ece", "nll", "kl", "set_coverage", "set_size")
@@ -79,6 +87,36 @@ def with_elsewhere(card: ModelCard, evaluations: Mapping[str, str]) -> ModelCard
     """
     found = tuple(elsewhere_of(card, data, read_run(run)) for data, run in evaluations.items())
     analysis = (card.analysis or Analysis()).model_copy(update={"elsewhere": found})
+    return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})
+
+
+def with_left_out(card: ModelCard, runs: Sequence[str]) -> ModelCard:
+    """Return the card with these sources' figures in place of its own, each left out in turn.
+
+    Args:
+        card: of a model that learnt from several sources.
+        runs: directories that ``evoca crossval --leave-out SOURCE --out`` wrote, with the
+            model's recipe.
+
+    Raises:
+        EvocaError: no such run directory, or one of another kind or recipe.
+    """
+    found: list[SourceScores] = []
+    for path in runs:
+        run = read_run(path)
+        recipe = run.description.get("recipe")
+        if "left_out" not in run.description or not isinstance(recipe, dict):
+            raise DataError(
+                f"{printable_name(run.path)}: no source was left out: give what evoca crossval "
+                "--leave-out SOURCE --out wrote"
+            )
+        if recipe.get("name") != card.provenance.recipe:
+            raise DataError(
+                f"{printable_name(run.path)}: of the recipe {recipe.get('name')}, and the model is "
+                f"of {card.provenance.recipe}"
+            )
+        found += source_scores(run)
+    analysis = (card.analysis or Analysis()).model_copy(update={"left_out": tuple(found)})
     return card.model_copy(update={"analysis": analysis, "format_version": FORMAT_VERSION})
 
 

@@ -92,7 +92,7 @@ def _print(found: Comparison) -> None:
     console.print(table)
     console.print(
         f"p: paired permutation test over groups; {exact}: exact, first repeat, "
-        f"{'one image' if exact == 'McNemar' else 'copies together'} a group. Both "
+        f"{'one image' if exact == 'McNemar' else 'copies together'} per group. Both "
         "Holm-corrected for all comparisons in the table.",
         style="dim",
     )

@@ -12,15 +12,14 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeterministicOption,
     FigureFormat,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     WorkersOption,
 )
 from evoca.commands.training import display, print_result, say_finished
@@ -42,7 +41,7 @@ app = command_app()
 )
 def crossval(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     folds: Annotated[
         int, typer.Option("--folds", min=2, metavar="N", help="Divide into N outer folds.")
     ] = 5,
@@ -61,6 +60,15 @@ def crossval(
     ] = None,
     settings: SetOption = None,
     profile: ProfileOption = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(
+            "--leave-out",
+            metavar="SOURCE",
+            help="Predict one of several sources, named as its data set or its file, by a model "
+            "that all others taught; in place of folds.",
+        ),
+    ] = None,
     resume: ResumeOption = False,
     accelerator: AcceleratorOption = "auto",
     precision: PrecisionOption = "auto",
@@ -69,13 +77,6 @@ def crossval(
     cache: CacheOption = True,
 ) -> None:
     """Measure a recipe by nested, stratified and grouped cross-validation."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.run import finished_run
@@ -84,8 +85,16 @@ def crossval(
     if resume and out is None:
         raise EvocaError("--resume: goes on with a run directory: name it with --out")
     finished = resume and out is not None and finished_run(out) is not None
-    with display(machine) as options:
-        found = lab.cross_validate(chosen, data, out, options=options, resume=resume)
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
+        found = lab.cross_validate(
+            chosen, data, out, options=options, resume=resume, leave_out=leave_out
+        )
     if finished and out is not None:
         say_finished(out, found)
     print_result(chosen, found, output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,10 +11,17 @@ from rich.console import Console
 from evoca.commands.terminal import clean
 from evoca.emotions import style_of
 from evoca.metrics import Figure, Report
+from evoca.metrics.by_source import SourceFigures
 from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.metrics.conformal import SetFigures
 
-__all__ = ["print_calibration", "print_figures", "print_per_emotion", "print_sets"]
+__all__ = [
+    "print_by_source",
+    "print_calibration",
+    "print_figures",
+    "print_per_emotion",
+    "print_sets",
+]
 
 _VERDICTS = {
     "within": "no sign that the probabilities are untrue",
@@ -58,6 +65,32 @@ def _line(figure: Figure) -> str:
         return f"{figure.value:.4f}  chance {low:.4f} to {high:.4f}"
     low, high = figure.ci95
     return f"{figure.value:.4f}  [{low:.4f}, {high:.4f}]"
+
+
+_OF_SOURCE = {
+    "accuracy": "top emotion, of those told apart",
+    "nll": "NLL, nats",
+    "polarity_accuracy": "polarity",
+    "valence_r_of_positive": "r of P(positive) with rated valence",
+    "valence_r": "r of valence",
+    "arousal_r": "r of arousal",
+    "valence_mae": "mean error of valence",
+    "arousal_mae": "mean error of arousal",
+    "valence_coverage": "valence within its interval",
+    "arousal_coverage": "arousal within its interval",
+}
+
+
+def print_by_source(found: Sequence[SourceFigures], console: Console) -> None:
+    """Print what each source's images scored, in its own vocabulary, beside not looking."""
+    for own in found:
+        groups = "; ".join(group.replace("+", " or ") for group in own.groups)
+        console.print(f"{own.source}: {own.images:,} images", style="bold", soft_wrap=True)
+        console.print(f"  told apart: {groups}", soft_wrap=True)
+        for name, figure in own.figures.items():
+            blind = own.without_looking.get(name)
+            beside = "" if blind is None else f"  without looking {blind:.4f}"
+            console.print(f"  {_OF_SOURCE[name]:<36}{_line(figure)}{beside}", soft_wrap=True)
 
 
 def print_calibration(check: CalibrationCheck, console: Console) -> None:

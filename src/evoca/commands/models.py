@@ -10,7 +10,7 @@ import typer
 from evoca.cards import card_document, render_card
 from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
-from evoca.cards.elsewhere import with_cautions, with_elsewhere
+from evoca.cards.elsewhere import with_cautions, with_elsewhere, with_left_out
 from evoca.commands.exits import command, command_app, finish
 from evoca.commands.options import model_names
 from evoca.commands.terminal import clean, console_for
@@ -92,6 +92,14 @@ def write_card(
             "repeatable: all together replace those that are there.",
         ),
     ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--left-out",
+            metavar="RUN",
+            help="Put this run of crossval --leave-out into it first; repeatable: likewise.",
+        ),
+    ] = None,
     cautions: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +128,8 @@ def write_card(
         card = with_perturbations(card, read_perturbations(probe))
     if named:
         card = with_elsewhere(card, named)
+    if left_out:
+        card = with_left_out(card, left_out)
     if cautions:
         card = with_cautions(card, cautions)
     if card is not bundle.card:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,6 @@ __all__ = [
     "DeterministicOption",
     "DevicesOption",
     "FigureFormat",
-    "Machine",
     "ModelOption",
     "NodesOption",
     "PrecisionOption",
@@ -30,6 +28,7 @@ __all__ = [
     "RecipeArgument",
     "ResumeOption",
     "SetOption",
+    "SourcesOption",
     "Split",
     "StrategyOption",
     "WorkersOption",
@@ -96,6 +95,17 @@ DataOption = Annotated[
     ),
 ]
 
+SourcesOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="MANIFEST",
+        help="Read this manifest, or folder of class folders. Repeat it for several sources: "
+        "the labels of the first are learnt, and every other teaches what its own vocabulary or "
+        "ratings say about them.",
+    ),
+]
+
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the recipe; repeatable."),
@@ -109,21 +119,6 @@ ProfileOption = Annotated[
         help="Fit the recipe to a machine: lite0, or a .yaml file; see docs/recipes.md.",
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how to run, as the command line has it; see ``RunOptions``."""
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-    deterministic: bool = False
-    cache: bool = True
-    deletion_test: bool = True
 
 
 RESUME_HINT = "; the same command with --resume goes on"

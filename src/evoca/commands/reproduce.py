@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
-    Machine,
     ProfileOption,
     SetOption,
 )
@@ -63,7 +62,7 @@ class Requested:
         profile: name or file of a profile; the papers' own settings if ``None``.
         folds: of each cross-validation.
         settings: of every recipe, such as ``protocol.seed=1``.
-        machine: where and how.
+        machine: settings of :class:`evoca.lab.RunOptions`.
     """
 
     data: Path
@@ -71,7 +70,7 @@ class Requested:
     profile: str | None
     folds: int
     settings: Sequence[str]
-    machine: Machine
+    machine: Mapping[str, Any]
 
 
 def run_recipes(requested: Requested, runs: Path) -> int:
@@ -109,7 +108,7 @@ def run_recipes(requested: Requested, runs: Path) -> int:
             done = finished_run(out) is not None
             if not done:
                 say(f"{name} ({number} of {len(names)})")
-            with display(requested.machine) as options:
+            with display(**requested.machine) as options:
                 if unused := unused_options(recipe, options):
                     options = _on_the_cpu(options)
                 if unused and not done:
@@ -209,7 +208,7 @@ def reproduce(
     if data is None:
         only_with_data(profile=profile, set=settings, workers=workers)
     else:
-        machine = Machine(accelerator, workers=workers)
+        machine = {"accelerator": accelerator, "workers": workers}
         requested = Requested(data, recipes or [], profile, folds, settings or [], machine)
         not_run = run_first(requested, runs or [])
     papers = list(load_papers().values()) if paper is None else [load_paper(paper)]

@@ -13,17 +13,16 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeterministicOption,
-    Machine,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     WorkersOption,
 )
-from evoca.commands.terminal import console_for, say_left_out
+from evoca.commands.terminal import console_for
 from evoca.commands.training import display, print_result
 from evoca.documents import Table, print_document
 from evoca.errors import EvocaError, needs_extra
@@ -45,7 +44,7 @@ app = command_app()
 )
 def search(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Keep the search in this folder.")
     ],
@@ -79,19 +78,11 @@ def search(
     cache: CacheOption = True,
 ) -> None:
     """Search a recipe's settings on validation images."""
-    machine = Machine(
-        accelerator,
-        precision=precision,
-        workers=workers,
-        deterministic=deterministic,
-        cache=cache,
-    )
     with needs_extra("train"):
         from evoca import lab
-        from evoca.data.manifest.labelled import load_labelled
         from evoca.lab.config.recipe import load_recipe
         from evoca.lab.config.search import read_space
-        from evoca.lab.experiments.run import build
+        from evoca.lab.experiments.run import build, labelled_images
         from evoca.lab.experiments.search import Searcher
     own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
     chosen = load_recipe(recipe, own, profile)
@@ -105,9 +96,14 @@ def search(
             f"{recipe}: a search scores its steps, not the machine after them: search with "
             "--set head=null, or evoca sweep a cross-validation"
         )
-    labelled = load_labelled(data)
-    say_left_out(labelled)
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+    ) as options:
+        labelled = labelled_images(data, options, chosen)
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),
             chosen_space,

@@ -15,7 +15,6 @@ import typer
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     FigureFormat,
-    Machine,
     require_file_place,
 )
 from evoca.commands.terminal import console_for, say
@@ -121,7 +120,7 @@ def sweep(
     # The paper's beta takes from the vectors.
     published = _published(run) if form == "convex" or beta is None else {}
     grid = Grid(alphas, betas, form.value, costs)
-    with display(Machine(accelerator="cpu")) as options:
+    with display(accelerator="cpu") as options:
         found = run_sweep(run, grid, options.announce)
     _write(file, found, published)
     if output == "json":

@@ -148,6 +148,8 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
         bar = max(0, min(_BAR, console.width - line.cell_len))
         lines.append(line.append_text(_bar(probability, bar, label, console)))
     lines += _wrapped("plausible: " + ", ".join(prediction.prediction_set), "dim", console)
+    if prediction.affect_in_words:
+        lines += _wrapped(", ".join(prediction.affect_in_words), "dim", console)
     if prediction.prior is not None and prediction.prior.name != TRAINED:
         lines += _wrapped(f"prior: {clean(prediction.prior.name)}", "dim", console)
     for warning in prediction.warnings:

@@ -12,17 +12,16 @@ from evoca.commands.options import (
     RESUME_HINT,
     AcceleratorOption,
     CacheOption,
-    DataOption,
     DeletionTestOption,
     DeterministicOption,
     DevicesOption,
-    Machine,
     NodesOption,
     PrecisionOption,
     ProfileOption,
     RecipeArgument,
     ResumeOption,
     SetOption,
+    SourcesOption,
     StrategyOption,
     WorkersOption,
 )
@@ -46,7 +45,7 @@ app = command_app()
 )
 def train(
     recipe: RecipeArgument,
-    data: DataOption,
+    data: SourcesOption,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Write this run directory.")],
     settings: SetOption = None,
     profile: ProfileOption = None,
@@ -73,23 +72,22 @@ def train(
     deletion_test: DeletionTestOption = True,
 ) -> None:
     """Train a recipe on labelled images, and measure it on images it has not learnt from."""
-    machine = Machine(
-        accelerator,
-        devices,
-        nodes,
-        strategy,
-        precision,
-        workers,
-        deterministic,
-        cache,
-        deletion_test,
-    )
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.run import finished_run
     chosen = lab.load_recipe(recipe, settings or [], profile)
     finished = resume and finished_run(out) is not None
-    with display(machine) as options:
+    with display(
+        accelerator=accelerator,
+        devices=devices,
+        nodes=nodes,
+        strategy=strategy,
+        precision=precision,
+        workers=workers,
+        deterministic=deterministic,
+        cache=cache,
+        deletion_test=deletion_test,
+    ) as options:
         found = lab.train(
             chosen,
             data,

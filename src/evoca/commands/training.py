@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from evoca.commands.figures import print_calibration, print_figures, print_per_emotion, print_sets
-from evoca.commands.options import Machine
+from evoca.commands.figures import (
+    print_by_source,
+    print_calibration,
+    print_figures,
+    print_per_emotion,
+    print_sets,
+)
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
 from evoca.errors import EvocaError, did_you_mean, needs_extra
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
     from evoca.runs.result import Result
 
-__all__ = ["display", "print_result", "require_machine", "say_finished"]
+__all__ = ["display", "print_result", "say_finished"]
 
 _PRECISIONS = (
     *("auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"),
@@ -32,22 +35,30 @@ _PRECISIONS = (
 
 
 @contextmanager
-def display(machine: Machine) -> Iterator[RunOptions]:
-    """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch."""
+def display(*, cache: bool = True, **machine: Any) -> Iterator[RunOptions]:
+    """Show the work: bars on a terminal, one line per part elsewhere, one line per epoch.
+
+    Args:
+        cache: store what frozen layers compute, for all runs.
+        machine: the other settings of :class:`evoca.lab.RunOptions` that a command takes.
+    """
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
         from evoca.lab.training import RunOptions
-    require_machine(machine)
-    content = asdict(machine) | {"cache": cache_folder() if machine.cache else None}
+        from evoca.lab.training.machine import require_cores
+    folder = cache_folder() if cache else None
     with announcing_lines() as (announce, say), _showing_hub_logs(say):
-        yield RunOptions(**content, announce=announce, say=say)
+        options = RunOptions(**machine, cache=folder, announce=announce, say=say)
+        _require_known(options)
+        require_cores(options)
+        yield options
 
 
-def require_machine(machine: Machine) -> None:
+def _require_known(machine: RunOptions) -> None:
     """Refuse what this machine does not have, in words of our own, before any work.
 
     Raises:
-        EvocaError: no such accelerator, strategy or precision, or fewer devices.
+        EvocaError: no such accelerator, strategy or precision.
     """
     import torch
     from pytorch_lightning.strategies import StrategyRegistry
@@ -66,9 +77,6 @@ def require_machine(machine: Machine) -> None:
             f"--accelerator {machine.accelerator}: this machine has none that PyTorch can use; "
             "leave the option out, or give cpu"
         )
-    cores = os.cpu_count() or 1
-    if machine.devices > cores and (machine.accelerator == "cpu" or not on_gpu):
-        raise EvocaError(f"--devices {machine.devices}: this machine has {cores} cores")
 
 
 class _Shown(logging.Handler):
@@ -120,6 +128,7 @@ def print_result(recipe: Recipe, result: Result, output: str) -> None:
         console.print(chosen, soft_wrap=True)
     if result.calibration is not None:
         print_calibration(result.calibration, console)
+    print_by_source(result.by_source, console)
 
 
 def _chosen_c(result: Result) -> str:

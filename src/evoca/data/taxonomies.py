@@ -11,17 +11,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evoca.emotions import DEFAULT_TAXONOMY, MIKELS8, POSITIVE, TAXONOMIES, parts_of
 from evoca.errors import DataError
 
 __all__ = [
     "DEFAULT_TAXONOMY",
     "TAXONOMIES",
+    "Membership",
     "TaxonomyMapping",
     "all_labels",
     "labels_of",
     "mapping",
     "mappings",
+    "membership",
     "positive_labels",
 ]
 
@@ -146,6 +151,112 @@ _MAPPINGS: tuple[TaxonomyMapping, ...] = (
         "WEBEmo's own two classes (Panda et al. 2018)",
     ),
 )
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the labels of one taxonomy say about those of another.
+
+    A coarser label says that one of several emotions was evoked, not which: its share is
+    their sum. Two labels may name the same emotions; otherwise no emotion belongs to two.
+
+    Attributes:
+        source: name of the taxonomy whose labels are known.
+        target: name of the taxonomy that is learnt.
+        table: every label of ``source`` to the labels of ``target`` that it is the sum of;
+            none where it says nothing about them.
+        basis: the source of the table.
+    """
+
+    source: str
+    target: str
+    table: Mapping[str, tuple[str, ...]]
+    basis: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", MappingProxyType(dict(self.table)))
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The labels of ``source`` that say nothing about ``target``."""
+        return tuple(label for label, found in self.table.items() if not found)
+
+    def matrix(self) -> NDArray[np.bool_]:
+        """Return which target label belongs to which source label, (S, K)."""
+        own, wanted = labels_of(self.source), labels_of(self.target)
+        return np.array([[label in self.table[name] for label in wanted] for name in own])
+
+
+_POSITIVE = tuple(str(e) for e in MIKELS8 if e in POSITIVE)
+_NEGATIVE = tuple(str(e) for e in MIKELS8 if e not in POSITIVE)
+_THEMSELVES = {name: (name,) for name in ("anger", "disgust", "fear", "sadness")}
+_KINDS_OF_JOY = (
+    "joy is the only pleasant one of the basic emotions, so it stands for any of the four "
+    "pleasant emotions of Mikels et al. (2005)"
+)
+
+_MEMBERSHIPS: tuple[Membership, ...] = (
+    Membership(
+        "ekman6",
+        "mikels8",
+        _THEMSELVES | {"joy": _POSITIVE, "surprise": ()},
+        f"{_KINDS_OF_JOY}; surprise is pleasant or unpleasant",
+    ),
+    Membership(
+        "ekman7",
+        "mikels8",
+        _THEMSELVES | {"joy": _POSITIVE, "surprise": (), "neutral": ()},
+        f"{_KINDS_OF_JOY}; surprise is pleasant or unpleasant, neutral neither",
+    ),
+    Membership(
+        "plutchik8",
+        "mikels8",
+        _THEMSELVES | {"joy": _POSITIVE, "anticipation": (), "surprise": (), "trust": ()},
+        f"{_KINDS_OF_JOY}; the others have no counterpart",
+    ),
+    Membership(
+        "parrott6",
+        "mikels8",
+        {name: (name,) for name in ("anger", "fear", "sadness")}
+        | {"joy": _POSITIVE, "love": _POSITIVE, "surprise": ()},
+        "joy and love are the pleasant ones of Parrott (2001), each any of the four pleasant "
+        "emotions of Mikels et al. (2005); surprise is pleasant or unpleasant here",
+    ),
+    Membership(
+        "polarity",
+        "mikels8",
+        {"negative": _NEGATIVE, "positive": _POSITIVE},
+        _VALENCE,
+    ),
+)
+
+
+def membership(source: str, target: str) -> Membership:
+    """Return what the labels of one taxonomy say about those of another.
+
+    A label that a mapping brings to a single label says just this one.
+
+    Args:
+        source: name of the taxonomy whose labels are known.
+        target: name of the taxonomy that is learnt.
+
+    >>> membership("ekman7", "mikels8").table["joy"]
+    ('amusement', 'awe', 'contentment', 'excitement')
+    >>> membership("ekman7", "mikels8").dropped
+    ('surprise', 'neutral')
+
+    Raises:
+        DataError: no such taxonomy, or its labels say nothing about the other's.
+    """
+    if source == target:
+        same = {label: (label,) for label in labels_of(source)}
+        return Membership(source, target, same, "the same labels")
+    for known in _MEMBERSHIPS:
+        if (known.source, known.target) == (source, target):
+            return known
+    table = mapping(source, target)
+    single = {label: () if found is None else (found,) for label, found in table.table.items()}
+    return Membership(source, target, single, table.basis)
 
 
 def labels_of(taxonomy: str) -> tuple[str, ...]:

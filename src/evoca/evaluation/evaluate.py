@@ -89,8 +89,10 @@ def note_use(
         return None, ""
     identity = system.identity
     known = str(identity.get("sha256") or identity.get("run") or system.name)
+    # A table that records its model counts as that model, known by name alone.
+    model, name = ("", system.made_by) if system.made_by else (known, system.name)
     try:
-        return record_use(description["data"]["fingerprint"], split, known, system.name), ""
+        return record_use(description["data"]["fingerprint"], split, model, name), ""
     except EvocaError as error:  # the figures are worth more than their record
         return None, str(error)
 
@@ -269,7 +271,7 @@ def _score_predictions(
             distribution=matched.distribution,
             agreement=images.agreement,
             rated=images.affect if predicted.affect is not None else None,
-            felt=predicted.affect,
+            predicted_affect=predicted.affect,
             hashes=known_hashes(images.file_hashes()),
         ),
         images.groups,

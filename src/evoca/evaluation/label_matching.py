@@ -86,22 +86,35 @@ def match_labels(
             are left after ``restrict``.
     """
     shared = tuple(label for label in order_labels(labels) if label in data.labels)
-    if len(shared) == len(labels) == len(data.labels):
-        if restrict:
-            return _masked(labels, shared, data)
-        merged = [" and ".join(parts_of(label)) for label in shared if len(parts_of(label)) > 1]
-        return Matched(
-            shared,
-            _codes(data, shared),
-            _votes(data, shared),
-            _picked(labels, shared),
-            complete=True,
-            note=f"{', '.join(merged)} count as one class, as the model has them" if merged else "",
-        )
-    if len(shared) < 2:
+    same = len(shared) == len(labels) == len(data.labels)
+    if same and restrict:
+        return _masked(labels, shared, data)
+    if not same and len(shared) < 2:
         return _mapped(labels, taxonomy, data, restrict=restrict)
-    scored = shared if restrict else order_labels(labels)
+    scored = shared if same or restrict else order_labels(labels)
     restricted = len(scored) < len(labels)
+    return Matched(
+        scored,
+        _codes(data, scored),
+        # Votes for labels that the model lacks have no place in a distribution over its own.
+        _votes(data, scored) if same or restrict else None,
+        _picked(labels, scored),
+        complete=same,
+        note=_note_on_merged(shared)
+        if same
+        else _note_on_shared(labels, shared, data, restricted=restricted),
+        restricted=restricted,
+    )
+
+
+def _note_on_merged(shared: Sequence[str]) -> str:
+    merged = [" and ".join(parts_of(label)) for label in shared if len(parts_of(label)) > 1]
+    return f"{', '.join(merged)} count as one class, as the model has them" if merged else ""
+
+
+def _note_on_shared(
+    labels: Sequence[str], shared: Sequence[str], data: LabelledImages, *, restricted: bool
+) -> str:
     labelled = {data.labels[code] for code in np.unique(data.truth[data.truth >= 0])}
     others = sorted(labelled - set(shared))
     note = (
@@ -112,16 +125,7 @@ def match_labels(
         note += f"; images labelled {', '.join(others)} are left out"
     if len(shared) < len(labels):
         note += f"; the model may choose {'only those' if restricted else 'any of its'}"
-    return Matched(
-        scored,
-        _codes(data, scored),
-        # Votes for labels that the model lacks have no place in a distribution over its own.
-        _votes(data, scored) if restrict else None,
-        _picked(labels, scored),
-        complete=False,
-        note=note,
-        restricted=restricted,
-    )
+    return note
 
 
 def _picked(labels: Sequence[str], scored: Sequence[str]) -> Floats:

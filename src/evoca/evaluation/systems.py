@@ -133,6 +133,8 @@ class System:
         notes: what a reader of its figures must know, such as the notes of the run whose
             predictions these are.
         operating_point: of a model; ``None`` for predictions made elsewhere.
+        made_by: name of the model that made a table of predictions; empty where the table
+            does not record it, and for what is no table.
     """
 
     name: str
@@ -151,6 +153,7 @@ class System:
     origin: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     operating_point: OperatingPoint | None = None
+    made_by: str = ""
 
 
 def model_system(predictor: Predictor) -> System:
@@ -228,7 +231,7 @@ def table_system(
         identity=identity,
         labels=predictions.labels,
         predict=partial(_look_up_predictions, name, predictions),
-        predicts_affect=predictions.felt is not None,
+        predicts_affect=predictions.predicted_affect is not None,
         notes=tuple(note for note in (rescaled_note(name, predictions), *notes) if note),
     )
 
@@ -266,7 +269,7 @@ def _look_up_predictions(
         read=read,
         probabilities=table.probabilities[:, rows],
         in_set=None if table.in_set is None else table.in_set[:, rows],
-        affect=None if table.felt is None else table.felt[:, rows],
+        affect=None if table.predicted_affect is None else table.predicted_affect[:, rows],
         hashes=tuple(digest for digest, one in zip(hashes, read, strict=True) if one),
         fold=table.fold[:, rows],
         errors=errors,
@@ -374,7 +377,8 @@ def open_system(text: str, prior: PriorLike | None = None) -> System:
         predictions = read_predictions(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         identity = {"name": printable_name(path.stem), "sha256": digest}
-        return table_system(identity["name"], predictions, identity)
+        system = table_system(identity["name"], predictions, identity)
+        return replace(system, made_by=predictions.model)
     if path.suffix.lower() in {".json", ".jsonl"} and path.is_file():
         raise DataError(
             f"{printable_name(path)}: predictions are read from a CSV or Parquet table: write one "

@@ -10,12 +10,18 @@ dense text in a JPEG. They do not search for photographs *of* documents.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["screen"]
 
+_Channel: TypeAlias = NDArray[np.uint8]
+
 _LEAST = 16
+_ALIKE = 0.25
+"""The share of pixels on one exact colour that text and lines have at least."""
 _NAMES = {
     "blank": "unlike a photograph: blank",
     "document": "unlike a photograph: document",
@@ -35,44 +41,87 @@ def screen(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
     >>> screen(np.full((64, 64, 3), 200, np.uint8))
     ('unlike a photograph: blank',)
     """
-    values = pixels.astype(np.int16)
-    if float(values.std(axis=(0, 1)).max()) < 5.0:
+    # Channel by channel, in whole bytes: this runs for every picture that is predicted.
+    channels = tuple(np.ascontiguousarray(pixels[..., i]) for i in range(3))
+    if max(map(_spread, channels)) < 5.0:
         return (_NAMES["blank"],)
-    if min(values.shape[:2]) < _LEAST:
+    if min(pixels.shape[:2]) < _LEAST:
         return ()
     # Text and lines on one exact colour.
-    ground, alike, broken = _ground(values)
-    if alike >= 0.25 and alike * broken >= 0.055:
-        return (_NAMES["document" if ground.max() >= 128 else "screenshot"],)
-    across, down = np.abs(np.diff(values, axis=1)), np.abs(np.diff(values, axis=0))
-    flat = float(((across[:-1].max(axis=2) <= 1) & (down[:, :-1].max(axis=2) <= 1)).mean())
-    if flat < 0.4:
-        return ()
+    ground, alike, broken = _ground(channels)
+    if alike >= _ALIKE and alike * broken >= 0.055:
+        return (_NAMES["document" if max(ground) >= 128 else "screenshot"],)
+    flat = _flat(channels)
+    return _even(pixels.astype(np.int16), flat) if flat >= 0.4 else ()
+
+
+def _even(values: NDArray[np.int16], flat: float) -> tuple[str, ...]:
+    """Return a warning of a picture with large even areas, or none."""
     lowest = values.min(axis=2)
     paper = float((lowest >= 230).mean())
     chroma = float((values.max(axis=2) - lowest).mean())
     if paper > 0.6 and chroma < 8.0:
         return (_NAMES["document"],)
     # A bar or a frame: an edge that runs straight across nearly the whole width.
+    down = np.abs(np.diff(values, axis=0))
     ruled = float((down.mean(axis=2) > 4).mean(axis=1).max()) > 0.9
     if flat > 0.65 and ruled and _share_of_top_colours(values) > 0.75:
         return (_NAMES["screenshot"],)
     return ()
 
 
-def _ground(values: NDArray[np.int16]) -> tuple[NDArray[np.float64], float, float]:
+def _spread(channel: _Channel) -> float:
+    """Return the standard deviation of a channel."""
+    count = channel.size
+    mean = int(channel.sum(dtype=np.int64)) / count
+    squares = np.multiply(channel, channel, dtype=np.uint16)
+    variance = int(squares.sum(dtype=np.int64)) / count - mean * mean
+    return float(np.sqrt(max(variance, 0.0)))
+
+
+def _close(a: _Channel, b: _Channel) -> NDArray[np.bool_]:
+    """Return where two arrays of bytes differ by at most 1."""
+    gap = np.subtract(a, b)  # wraps around: -1, 0 and 1 become 255, 0 and 1
+    gap += np.uint8(1)
+    return np.asarray(gap <= 2)
+
+
+def _flat(channels: tuple[_Channel, ...]) -> float:
+    """Return the share of pixels whose neighbours to the right and below are alike."""
+    found: NDArray[np.bool_] | None = None
+    for channel in channels:
+        own = _close(channel[:-1, 1:], channel[:-1, :-1])
+        own &= _close(channel[1:, :-1], channel[:-1, :-1])
+        found = own if found is None else found & own
+    assert found is not None  # three channels
+    return float(np.count_nonzero(found)) / found.size
+
+
+def _ground(channels: tuple[_Channel, ...]) -> tuple[tuple[float, ...], float, float]:
     """Return the background colour of a drawing, such as that of paper or a terminal.
 
     Returns:
         The most common colour (RGB, 0..255); the share of pixels within one level of it,
         which is small for nearly all skies, walls and dark parts of photographs; and how
         often a step to the right plus a step down enters or leaves it, as at letters and
-        lines.
+        lines. Both are 0 where no colour is common enough to matter.
     """
-    coarse = (values >> 2).astype(np.int32)
-    codes = coarse[..., 0] * 4096 + coarse[..., 1] * 64 + coarse[..., 2]
-    ground = np.median(values[codes == np.bincount(codes.ravel()).argmax()], axis=0)
-    distance = np.abs(values - ground.astype(np.int16)).max(axis=2)
+    red, green, blue = channels
+    codes = (red >> 2).astype(np.intp)
+    codes <<= 6
+    codes |= green >> 2
+    codes <<= 6
+    codes |= blue >> 2
+    counts = np.bincount(codes.ravel())
+    commonest = int(counts.argmax())
+    # What lies within one level of a colour lies in at most eight cells of four levels.
+    if 8 * int(counts[commonest]) < _ALIKE * codes.size:
+        return (0.0, 0.0, 0.0), 0.0, 0.0
+    inside = codes == commonest
+    ground = tuple(float(np.median(channel[inside])) for channel in channels)
+    distance = np.zeros(red.shape, dtype=np.int16)
+    for channel, level in zip(channels, ground, strict=True):
+        np.maximum(distance, np.abs(channel.astype(np.int16) - np.int16(level)), out=distance)
     near = distance <= 6
     broken = np.diff(near, axis=1).mean() + np.diff(near, axis=0).mean()
     return ground, float((distance <= 1).mean()), float(broken)

@@ -69,7 +69,8 @@ def load_image(
             printable path where there is one.
         TypeError: the input is of a kind that :data:`ImageInput` does not name.
     """
-    data = _encoded(source, limits or ImageLimits())
+    limits = limits or ImageLimits()
+    data = _encoded(source, limits)
     decoded = _decoded(source, data, preprocessing.decode_size, limits)
     pixels = preprocessing(decoded.image)
     return LoadedImage(
@@ -81,10 +82,17 @@ def load_image(
     )
 
 
-def pixels_of(source: ImageInput, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def pixels_of(
+    source: ImageInput, preprocessing: Preprocessing, limits: ImageLimits | None = None
+) -> NDArray[np.uint8]:
     """Return the pixels of :func:`load_image`, without its warnings.
 
     Training loads a picture in every epoch and does not use the warnings.
+
+    Args:
+        source: any input.
+        preprocessing: of the model.
+        limits: what to refuse.
 
     Returns:
         uint8 (height, width, 3), RGB.
@@ -93,8 +101,9 @@ def pixels_of(source: ImageInput, preprocessing: Preprocessing) -> NDArray[np.ui
         ImageError: as :func:`load_image` does.
         TypeError: as :func:`load_image` does.
     """
-    data = _encoded(source, ImageLimits())
-    return preprocessing(_decoded(source, data, preprocessing.decode_size, None).image)
+    limits = limits or ImageLimits()
+    data = _encoded(source, limits)
+    return preprocessing(_decoded(source, data, preprocessing.decode_size, limits).image)
 
 
 def open_picture(
@@ -114,7 +123,8 @@ def open_picture(
         ImageError: the input cannot be read as an image.
         TypeError: the input is of a kind that :data:`ImageInput` does not name.
     """
-    return _decoded(source, _encoded(source, limits or ImageLimits()), min_size, limits)
+    limits = limits or ImageLimits()
+    return _decoded(source, _encoded(source, limits), min_size, limits)
 
 
 def _encoded(source: ImageInput, limits: ImageLimits) -> bytes | None:
@@ -137,12 +147,12 @@ def _decoded(
     source: ImageInput,
     data: bytes | None,
     min_size: tuple[int, int] | None,
-    limits: ImageLimits | None,
+    limits: ImageLimits,
 ) -> DecodedImage:
     if isinstance(source, Image.Image):
         return decode_picture(source, limits)
     if isinstance(source, np.ndarray):
-        return decode_picture(picture_of_array(source, limits or ImageLimits()), limits)
+        return decode_picture(picture_of_array(source, limits), limits)
     try:
         return decode(data or b"", min_size=min_size, limits=limits)
     except ImageError as error:
@@ -158,10 +168,11 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
             another size than the system reports.
     """
     try:
-        _refuse_unfit(path.stat(), limits)  # without opening it, since that may affect a device
+        _refuse_unfit(path.stat())  # without opening it, since that may affect a device
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
-            _refuse_unfit(status, limits)  # the path may be another file by now
+            _refuse_unfit(status)  # the path may be another file by now
+            limits.check_bytes(status.st_size)
             data = file.read(status.st_size + 1)
     except ImageError:  # is a ValueError too
         raise
@@ -179,13 +190,12 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     return data
 
 
-def _refuse_unfit(status: os.stat_result, limits: ImageLimits) -> None:
+def _refuse_unfit(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ImageError("a folder, where one image is wanted")
     # A pipe or a device could block for ever or never end.
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("not a regular file")
-    limits.check_bytes(status.st_size)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -20,6 +20,7 @@ from evoca.lab.experiments.results import shareable
 from evoca.lab.experiments.run_files import Split, Training, read_head, read_training
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.factory import network_of
+from evoca.lab.heads.joint import JointHead
 from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
 from evoca.lab.heads.svm import SvmClassifier, SvmMachine, VectorOf
 from evoca.lab.heads.visual_words import BagOfWords, WordsHead
@@ -29,7 +30,14 @@ from evoca.lab.models.onnx_export import export_system, parity
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import new_run
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.card import FORMAT_VERSION, CardPrior, Licence, ModelCard, Provenance
+from evoca.runtime.card import (
+    FORMAT_VERSION,
+    AffectIntervals,
+    CardPrior,
+    Licence,
+    ModelCard,
+    Provenance,
+)
 from evoca.runtime.operating_point import PriorLike, operating_point
 
 __all__ = ["PARITY", "export_bundle"]
@@ -75,10 +83,25 @@ def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundl
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         card = _card(training, (system.evidence_kind, system.evidence_bias), digest)
+        card = _with_affect(card, training, system)
         card = card if prior is None else _under(card, prior)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
+
+
+def _with_affect(card: ModelCard, training: Training, system: nn.Module) -> ModelCard:
+    """Return a card with the scale, and the intervals, of a layer for valence and arousal."""
+    scale = getattr(system, "affect_scale", None)
+    errors = training.description.chosen.affect_errors
+    changed: dict[str, object] = {} if scale is None else {"affect_range": scale}
+    if errors is not None:
+        changed["affect_intervals"] = AffectIntervals(
+            coverage=training.description.recipe.protocol.coverage,
+            valence=errors[0],
+            arousal=errors[1],
+        )
+    return card.model_copy(update=changed)
 
 
 def _under(card: ModelCard, prior: PriorLike) -> ModelCard:
@@ -113,8 +136,11 @@ def _trained_system(
             network, head = BagOfWords(network, fitted.words), fitted.head
         if isinstance(head, SvmMachine):
             return SvmClassifier(network, head).eval()
+        affect = None
+        if isinstance(fitted, JointHead):
+            head, affect = fitted.emotions, fitted.affect
         return AdditiveClassifier(
-            network, cast("LinearHead", head), additive=recipe.additive_probe
+            network, cast("LinearHead", head), additive=recipe.additive_probe, affect=affect
         ).eval()
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"

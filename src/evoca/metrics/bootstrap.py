@@ -13,7 +13,7 @@ takes its place, with the groups of rows that the share is of as trials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -24,27 +24,26 @@ from evoca.metrics.checks import FloatArray, IntArray, divide, group_index
 from evoca.metrics.result import Figure
 
 __all__ = [
-    "AVERAGED",
-    "SHARES",
     "Figures",
     "Groups",
-    "Trials",
     "corrected_interval",
     "draw_counts",
     "draw_swaps",
     "exact_interval",
     "interval",
+    "intervals",
     "mean_figure",
     "mean_figures",
-    "nothing_varies",
     "resample",
     "sum_by_group",
+    "unvaried",
 ]
 
 Figures = Mapping[str, FloatArray]
 """Name to values of shape (B, ...), one for each of B draws."""
 
 _CHUNK_NUMBERS = 4_000_000
+_NO_WIDTH = 1e-12  # below this the width of an interval is rounding
 
 
 def draw_counts(groups: int, draws: int, seed: int) -> Iterator[FloatArray]:
@@ -148,10 +147,57 @@ def corrected_interval(drawn: FloatArray, value: float, coverage: float = 0.95) 
     return np.asarray(np.quantile(known, [normal.cdf(2 * bias + end) for end in ends]))
 
 
-def nothing_varies(drawn: FloatArray, value: float) -> bool:
+def intervals(
+    point: Figures, drawn: Figures, corrected: Collection[str] = ()
+) -> dict[str, FloatArray]:
+    """Return the 95% interval of each of several figures.
+
+    Args:
+        point: name to the figure itself, (...).
+        drawn: name to its draws, (draws, ...).
+        corrected: single figures that take :func:`corrected_interval`; the others take
+            :func:`interval`.
+
+    Returns:
+        Name to (2, ...), low and high, for each name in ``drawn``.
+    """
+    return {
+        name: corrected_interval(values, float(point[name]))
+        if name in corrected
+        else interval(values)
+        for name, values in drawn.items()
+    }
+
+
+def unvaried(
+    point: Figures, drawn: Figures, ends: Mapping[str, FloatArray], names: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the single figures whose interval has no width.
+
+    A few draws may lack a label, which changes an average over labels.
+
+    Args:
+        point: name to the figure itself.
+        drawn: name to its draws; figures of several values, (draws, D), are passed over.
+        ends: name to its interval (:func:`intervals`).
+        names: of the figures to look at.
+    """
+    return tuple(
+        name
+        for name in names
+        if drawn[name].ndim == 1
+        and (
+            _nothing_varies(drawn[name], float(point[name]))
+            or bool(ends[name][1] - ends[name][0] < _NO_WIDTH)
+        )
+    )
+
+
+def _nothing_varies(drawn: FloatArray, value: float) -> bool:
     """Return whether every draw that defines a figure has the same value as the figure."""
     known = drawn[~np.isnan(drawn)]
-    return bool(len(known)) and not np.isnan(value) and bool((np.abs(known - value) < 1e-12).all())
+    same = np.abs(known - value) < _NO_WIDTH
+    return bool(len(known)) and not np.isnan(value) and bool(same.all())
 
 
 def exact_interval(value: float, groups: int, coverage: float = 0.95) -> tuple[float, float]:
@@ -193,47 +239,6 @@ def _chunks(groups: int, draws: int) -> Iterator[int]:
     size = max(1, _CHUNK_NUMBERS // groups)
     for start in range(0, draws, size):
         yield min(size, draws - start)
-
-
-SHARES = frozenset(
-    {"accuracy", "top2_accuracy", "top3_accuracy", "polarity_accuracy", "weighted_f1"}
-)
-"""Figures of all labelled rows that are 1 where all are right and 0 where none is."""
-AVERAGED = frozenset({"balanced_accuracy", "macro_f1"})
-"""Means over the labels, that are 1 where all rows are right and 0 where none is."""
-
-
-class Trials:
-    """Groups of labelled rows, counted for each kind of share.
-
-    Args:
-        truth: int (n,), 0..K-1.
-        predicted: int (R, n), the top label in each repeat.
-        group: int (n,).
-    """
-
-    def __init__(self, truth: IntArray, predicted: IntArray, group: IntArray) -> None:
-        self._truth, self._predicted, self._group = truth, predicted, group
-
-    def of(self, name: str) -> int:
-        """Return the trials of a figure in :data:`SHARES` or :data:`AVERAGED`.
-
-        A mean over K labels can hide most errors in the label with the fewest groups; it
-        counts as if every label had as few.
-        """
-        if name in SHARES:
-            return self._count(np.ones(len(self._truth), dtype=np.bool_))
-        each = [self._count(self._truth == label) for label in np.unique(self._truth)]
-        return len(each) * min(each)
-
-    def of_label(self, name: str, label: int) -> int:
-        """Return the trials of a label's ``recall``, ``precision`` or ``f1``."""
-        own = self._truth == label
-        called = (self._predicted == label).any(axis=0)
-        return self._count({"recall": own, "precision": called, "f1": own | called}[name])
-
-    def _count(self, rows: NDArray[np.bool_]) -> int:
-        return len(np.unique(self._group[rows]))
 
 
 Groups = Sequence[Hashable] | NDArray[Any] | None

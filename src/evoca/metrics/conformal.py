@@ -32,6 +32,7 @@ __all__ = [
     "coverage_and_size",
     "held_out_coverage",
     "held_out_sets",
+    "interval_error",
     "label_thresholds",
     "prediction_sets",
     "set_figures",
@@ -276,3 +277,21 @@ def class_conditional_sets(
             for p, own in zip(probabilities, fold, strict=True)
         ]
     )
+
+
+def interval_error(errors: FloatArray, coverage: float) -> float:
+    """Return the error that a new row's stays within with the stated probability.
+
+    Args:
+        errors: float (n,), absolute ones of rows that the model did not learn from; n above 0.
+        coverage: 0..1, both excluded.
+
+    Returns:
+        The k-th smallest, k = ceil((n + 1) coverage) (split conformal prediction, Lei et al.
+        2018, equation 4); the largest where n is too small.
+
+    >>> interval_error(np.arange(1.0, 10.0), 0.5)
+    5.0
+    """
+    k = int(np.ceil((len(errors) + 1) * coverage))
+    return float(np.sort(errors)[min(k, len(errors)) - 1])

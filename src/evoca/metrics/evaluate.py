@@ -12,13 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoca.errors import DataError
 from evoca.metrics.accumulators import Part
-from evoca.metrics.bootstrap import (
-    Figures,
-    corrected_interval,
-    interval,
-    nothing_varies,
-    resample,
-)
+from evoca.metrics.bootstrap import Figures, interval, intervals, resample, unvaried
 from evoca.metrics.checks import (
     NO_LABEL,
     FloatArray,
@@ -39,7 +33,6 @@ _PER_SCALE = ("ccc", "pearson", "mae")
 # A calibration error is a mean of absolute values: drawing rows twice adds noise to every
 # bin, so the draws lie above the figure by their own bias.
 _BIASED = {"ece", "ece_equal_width"}
-_NO_WIDTH = 1e-12  # below this the width of an interval is rounding
 # Drawing rows twice lowers these: the plain percentile interval held the true value in
 # 91 to 94% of small data sets (benchmarks/interval_coverage.py).
 _LOWERED = {"macro_f1", "weighted_f1"}
@@ -129,14 +122,19 @@ def evaluate_predictions(
         each |= {name: each[name][..., given, :] for name in {"confusion"} & each.keys()}
     for name in _BIASED & point.keys():
         drawn[name] = _centred(point[name], drawn[name])
-    figures = {name: _interval(name, point, drawn) for name in point if name not in _TABLES}
+    varied = {name: values for name, values in drawn.items() if name != "confusion"}
+    ends = intervals(point, varied, corrected=_LOWERED)
+    figures = {name: _figure(point[name], ends[name]) for name in point if name not in _TABLES}
     if affect is not None:
-        figures |= {name: _scales(point[name], drawn[name], affect.scales) for name in _PER_SCALE}
+        figures |= {
+            name: _scales(point[name], drawn[name], ends[name], affect.scales)
+            for name in _PER_SCALE
+        }
     report = Report(
         n=len(known.rows),
         labels=tuple(labels),
         figures=figures,
-        per_emotion=_per_emotion(point, drawn, labels),
+        per_emotion=_per_emotion(point, ends, labels),
         confusion=point.get("confusion"),
         groups=known.groups,
         repeats=runs,
@@ -145,7 +143,7 @@ def evaluate_predictions(
         labelled=int((known.codes != NO_LABEL).sum()),
         distributions=int((~np.isnan(known.votes[:, 0])).sum()),
         rated=int((~np.isnan(known.rated)).any(axis=1).sum()),
-        unvaried=tuple(name for name in figures if _unvaried(name, point, drawn)),
+        unvaried=unvaried(point, drawn, ends, figures),
     )
     return with_remarks(report, known, predicted[:, known.rows])
 
@@ -163,45 +161,27 @@ def _centred(point: FloatArray, drawn: FloatArray) -> FloatArray:
     return np.maximum(drawn - np.nanmedian(drawn) + point, 0.0)
 
 
-def _unvaried(name: str, point: Figures, drawn: Figures) -> bool:
-    """Return whether the interval has no width; false for figures of several scales.
-
-    A few draws may lack a label, which changes an average over labels.
-    """
-    if drawn[name].ndim != 1:
-        return False
-    low, high = _interval(name, point, drawn).ci95
-    return nothing_varies(drawn[name], float(point[name])) or bool(high - low < _NO_WIDTH)
-
-
-def _interval(name: str, point: Figures, drawn: Figures) -> Figure:
-    if name not in _LOWERED:
-        return _figure(point[name], drawn[name])
-    low, high = corrected_interval(drawn[name], float(point[name]))
-    return Figure(float(point[name]), (float(low), float(high)))
-
-
-def _figure(point: FloatArray, drawn: FloatArray) -> Figure:
-    low, high = interval(drawn)
+def _figure(point: FloatArray, ends: FloatArray) -> Figure:
+    low, high = ends
     return Figure(float(point), (float(low), float(high)))
 
 
-def _scales(point: FloatArray, drawn: FloatArray, scales: Sequence[str]) -> Figure:
+def _scales(
+    point: FloatArray, drawn: FloatArray, ends: FloatArray, scales: Sequence[str]
+) -> Figure:
     """Return the mean over scales, with the figure of each scale."""
-    parts = {name: _figure(point[i], drawn[:, i]) for i, name in enumerate(scales)}
-    return replace(_figure(point.mean(), drawn.mean(axis=1)), parts=parts)
+    parts = {name: _figure(point[i], ends[:, i]) for i, name in enumerate(scales)}
+    return replace(_figure(point.mean(), interval(drawn.mean(axis=1))), parts=parts)
 
 
-def _per_emotion(
-    point: Figures, drawn: Figures, labels: Sequence[str]
-) -> dict[str, EmotionFigures]:
+def _per_emotion(point: Figures, ends: Figures, labels: Sequence[str]) -> dict[str, EmotionFigures]:
     if "confusion" not in point:
         return {}
     # Repeats share their truth, so the mean over them is a whole number.
     support = np.rint(point["confusion"].sum(axis=1)).astype(int)
     return {
         label: EmotionFigures(
-            **{name: _figure(point[name][i], drawn[name][:, i]) for name in _PER_EMOTION},
+            **{name: _figure(point[name][i], ends[name][:, i]) for name in _PER_EMOTION},
             support=int(support[i]),
         )
         for i, label in enumerate(labels)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.emotions import label_polarity
-from evoca.metrics.bootstrap import AVERAGED, SHARES, Trials, exact_interval
+from evoca.metrics.bootstrap import exact_interval
 from evoca.metrics.calibration_error import copies_of, perfect_calibration_band
 from evoca.metrics.checks import NO_LABEL, FloatArray, IntArray
 from evoca.metrics.functional.scores import positive_share
@@ -22,6 +23,12 @@ from evoca.metrics.ties import TIED, tied, top_labels
 __all__ = ["with_remarks"]
 
 _WIDTHS = {"ece": False, "ece_equal_width": True}
+# Figures of all labelled rows that are 1 where all are right and 0 where none is.
+_SHARES = frozenset(
+    {"accuracy", "top2_accuracy", "top3_accuracy", "polarity_accuracy", "weighted_f1"}
+)
+# Means over the labels, that are 1 where all rows are right and 0 where none is.
+_AVERAGED = frozenset({"balanced_accuracy", "macro_f1"})
 
 
 def with_remarks(report: Report, known: Truth, probabilities: FloatArray) -> Report:
@@ -36,7 +43,7 @@ def with_remarks(report: Report, known: Truth, probabilities: FloatArray) -> Rep
     if not labelled.any():
         return report
     truth, group, p = known.codes[labelled], known.group[labelled], probabilities[:, labelled]
-    exact = _Exact(Trials(truth, top_labels(p, report.labels), group))
+    exact = _Exact(_Trials(truth, top_labels(p, report.labels), group))
     return replace(
         report,
         figures=_with_band(exact.figures(report), p, truth, group, report),
@@ -58,17 +65,50 @@ def _polarity_ties(p: FloatArray, labels: tuple[str, ...]) -> int:
     return int(even.any(axis=0).sum())
 
 
+class _Trials:
+    """Groups of labelled rows, counted for each kind of share.
+
+    Args:
+        truth: int (n,), 0..K-1.
+        predicted: int (R, n), the top label in each repeat.
+        group: int (n,).
+    """
+
+    def __init__(self, truth: IntArray, predicted: IntArray, group: IntArray) -> None:
+        self._truth, self._predicted, self._group = truth, predicted, group
+
+    def of(self, name: str) -> int:
+        """Return the trials of a figure in ``_SHARES`` or ``_AVERAGED``.
+
+        A mean over K labels can hide most errors in the label with the fewest groups; it
+        counts as if every label had as few.
+        """
+        if name in _SHARES:
+            return self._count(np.ones(len(self._truth), dtype=np.bool_))
+        each = [self._count(self._truth == label) for label in np.unique(self._truth)]
+        return len(each) * min(each)
+
+    def of_label(self, name: str, label: int) -> int:
+        """Return the trials of a label's ``recall``, ``precision`` or ``f1``."""
+        own = self._truth == label
+        called = (self._predicted == label).any(axis=0)
+        return self._count({"recall": own, "precision": called, "f1": own | called}[name])
+
+    def _count(self, rows: NDArray[np.bool_]) -> int:
+        return len(np.unique(self._group[rows]))
+
+
 class _Exact:
     """Exact intervals in place of those without width, of the figures in ``names``."""
 
-    def __init__(self, trials: Trials) -> None:
+    def __init__(self, trials: _Trials) -> None:
         self._trials = trials
         self.names: list[str] = []
 
     def figures(self, report: Report) -> dict[str, Figure]:
         return {
             name: self._ends(name, figure, self._trials.of(name))
-            if name in SHARES | AVERAGED and figure.value in (0.0, 1.0)
+            if name in _SHARES | _AVERAGED and figure.value in (0.0, 1.0)
             else figure
             for name, figure in report.figures.items()
         }

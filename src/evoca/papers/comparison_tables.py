@@ -142,7 +142,7 @@ _COLUMNS = ("run", "accuracy", "balanced", "NLL", "min/epoch", "paper")
 
 _MARK = "*"
 """Marks scores on images that the system learnt from."""
-_CACHED = "kept"
+_CACHED = "cached"
 """The entry for minutes without the frozen layers, whose features were cached."""
 
 
@@ -220,7 +220,7 @@ def _about(runs: Sequence[Run]) -> list[str]:
         f"{_MARK} measured on images that the system learnt from: how well it remembers them."
         if any(f.measures_known_images(None) for f in facts)
         else "",
-        f"{_CACHED}: the frozen layers' features were kept, and the minutes leave them out."
+        f"{_CACHED}: the frozen layers' features were cached, and the minutes leave them out."
         if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)
         else "",
     ]

@@ -185,7 +185,7 @@ class Minutes:
             return None
         return (
             f"minutes an epoch: in {self.cached} of {self.epochs} epochs the frozen layers' "
-            "features were kept, and their minutes are of the layers after them alone (the mean "
+            "features were cached, and their minutes are of the layers after them alone (the mean "
             f"of all is {self.mean:.2f}); train with --no-cache for minutes of the whole network"
         )
 

@@ -133,6 +133,7 @@ class PredictionPage:
                     "permille": [_shares(prediction, labels) for prediction in shown],
                     "sets": [[labels.index(one) for one in p.prediction_set] for p in shown],
                     "positive": self._positive(),
+                    "affect": [", ".join(prediction.affect_in_words) for prediction in shown],
                     "notes": [list(prediction.warnings) for prediction in shown],
                     "votes": None,
                     "agreement": [""] * len(shown),

@@ -53,10 +53,12 @@ class Predictions:
         agreement: float64 (n,), share of the viewers who agree with the label, NaN where
             unknown; ``None`` where no image has one.
         rated: float64 (n, 2), rated valence and arousal, NaN where unknown; ``None`` without.
-        felt: float64 (R, n, 2), predicted valence and arousal; ``None`` without.
+        predicted_affect: float64 (R, n, 2), predicted valence and arousal; ``None`` without.
         hashes: n SHA-256 digests of the files, empty where unknown; ``None`` if all are.
         failed: image to the reason why it has no prediction, as ``evoca predict`` writes.
         rescaled: rows whose stated probabilities did not sum to 1, and do now.
+        model: name of the model that made them all, as ``evoca predict`` writes it; empty
+            where it is not recorded.
     """
 
     images: tuple[str, ...]
@@ -69,10 +71,11 @@ class Predictions:
     distribution: NDArray[np.float64] | None = None
     agreement: NDArray[np.float64] | None = None
     rated: NDArray[np.float64] | None = None
-    felt: NDArray[np.float64] | None = None
+    predicted_affect: NDArray[np.float64] | None = None
     hashes: tuple[str, ...] | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
     rescaled: int = 0
+    model: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -100,7 +103,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
         header.append("agreement")
     if predictions.rated is not None:
         header += AFFECT
-    if predictions.felt is not None:
+    if predictions.predicted_affect is not None:
         header += _PREDICTED_AFFECT
     if predictions.hashes is not None:
         header.append(_HASH)
@@ -129,8 +132,8 @@ def _rows(predictions: Predictions, repeat: int) -> Iterator[list[Any]]:
             row += _cells(predictions.agreement[i : i + 1])
         if predictions.rated is not None:
             row += _cells(predictions.rated[i])
-        if predictions.felt is not None:
-            row += _cells(predictions.felt[repeat, i])
+        if predictions.predicted_affect is not None:
+            row += _cells(predictions.predicted_affect[repeat, i])
         if predictions.hashes is not None:
             row.append(predictions.hashes[i])
         yield row
@@ -186,13 +189,14 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
         probabilities=scores[order],
         failed=failed,
         rescaled=int(rescaled(raw).sum()),
+        model=_only(texts(columns, "model", where)),
         hashes=_hashes(columns, where, first),
         fold=np.where(np.isnan(fold), -1, fold).astype(np.int64)[order],
         in_set=_sets(columns, labels, where, order),
         distribution=_optional(columns, emotion_columns(TRUTH, labels), where, first),
         agreement=_flat(_optional(columns, ("agreement",), where, first)),
         rated=_optional(columns, AFFECT, where, first),
-        felt=None
+        predicted_affect=None
         if (affect := _optional(columns, _PREDICTED_AFFECT, where, order.ravel())) is None
         else affect.reshape(repeats, len(first), len(_PREDICTED_AFFECT)),
     )
@@ -270,6 +274,12 @@ def _hashes(columns: Columns, where: str, rows: NDArray[np.int64]) -> tuple[str,
     digests = texts(columns, _HASH, where)[rows]
     found = tuple(str(digest).lower() for digest in digests)
     return found if any(found) else None
+
+
+def _only(cells: NDArray[np.object_]) -> str:
+    """Return the text that all cells hold; empty where they differ."""
+    found = set(cells.tolist())
+    return str(found.pop()) if len(found) == 1 else ""
 
 
 def _flat(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

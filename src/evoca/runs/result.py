@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.metrics import Report, evaluate_predictions, paired_affect
+from evoca.metrics.by_source import SourceFigures
 from evoca.metrics.calibration_check import CalibrationCheck, check_calibration, group_folds
 from evoca.metrics.conformal import SetFigures, class_conditional_sets, set_figures
 from evoca.runs.predictions import Predictions
@@ -65,6 +66,7 @@ class Result:
         restricted: whether the model was restricted to the labels that have images.
         test_uses: how often these images were evaluated on before; ``None`` where not recorded.
         fingerprint: of model, data and options, of an evaluation; else empty.
+        by_source: of images of several sources, the figures of each in its own vocabulary.
     """
 
     predictions: Predictions
@@ -80,6 +82,7 @@ class Result:
     restricted: bool = False
     test_uses: Mapping[str, Any] | None = None
     fingerprint: str = ""
+    by_source: tuple[SourceFigures, ...] = ()
 
     @property
     def copies(self) -> dict[str, int | None]:
@@ -101,6 +104,7 @@ class Result:
             "restricted": self.restricted,
             "test_uses": None if self.test_uses is None else dict(self.test_uses),
             "fingerprint": self.fingerprint,
+            "by_source": [one.to_dict() for one in self.by_source],
             "notes": list(self.notes),
         }
 
@@ -127,6 +131,7 @@ class Result:
             restricted=bool(found["restricted"]),
             test_uses=found["test_uses"],
             fingerprint=str(found["fingerprint"]),
+            by_source=tuple(SourceFigures.from_dict(one) for one in found["by_source"]),
         )
 
 
@@ -143,6 +148,7 @@ def completed(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "chosen_in_folds": [],
         "restricted": False,
         "fingerprint": "",
+        "by_source": [],
         "notes": [],
     }
     found |= metrics
@@ -187,7 +193,7 @@ def score(
         labels,
         groups,
         distributions=predictions.distribution,
-        affect=paired_affect(predictions.rated, predictions.felt),
+        affect=paired_affect(predictions.rated, predictions.predicted_affect),
         names=predictions.images,
         allow_missing=allow_missing,
         draws=draws,

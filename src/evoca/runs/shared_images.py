@@ -194,7 +194,7 @@ def _affect(
     """
     found = []
     for run, own in zip(runs, rows, strict=True):
-        rated, predicted = run.predictions.rated, run.predictions.felt
+        rated, predicted = run.predictions.rated, run.predictions.predicted_affect
         if rated is None or predicted is None:
             return None
         found.append((rated[own], predicted[:, own]))

@@ -86,10 +86,14 @@ def ledger_file() -> Path | None:
 def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
     """Record an evaluation on test images, and return the earlier uses of these images.
 
+    Predictions that were saved state the name of the model that made them, and not its
+    SHA-256: they count as the model of that name.
+
     Args:
         data: fingerprint of the images and their labels.
         split: name of the split.
-        model: what identifies the model, such as its SHA-256.
+        model: what identifies the model, such as its SHA-256; empty where only its name is
+            known.
         name: of the model, to identify it in the record.
 
     Returns:
@@ -107,8 +111,8 @@ def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
             connection.execute(_TABLE)
             connection.execute("BEGIN IMMEDIATE")
             rows = connection.execute(
-                "SELECT model, count(*), max(time) FROM test_use "
-                "WHERE data = ? AND split = ? GROUP BY model",
+                "SELECT model, name, count(*), max(time) FROM test_use "
+                "WHERE data = ? AND split = ? GROUP BY model, name",
                 (data, split),
             ).fetchall()
             now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -120,11 +124,19 @@ def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
             f"{printable_name(file)}: the record of test uses cannot be kept: {error}; name "
             f"another file with {LEDGER_VARIABLE}, or set it to off"
         ) from error
-    uses = {known: count for known, count, _ in rows}
-    others = {known: count for known, count in uses.items() if known != model}
+    by_this, by_others, others, called = 0, 0, set(), set()
+    for known, its_name, count, _ in rows:
+        if (its_name == name) if "" in (known, model) else (known == model):
+            by_this += count
+            continue
+        by_others += count
+        if known:
+            others.add(known)
+            called.add(its_name)
+    unknown = {its_name for known, its_name, *_ in rows if not known} - {name} - called
     return PastUses(
-        by_this=uses.get(model, 0),
-        by_others=sum(others.values()),
-        others=len(others),
-        last=max((str(time) for _, _, time in rows), default=""),
+        by_this=by_this,
+        by_others=by_others,
+        others=len(others | unknown),
+        last=max((str(time) for *_, time in rows), default=""),
     )

@@ -116,6 +116,24 @@ class Elsewhere(CardPart):
     without_looking: dict[str, float] = Field(default_factory=dict)
 
 
+class SourceScores(CardPart):
+    """Figures of one of several sources of labelled images, in its own vocabulary.
+
+    Attributes:
+        source: its name.
+        images: how many were predicted.
+        groups: the groups of emotions that are told apart, each joined by a plus.
+        figures: name to figure, see :mod:`evoca.metrics.by_source`.
+        without_looking: the same figures of the commonest group, or polarity.
+    """
+
+    source: _Text
+    images: int = Field(ge=0)
+    groups: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
+    figures: dict[str, Metric]
+    without_looking: dict[str, float] = Field(default_factory=dict)
+
+
 class Analysis(CardPart):
     """The error analysis of a model; what was not measured is left out.
 
@@ -126,6 +144,8 @@ class Analysis(CardPart):
         coverage_by_emotion: share of the prediction sets that hold the label, by label.
         agreement: accuracy by agreement of the viewers.
         perturbations: the robustness probe.
+        by_source: figures of each source it learnt from, held out image by image.
+        left_out: those of each source predicted by a model that all others taught.
         elsewhere: evaluations on images of other kinds.
         cautions: what a reader of the figures must know, in sentences.
     """
@@ -135,16 +155,18 @@ class Analysis(CardPart):
     coverage_by_emotion: dict[str, Metric] = Field(default_factory=dict)
     agreement: tuple[AgreementErrors, ...] = ()
     perturbations: tuple[Perturbation, ...] = ()
+    by_source: tuple[SourceScores, ...] = ()
+    left_out: tuple[SourceScores, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     cautions: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
 
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """The bundle format that this version of Evoca writes, and the newest one it reads.
 
 Version 2 adds keys that version 1 does not have, version 3 the hashes of what training
-images look like and of the images that chose, and version 4 class frequencies and what other
-priors need; all are optional.
+images look like and of the images that chose, version 4 class frequencies and what other
+priors need, and version 5 intervals of valence and arousal; all are optional.
 """
 
 _SUM_TOLERANCE = 1e-6
@@ -210,6 +232,20 @@ class CalibrationRows(CardPart):
 
 def _encoded(values: NDArray[Any]) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+class AffectIntervals(CardPart):
+    """Half the widths of the intervals of valence and arousal.
+
+    Attributes:
+        coverage: the share of images whose rating an interval is built to hold.
+        valence: in points of the scale.
+        arousal: in points of the scale.
+    """
+
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    valence: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    arousal: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Licence(CardPart):
@@ -308,6 +344,8 @@ class ModelCard(CardPart):
         deletion_test: test that the map finds what the model relies on.
         affect_range: lowest and highest rating of the scale that ``affect`` predicts valence
             and arousal on, such as 1 and 7; ``None`` where the model predicts neither.
+        affect_intervals: how far ratings lie from them; ``None`` where not measured, or before
+            version 5.
         provenance: recipe, backbones and data.
         metrics: measured figures with intervals, fractions 0..1 unless named.
         per_emotion: label to precision, recall and F1.
@@ -343,6 +381,7 @@ class ModelCard(CardPart):
     evidence_bias: tuple[float, ...] | None = None
     deletion_test: DeletionTest | None = None
     affect_range: tuple[float, float] | None = None
+    affect_intervals: AffectIntervals | None = None
     provenance: Provenance
     metrics: dict[str, Metric]
     per_emotion: dict[str, dict[str, float]]
@@ -368,6 +407,8 @@ class ModelCard(CardPart):
             raise ValueError("evidence_bias goes with evidence_kind additive, and only with it")
         if self.affect_range is not None and not self.affect_range[0] < self.affect_range[1]:
             raise ValueError("affect_range must be the lowest and the highest rating")
+        if self.affect_intervals is not None and self.affect_range is None:
+            raise ValueError("affect_intervals go with affect_range")
         if self.evidence_bias is not None and len(self.evidence_bias) != len(self.labels):
             raise ValueError("evidence_bias does not have one number per label")
         self._check_frequencies()

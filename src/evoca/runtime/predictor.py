@@ -276,6 +276,7 @@ class Predictor:
                 card.labels,
                 card.preprocessing.seen_region(image.size),
             )
+        intervals = card.affect_intervals
         return Prediction(
             probabilities=distribution,
             prediction_set=prediction_set(distribution, self.operating_point.threshold),
@@ -288,6 +289,8 @@ class Predictor:
             warnings=image.warnings,
             affect=None if outputs.affect is None else _pair(outputs.affect[i]),
             affect_range=card.affect_range,
+            affect_errors=None if intervals is None else (intervals.valence, intervals.arousal),
+            affect_coverage=None if intervals is None else intervals.coverage,
             prior=self.operating_point.prior,
             picture=image.picture,
         )

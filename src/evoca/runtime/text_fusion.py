@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 from evoca.errors import EvocaError
+from evoca.plugins import object_at, plugin_names
 from evoca.prediction import Prediction, prediction_set
 
 if TYPE_CHECKING:
@@ -51,28 +50,17 @@ def load_scorer(name: str) -> TextScorer:
     Raises:
         EvocaError: there is none, or it cannot be called.
     """
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            scorer: Any = getattr(import_module(module), attribute)
-        except Exception as error:  # whatever the code that is named does
-            raise EvocaError(
-                f"text scorer {name}: cannot be loaded: {_described(error)}"
-            ) from error
-    else:
-        found = entry_points(group=ENTRY_POINTS)
-        if name not in found.names:
-            known = ", ".join(sorted(found.names)) or "none is installed"
-            raise EvocaError(
-                f"text scorer {name}: no such entry point of {ENTRY_POINTS} ({known}); write "
-                "MODULE:CALLABLE, or install a package that offers it"
-            )
-        try:
-            scorer = found[name].load()
-        except Exception as error:
-            raise EvocaError(
-                f"text scorer {name}: cannot be loaded: {_described(error)}"
-            ) from error
+    known = {} if ":" in name else plugin_names(ENTRY_POINTS)
+    if ":" not in name and name not in known:
+        offered = ", ".join(sorted(known)) or "none is installed"
+        raise EvocaError(
+            f"text scorer {name}: no such entry point of {ENTRY_POINTS} ({offered}); write "
+            "MODULE:CALLABLE, or install a package that offers it"
+        )
+    try:
+        scorer = object_at(known.get(name, name))
+    except Exception as error:  # whatever the code that is named does
+        raise EvocaError(f"text scorer {name}: cannot be loaded: {_described(error)}") from error
     if not callable(scorer):
         raise EvocaError(f"text scorer {name}: not something that can be called")
     return scorer  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -82,6 +82,7 @@ def causes_of_duckdb(table, taxonomy):
         return [cause for (cause,) in connection.execute(query).fetchall()]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables(), st.sampled_from(("mikels8", "ekman6")))
 def test_duckdb_and_numpy_refuse_the_same_rows_for_the_same_reason(table, taxonomy):
     assert causes_of_numpy(table, taxonomy) == causes_of_duckdb(table, taxonomy)

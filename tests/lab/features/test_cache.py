@@ -104,11 +104,13 @@ def test_two_processes_compute_each_row_once(tmp_path):
 
 def test_a_full_disk_is_one_line_and_leaves_no_draft(tmp_path):
     names = [f"{i:04}" for i in range(600)]
-    (tmp_path / ".killed.npy").write_bytes(b"what a killed writer left")
+    left = tmp_path / ".0.npy-0123456789ab.draft"  # by a killed writer
+    left.mkdir()
+    (left / "draft").write_bytes(b"rows")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))  # files can grow no further
     try:
-        with pytest.raises(EvocaError, match=r"features cannot be kept: .*set EVOCA_CACHE"):
+        with pytest.raises(EvocaError, match=r"features cannot be cached: .*set EVOCA_CACHE"):
             fetch(tmp_path, names)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -125,7 +127,7 @@ def test_rows_take_room_as_they_are_written(tmp_path):
 
     def compute(missing):
         for rows in computer(missing):
-            sizes.append(sum(file.stat().st_size for file in tmp_path.glob(".*.npy")))
+            sizes.append(sum(file.stat().st_size for file in tmp_path.glob(".*.npy-*.draft/draft")))
             yield rows
 
     RowStore(tmp_path, WIDTH).fetch(names, compute)
@@ -135,13 +137,13 @@ def test_rows_take_room_as_they_are_written(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(EvocaError, match=r"features cannot be kept.*EVOCA_CACHE"):
+    with pytest.raises(EvocaError, match=r"features cannot be cached.*EVOCA_CACHE"):
         fetch(tmp_path / "store", ["a"])
 
 
 def test_a_file_in_the_way_is_one_line(tmp_path):
     (tmp_path / "store").write_text("")
-    with pytest.raises(EvocaError, match=r"features cannot be kept.*EVOCA_CACHE"):
+    with pytest.raises(EvocaError, match=r"features cannot be cached.*EVOCA_CACHE"):
         fetch(tmp_path / "store", ["a"])
 
 

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from evoca.data.download.outcomes import Outcome, Status
+from evoca.drafts import drafted
 from evoca.errors import DataError, single_line
 from evoca.images import printable_name
 
@@ -99,14 +100,10 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     Raises:
         DataError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
+        with drafted(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        partial.replace(path)
     except OSError as error:
         raise DataError(f"{printable_name(path)}: cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -116,6 +116,7 @@ def fingerprint_all(
         MissingExtraError: imagehash is not installed.
     """
     _hashing()  # here, since threads that import at once can see a module half made
+    limits = limits or ImageLimits()
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         yield from pool.map(lambda path: fingerprint(path, limits), paths)
 

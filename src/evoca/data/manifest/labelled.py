@@ -17,6 +17,7 @@ from evoca.data.manifest.hashing import sha256_files
 from evoca.data.manifest.rules import Cells, first_refused, possible_labels, rules_of
 from evoca.data.manifest.schema import DISAGREE, PROBABILITY, VOTES, check_columns, emotion_columns
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
+from evoca.data.teaching import Teaching
 from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name, walk_order
@@ -54,6 +55,12 @@ class LabelledImages:
         taxonomy: name of the taxonomy.
         source: printable name of the manifest or folder.
         left_out: files of the folder that are none of the images, and why.
+        affect_sd: float64 (n, 2), standard deviations of the viewers' ratings, NaN where
+            unknown; ``None`` where no image has them.
+        collection: name of the data set that the manifest's column ``source`` gives for every
+            image; empty where it gives none, or several.
+        teaching: what images of several sources teach; ``None`` for a single source, see
+            :func:`evoca.data.sources.join_sources`.
     """
 
     paths: tuple[Path, ...]
@@ -70,6 +77,9 @@ class LabelledImages:
     taxonomy: str
     source: str
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+    affect_sd: NDArray[np.float64] | None = None
+    collection: str = ""
+    teaching: Teaching | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -85,7 +95,7 @@ class LabelledImages:
             value = getattr(self, own.name)
             if own.name in {"paths", "names", "recorded_hashes"}:
                 changed[own.name] = tuple(value[i] for i in chosen)
-            elif isinstance(value, np.ndarray):
+            elif isinstance(value, np.ndarray | Teaching):
                 changed[own.name] = value[chosen]
             else:
                 changed[own.name] = value
@@ -153,6 +163,8 @@ class LabelledImages:
             )
             affect = () if self.affect is None else (" ".join(f"{x:.6f}" for x in self.affect[i]),)
             rows.append("\0".join((self.names[i], label, soft, digest, *affect)))
+            if self.teaching is not None:
+                rows[-1] += "\0" + self.teaching.in_words(i)
         head = "\0".join(("evoca-labelled-1", self.taxonomy, *self.labels))
         return hashlib.sha256("\n".join((head, *sorted(rows))).encode()).hexdigest()
 
@@ -219,7 +231,7 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
     where = printable_name(path)
     names = texts(columns, "image", where, required=True)
     if not len(names):
-        raise DataError(f"{where}: no rows; a manifest has one row an image")
+        raise DataError(f"{where}: no rows; a manifest has one row per image")
     taxonomy = taxonomy or DEFAULT_TAXONOMY
     cells = Cells(columns)
     _require_rows(cells, taxonomy, where)
@@ -240,18 +252,19 @@ def _from_columns(columns: Columns, path: Path, taxonomy: str | None) -> Labelle
         split=cells.text("split").astype(np.str_),
         distribution=distribution,
         agreement=_agreement(cells, labels, truth, distribution),
-        affect=_affect(cells),
+        affect=_pair(cells, "valence", "arousal"),
         recorded_hashes=tuple(cells.text("sha256").tolist()),
         taxonomy=taxonomy,
         source=where,
+        affect_sd=_pair(cells, "valence_sd", "arousal_sd"),
+        collection=_only(cells.text("source")),
     )
 
 
 def _require_rows(cells: Cells, taxonomy: str, where: str) -> None:
     """Refuse rows that break a rule: names the first, and counts the others."""
-    names = tuple(cells.columns.values)
-    labels = possible_labels(taxonomy, by_row="taxonomy" in names)
-    if (found := first_refused(rules_of(names, labels, taxonomy), cells)) is not None:
+    labels = possible_labels(taxonomy, by_row="taxonomy" in cells.names)
+    if (found := first_refused(rules_of(cells.names, labels, taxonomy), cells)) is not None:
         row, cause, refused = found
         rest = f" (and {refused - 1:,} more rows)" if refused > 1 else ""
         raise DataError(f"{where}: row {cells.columns.rows[row]}: {cause}{rest}")
@@ -270,9 +283,9 @@ def _one_taxonomy(cells: Cells, where: str, default: str) -> str:
 def _truth(
     cells: Cells, labels: tuple[str, ...], distribution: NDArray[np.float64] | None
 ) -> NDArray[np.int64]:
-    if "emotion" not in cells.columns:
+    if "emotion" not in cells.names:
         if distribution is None:
-            return np.full(len(cells.columns), -1, dtype=np.int64)
+            return np.full(cells.count, -1, dtype=np.int64)
         return most_likely(distribution)
     known, codes = np.unique(cells.text("emotion").astype(np.str_), return_inverse=True)
     index = {label: i for i, label in enumerate(labels)} | {"": -1}
@@ -283,7 +296,7 @@ def _distribution(cells: Cells, labels: tuple[str, ...]) -> NDArray[np.float64] 
     stated = _matrix(cells, PROBABILITY, labels)
     if stated is not None:
         return np.asarray(stated / stated.sum(axis=1, keepdims=True))
-    if any(column in cells.columns for column in emotion_columns(DISAGREE, labels)):
+    if any(column in cells.names for column in emotion_columns(DISAGREE, labels)):
         return None
     votes = _matrix(cells, VOTES, labels)
     if votes is None:
@@ -313,7 +326,7 @@ def _agreement(
 def _matrix(cells: Cells, prefix: str, labels: tuple[str, ...]) -> NDArray[np.float64] | None:
     """Return a column per label, (n, K); an absent column or an empty cell beside others is 0."""
     names = emotion_columns(prefix, labels)
-    if not any(column in cells.columns for column in names):
+    if not any(column in cells.names for column in names):
         return None
     matrix = np.stack([cells.number(column) for column in names], axis=1)
     empty = np.isnan(matrix).all(axis=1, keepdims=True)
@@ -330,10 +343,17 @@ def _groups(columns: Columns, where: str) -> tuple[NDArray[np.int64], bool]:
     return codes, bool(given.any())
 
 
-def _affect(cells: Cells) -> NDArray[np.float64] | None:
-    if "valence" not in cells.columns and "arousal" not in cells.columns:
+def _pair(cells: Cells, *names: str) -> NDArray[np.float64] | None:
+    """Return two columns (n, 2), NaN where empty; ``None`` without either."""
+    if not any(name in cells.names for name in names):
         return None
-    return np.stack([cells.number(name) for name in ("valence", "arousal")], axis=1)
+    return np.stack([cells.number(name) for name in names], axis=1)
+
+
+def _only(values: NDArray[Any]) -> str:
+    """Return the value of all rows; empty where they have several."""
+    found = np.unique(values.astype(np.str_))
+    return str(found[0]) if len(found) == 1 else ""
 
 
 def _require_files(images: LabelledImages) -> None:

@@ -66,8 +66,12 @@ class Cells:
 
         Attributes:
             columns: as they were read.
+            names: of the columns, in their order.
+            count: n, the number of rows.
         """
         self.columns = columns
+        self.names = tuple(columns.values)
+        self.count = len(columns.rows)
         self._texts: dict[str, NDArray[np.object_]] = {}
         self._numbers: dict[str, NDArray[np.float64]] = {}
 
@@ -82,17 +86,17 @@ class Cells:
 
     def given(self, name: str) -> NDArray[np.bool_]:
         """Return which cells hold something, bool (n,)."""
-        values = self.columns[name]
+        values = self.columns.values[name]
         if values.dtype.kind in _NUMERIC:
             return np.asarray(~np.ma.getmaskarray(np.ma.asarray(values)))
         return np.asarray(self.text(name) != "")
 
     def number(self, name: str) -> NDArray[np.float64]:
         """Return a column as float64 (n,): NaN where it is absent, a cell empty or no number."""
-        if name not in self.columns:
-            return np.full(len(self.columns), np.nan)
+        if name not in self.columns.values:
+            return np.full(self.count, np.nan)
         if name not in self._numbers:
-            values = self.columns[name]
+            values = self.columns.values[name]
             if values.dtype.kind in _NUMERIC:
                 found = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
             else:
@@ -125,6 +129,23 @@ class Rule(Protocol):
         """Return why a refused row is."""
 
 
+class _AboutCell(Protocol):
+    """A rule whose cause quotes a cell: ``{}`` in the text stands for it."""
+
+    @property
+    def column(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+class _CellQuoted:
+    """What the rules about one cell share."""
+
+    def cause(self: _AboutCell, cells: Cells, row: int) -> str:
+        return self.text.format(cells.text(self.column)[row])
+
+
 @dataclass(frozen=True)
 class _Present:
     """A cell that must be there."""
@@ -144,7 +165,7 @@ class _Present:
 
 
 @dataclass(frozen=True)
-class _OneOf:
+class _OneOf(_CellQuoted):
     """A text out of a list; of the rows of one taxonomy alone, where one is named.
 
     Attributes:
@@ -179,12 +200,9 @@ class _OneOf:
         own = np.where(taxonomies == "", self.default, taxonomies) == self.taxonomy
         return np.asarray(own & ~known)
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _Digits:
+class _Digits(_CellQuoted):
     """A SHA-256 in hexadecimal digits."""
 
     column: str
@@ -202,12 +220,9 @@ class _Digits:
         right = (not cell or re.fullmatch("[0-9a-f]{64}", cell) is not None for cell in found)
         return ~np.fromiter(right, dtype=np.bool_, count=len(found))
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _IsNumber:
+class _IsNumber(_CellQuoted):
     """A cell that holds a finite number, or a whole one that 32 bits hold."""
 
     column: str
@@ -233,12 +248,9 @@ class _IsNumber:
             right = right & (number == np.floor(number)) & (number < _BELOW_INT32)
         return np.asarray(cells.given(self.column) & ~right)
 
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
-
 
 @dataclass(frozen=True)
-class _AtLeast:
+class _AtLeast(_CellQuoted):
     """A number that is not too small."""
 
     column: str
@@ -254,9 +266,6 @@ class _AtLeast:
 
     def refused(self, cells: Cells) -> NDArray[np.bool_]:
         return np.asarray(cells.number(self.column) < self.least)
-
-    def cause(self, cells: Cells, row: int) -> str:
-        return self.text.format(cells.text(self.column)[row])
 
 
 @dataclass(frozen=True)
@@ -283,7 +292,7 @@ class _SumsToOne:
         return self.text.format(self._total(cells)[row])
 
     def _total(self, cells: Cells) -> NDArray[np.float64]:
-        total = np.zeros(len(cells.columns))
+        total = np.zeros(cells.count)
         for column in self.columns:  # in this order, as DuckDB adds
             total += np.nan_to_num(cells.number(column), nan=0.0, posinf=np.inf, neginf=-np.inf)
         return total
@@ -349,8 +358,8 @@ def _emotions(by_row: bool, labels: Sequence[str], default: str) -> list[Rule]:
 
 def first_refused(rules: Iterable[Rule], cells: Cells) -> tuple[int, str, int] | None:
     """Return the first refused row, why, and how many rows are refused; ``None`` if none is."""
-    rules, n = list(rules), len(cells.columns)
-    broken = np.full(n, len(rules))
+    rules = list(rules)
+    broken = np.full(cells.count, len(rules))
     for number in reversed(range(len(rules))):
         broken[rules[number].refused(cells)] = number
     rows = np.flatnonzero(broken < len(rules))

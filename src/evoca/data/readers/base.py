@@ -107,6 +107,8 @@ class Reader:
         accepts: the fields of :class:`ReadOptions` that it uses.
         ratings: lowest and highest rating of valence of a source that has no labels;
             ``None`` for all others.
+        scale: lowest and highest rating of valence and arousal; ``None`` where a source has
+            none, or does not say.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Reader:
     files_required: bool
     accepts: frozenset[str] = frozenset()
     ratings: tuple[float, float] | None = None
+    scale: tuple[float, float] | None = None
     layout: str = ""
 
 
@@ -128,6 +131,7 @@ def reader(
     taxonomy: str = DEFAULT_TAXONOMY,
     files_required: bool = True,
     ratings: tuple[float, float] | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> Callable[[PlainRead], PlainRead]:
     """Return a decorator that registers a reader; its docstring says which layout it reads."""
 
@@ -137,7 +141,14 @@ def reader(
 
         summary, layout = _described(function)
         _READERS[name] = Reader(
-            name, summary, taxonomy, read, files_required, ratings=ratings, layout=layout
+            name,
+            summary,
+            taxonomy,
+            read,
+            files_required,
+            ratings=ratings,
+            scale=scale or ratings,
+            layout=layout,
         )
         return function
 

@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 
 
-@reader("emotion6", taxonomy="ekman7")
+@reader("emotion6", taxonomy="ekman7", scale=(1, 9))
 def read(source: Path) -> Iterator[Row]:
     """Emotion6: 1,980 photographs with a distribution over 7 emotions, valence, arousal.
 

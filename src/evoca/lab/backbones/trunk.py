@@ -1,4 +1,4 @@
-"""A backbone divided into its five stages."""
+"""A backbone divided into its five stages, and a stage's output as one vector."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evoca.lab.backbones.library import adapter_of, module_of
 from evoca.lab.backbones.weights import build_network
 from evoca.lab.config.backbone import STAGES, Backbone
 
-__all__ = ["ChannelDropout", "Pixels", "Trunk", "build_trunk", "drop_channels"]
+__all__ = ["ChannelDropout", "Pixels", "Pool", "Trunk", "build_trunk", "drop_channels"]
 
 
 class ChannelDropout(nn.Module):
@@ -188,6 +188,28 @@ class Trunk(nn.Module):
                 if next(module.parameters(), None) is not None:
                     parts.setdefault(name, [module])
         return {**parts, **self.tops, "backbone": self.stages()}
+
+
+class Pool(nn.Module):
+    """A stage's output as a vector: ``mean``, ``flatten`` or the class ``token``."""
+
+    def __init__(self, trunk: Trunk, kind: str) -> None:
+        super().__init__()
+        if kind == "token" and not (trunk.record.layout == "tokens" and trunk.prefix):
+            raise EvocaError(f"model.pool: {trunk.record.name} has no class token to pool")
+        self.kind = kind
+        self._map_of = trunk.map_of
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, D)."""
+        if self.kind == "token":
+            return x[:, 0]
+        maps = self._map_of(x)
+        return maps.flatten(1) if self.kind == "flatten" else maps.mean(dim=(2, 3))
+
+    def extra_repr(self) -> str:
+        """Return the kind of pooling."""
+        return self.kind
 
 
 def build_trunk(

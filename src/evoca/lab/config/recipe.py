@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -29,6 +30,7 @@ __all__ = [
     "Protocol",
     "Recipe",
     "RecipeError",
+    "Sources",
     "SvmHead",
     "load_recipe",
     "recipe_names",
@@ -44,10 +46,14 @@ class Head(Strict):
         kind: ``linear``, whose evidence map is exactly additive.
         c_grid: candidates for the inverse L2 penalty, on standardised features whose
             mean squared norm is 100; inner folds choose by likelihood.
+        affect_grid: candidates for the penalty of a ridge regression of valence and arousal
+            on the same features, where several sources are learnt from and any is rated;
+            inner folds choose by squared error.
     """
 
     kind: Literal["linear"] = "linear"
     c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    affect_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)] = (30, 100, 300, 1000)
 
     def in_words(self) -> str:
         """Return a sentence on what is fitted."""
@@ -116,6 +122,58 @@ class Protocol(Strict):
     validation: float = Field(default=0.1, gt=0, le=0.5)
 
 
+_Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+_Weights = Annotated[tuple[_Weight, ...], Field(min_length=1)]
+_Rating = Annotated[float, Field(allow_inf_nan=False)]
+_Scale = tuple[_Rating, _Rating]
+
+
+class Sources(Strict):
+    """How several sources of labelled images are learnt from together.
+
+    Attributes:
+        weights: candidates for what an image of any source but the first counts, an image of
+            the first counting 1. Inner folds choose by the likelihood averaged over the
+            sources; a recipe with steps takes a single one, which a search may try.
+        by_name: candidates by a source's name, where they are to differ.
+        scales: lowest and highest rating of valence and arousal by a source's name, where
+            no reader states it.
+        scale: that all ratings are brought to.
+    """
+
+    weights: _Weights = (0.3, 1.0)
+    by_name: dict[str, _Weights] = Field(default_factory=dict)
+    scales: dict[str, _Scale] = Field(default_factory=dict)
+    scale: _Scale = (1.0, 9.0)
+
+    @model_validator(mode="after")
+    def _scales_rise(self) -> Self:
+        for low, high in (self.scale, *self.scales.values()):
+            if not low < high:
+                raise ValueError("scales: the lowest rating, then the highest")
+        return self
+
+    def candidates(self, names: Sequence[str]) -> list[tuple[float, ...]]:
+        """Return candidates for the weights of some sources, the first of them 1.
+
+        Raises:
+            RecipeError: a weight is given for a source that is none of them.
+        """
+        if unknown := sorted(set(self.by_name) - set(names[1:])):
+            raise RecipeError(
+                f"sources.by_name: no source but the first is called {unknown[0]}: they are "
+                f"{', '.join(names[1:])}"
+            )
+        free = [name for name in names[1:] if name not in self.by_name]
+        own = [self.by_name[name] for name in names[1:] if name in self.by_name]
+        found = []
+        for shared in self.weights if free else (1.0,):
+            for chosen in product(*own):
+                given = dict(zip([n for n in names[1:] if n in self.by_name], chosen, strict=True))
+                found.append((1.0, *(given.get(name, shared) for name in names[1:])))
+        return found
+
+
 class Recipe(Strict):
     """A system that can be trained, cross-validated and exported.
 
@@ -134,6 +192,7 @@ class Recipe(Strict):
         steps: how any other network is trained.
         merge: groups of emotions that are one class each, such as ``[[anger, fear]]``.
         protocol: how it is measured and calibrated.
+        sources: how several sources are learnt from together; without effect on one.
         search: settings to try, for ``evoca search``.
         profile: name of the profile that changed it; see :mod:`evoca.lab.config.profile`.
         stand_ins: key of a network that a profile or a setting replaced, such as
@@ -152,6 +211,7 @@ class Recipe(Strict):
     steps: tuple[Step, ...] = ()
     merge: tuple[tuple[str, ...], ...] = ()
     protocol: Protocol = Protocol()
+    sources: Sources = Sources()
     search: Search | None = None
     profile: str | None = None
     stand_ins: dict[str, str] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,16 +31,19 @@ from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.lab.experiments.run_files import (
     choice,
     class_frequencies,
+    describe_sources,
     require_fresh,
     write_calibration,
     write_head,
     write_result,
 )
 from evoca.lab.experiments.scorer import MachineScorer, Scorer, scorer_of
+from evoca.lab.experiments.several_sources import figures_by_source
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import identity_of
 from evoca.lab.training.freezing import System
 from evoca.lab.training.lightning_trainer import is_main
+from evoca.metrics.by_source import SourceFigures
 from evoca.runs.measured_on import MeasuredOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result
@@ -96,7 +100,15 @@ def train_steps(
     require_measurable(kept)
     division = describe_division(known)
     identity = identity_of(recipe, parts.train, parts.validation, division=division["group_sha256"])
-    task = Task(recipe.steps, recipe.preprocessing, parts.train, parts.validation, seed, identity)
+    task = Task(
+        recipe.steps,
+        recipe.preprocessing,
+        parts.train,
+        parts.validation,
+        seed,
+        identity,
+        recipe.sources,
+    )
     if is_main():
         require_fresh(out, resume=resume)
     fitted = fit(build(recipe, parts.train.labels, seed), task, out, options, resume=resume)
@@ -114,6 +126,8 @@ def train_steps(
         deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
     description |= result.copies
+    if grouped.images.teaching is not None:
+        describe_sources(description, grouped.images)
     if without_copies:
         description["split"] |= _left_out(parts, kept)
     write_calibration(out, chosen)
@@ -142,6 +156,14 @@ def _measure(
         temperature=chosen.temperature,
         affect=affect_in(found, labels),
     )
+    by_source: tuple[SourceFigures, ...] = ()
+    if kept.measured.teaching is not None:
+        widths = None
+        if chosen.affect_errors is not None and predictions.affect is not None:
+            widths = np.broadcast_to(chosen.affect_errors, predictions.affect.shape)
+        by_source = figures_by_source(
+            kept.measured, predictions.probabilities, predictions.affect, widths
+        )
     notes = copies.notes()
     notes += () if chose else parts.chosen_by_copies()
     if chose:
@@ -153,6 +175,7 @@ def _measure(
     on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
     return chosen, replace(
         result,
+        by_source=by_source,
         chosen=choice(chosen),
         validation=on_validation,
         counts=Counts(copies_left_out=lost, **copies.counts()),
@@ -219,10 +242,16 @@ def _description(
     )
     return shared | {
         "chosen": choice(chosen),
-        "training_frequencies": class_frequencies(parts.train, recipe),
+        "training_frequencies": class_frequencies(_first(parts.train), recipe),
         **hashes_of(parts.train, "training", prints),
         **hashes_of(parts.validation, "validation", prints),
     }
+
+
+def _first(images: LabelledImages) -> LabelledImages:
+    """Return the images of the first source, whose frequencies a model answers for."""
+    teaching = images.teaching
+    return images if teaching is None else images.take(teaching.of == 0)
 
 
 def _what_they_choose(recipe: Recipe) -> str:

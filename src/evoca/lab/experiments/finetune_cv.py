@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.finetune_fold import Build, Fold, Seen, Tune, validation_figures
 from evoca.lab.experiments.foldable import require_cuts
-from evoca.lab.experiments.holdout import strata
+from evoca.lab.experiments.holdout import in_source, strata
 from evoca.lab.experiments.nested_cv import folds_of
 from evoca.lab.experiments.operating_point import affect_in
 from evoca.lab.experiments.preparation import prepare
 from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.lab.experiments.run_files import (
     choice_in_fold,
+    describe_sources,
     require_fresh,
     run_description,
     write_result,
 )
+from evoca.lab.experiments.several_sources import figures_by_source, not_taught
+from evoca.lab.experiments.source_folds import source_folds
 from evoca.lab.training import RunOptions
 from evoca.progress import Advance, Announce
 from evoca.runs.result import Result
@@ -45,6 +49,7 @@ def crossval_steps(
     *,
     resume: bool = False,
     tune: Tune | None = None,
+    leave_out: str | None = None,
 ) -> Result:
     """Cross-validate a recipe: each fold trains anew, and chooses inside its training part.
 
@@ -57,32 +62,33 @@ def crossval_steps(
         options: how to run, on one device.
         resume: keep the folds that are finished, and go on with the one that is not.
         tune: chooses a fold's recipe from its training part alone, such as a search.
+        leave_out: name of one of several sources, to be predicted once in place of folds.
 
     Raises:
         EvocaError: the data, the recipe or the folder cannot be used.
         KeyboardInterrupt: stopped on request, after saving.
     """
     require = partial(require_cuts, recipe=recipe, searched=tune is not None)
+    if data.teaching is not None:
+        require = partial(_require_first, recipe=recipe, leave_out=leave_out)
     prepared = prepare(data, recipe, require=require)
     for note in prepared.notes:
         options.say(f"evoca: {note}")
     seen = prepared.images
     protocol = recipe.protocol
-    shape = (protocol.repeats, len(seen))
-    probabilities = np.empty((*shape, len(seen.labels)))
-    thresholds, temperatures = np.empty(shape), np.empty(shape)
-    folds, affect = np.empty(shape, dtype=np.int64), np.full((*shape, 2), np.nan)
+    places = _places(seen, recipe, leave_out)
+    shape = places.shape
+    probabilities = np.full((*shape, len(seen.labels)), np.nan)
+    thresholds, temperatures = np.full(shape, np.nan), np.full(shape, np.nan)
+    affect, widths = np.full((*shape, 2), np.nan), np.full((*shape, 2), np.nan)
     labels = len(seen.labels)
     choices: list[dict[str, Any]] = []
     on_validation: list[Seen] = []
     with _folder(out, resume=resume) as folder:
-        for repeat in range(protocol.repeats):
-            folds[repeat] = folds_of(
-                strata(seen), seen.groups, protocol.folds, protocol.seed + repeat
-            )
-            for number in range(protocol.folds):
-                held_out = folds[repeat] == number
-                name = f"repeat {repeat + 1}, " if protocol.repeats > 1 else ""
+        for repeat, folds in enumerate(places):
+            for number in range(int(folds.max()) + 1):
+                held_out = folds == number
+                name = f"repeat {repeat + 1}, " if len(places) > 1 else ""
                 fold = Fold(
                     recipe,
                     build,
@@ -91,7 +97,7 @@ def crossval_steps(
                     protocol.seed + repeat,
                     folder / "folds" / f"r{repeat}f{number}",
                     division=prepared.division["group_sha256"],
-                    options=_named(options, f"{name}fold {number + 1}/{protocol.folds}: "),
+                    options=_named(options, f"{name}fold {number + 1}/{int(folds.max()) + 1}: "),
                     tune=tune,
                 )
                 trained = fold.run()
@@ -101,26 +107,68 @@ def crossval_steps(
                 probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
                 if (own := affect_in(found, labels)) is not None:
                     affect[repeat, held_out] = own
+                    if chosen.affect_errors is not None:
+                        widths[repeat, held_out] = chosen.affect_errors
                 thresholds[repeat, held_out] = chosen.threshold
                 temperatures[repeat, held_out] = chosen.temperature
+        known = places[0] >= 0
+        rated = None if np.isnan(affect[:, known]).any() else affect
         predictions = HeldOut(
-            probabilities,
-            folds,
-            thresholds,
-            temperatures,
-            None if np.isnan(affect).any() else affect,
+            probabilities[:, known],
+            places[:, known],
+            thresholds[:, known],
+            temperatures[:, known],
+            None if rated is None else rated[:, known],
         )
         result = replace(
-            result_of(seen, predictions, protocol.coverage, notes=prepared.notes),
+            result_of(seen.take(known), predictions, protocol.coverage, notes=prepared.notes),
             chosen_in_folds=tuple(choices),
             validation=validation_figures(on_validation, seen.labels),
         )
         description = run_description("cross-validation", recipe, prepared)
         description["chosen_in_folds"] = choices
+        if seen.teaching is not None:
+            by_source = figures_by_source(
+                seen,
+                probabilities,
+                rated,
+                None if np.isnan(widths[:, known]).any() else widths,
+                left_out=leave_out,
+            )
+            notes = not_taught(result.predictions.truth, by_source, leave_out)
+            for note in notes:
+                options.say(f"evoca: {note}")
+            result = replace(result, by_source=by_source, notes=(*notes, *result.notes))
+            describe_sources(description, seen, leave_out)
         write_result(folder, description, result)
         _gather_histories(folder)
         shutil.rmtree(folder / "folds")
     return result
+
+
+def _places(seen: LabelledImages, recipe: Recipe, leave_out: str | None) -> NDArray[np.int64]:
+    """Return the fold of each image in each repeat, (R, n); -1 where it is never held out."""
+    protocol = recipe.protocol
+    if leave_out is not None:
+        return np.where(in_source(seen, leave_out), 0, -1)[None]
+    seeds = [protocol.seed + repeat for repeat in range(protocol.repeats)]
+    if seen.teaching is not None:
+        return np.stack([source_folds(seen, protocol.folds, seed) for seed in seeds])
+    kinds = strata(seen)
+    return np.stack([folds_of(kinds, seen.groups, protocol.folds, seed) for seed in seeds])
+
+
+def _require_first(
+    images: LabelledImages, grouped: bool, *, recipe: Recipe, leave_out: str | None
+) -> None:
+    """Refuse a first source that cannot be divided, or a source that is not there."""
+    teaching = images.teaching
+    assert teaching is not None
+    if leave_out is not None:
+        in_source(images, leave_out)
+        if leave_out == teaching.sources[0]:
+            return
+    require_cuts(images.take(teaching.of == 0), grouped, recipe)
 
 
 @contextmanager

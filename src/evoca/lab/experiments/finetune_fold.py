@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.images import printable_name
 from evoca.lab.arrays import DamagedArraysError, read_arrays
 from evoca.lab.config.recipe import Recipe
@@ -28,7 +29,7 @@ from evoca.lab.experiments.fold_vectors import (
     FoldVectors,
     write_vectors,
 )
-from evoca.lab.experiments.holdout import cut_validation
+from evoca.lab.experiments.holdout import cut_validation, learnt_without
 from evoca.lab.experiments.operating_point import Chosen, choose, run_over
 from evoca.lab.experiments.scorer import scorer_of
 from evoca.lab.models.differential import DifferentialNetworks
@@ -147,7 +148,7 @@ class Fold:
 
     def run(self) -> Found:
         """Return the predictions of the held-out images, and what the fold chose."""
-        inside = self.data.take(~self.held_out)
+        inside = self.data.take(learnt_without(self.data, self.held_out))
         recipe = self.recipe if self.tune is None else self.tune(inside, self.folder / "search")
         train, validation = cut_validation(inside, recipe.protocol.validation, self.seed)
         identity = identity_of(recipe, train, validation, division=self.division)
@@ -159,7 +160,15 @@ class Fold:
             except DamagedArraysError:
                 self.options.say(f"{printable_name(done)} is damaged: the fold is trained again")
                 done.unlink()
-        task = Task(recipe.steps, recipe.preprocessing, train, validation, self.seed, identity)
+        task = Task(
+            recipe.steps,
+            recipe.preprocessing,
+            train,
+            validation,
+            self.seed,
+            identity,
+            recipe.sources,
+        )
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 
@@ -177,19 +186,18 @@ class Fold:
 
 
 def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
-    draft = file.with_name(".fold.npz")
     chosen = asdict(replace(fold.chosen, held_out=None))
     del chosen["held_out"]  # of a training alone, for bundles
     about = json.dumps({"identity": asdict(identity), "chosen": chosen})
-    np.savez(
-        draft,
-        logits=fold.predictions,
-        about=np.frombuffer(about.encode(), dtype=np.uint8),
-        seen_logits=fold.seen.logits,
-        seen_truth=fold.seen.truth,
-        seen_groups=fold.seen.groups,
-    )
-    draft.replace(file)
+    with drafted(file) as draft, draft.open("wb") as stream:
+        np.savez(
+            stream,
+            logits=fold.predictions,
+            about=np.frombuffer(about.encode(), dtype=np.uint8),
+            seen_logits=fold.seen.logits,
+            seen_truth=fold.seen.truth,
+            seen_groups=fold.seen.groups,
+        )
 
 
 def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
@@ -204,7 +212,7 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
     try:
         logits, about = arrays["logits"], json.loads(arrays["about"].tobytes())
         seen = Seen(arrays["seen_logits"], arrays["seen_truth"], arrays["seen_groups"])
-        found, chosen = Identity(**about["identity"]), Chosen(**about["chosen"])
+        found, chosen = Identity(**about["identity"]), _chosen(about["chosen"])
         whole = _is_whole(logits, seen, shape)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedArraysError(str(error)) from error
@@ -216,6 +224,12 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
             "version of Evoca: go on with the same, or start anew elsewhere"
         )
     return Found(logits, chosen, seen)
+
+
+def _chosen(content: dict[str, Any]) -> Chosen:
+    """Return what validation images chose, from its plain data."""
+    errors = content.get("affect_errors")
+    return Chosen(**(content | {"affect_errors": None if errors is None else tuple(errors)}))
 
 
 def _is_whole(predictions: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:

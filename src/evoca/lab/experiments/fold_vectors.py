@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.images import printable_name
 from evoca.lab.arrays import DamagedArraysError, read_arrays
@@ -82,12 +83,10 @@ def write_vectors(file: Path, found: FoldVectors) -> None:
         "groups": found.groups,
         "part": found.part,
     }
-    draft = file.with_name(f".{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as stream:
+        with drafted(file) as draft, draft.open("wb") as stream:
             np.savez(stream, **arrays)
-        draft.replace(file)
     except OSError as error:
         raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
 

@@ -6,6 +6,8 @@ go into a fold, so that another fold would have no training image of the class.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from evoca.data.manifest.labelled import LabelledImages
@@ -54,14 +56,8 @@ def require_nested(
     _require_groups(data, least, "folds inside folds" if outer else "folds")
     if not grouped or _plenty(data, max(protocol.folds, inner)):
         return
-    truth = strata(data)
-    for repeat in range(protocol.repeats if outer else 0):
-        seed = protocol.seed + repeat
-        fold = folds_of(truth, data.groups, protocol.folds, seed)
-        for number in range(protocol.folds):
-            inside = data.take(fold != number)
-            where = f"fold {number + 1} of {protocol.folds}"
-            _require_every(data, inside, where)
+    if outer:
+        for inside, seed, where in _training_parts(data, protocol):
             _require_inner(data, inside, inner, seed, f"the inner folds of {where}")
     if whole:
         _require_inner(data, data, inner, protocol.seed, "the inner folds")
@@ -87,6 +83,23 @@ def require_cuts(
     _require_groups(data, 2, "folds")
     if not grouped or _plenty(data, max(protocol.folds, round(1 / protocol.validation))):
         return
+    for inside, seed, where in _training_parts(data, protocol):
+        try:
+            if searched:
+                hold_out(inside, protocol.validation, protocol.seed, recipe)
+            cut_validation(inside, protocol.validation, seed)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+
+
+def _training_parts(
+    data: LabelledImages, protocol: Protocol
+) -> Iterator[tuple[LabelledImages, int, str]]:
+    """Yield the training part of each outer fold, with the seed of its repeat and its name.
+
+    Raises:
+        DataError: a class is missing from one.
+    """
     truth = strata(data)
     for repeat in range(protocol.repeats):
         seed = protocol.seed + repeat
@@ -95,12 +108,7 @@ def require_cuts(
             inside = data.take(fold != number)
             where = f"fold {number + 1} of {protocol.folds}"
             _require_every(data, inside, where)
-            try:
-                if searched:
-                    hold_out(inside, protocol.validation, protocol.seed, recipe)
-                cut_validation(inside, protocol.validation, seed)
-            except DataError as error:
-                raise DataError(f"{where}: {error}") from error
+            yield inside, seed, where
 
 
 def _group_counts(data: LabelledImages) -> dict[str, tuple[int, int]]:

@@ -22,6 +22,8 @@ __all__ = [
     "cut_validation",
     "has_test",
     "hold_out",
+    "in_source",
+    "learnt_without",
     "require_classes",
     "require_folds",
     "require_measurable",
@@ -50,6 +52,8 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
             is known of no image, or a rating is off its scale: it would be learnt from
             nothing, or bent to the scale's end.
     """
+    if data.teaching is not None:
+        return _usable_of_several(data, recipe)
     if recipe is not None:
         data = merge_labels(data, recipe.merge)
     rated = np.asarray(np.isfinite(ratings_of(data)).any(axis=1))
@@ -69,6 +73,23 @@ def usable(data: LabelledImages, recipe: Recipe | None = None) -> LabelledImages
     found = data.take(every)
     if recipe is not None:
         _require_taught(found, recipe)
+    return found
+
+
+def _usable_of_several(data: LabelledImages, recipe: Recipe | None) -> LabelledImages:
+    """Return the images of several sources that say anything about emotions, or are rated."""
+    if recipe is not None and recipe.merge:
+        raise DataError(
+            f"{recipe.name}: merges emotions, which several sources are not learnt with: leave "
+            "merge out, or give one --data"
+        )
+    assert data.teaching is not None  # several
+    rated = np.isfinite(ratings_of(data)).any(axis=1)
+    found = data.take((data.teaching.shares.sum(axis=1) > 0) | rated)
+    assert found.teaching is not None
+    if lost := sorted(set(range(len(data.teaching.sources))) - set(found.teaching.of.tolist())):
+        name = data.teaching.sources[lost[0]]
+        raise DataError(f"{name}: none of its images says anything about what is learnt")
     return found
 
 
@@ -262,12 +283,38 @@ def cut_validation(
     """
     truth, groups = strata(data), data.groups
     parts = _require_enough(data, share)
-    chosen = grouped_parts(truth, groups, parts, seed)[0]
     inside = np.zeros(len(truth), dtype=np.bool_)
-    inside[chosen] = True
+    if data.teaching is None:
+        inside[grouped_parts(truth, groups, parts, seed)[0]] = True
+    else:
+        for source in np.unique(data.teaching.of):  # some of every source
+            own = np.flatnonzero(data.teaching.of == source)
+            if len(np.unique(groups[own])) >= parts:
+                cut = grouped_parts(truth[own], groups[own], parts, seed)[0]
+                inside |= np.isin(groups, groups[own[cut]])
     train, validation = data.take(~inside), data.take(inside)
     _require_remaining(data, train)
     return train, validation
+
+
+def in_source(images: LabelledImages, source: str) -> NDArray[np.bool_]:
+    """Return which images are of a source, bool (n,).
+
+    Raises:
+        DataError: no source is called so.
+    """
+    teaching = images.teaching
+    assert teaching is not None
+    if source not in teaching.sources:
+        raise DataError(
+            f"--leave-out {source}: no source is called so; they are {', '.join(teaching.sources)}"
+        )
+    return np.asarray(teaching.of == teaching.sources.index(source))
+
+
+def learnt_without(images: LabelledImages, out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which images to learn from: no copy of a held-out one, bool (n,)."""
+    return np.asarray(~np.isin(images.groups, images.groups[out]))
 
 
 def _require_enough(data: LabelledImages, share: float) -> int:

@@ -43,6 +43,8 @@ class Calibrated:
     held_out: tuple[NDArray[np.float64], Truth] | None = field(
         default=None, repr=False, compare=False
     )
+    affect_errors: None = None
+    """A head on one source's features predicts no valence and arousal."""
 
 
 @dataclass(frozen=True)

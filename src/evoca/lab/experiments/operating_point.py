@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.step import Step
-from evoca.lab.training.data import Examples, PixelExamples
+from evoca.lab.training.data import Examples, PixelExamples, ratings_of
 from evoca.lab.training.freezing import System, freeze, trainable_parameters
 from evoca.lab.training.frozen_cache import cache_frozen
 from evoca.lab.training.inference import ALONE, logits_of, plain_batches
 from evoca.lab.training.machine import RunOptions
 from evoca.metrics.calibration import fit_temperature
-from evoca.metrics.conformal import set_threshold
+from evoca.metrics.conformal import interval_error, set_threshold
 from evoca.softmax import softmax
 
 __all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]
@@ -37,6 +37,8 @@ class Chosen:
         threshold: of the prediction set.
         c: of a support vector machine on the trained network's vectors; ``None`` without.
         held_out: logits (n, K) and labels (n,) of the validation images that have a label.
+        affect_errors: half the widths of intervals of valence and arousal that hold the rating of
+            a new image with the stated coverage; ``None`` where no image is rated.
     """
 
     temperature: float
@@ -45,6 +47,7 @@ class Chosen:
     held_out: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
         default=None, repr=False, compare=False
     )
+    affect_errors: tuple[float, float] | None = None
 
 
 def predict_logits(
@@ -134,8 +137,9 @@ def choose(
         coverage: of the prediction sets.
     """
     labelled = images.truth >= 0
+    errors = _affect_errors(predictions[:, len(images.labels) :], images, coverage)
     if not labelled.any():
-        return Chosen(1.0, 0.0)
+        return Chosen(1.0, 0.0, affect_errors=errors)
     logits, truth = predictions[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
     shares = images.distribution if step.targets == "distribution" else None
     voted = labelled if shares is None else np.asarray(np.isfinite(shares).all(axis=1))
@@ -145,7 +149,18 @@ def choose(
         temperature = fit_temperature(logits[voted], shares[voted])
     own = softmax(logits[labelled], temperature)
     threshold = set_threshold(own, truth, coverage)
-    return Chosen(temperature, threshold, held_out=(logits[labelled], truth))
+    return Chosen(temperature, threshold, held_out=(logits[labelled], truth), affect_errors=errors)
+
+
+def _affect_errors(
+    affect: NDArray[np.float32], images: LabelledImages, coverage: float
+) -> tuple[float, float] | None:
+    rated = ratings_of(images)
+    if not affect.shape[1] or not np.isfinite(rated).any(axis=0).all():
+        return None
+    away = np.abs(affect - rated)
+    valence, arousal = (interval_error(own[np.isfinite(own)], coverage) for own in away.T)
+    return valence, arousal
 
 
 def affect_in(predictions: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:

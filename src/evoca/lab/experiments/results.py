@@ -96,7 +96,7 @@ def result_of(
         distribution=images.distribution,
         agreement=images.agreement,
         rated=None if held_out.affect is None else images.affect,
-        felt=held_out.affect,
+        predicted_affect=held_out.affect,
         hashes=images.file_hashes(),
     )
     found = score(predictions, images.groups, held_out.temperature, coverage, chose=chose)

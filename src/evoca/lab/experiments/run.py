@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
+from evoca.data.sources import join_sources
 from evoca.errors import EvocaError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing
@@ -13,18 +15,30 @@ from evoca.lab.experiments.finetune import train_steps
 from evoca.lab.experiments.finetune_cv import crossval_steps
 from evoca.lab.experiments.finetune_fold import Tune
 from evoca.lab.experiments.finished import CROSS_VALIDATION, TRAINING, difference
+from evoca.lab.experiments.probing_sources import measure_sources, train_sources
 from evoca.lab.models import build_system
 from evoca.lab.training.freezing import System
 from evoca.lab.training.machine import RunOptions
 from evoca.runs import Run, new_run, read_run
 from evoca.runs.result import Result
 
-__all__ = ["build", "cross_validate", "finished_run", "train", "unused_options"]
+Data: TypeAlias = LabelledImages | str | Path | Sequence[LabelledImages | str | Path]
+"""A manifest, a folder of class folders, labelled images, or several of these."""
+
+__all__ = [
+    "Data",
+    "build",
+    "cross_validate",
+    "finished_run",
+    "labelled_images",
+    "train",
+    "unused_options",
+]
 
 
 def train(
     recipe: Recipe | str | Path,
-    data: LabelledImages | str | Path,
+    data: Data,
     out: str | Path,
     *,
     settings: Sequence[str] = (),
@@ -42,7 +56,9 @@ def train(
 
     Args:
         recipe: a packaged recipe's name, a file, or a recipe.
-        data: a manifest, a folder of class folders, or labelled images.
+        data: a manifest, a folder of class folders, or labelled images; or several of these,
+            each of which teaches what its own vocabulary says about the labels of the first
+            (see :mod:`evoca.data.teaching`).
         out: the run directory; unfinished work stays in it.
         settings: ``KEY=VALUE`` of a recipe that is named.
         profile: packaged changes for a smaller machine, of a recipe that is named.
@@ -62,7 +78,8 @@ def train(
         KeyboardInterrupt: stopped on request, after saving.
     """
     options = options or RunOptions()
-    recipe, images, out = _recipe(recipe, settings, profile), _images(data, options), Path(out)
+    recipe, out = _recipe(recipe, settings, profile), Path(out)
+    images = labelled_images(data, options, recipe)
     _require_meant(recipe, options)
     if resume and (done := finished_run(out)) is not None:
         _require_same_copies(done, without_copies=without_copies)
@@ -79,6 +96,8 @@ def train(
             data_name=data_name,
             without_copies=without_copies,
         )
+    if images.teaching is not None:
+        return train_sources(recipe, images, out, options, data_name=data_name)
     return probing.train(
         recipe,
         images,
@@ -95,7 +114,7 @@ def train(
 
 def cross_validate(
     recipe: Recipe | str | Path,
-    data: LabelledImages | str | Path,
+    data: Data,
     out: str | Path | None = None,
     *,
     settings: Sequence[str] = (),
@@ -103,6 +122,7 @@ def cross_validate(
     options: RunOptions | None = None,
     resume: bool = False,
     tune: Tune | None = None,
+    leave_out: str | None = None,
 ) -> Result:
     """Cross-validate a recipe: whatever is chosen is chosen inside the training parts.
 
@@ -119,6 +139,8 @@ def cross_validate(
         resume: go on with an unfinished run, and read a finished one.
         tune: chooses a fold's recipe from its training part alone, such as a search; for
             recipes with steps.
+        leave_out: name of one of several sources, see :func:`evoca.data.sources.source_names`:
+            it is predicted once, taught by all others, in place of folds.
 
     Raises:
         EvocaError: the recipe, the data or the folder cannot be used, or ``out`` holds a
@@ -126,7 +148,10 @@ def cross_validate(
         KeyboardInterrupt: stopped on request, after saving.
     """
     options = options or RunOptions()
-    recipe, images = _recipe(recipe, settings, profile), _images(data, options)
+    recipe = _recipe(recipe, settings, profile)
+    images = labelled_images(data, options, recipe)
+    if leave_out is not None and images.teaching is None:
+        raise EvocaError("--leave-out: leaves out one of several sources: give --data for each")
     out = None if out is None else Path(out)
     _require_meant(recipe, options)
     if resume and out is None:
@@ -136,9 +161,13 @@ def cross_validate(
         _require_same(done, recipe, images, CROSS_VALIDATION)
         return done.result
     if recipe.steps:
-        return crossval_steps(recipe, build, images, out, options, resume=resume, tune=tune)
+        return crossval_steps(
+            recipe, build, images, out, options, resume=resume, tune=tune, leave_out=leave_out
+        )
     if tune is not None:
         raise EvocaError(f"{recipe.name}: has no steps to train; its inner folds choose already")
+    if images.teaching is not None:
+        return measure_sources(recipe, images, options, out, leave_out=leave_out)
     if out is None:
         return _probed(recipe, images, options).result
     with new_run(out) as folder:
@@ -228,7 +257,29 @@ def _recipe(recipe: Recipe | str | Path, settings: Sequence[str], profile: str |
     return recipe
 
 
-def _images(data: LabelledImages | str | Path, options: RunOptions) -> LabelledImages:
+def labelled_images(data: Data, options: RunOptions, recipe: Recipe) -> LabelledImages:
+    """Return labelled images to learn from, those of several sources as one set.
+
+    Args:
+        data: see :data:`Data`.
+        options: shows what was left out of a folder.
+        recipe: states scales of ratings.
+
+    Raises:
+        DataError: they cannot be read, or say nothing about each other.
+    """
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        several = [_one(own, options) for own in data]
+        if not several:
+            raise EvocaError("data: no source to learn from")
+        if len(several) == 1:
+            return several[0]
+        own = recipe.sources
+        return join_sources(several, scale=own.scale, scales=own.scales)
+    return _one(data, options)
+
+
+def _one(data: LabelledImages | str | Path, options: RunOptions) -> LabelledImages:
     if isinstance(data, LabelledImages):
         return data
     images = load_labelled(Path(data))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evoca.cards.analysis import analysis_of
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.emotions import TAXONOMIES, parts_of
 from evoca.errors import EvocaError, first_line, single_line
 from evoca.images.walk import printable_name
@@ -20,6 +21,7 @@ from evoca.lab.arrays import read_arrays
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.preparation import Prepared
 from evoca.lab.heads.base import FittedHead
+from evoca.lab.heads.joint import JointHead
 from evoca.lab.heads.linear import LinearHead
 from evoca.lab.heads.svm import SvmMachine
 from evoca.lab.heads.visual_words import WordsHead
@@ -38,6 +40,7 @@ __all__ = [
     "choice",
     "choice_in_fold",
     "class_frequencies",
+    "describe_sources",
     "read_head",
     "read_training",
     "require_fresh",
@@ -66,6 +69,7 @@ class Chosen(_Part):
     temperature: float
     set_threshold: float
     c: float | None = None
+    affect_errors: tuple[float, float] | None = None
 
 
 class Data(_Part):
@@ -304,13 +308,22 @@ class Choice(Protocol):
         """The threshold of the prediction set."""
 
     @property
+    def affect_errors(self) -> tuple[float, float] | None:
+        """Half the widths of the intervals of valence and arousal; ``None`` without."""
+
+    @property
     def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
         """Logits (n, K) and labels (n,) of the images that chose."""
 
 
 def choice(chosen: Choice) -> dict[str, Any]:
     """Return a choice as ``run.json`` and ``metrics.json`` store it; C where there is one."""
-    own = {"temperature": chosen.temperature, "set_threshold": chosen.threshold}
+    own: dict[str, Any] = {
+        "temperature": chosen.temperature,
+        "set_threshold": chosen.threshold,
+    }
+    if chosen.affect_errors is not None:
+        own["affect_errors"] = list(chosen.affect_errors)
     return own if chosen.c is None else {"c": chosen.c, **own}
 
 
@@ -332,6 +345,9 @@ def run_description(
     """
     protocol, tested = recipe.protocol, prepared.test is not None
     repeats = 1 if tested else protocol.repeats
+    teaching = prepared.used.teaching
+    if data_name is None and teaching is not None:
+        data_name = ", ".join(teaching.sources)
     return describe_run(
         kind,
         data=describe_data(prepared.used, data_name),
@@ -341,6 +357,28 @@ def run_description(
         labels=prepared.images.labels,
         protocol=_protocol_in_words(recipe, prepared),
     )
+
+
+def describe_sources(
+    description: dict[str, Any], images: LabelledImages, leave_out: str | None = None
+) -> None:
+    """Add to the content of ``run.json`` what images of several sources are.
+
+    Args:
+        description: is changed.
+        images: of several sources.
+        leave_out: name of the source that was predicted, taught by the others.
+    """
+    teaching = images.teaching
+    assert teaching is not None  # of several sources
+    counts = np.bincount(teaching.of, minlength=len(teaching.sources)).tolist()
+    description["data"]["sources"] = [
+        {"name": name, "images": count}
+        for name, count in zip(teaching.sources, counts, strict=True)
+    ]
+    if leave_out is not None:
+        description["split"] |= {"kind": f"the source {leave_out}, left out", "folds": 1}
+        description["left_out"] = leave_out
 
 
 def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
@@ -383,7 +421,7 @@ def write_head(folder: Path, head: FittedHead) -> None:
     np.savez(folder / "head.npz", **arrays)
 
 
-def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
+def read_head(folder: Path) -> LinearHead | JointHead | SvmMachine | WordsHead:
     """Return a head read from its file; arrays only, nothing is unpickled.
 
     Raises:
@@ -400,7 +438,9 @@ def read_head(folder: Path) -> LinearHead | SvmMachine | WordsHead:
         raise EvocaError(f"{file}: missing or damaged: this is not a trained run") from error
 
 
-def _head_of(arrays: Mapping[str, NDArray[Any]]) -> LinearHead | SvmMachine:
+def _head_of(arrays: Mapping[str, NDArray[Any]]) -> LinearHead | JointHead | SvmMachine:
+    if "affect_weight" in arrays:
+        return JointHead.of_arrays(arrays)
     if "support" not in arrays:
         return LinearHead(arrays["weight"], arrays["bias"], float(arrays["c"]))
     return SvmMachine(
@@ -443,8 +483,7 @@ def write_result(
         write_json(folder / "metrics.json", result.to_dict())
         if deletion is not None:
             write_json(folder / "deletion_test.json", deletion.model_dump(mode="json"))
-        draft = folder / ".run.json"
-        write_json(draft, description)
-        draft.replace(folder / "run.json")
+        with drafted(folder / "run.json") as draft:
+            write_json(draft, description)
     except OSError as error:
         raise EvocaError(f"{folder}: cannot be written: {error.strerror}") from error

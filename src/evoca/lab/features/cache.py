@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 
+from evoca.drafts import drafted
 from evoca.errors import EvocaError
 
 __all__ = ["CACHE_VARIABLE", "CachedRows", "RowStore", "cache_folder"]
@@ -106,9 +107,7 @@ class RowStore:
         if missing:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with _alone(self._folder / "lock") as alone:
-                    if alone:
-                        self._remove_drafts()
+                with _alone(self._folder / "lock"):
                     # Another process may have computed them while this one waited.
                     missing = self._missing(names)
                     self._add(
@@ -116,15 +115,10 @@ class RowStore:
                     )
             except OSError as error:
                 raise EvocaError(
-                    f"{self._folder}: features cannot be kept: {error.strerror}; set "
+                    f"{self._folder}: features cannot be cached: {error.strerror}; set "
                     f"{CACHE_VARIABLE} to a folder with room"
                 ) from error
         return self._read(names)
-
-    def _remove_drafts(self) -> None:
-        """Remove what a killed writer left: no other process writes now."""
-        for draft in self._folder.glob(".*.npy"):
-            draft.unlink(missing_ok=True)
 
     def _missing(self, names: Sequence[str]) -> list[int]:
         known = self._index()[1]
@@ -156,13 +150,11 @@ class RowStore:
         left = np.empty((0, self._width), dtype=np.float32)
         for start in range(0, len(names), _SHARD_ROWS):
             part = names[start : start + _SHARD_ROWS]
-            draft = self._folder / f".{uuid.uuid4().hex}.npy"
-            try:
+            stem = uuid.uuid4().hex
+            with drafted(self._folder / f"{stem}.npy") as draft:
                 left = self._fill(draft, len(part), left, batches)
-                draft.replace(self._folder / draft.name.removeprefix("."))
-                self._list(draft.stem.removeprefix("."), part)
-            finally:
-                draft.unlink(missing_ok=True)
+            with drafted(self._folder / f"{stem}.txt") as draft:
+                draft.write_text("\n".join(part) + "\n", encoding="ascii")
 
     def _fill(self, draft: Path, count: int, left: Rows, batches: Iterator[Rows]) -> Rows:
         """Write ``count`` rows, and return the rows of the last batch beyond them.
@@ -181,23 +173,18 @@ class RowStore:
                 left = batch[len(taken) :]
         return left
 
-    def _list(self, stem: str, names: Sequence[str]) -> None:
-        draft = self._folder / f".{stem}.txt"
-        draft.write_text("\n".join(names) + "\n", encoding="ascii")
-        draft.replace(self._folder / f"{stem}.txt")
-
 
 @contextmanager
-def _alone(file: Path) -> Iterator[bool]:
-    """Wait until no other process computes for this store; yield whether a lock is possible.
+def _alone(file: Path) -> Iterator[None]:
+    """Wait until no other process computes for this store.
 
-    Without the lock, two processes compute the same rows twice, both correctly.
+    Where there are no locks, two processes compute the same rows twice, both correctly.
     """
     try:
         import fcntl
     except ImportError:
-        yield False
+        yield
         return
     with file.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        yield True
+        yield

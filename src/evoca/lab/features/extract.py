@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.images import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
 from evoca.lab.config.models import Options
@@ -119,9 +120,10 @@ def load_pixels(
     Raises:
         ImageError: an image cannot be read.
     """
+    limits = ImageLimits()
 
     def decoded(path: Path) -> NDArray[np.uint8]:
-        return pixels_of(path, preprocessing)
+        return pixels_of(path, preprocessing, limits)
 
     parts = (paths[start : start + batch_size] for start in range(0, len(paths), batch_size))
     if workers == 0:

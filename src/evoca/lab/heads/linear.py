@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from evoca.lab.heads.base import Features, Truth
 from evoca.lab.models.base import EvidenceKind, SystemOutputs
 
-__all__ = ["AdditiveClassifier", "GivenHead", "LinearFitter", "LinearHead", "fit_linear_path"]
+__all__ = [
+    "AdditiveClassifier",
+    "AffectLayer",
+    "GivenHead",
+    "LinearFitter",
+    "LinearHead",
+    "fit_linear_path",
+]
 
 # Mean squared norm of the standardised features, so that one grid of penalties serves
 # backbones of every width.
@@ -114,6 +121,22 @@ def _multinomial(
     return weight, bias
 
 
+class AffectLayer(Protocol):
+    """A fitted linear layer for valence and arousal."""
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Its weights, (2, D)."""
+
+    @property
+    def bias(self) -> NDArray[np.float64]:
+        """Its biases, (2,)."""
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and highest rating; predictions are cut there."""
+
+
 class AdditiveClassifier(nn.Module):
     """A linear layer on globally averaged maps, with its exact evidence map.
 
@@ -123,17 +146,29 @@ class AdditiveClassifier(nn.Module):
     returns one vector per image has no such map.
     """
 
-    def __init__(self, backbone: nn.Module, head: LinearHead, *, additive: bool = True) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: LinearHead,
+        *,
+        additive: bool = True,
+        affect: AffectLayer | None = None,
+    ) -> None:
         """Join a backbone and a head.
 
         Args:
             backbone: returns maps (N, C, h, w), or vectors as maps of one cell.
             head: fitted on their spatial means, or given.
             additive: whether the backbone's maps are maps.
+            affect: a layer for valence and arousal on the same means.
         """
         super().__init__()
         self.backbone = backbone
         self.additive = additive
+        self.affect_scale = None if affect is None else affect.scale
+        if affect is not None:
+            self.register_buffer("affect_weight", torch.tensor(affect.weight, dtype=torch.float32))
+            self.register_buffer("affect_bias", torch.tensor(affect.bias, dtype=torch.float32))
         self.register_buffer("weight", torch.tensor(head.weight, dtype=torch.float32))
         self.register_buffer("bias", torch.tensor(head.bias, dtype=torch.float32))
 
@@ -153,10 +188,17 @@ class AdditiveClassifier(nn.Module):
         maps = self.backbone(image)
         embedding = maps.mean(dim=(2, 3))
         logits = nn.functional.linear(embedding, weight, bias)
+        affect = self._affect(embedding)
         if not self.additive:
-            return SystemOutputs(logits, None, embedding)
+            return SystemOutputs(logits, None, embedding, affect=affect)
         evidence = nn.functional.conv2d(maps, weight[:, :, None, None])
-        return SystemOutputs(logits, evidence, embedding)
+        return SystemOutputs(logits, evidence, embedding, affect=affect)
+
+    def _affect(self, embedding: Tensor) -> Tensor | None:
+        if self.affect_scale is None:
+            return None
+        weight, bias = cast("Tensor", self.affect_weight), cast("Tensor", self.affect_bias)
+        return nn.functional.linear(embedding, weight, bias).clamp(*self.affect_scale)
 
 
 @dataclass(frozen=True)

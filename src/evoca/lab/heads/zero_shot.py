@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from evoca.lab.backbones.library import TextTower, adapter_of
-from evoca.lab.config.models import ZeroShot
-from evoca.lab.config.prompts import Prompts, load_prompts
+from evoca.lab.config.prompts import Prompts
 from evoca.lab.config.recipe import Recipe, RecipeError
 from evoca.lab.heads.linear import LinearHead
 
@@ -27,10 +26,11 @@ def zero_shot_head(recipe: Recipe, labels: Sequence[str]) -> LinearHead:
     Raises:
         EvocaError: the backbone has no text tower, or it or the sentences cannot be had.
     """
-    if not isinstance(recipe.model, ZeroShot):
+    prompts = recipe.model.sentences()
+    if prompts is None:
         raise RecipeError(f"{recipe.name}: a {recipe.model.system} compares no sentences")
-    prompts = load_prompts(recipe.model.prompts)
-    tower = adapter_of(recipe.backbone).text_tower(recipe.backbone, recipe.model.weights)
+    network, *_ = recipe.model.networks()
+    tower = adapter_of(recipe.backbone).text_tower(recipe.backbone, network.weights)
     return sentence_head(tower, prompts, labels)
 
 

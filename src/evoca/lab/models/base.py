@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from torch import Tensor, nn
 
-from evoca.errors import EvocaError
-from evoca.lab.backbones import Trunk, build_trunk
+from evoca.lab.backbones import Pool, Trunk, build_trunk
 from evoca.lab.config.models import Network, Options, Pretrained
 from evoca.lab.config.recipe import Recipe
 
@@ -89,20 +88,14 @@ class StagedSystem(nn.Module, ABC):
         """Return the system as it is exported: the same function, maybe a simpler graph."""
         return self
 
-    def parts(self) -> list[str]:
-        """Return the names of the parts from the input upwards."""
-        return [*self.trunk.parts(), *self.own_parts()]
-
-    def part(self, name: str) -> list[nn.Module]:
-        """Return the modules of a part.
-
-        Raises:
-            KeyError: there is none of this name.
-        """
-        own = self.own_parts()
-        if name in own:
-            return own[name]
-        return [module for trunk in self.trunks() for module in trunk.parts()[name]]
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Return the modules of each part, from the input upwards."""
+        first, *others = (trunk.parts() for trunk in self.trunks())
+        shared = {
+            name: [*modules, *(module for other in others for module in other[name])]
+            for name, modules in first.items()
+        }
+        return {**shared, **self.own_parts()}
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Return the outputs of images; systems with an evidence map override it."""
@@ -110,28 +103,6 @@ class StagedSystem(nn.Module, ABC):
         for module in self.chain():
             value = module(value)
         return cast("SystemOutputs", value)
-
-
-class Pool(nn.Module):
-    """A stage's output as a vector: ``mean``, ``flatten`` or the class ``token``."""
-
-    def __init__(self, trunk: Trunk, kind: str) -> None:
-        super().__init__()
-        if kind == "token" and not (trunk.record.layout == "tokens" and trunk.prefix):
-            raise EvocaError(f"model.pool: {trunk.record.name} has no class token to pool")
-        self.kind = kind
-        self._map_of = trunk.map_of
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, D)."""
-        if self.kind == "token":
-            return x[:, 0]
-        maps = self._map_of(x)
-        return maps.flatten(1) if self.kind == "flatten" else maps.mean(dim=(2, 3))
-
-    def extra_repr(self) -> str:
-        """Return the kind of pooling."""
-        return self.kind
 
 
 @dataclass(frozen=True)

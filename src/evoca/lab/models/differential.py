@@ -147,20 +147,14 @@ class DifferentialNetworks(StagedSystem):
         own = zip(ORDINALS, self.heads(), strict=False)
         return {**{f"{which}_head": [head] for which, head in own}, "head": [self.head]}
 
-    def _trunk_parts(self) -> dict[str, list[nn.Module]]:
-        return {
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """Return the modules of each part: of trunks as ``first.stem``, ``second.stem``, ..."""
+        of_trunks = {
             f"{which}.{name}": modules
             for which, trunk in zip(ORDINALS, self.trunks(), strict=False)
             for name, modules in trunk.parts().items()
         }
-
-    def parts(self) -> list[str]:
-        """Return the names of the parts: those of trunks as ``first.stem``, ``second.stem``, ..."""
-        return [*self._trunk_parts(), *self.own_parts()]
-
-    def part(self, name: str) -> list[nn.Module]:
-        """Return the modules of a part."""
-        return {**self._trunk_parts(), **self.own_parts()}[name]
+        return {**of_trunks, **self.own_parts()}
 
     def _alone(self) -> tuple[Trunk, Pool, Head] | None:
         """Return the network that is trained while the others and the joint layer are not."""

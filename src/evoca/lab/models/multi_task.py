@@ -8,14 +8,16 @@ is derived from them, nor they from emotions.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from evoca.lab.backbones import Trunk
+from evoca.lab.backbones.frozen import pool_to
 from evoca.lab.config.models import MultiTask
 from evoca.lab.models.base import Pool, StagedSystem, Surroundings, SystemOutputs, registered
-from evoca.lab.models.stages import Collecting, Vectors
+from evoca.lab.models.stages import Vectors, collecting
 
 __all__ = ["Affect", "Heads", "SharedTrunk"]
 
@@ -49,7 +51,8 @@ class Heads(nn.Module):
             options: what is predicted.
         """
         super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths)
+        kind = nn.BatchNorm1d if options.norm == "batch" else nn.LayerNorm
+        self.norms = nn.ModuleList(kind(width) for width in widths)
         joined = sum(widths)
         width = options.hidden or joined
         self.hidden = nn.Linear(joined, width) if options.hidden else None
@@ -67,6 +70,25 @@ class Heads(nn.Module):
         x = self.dropout(x)
         logits = x.new_zeros((len(x), self._labels)) if self.emotions is None else self.emotions(x)
         return SystemOutputs(logits, affect=self.affect(x))
+
+    def additive(self) -> tuple[Tensor, Tensor] | None:
+        """Return the emotions' layer on plain vectors, (K, D) and (K,).
+
+        ``None`` where there is no such layer, or something before it is not linear.
+        """
+        layer = self.emotions
+        if layer is None or self.hidden is not None:
+            return None
+        scale, shift = [], []
+        for norm in self.norms:
+            if not isinstance(norm, nn.BatchNorm1d):
+                return None
+            mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+            factor = norm.weight / (variance + norm.eps).sqrt()
+            scale.append(factor)
+            shift.append(norm.bias - mean * factor)
+        weight = layer.weight * torch.cat(scale)
+        return weight, layer.bias + layer.weight @ torch.cat(shift)
 
 
 class SharedTrunk(StagedSystem):
@@ -87,16 +109,36 @@ class SharedTrunk(StagedSystem):
         stages = self.trunk.stages()
         if len(self.heads.norms) == 1:
             return [*stages, self.pool, self.heads]
-        return [*(Collecting(stage, self.pool) for stage in stages), Vectors(), self.heads]
+        return [*collecting(stages, self.pool), Vectors(), self.heads]
+
+    @property
+    def evidence_bias(self) -> Tensor | None:
+        """The bias of the emotions' layer, where all before it is linear."""
+        layer = self.heads.additive()
+        return None if layer is None else layer[1].detach()
 
     def forward(self, image: Tensor) -> SystemOutputs:
-        """Return the outputs; outside training also the last stage's vector as embedding."""
-        x, vectors = image, []
+        """Return the outputs; outside training also the evidence, and the joined vectors.
+
+        Where the layers are linear, the evidence is the emotions' layer on each cell of the
+        stages' maps (class activation mapping, Zhou et al. 2016, equations 1 and 2).
+        """
+        x, stages = image, []
         for stage in self.trunk.stages():
             x = stage(x)
-            vectors.append(self.pool(x))
-        outputs: SystemOutputs = self.heads(tuple(vectors[-len(self.heads.norms) :]))
-        return outputs if self.training else outputs._replace(embedding=vectors[-1])
+            stages.append(x)
+        used = stages[-len(self.heads.norms) :]
+        vectors = tuple(self.pool(own) for own in used)
+        outputs: SystemOutputs = self.heads(vectors)
+        if self.training:
+            return outputs
+        layer = self.heads.additive()
+        if layer is None:
+            return outputs._replace(embedding=vectors[-1])
+        last = self.trunk.map_of(used[-1])
+        maps = [pool_to(self.trunk.map_of(own), *last.shape[2:]) for own in used]
+        evidence = nn.functional.conv2d(torch.cat(maps, dim=1), layer[0][:, :, None, None])
+        return outputs._replace(evidence=evidence, embedding=torch.cat(vectors, dim=1))
 
 
 @registered(MultiTask)

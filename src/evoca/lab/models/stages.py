@@ -20,7 +20,7 @@ from evoca.lab.config.models import Recurrent, Skip, StageEnsemble
 from evoca.lab.models.base import Pool, StagedSystem, Surroundings, SystemOutputs, registered
 from evoca.lab.models.classifier import Head, PooledClassifier
 
-__all__ = ["Average", "Dense", "Ensemble", "RecurrentEnsemble", "SkipClassifier"]
+__all__ = ["Average", "Dense", "Ensemble", "RecurrentEnsemble", "SkipClassifier", "collecting"]
 
 
 class Average(nn.Module):
@@ -88,6 +88,33 @@ class Collecting(nn.Module):
         return (x, *vectors, self.pool(x))
 
 
+class Passing(nn.Module):
+    """A part of a stage, which passes on the vectors of the stages before it."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the part's output, then the vectors so far."""
+        x, *vectors = inputs if isinstance(inputs, tuple) else (inputs,)
+        return (self.part(x), *vectors)
+
+
+def collecting(stages: Sequence[nn.Module], pool: nn.Module) -> list[nn.Module]:
+    """Return modules that compute stages one after the other, and a vector of each.
+
+    A stage that is a sequence of parts is one module per part, so that what a step leaves
+    frozen within a stage can be cached.
+    """
+    found: list[nn.Module] = []
+    for stage in stages:
+        parts = list(stage.children()) if isinstance(stage, nn.Sequential) else [stage]
+        found += [Passing(part) for part in parts[:-1]]
+        found.append(Collecting(parts[-1], pool))
+    return found
+
+
 class Vectors(nn.Module):
     """The vectors alone."""
 
@@ -114,8 +141,7 @@ class Ensemble(StagedSystem):
 
     def chain(self) -> list[nn.Module]:
         """Return stages that collect vectors, and the branches."""
-        stages = [Collecting(stage, self.pool) for stage in self.trunk.stages()]
-        return [*stages, Vectors(), self.branches]
+        return [*collecting(self.trunk.stages(), self.pool), Vectors(), self.branches]
 
     def forward(self, image: Tensor) -> SystemOutputs:
         """Return logits; outside training also the last stage's vector as embedding."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from evoca import __version__
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.drafts import drafted
 from evoca.errors import EvocaError, first_line
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.training.sampling import Position
@@ -173,22 +174,19 @@ def load_weights(file: Path) -> Tensors:
         raise CheckpointError(f"{file}: missing or damaged: this is not a trained run") from error
 
 
-def _write(file: Path, save: Any) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+def _write(file: Path, save: Callable[[Path], None]) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save(draft)
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(file)
+        with drafted(file) as draft:
+            save(draft)
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
     except (OSError, RuntimeError, SafetensorError, BadZipFile) as error:
         cause = error.strerror if isinstance(error, OSError) else first_line(error)
         if shutil.disk_usage(file.parent).free < _FULL:  # torch and safetensors hide the cause
             cause = "the disk is full"
         kept = "; the last good checkpoint is kept" if file.exists() else ""
         raise CheckpointError(f"{file}: cannot be written: {cause}{kept}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 # What may differ between two trainings that are the same.

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, ImageError
+from evoca.images import ImageLimits
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import pixels_of
 from evoca.lab.config.step import Augmentation, Step
@@ -45,7 +46,7 @@ class Batch(NamedTuple):
     Attributes:
         inputs: uint8 (N, H, W, 3), or the cached outputs of a frozen trunk.
         targets: float32 (N, K), distributions; (N, K + 2) with valence and arousal, NaN
-            where unknown.
+            where unknown; of several sources see :class:`evoca.lab.training.lessons.Lessons`.
         weights: float32 (N,), of the losses.
     """
 
@@ -82,6 +83,8 @@ def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
     Raises:
         DataError: an image has none of what the step learns.
     """
+    if data.teaching is not None:
+        raise ValueError("images of several sources: see evoca.lab.training.lessons")
     known = data.truth >= 0
     targets = np.zeros((len(data), len(data.labels)), dtype=np.float32)
     targets[known, data.truth[known]] = 1.0
@@ -120,16 +123,17 @@ class PixelExamples:
 
     def inputs(self, draws: Sequence[Draw]) -> Tensor:
         """Return uint8 (n, H, W, 3)."""
-        how = loading(self.preprocessing, self.changes)
+        how, limits = loading(self.preprocessing, self.changes), ImageLimits()
         pictures = []
         for draw, random in zip(draws, generators("picture", self.seed, draws), strict=True):
-            pixels = pixels_of(self.data.paths[draw.image], how)
+            pixels = pixels_of(self.data.paths[draw.image], how, limits)
             pictures.append(augment(pixels, self.changes, random, self.preprocessing))
         return torch.from_numpy(np.stack(pictures))
 
     def plain(self, indices: Sequence[int]) -> Tensor:
         """Return uint8 (n, H, W, 3), unchanged."""
-        pictures = [pixels_of(self.data.paths[index], self.preprocessing) for index in indices]
+        how, limits = self.preprocessing, ImageLimits()
+        pictures = [pixels_of(self.data.paths[index], how, limits) for index in indices]
         return torch.from_numpy(np.stack(pictures))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Protocol, runtime_checkable
@@ -42,11 +42,8 @@ class System(Protocol):
     beginning of the chain is then computed once per image and cached.
     """
 
-    def parts(self) -> list[str]:
-        """Return the names of the parts, from the input upwards."""
-
-    def part(self, name: str) -> list[nn.Module]:
-        """Return the modules of a part."""
+    def parts(self) -> Mapping[str, list[nn.Module]]:
+        """Return the modules of each part, from the input upwards."""
 
 
 def trainable_parameters(system: System, step: Step) -> set[str]:
@@ -111,23 +108,19 @@ def parameter_groups(system: System, step: Step) -> list[dict[str, Any]]:
 def _names_in(system: System, patterns: Sequence[str], where: str) -> set[str]:
     """Return the names of the parameters of every part that a pattern matches."""
     name_of = {id(parameter): name for name, parameter in _module(system).named_parameters()}
+    parts = system.parts()
     found: set[str] = set()
     for pattern in patterns:
-        every = pattern == ALL
-        matched = [part for part in system.parts() if every or fnmatchcase(part, pattern)]
+        matched = [part for part in parts if pattern == ALL or fnmatchcase(part, pattern)]
         if not matched:
-            raise EvocaError(f"{where}: no part {pattern}{_suggestion(system, pattern)}")
-        found |= {name_of[id(parameter)] for part in matched for parameter in _of(system, part)}
+            raise EvocaError(f"{where}: no part {pattern}{_suggestion(list(parts), pattern)}")
+        modules = [module for part in matched for module in parts[part]]
+        found |= {name_of[id(parameter)] for own in modules for parameter in own.parameters()}
     return found
 
 
-def _of(system: System, part: str) -> Iterator[nn.Parameter]:
-    for module in system.part(part):
-        yield from module.parameters()
-
-
-def _suggestion(system: System, pattern: str) -> str:
-    parts = [*system.parts(), ALL]
+def _suggestion(parts: list[str], pattern: str) -> str:
+    parts = [*parts, ALL]
     near = get_close_matches(pattern, parts, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ";"
     return f"{hint} parts: {', '.join(parts)}"

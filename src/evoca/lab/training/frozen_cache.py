@@ -42,7 +42,7 @@ from evoca.lab.training.sampling import Draw, generators
 __all__ = ["CachedExamples", "CachedStart", "FrozenStart", "cache_frozen", "frozen_length"]
 
 _BATCH = 32
-_FREE_SHARE = 0.5  # of the disk, so that keeping features never fills it
+_FREE_SHARE = 0.5  # of the disk, so that the cache never fills it
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +274,7 @@ def cache_frozen(
     train, validation = images
     forms = variants(step.augmentation)
     if not trunk.fits(options.cache, len(train) * forms + len(validation or ())):
-        options.say("the disk lacks room to keep features; they are computed anew each time")
+        options.say("the disk lacks room to cache features; they are computed anew each time")
         return None
     return CachedStart(
         trunk.examples(train, step.augmentation, seed),

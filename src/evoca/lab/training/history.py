@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.lab.training.checkpoint import HistoryRow
 
@@ -44,12 +45,10 @@ def write_history(file: Path, rows: Sequence[HistoryRow]) -> None:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows)
-    draft = file.with_name(f".{file.name}")
     try:
-        draft.write_text(text.getvalue(), encoding="utf-8")
-        draft.replace(file)
+        with drafted(file) as draft:
+            draft.write_text(text.getvalue(), encoding="utf-8")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
 
 

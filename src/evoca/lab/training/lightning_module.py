@@ -174,7 +174,7 @@ class StepModule(pl.LightningModule):
         emotions = targets[:, : self.job.labels]
         hit = (logits.argmax(dim=1) == emotions.argmax(dim=1)).to(losses.dtype)
         _add(self.train_loss, losses, counted)
-        _add(self.train_accuracy, hit, counted * emotions.isfinite().all(dim=1))
+        _add(self.train_accuracy, hit, counted * _single(emotions))
         self._finite = self._finite & torch.isfinite(losses).all()
         if self.device.type == "cpu" or self.state.position.batch % _CHECK_EVERY == 0:
             self._require_finite()
@@ -253,9 +253,11 @@ class StepModule(pl.LightningModule):
             self.trainer.precision_plugin.val_step_context,
         )
         targets, classes = validation.targets, self.job.labels
-        loss = self.job.criterion(predictions[:, : targets.shape[1]], targets).mean()
+        if not self.job.step.affect_weight:
+            predictions = predictions[:, :classes]
+        loss = self.job.criterion(predictions, targets).mean()
         row: HistoryRow = {"val_loss": float(loss)}
-        known = targets[:, :classes].isfinite().all(dim=1)
+        known = _single(targets[:, :classes])
         if known.any():
             logits, truth = predictions[known, :classes], targets[known, :classes].argmax(dim=1)
             overall = multiclass_accuracy(logits, truth, classes, average="micro")
@@ -271,6 +273,11 @@ class StepModule(pl.LightningModule):
         if isinstance(self.logger, TensorBoardLogger):
             figures = {name: float(v) for name, v in row.items() if name not in {"step", "epoch"}}
             self.logger.log_metrics(figures, step=len(self.state.history))
+
+
+def _single(emotions: Tensor) -> Tensor:
+    """Return which images have targets among single labels, (N,), rather than sums of them."""
+    return emotions.isfinite().all(dim=1) & (emotions.sum(dim=1) > 0.5)
 
 
 def _add(metric: MeanMetric, values: Tensor, weights: Tensor) -> None:

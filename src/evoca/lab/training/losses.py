@@ -45,6 +45,7 @@ __all__ = [
     "predictions_of",
     "rating_error",
     "smooth",
+    "sums_cross_entropy",
     "wheel_distance",
     "where_known",
     "with_affect",
@@ -71,6 +72,32 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         (N,), in nats.
     """
     return -(target * functional.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def sums_cross_entropy(
+    logits: Tensor, shares: Tensor, matrix: Tensor, smoothing: float = 0.0
+) -> Tensor:
+    """Return the cross-entropy of softmax(logits) (N, K) against shares of sets of labels.
+
+    The probability of a set is the sum of its labels' probabilities. Where every set has one
+    label this is :func:`cross_entropy`.
+
+    Args:
+        logits: (N, K).
+        shares: (N, C), not negative; a row's sum is what the image counts.
+        matrix: (C, K), 1 where a label belongs to a set.
+        smoothing: share of an image's targets that is spread evenly over the labels.
+
+    Returns:
+        (N,), in nats times the row's sum.
+    """
+    logs = functional.log_softmax(logits, dim=1)
+    # The log of a sum of probabilities, without leaving logarithms.
+    sets = torch.logsumexp(logs[:, None, :] + matrix.log()[None], dim=2)
+    own = -(shares * sets).sum(dim=1)
+    if not smoothing:
+        return own
+    return own * (1 - smoothing) - smoothing * shares.sum(dim=1) * logs.mean(dim=1)
 
 
 def divergence(logits: Tensor, target: Tensor) -> Tensor:
@@ -307,12 +334,13 @@ def _around_the_wheel(loss: Loss, labels: Sequence[str]) -> Tensor:
     return torch.tensor([list(labels).index(emotion) for emotion in MIKELS_WHEEL])
 
 
-def _predictions(output: SystemOutput, target: Tensor, step: Step) -> Tensor:
-    """Return as many predictions per image as it has targets."""
-    predictions = predictions_of(output).float()
-    if predictions.shape[1] < target.shape[1]:
+def _predictions(output: SystemOutput, step: Step) -> Tensor:
+    """Return the predictions of emotions, and of ratings where the step learns them."""
+    if not step.affect_weight:
+        return output.logits.float()
+    if getattr(output, "affect", None) is None:
         raise EvocaError(f"step {step.name}: this system predicts no valence and arousal")
-    return predictions[:, : target.shape[1]]
+    return predictions_of(output).float()
 
 
 def objective(step: Step, loss: Criterion) -> Callable[[SystemOutput, Tensor], Tensor]:
@@ -322,7 +350,7 @@ def objective(step: Step, loss: Criterion) -> Callable[[SystemOutput, Tensor], T
         A function from a system's output and targets (N, K) to one loss per image (N,).
     """
     if step.objective == "output":
-        return lambda output, target: loss(_predictions(output, target, step), target)
+        return lambda output, target: loss(_predictions(output, step), target)
 
     def of_branches(output: SystemOutput, target: Tensor) -> Tensor:
         branches: Tensor | None = getattr(output, "branch_logits", None)

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import torch
 
+from evoca.errors import EvocaError
 from evoca.progress import Announce, silent
 
-__all__ = ["RunOptions", "keep_freed_memory"]
+__all__ = ["RunOptions", "keep_freed_memory", "require_cores"]
 
 _MOST_WORKERS = 8
 
@@ -85,6 +86,20 @@ class RunOptions:
             return self.workers
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         return min(_MOST_WORKERS, max(0, usable - 1))
+
+
+def require_cores(options: RunOptions) -> None:
+    """Refuse more processes than cores: on a CPU each device is one, and takes memory.
+
+    Raises:
+        EvocaError: there are fewer cores.
+    """
+    cores = os.cpu_count() or 1
+    if not options.on_gpu and options.devices > cores:
+        raise EvocaError(
+            f"--devices {options.devices}: this machine has {cores} cores, and each device of a "
+            "CPU is a process"
+        )
 
 
 # From malloc.h.

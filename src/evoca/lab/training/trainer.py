@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.images.preprocess import Preprocessing
+from evoca.lab.config.recipe import Sources
 from evoca.lab.config.step import Step
 from evoca.lab.training.checkpoint import (
     HistoryRow,
@@ -25,13 +23,13 @@ from evoca.lab.training.checkpoint import (
     save_weights,
     weights_of,
 )
-from evoca.lab.training.data import Examples, PixelExamples, StepLoader, targets_of
+from evoca.lab.training.data import Examples, PixelExamples, StepLoader
 from evoca.lab.training.freezing import System, freeze, parameter_groups, trainable_parameters
 from evoca.lab.training.frozen_cache import cache_frozen
 from evoca.lab.training.inference import plain_batches
 from evoca.lab.training.interrupts import Interrupts, interrupts_noted
+from evoca.lab.training.lessons import Lessons, lessons_of
 from evoca.lab.training.lightning_trainer import is_main, require_machine, run_job
-from evoca.lab.training.losses import Criterion, criterion, with_affect
 from evoca.lab.training.machine import RunOptions, keep_freed_memory
 from evoca.lab.training.sampling import Position
 from evoca.lab.training.step_context import Job, Validation
@@ -50,6 +48,7 @@ class Task:
         validation: images that may choose; ``None`` where nothing is chosen.
         seed: of every draw.
         identity: what a checkpoint must agree with.
+        sources: how several sources are learnt from together.
     """
 
     steps: tuple[Step, ...]
@@ -58,6 +57,7 @@ class Task:
     validation: LabelledImages | None
     seed: int
     identity: Identity
+    sources: Sources = field(default_factory=Sources)
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,9 @@ def _check(system: System, task: Task) -> None:
             )
     for step in task.steps:  # a fault in the last step should not show after hours
         parameter_groups(system, step)
-        _criterion(step, task.train.labels, targets_of(task.train, step))
-
-
-def _criterion(step: Step, labels: Sequence[str], targets: NDArray[np.float32]) -> Criterion:
-    emotions = targets[:, : len(labels)]
-    known = np.isfinite(emotions).all(axis=1)
-    counts = np.bincount(emotions[known].argmax(axis=1), minlength=len(labels))
-    own = criterion(step.loss, labels, counts.tolist())
-    return with_affect(own, len(labels), step.affect_weight) if step.affect_weight else own
+        lessons = lessons_of(task.train, step, task.sources)
+        lessons.targets(task.train)
+        lessons.criterion()
 
 
 def _run_step(
@@ -207,7 +201,8 @@ def _job(
     )
     if kept is not None:
         examples, measured, network, workers = kept.train, kept.validation, kept.network, 0
-    targets = targets_of(task.train, step)
+    lessons = lessons_of(task.train, step, task.sources)
+    targets = lessons.targets(task.train)
     loader = StepLoader(
         examples,
         targets,
@@ -226,8 +221,8 @@ def _job(
         step=step,
         seed=task.seed,
         loader=loader,
-        validation=_validation(task, step, measured, workers),
-        criterion=_criterion(step, labels, targets),
+        validation=_validation(task, step, lessons, measured, workers),
+        criterion=lessons.criterion(),
         labels=len(labels),
         folder=folder,
         identity=task.identity,
@@ -238,11 +233,11 @@ def _job(
 
 
 def _validation(
-    task: Task, step: Step, examples: Examples | None, workers: int
+    task: Task, step: Step, lessons: Lessons, examples: Examples | None, workers: int
 ) -> Validation | None:
     if task.validation is None or examples is None or not len(task.validation):
         return None
-    targets = torch.from_numpy(targets_of(task.validation, step))
+    targets = torch.from_numpy(lessons.targets(task.validation))
     return Validation(
         lambda: plain_batches(examples, len(targets), step.batch_size, workers), targets
     )

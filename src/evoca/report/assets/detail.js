@@ -58,6 +58,7 @@ function distribution(run, row) {
   if (run.votes?.[row]) notes.push("The thin line is the share of viewers.");
   if (run.agreement[row]) notes.push(`The viewers' votes are ${run.agreement[row]}.`);
   if (run.positive) notes.push(polarityMeaning(run, row));
+  if (run.affect?.[row]) notes.push(`Predicted: ${run.affect[row]}.`);
   if (run.notes?.[row].length) notes.push(`Note: ${run.notes[row].join("; ")}.`);
   const traits = [...TRAITS].filter(([, numbers]) => numbers.has(run.images[row])).map(([name]) => name);
   if (traits.length) notes.push(`In the picture: ${traits.join(", ")}.`);

@@ -12,6 +12,9 @@ from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.step import Step
 from evoca.strict import Strict
 
+if TYPE_CHECKING:
+    from evoca.lab.config.prompts import Prompts
+
 __all__ = ["Dropout", "Features", "Network", "Options", "Pretrained", "TrainedBy"]
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -138,6 +141,14 @@ class Options(Strict):
 
     def visual_words(self) -> int | None:
         """Return the size of the dictionary that its features are counted by, if there is one."""
+        return None
+
+    def sentences(self) -> Prompts | None:
+        """Return the sentences that images are compared with; ``None`` where there are none.
+
+        Raises:
+            RecipeError: they cannot be read.
+        """
         return None
 
     def has_exact_map(self) -> bool:

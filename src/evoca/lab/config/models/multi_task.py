@@ -26,6 +26,9 @@ class MultiTask(Network):
             model bundle, whose labels are emotions.
         affect_range: lowest and highest rating of the scale of the data, such as 1 and 7;
             predictions lie within.
+        norm: of each stage's vector: ``layer`` normalisation, or ``batch`` normalisation, which
+            is linear once trained: without a hidden layer the evidence map of an emotion is
+            then exactly additive.
         hidden: units of a layer with a ReLU that the heads share; 0 for none.
         dropout: of the heads' input vector.
     """
@@ -35,6 +38,7 @@ class MultiTask(Network):
     stages: Literal["last", "all"] = "all"
     emotions: bool = True
     affect_range: tuple[_Rating, _Rating]
+    norm: Literal["layer", "batch"] = "layer"
     hidden: Annotated[int, Field(ge=0, le=100_000)] = 0
     dropout: Dropout = 0.0
 
@@ -67,8 +71,9 @@ class MultiTask(Network):
         low, high = self.affect_range
         heads = "emotions, and one for valence" if self.emotions else "valence"
         shared = f"; a shared layer of {self.hidden} with ReLU" if self.hidden else ""
+        how = " over the batch" if self.norm == "batch" else ""
         lines = [
-            f"Averaged maps of {maps} normalised{shared}; a layer for {heads} and arousal on "
+            f"Averaged maps of {maps} normalised{how}{shared}; a layer for {heads} and arousal on "
             f"{low:g} to {high:g}."
         ]
         return [*lines, f"Dropout {self.dropout:g} before the layers."] if self.dropout else lines

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models.base import Features, Network, TrainedBy
-from evoca.lab.config.prompts import load_prompts
+from evoca.lab.config.prompts import Prompts, load_prompts
 
 __all__ = ["ZeroShot"]
 
@@ -29,7 +29,11 @@ class ZeroShot(Network):
 
     def check_files(self) -> None:
         """Check that the sentences can be read."""
-        load_prompts(self.prompts)
+        self.sentences()
+
+    def sentences(self) -> Prompts:
+        """Return the sentences that name the emotions."""
+        return load_prompts(self.prompts)
 
     def in_words(self, backbone: Backbone) -> list[str]:
         """Return a sentence on what is compared."""
