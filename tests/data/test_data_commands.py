@@ -213,7 +213,7 @@ def test_a_list_without_images_is_divided_with_a_word_about_copies(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["build", "fii", "x", "--out", "m.csv"], "none of"),
+        (["build", "fii", "x", "--out", "m.csv"], "did you mean fi"),
         (["build", "csv", "x"], "--out"),
         (["build", "csv", "x", "--out", "m.csv", "--column", "image"], "not NAME=VALUE"),
         (["votes", "m.csv", "--rule", "plurality"], "--rule and --out go together"),
