@@ -67,7 +67,7 @@ def test_an_evaluation_on_ratings_enters_the_card(tmp_path, bundle, polarity):
     done = evoca("evaluate", bundle, "--data", polarity, "--out", run, "--draws", 50)
     assert done.exit_code == 0, done.output
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["n"] == 5  # the one on the middle has no label
+    assert metrics["n_labelled"] == 5  # the one on the middle has no label
     assert metrics["labels"] == ["negative", "positive"]
     done = evoca("models", "card", bundle, "--evaluation", f"six photographs={run}")
     assert done.exit_code == 0, done.output

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evoca.data.manifest.labelled import load_labelled
-from evoca.data.sources import join_sources
+from evoca.data.sources import join_sources, on_scale
 from evoca.data.taxonomies import TAXONOMIES, labels_of, membership
 from evoca.data.teaching import fit_polarity, shares_with_polarity, source_offsets
 from evoca.emotions import MIKELS8
@@ -165,3 +165,10 @@ def test_a_source_whose_labels_map_to_nothing_is_refused(tmp_path, labelled):
     first = write(tmp_path, "p", "image,emotion,taxonomy", ["a.jpg,joy,parrott6"])
     with pytest.raises(DataError, match="no mapping from mikels8 to parrott6"):
         join_sources([first, labelled])
+
+
+def test_ratings_of_a_known_reader_are_brought_to_a_models_scale(tmp_path):
+    seven = rated(tmp_path, [1, 4, 7], "seven", source="oasis")
+    assert on_scale(seven, (1, 9)).affect[:, 0].tolist() == [1, 5, 9]
+    unknown = rated(tmp_path, [1, 4, 7])
+    assert on_scale(unknown, (1, 9)) is unknown

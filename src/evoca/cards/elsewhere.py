@@ -54,7 +54,7 @@ def elsewhere_of(card: ModelCard, data: str, run: Run) -> Elsewhere:
     return Elsewhere(
         data=data,
         labels=run.report.labels,
-        images=run.report.n,
+        images=max(run.report.labelled, run.report.distributions) or run.report.n,
         seen=int(run.metrics.get("training_images") or 0),
         figures=figures,
         without_looking=_without_looking(run),

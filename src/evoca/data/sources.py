@@ -18,7 +18,7 @@ from evoca.data.teaching import Teaching
 from evoca.emotions import Polarity, label_polarity
 from evoca.errors import DataError
 
-__all__ = ["SCALE", "join_sources", "source_names"]
+__all__ = ["SCALE", "join_sources", "on_scale", "source_names"]
 
 SCALE = (1.0, 9.0)
 """The scale that ratings of several sources are brought to, that of the Self-Assessment Manikin
@@ -133,6 +133,14 @@ def _scale(
     if off := int(((rated < low) | (rated > high)).sum()):
         raise DataError(f"{name}: {off:,} ratings are outside {low:g} to {high:g}, its scale")
     return low, high
+
+
+def on_scale(source: LabelledImages, scale: tuple[float, float]) -> LabelledImages:
+    """Return images with their ratings on another scale, where the reader states their own."""
+    if source.affect is None or source.collection not in reader_names():
+        return source
+    own = get_reader(source.collection).scale
+    return source if own is None else replace(source, affect=_rescaled(source, own, scale))
 
 
 def _own_shares(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evoca.data.duplicates.groups import Grouped, with_groups
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merged_like
+from evoca.data.sources import on_scale
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.evaluation.label_matching import Matched, match_labels
 from evoca.evaluation.overlap import Overlap, overlap_of, require_some, warnings_of
@@ -199,6 +200,8 @@ def evaluate_system(
     """
     options = options or Options()
     data = merged_like(data.in_order(), system.labels)
+    if system.affect_range is not None:
+        data = on_scale(data, system.affect_range)
     selected = select_split(data, options.split)
     candidates = selected.images
     matched = match_labels(system.labels, system.taxonomy, candidates, restrict=options.restrict)
