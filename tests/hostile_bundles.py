@@ -76,6 +76,8 @@ def write_files(folder: Path, data: bytes, *, evidence: bool = False, **card: An
         "preprocessing": {"height": SIDE, "width": SIDE},
         "evidence_kind": "relevance" if evidence else None,
         "evidence_bias": None,
+        "affect_range": None,
+        "affect_intervals": None,
         "deletion_test": None,
         "sha256": hashlib.sha256(data).hexdigest(),
     }

@@ -133,7 +133,7 @@ def test_other_taxonomies_share_labels_or_add_up(system, labelled):
     assert evaluation_of(system, labelled(*polar)).result.report.labels == ("negative", "positive")
 
 
-def test_a_bundle_with_affect_is_scored_on_ratings(system, labelled, predicted):
+def test_a_bundle_with_affect_is_scored_on_ratings(labelled, predicted):
     ratings = [{"valence": v, "arousal": 3, "emotion": ""} for v in (1, 2, 3, 4, 5, 6)]
     data = labelled(*ratings)
     felt = np.stack([np.arange(1.0, 7.0), np.linspace(2, 4, 6)], axis=1)[None]
@@ -141,8 +141,9 @@ def test_a_bundle_with_affect_is_scored_on_ratings(system, labelled, predicted):
     found = evaluation_of(rater, data).result.to_dict()
     assert found["ccc"]["valence"]["value"] == pytest.approx(1)
     assert found["mae"]["arousal"]["value"] == pytest.approx(0.6)
+    blind = table_system("blind", table(data, predicted), {"name": "blind"})
     with pytest.raises(DataError, match="none of 6 images has a label, votes or a rating"):
-        evaluation_of(system, data)
+        evaluation_of(blind, data)
 
 
 def table(data, p, **changes):
