@@ -141,6 +141,10 @@ SCHEDULES = {
     },
     "lora-vit": [(LORA, {5e-4})],
     **{name: [(("heads.",), {1e-3})] for name in ("affect", "emotions-and-affect")},
+    "several-sources": [
+        (("heads.",), {1e-3}),
+        (("trunk.", "heads."), {3e-4, 2e-4, 1e-4, 6e-5, 4e-5, 2e-5}),
+    ],
     **{name: [(HEAD, {1e-3})] for name in ("distribution-kl", "distribution-emd", "multi-hot")},
     "sreenivas2018-search": [(ALL, {1e-5})],
     "sreenivas2018-search-fc-8-8": [(ALL, {1e-5})],
