@@ -331,8 +331,11 @@ def test_a_grid_tries_each_once_and_notes_what_cannot_be_trained(data, tmp_path,
         ("sampler: grid\nsettings: {a: {low: 0, high: 1}}", "a grid needs values, but a is a"),
         ("settings: {}", "settings"),
         ("settings: [", "cannot be read"),
-        ("settings: {a: {lo: 0, high: 1}}", "unknown key settings.a.lo; did you mean low?"),
-        ("values: {steps.0.rate: [0.1]}", "unknown key values: values belongs to another place"),
+        (
+            "settings: {a: {lo: 0, high: 1}}",
+            "settings.a.lo; did you mean settings.*.low?",
+        ),
+        ("values: {steps.0.rate: [0.1]}", "unknown key values; did you mean settings.*.values?"),
     ],
 )
 def test_a_bad_space_is_one_line(text, message, tmp_path):

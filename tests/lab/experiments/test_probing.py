@@ -99,7 +99,7 @@ def test_every_recipe_is_valid_and_names_itself(name):
     ("name", "override", "message"),
     [
         ("none", "a=1", "none: no such recipe; "),
-        ("default", "model.bakbone=x", "unknown key model.bakbone; did you mean backbone?"),
+        ("default", "model.bakbone=x", "unknown key model.bakbone; did you mean model.backbone"),
         ("default", "head.c_grid=[-1]", "head.c_grid.0"),
         ("default", "protocol.folds=1", "protocol.folds"),
         ("default", "nonsense", "write KEY=VALUE"),
@@ -115,7 +115,7 @@ def test_a_bad_recipe_is_one_line(name, override, message):
 
 
 def test_an_unknown_backbone_names_those_there_are():
-    with pytest.raises(RecipeError, match=r"did you mean resnet50\? known: alexnet, .*densenet169"):
+    with pytest.raises(RecipeError, match=r"did you mean resnet50, resnet101"):
         load_backbone("resnet51")
 
 

@@ -281,8 +281,9 @@ def _places(schema: type[BaseModel]) -> dict[str, list[str]]:
                 search(document["$defs"][name], place)
         for inner in (*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ())):
             search(inner, place)
-        if isinstance(part.get("items"), Mapping):
-            search(part["items"], f"{place}{EVERY}.")
+        for kind in ("items", "additionalProperties"):
+            if isinstance(part.get(kind), Mapping):
+                search(part[kind], f"{place}{EVERY}.")
         for inner in part.get("prefixItems", ()):
             search(inner, f"{place}{EVERY}.")
         for key, inner in part.get("properties", {}).items():
