@@ -120,9 +120,7 @@ def _scale(
     """Return the lowest and highest rating of a source; ``None`` without ratings."""
     if source.affect is None:
         return None
-    found = scales.get(name)
-    if found is None and source.collection in reader_names():
-        found = get_reader(source.collection).scale
+    found = scales.get(name, _reader_scale(source))
     if found is None:
         raise DataError(
             f"{name}: has ratings of valence and arousal, on no known scale: name its lowest and "
@@ -137,10 +135,16 @@ def _scale(
 
 def on_scale(source: LabelledImages, scale: tuple[float, float]) -> LabelledImages:
     """Return images with their ratings on another scale, where the reader states their own."""
-    if source.affect is None or source.collection not in reader_names():
+    own = _reader_scale(source)
+    if source.affect is None or own is None:
         return source
-    own = get_reader(source.collection).scale
-    return source if own is None else replace(source, affect=_rescaled(source, own, scale))
+    return replace(source, affect=_rescaled(source, own, scale))
+
+
+def _reader_scale(source: LabelledImages) -> tuple[float, float] | None:
+    """Return the scale of ratings that the reader of a source states; ``None`` without one."""
+    known = source.collection in reader_names()
+    return get_reader(source.collection).scale if known else None
 
 
 def _own_shares(

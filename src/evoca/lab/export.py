@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from evoca import __version__
 from evoca.cards import render_card
@@ -25,7 +25,6 @@ from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
 from evoca.lab.heads.svm import SvmClassifier, SvmMachine, VectorOf
 from evoca.lab.heads.visual_words import BagOfWords, WordsHead
 from evoca.lab.models import StagedSystem, build_system
-from evoca.lab.models.base import EvidenceKind
 from evoca.lab.models.onnx_export import export_system, parity
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import new_run
@@ -82,26 +81,11 @@ def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundl
         export_system(system, height, width, file)
         _check_parity(system, file, height, width)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        card = _card(training, (system.evidence_kind, system.evidence_bias), digest)
-        card = _with_affect(card, training, system)
+        card = _card(training, system, digest)
         card = card if prior is None else _under(card, prior)
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)
-
-
-def _with_affect(card: ModelCard, training: Training, system: nn.Module) -> ModelCard:
-    """Return a card with the scale, and the intervals, of a layer for valence and arousal."""
-    scale = getattr(system, "affect_scale", None)
-    errors = training.description.chosen.affect_errors
-    changed: dict[str, object] = {} if scale is None else {"affect_range": scale}
-    if errors is not None:
-        changed["affect_intervals"] = AffectIntervals(
-            coverage=training.description.recipe.protocol.coverage,
-            valence=errors[0],
-            arousal=errors[1],
-        )
-    return card.model_copy(update=changed)
 
 
 def _under(card: ModelCard, prior: PriorLike) -> ModelCard:
@@ -163,11 +147,19 @@ def _check_parity(system: nn.Module, file: Path, height: int, width: int) -> Non
 
 
 def _card(
-    training: Training, evidence: tuple[EvidenceKind | None, Tensor | None], digest: str
+    training: Training,
+    system: AdditiveClassifier | SvmClassifier | StagedSystem,
+    digest: str,
 ) -> ModelCard:
-    kind, bias = evidence
+    kind, bias = system.evidence_kind, system.evidence_bias
     run, figures = training.description, training.figures
     recipe, data = run.recipe, run.data
+    # A head on frozen features knows its scale; a network's is in its options.
+    scale = getattr(system, "affect_scale", None) or recipe.model.rating_scale()
+    coverage, errors = recipe.protocol.coverage, run.chosen.affect_errors
+    intervals = None
+    if errors is not None:
+        intervals = AffectIntervals(coverage=coverage, valence=errors[0], arousal=errors[1])
     return ModelCard(
         format_version=FORMAT_VERSION,
         name=_name(recipe, data.fingerprint),
@@ -179,12 +171,13 @@ def _card(
         training_frequencies=run.training_frequencies,
         calibration=training.calibration,
         set_threshold=run.chosen.set_threshold,
-        set_coverage=recipe.protocol.coverage,
+        set_coverage=coverage,
         c=None if recipe.head is None else run.chosen.c,
         evidence_kind=kind,
         evidence_bias=None if bias is None else tuple(bias.tolist()),
         deletion_test=training.deletion,
-        affect_range=recipe.model.rating_scale(),
+        affect_range=scale,
+        affect_intervals=intervals,
         provenance=Provenance(
             recipe=recipe.name,
             profile=recipe.profile,

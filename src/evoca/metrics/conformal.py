@@ -32,7 +32,7 @@ __all__ = [
     "coverage_and_size",
     "held_out_coverage",
     "held_out_sets",
-    "interval_error",
+    "interval_errors",
     "label_thresholds",
     "prediction_sets",
     "set_figures",
@@ -279,19 +279,24 @@ def class_conditional_sets(
     )
 
 
-def interval_error(errors: FloatArray, coverage: float) -> float:
-    """Return the error that a new row's stays within with the stated probability.
+def interval_errors(errors: FloatArray, coverage: float) -> tuple[float, float]:
+    """Return the errors of valence and arousal that a new row's stay within, by a probability.
 
     Args:
-        errors: float (n,), absolute ones of rows that the model did not learn from; n above 0.
+        errors: float (n, 2), absolute ones of rows that the model did not learn from, NaN where
+            unknown; each of the two is known of some row.
         coverage: 0..1, both excluded.
 
     Returns:
-        The k-th smallest, k = ceil((n + 1) coverage) (split conformal prediction, Lei et al.
-        2018, equation 4); the largest where n is too small.
+        Of each the k-th smallest of n, k = ceil((n + 1) coverage) (split conformal prediction,
+        Lei et al. 2018, equation 4); the largest where n is too small.
 
-    >>> interval_error(np.arange(1.0, 10.0), 0.5)
-    5.0
+    >>> interval_errors(np.arange(1.0, 19.0).reshape(9, 2), 0.5)
+    (9.0, 10.0)
     """
-    k = int(np.ceil((len(errors) + 1) * coverage))
-    return float(np.sort(errors)[min(k, len(errors)) - 1])
+    known = [np.sort(own[np.isfinite(own)]) for own in errors.T]
+    ranks = [int(np.ceil((len(own) + 1) * coverage)) for own in known]
+    valence, arousal = (
+        float(own[min(k, len(own)) - 1]) for own, k in zip(known, ranks, strict=True)
+    )
+    return valence, arousal

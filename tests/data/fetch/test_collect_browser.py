@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import Counter
 
@@ -13,17 +12,8 @@ pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)"
 
 from playwright.sync_api import expect, sync_playwright
 
+from browser import ARGUMENTS, CHROMIUM
 from evoca.data.collect import Candidate, ReviewServer, ReviewStore
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",  # for root in a container; the page is our own
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="module")

@@ -100,15 +100,7 @@ def train_steps(
     require_measurable(kept)
     division = describe_division(known)
     identity = identity_of(recipe, parts.train, parts.validation, division=division["group_sha256"])
-    task = Task(
-        recipe.steps,
-        recipe.preprocessing,
-        parts.train,
-        parts.validation,
-        seed,
-        identity,
-        recipe.sources,
-    )
+    task = Task.of(recipe, parts.train, parts.validation, seed, identity)
     if is_main():
         require_fresh(out, resume=resume)
     fitted = fit(build(recipe, parts.train.labels, seed), task, out, options, resume=resume)
@@ -242,16 +234,10 @@ def _description(
     )
     return shared | {
         "chosen": choice(chosen),
-        "training_frequencies": class_frequencies(_first(parts.train), recipe),
+        "training_frequencies": class_frequencies(parts.train, recipe),
         **hashes_of(parts.train, "training", prints),
         **hashes_of(parts.validation, "validation", prints),
     }
-
-
-def _first(images: LabelledImages) -> LabelledImages:
-    """Return the images of the first source, whose frequencies a model answers for."""
-    teaching = images.teaching
-    return images if teaching is None else images.take(teaching.of == 0)
 
 
 def _what_they_choose(recipe: Recipe) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,19 +18,18 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.finetune_fold import Build, Fold, Seen, Tune, validation_figures
 from evoca.lab.experiments.foldable import require_cuts
-from evoca.lab.experiments.holdout import in_source, strata
+from evoca.lab.experiments.holdout import in_source, of_first_source, strata
 from evoca.lab.experiments.nested_cv import folds_of
 from evoca.lab.experiments.operating_point import affect_in
 from evoca.lab.experiments.preparation import prepare
 from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.lab.experiments.run_files import (
     choice_in_fold,
-    describe_sources,
     require_fresh,
     run_description,
     write_result,
 )
-from evoca.lab.experiments.several_sources import figures_by_source, not_taught
+from evoca.lab.experiments.several_sources import with_figures_by_source
 from evoca.lab.experiments.source_folds import source_folds
 from evoca.lab.training import RunOptions
 from evoca.progress import Advance, Announce
@@ -68,9 +67,10 @@ def crossval_steps(
         EvocaError: the data, the recipe or the folder cannot be used.
         KeyboardInterrupt: stopped on request, after saving.
     """
+    require: Callable[[LabelledImages, bool], None]
     require = partial(require_cuts, recipe=recipe, searched=tune is not None)
     if data.teaching is not None:
-        require = partial(_require_first, recipe=recipe, leave_out=leave_out)
+        require = of_first_source(partial(require_cuts, recipe=recipe), data, leave_out)
     prepared = prepare(data, recipe, require=require)
     for note in prepared.notes:
         options.say(f"evoca: {note}")
@@ -125,21 +125,18 @@ def crossval_steps(
             chosen_in_folds=tuple(choices),
             validation=validation_figures(on_validation, seen.labels),
         )
-        description = run_description("cross-validation", recipe, prepared)
+        description = run_description("cross-validation", recipe, prepared, leave_out=leave_out)
         description["chosen_in_folds"] = choices
         if seen.teaching is not None:
-            by_source = figures_by_source(
+            result = with_figures_by_source(
+                result,
                 seen,
                 probabilities,
                 rated,
                 None if np.isnan(widths[:, known]).any() else widths,
                 left_out=leave_out,
+                say=options.say,
             )
-            notes = not_taught(result.predictions.truth, by_source, leave_out)
-            for note in notes:
-                options.say(f"evoca: {note}")
-            result = replace(result, by_source=by_source, notes=(*notes, *result.notes))
-            describe_sources(description, seen, leave_out)
         write_result(folder, description, result)
         _gather_histories(folder)
         shutil.rmtree(folder / "folds")
@@ -156,19 +153,6 @@ def _places(seen: LabelledImages, recipe: Recipe, leave_out: str | None) -> NDAr
         return np.stack([source_folds(seen, protocol.folds, seed) for seed in seeds])
     kinds = strata(seen)
     return np.stack([folds_of(kinds, seen.groups, protocol.folds, seed) for seed in seeds])
-
-
-def _require_first(
-    images: LabelledImages, grouped: bool, *, recipe: Recipe, leave_out: str | None
-) -> None:
-    """Refuse a first source that cannot be divided, or a source that is not there."""
-    teaching = images.teaching
-    assert teaching is not None
-    if leave_out is not None:
-        in_source(images, leave_out)
-        if leave_out == teaching.sources[0]:
-            return
-    require_cuts(images.take(teaching.of == 0), grouped, recipe)
 
 
 @contextmanager

@@ -160,15 +160,7 @@ class Fold:
             except DamagedArraysError:
                 self.options.say(f"{printable_name(done)} is damaged: the fold is trained again")
                 done.unlink()
-        task = Task(
-            recipe.steps,
-            recipe.preprocessing,
-            train,
-            validation,
-            self.seed,
-            identity,
-            recipe.sources,
-        )
+        task = Task.of(recipe, train, validation, self.seed, identity)
         system = self.build(recipe, self.data.labels, self.seed)
         fit(system, task, self.folder, self.options, resume=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,10 +21,12 @@ __all__ = [
     "MORE_GROUPS",
     "Holdout",
     "cut_validation",
+    "first_source",
     "has_test",
     "hold_out",
     "in_source",
     "learnt_without",
+    "of_first_source",
     "require_classes",
     "require_folds",
     "require_measurable",
@@ -295,6 +298,33 @@ def cut_validation(
     train, validation = data.take(~inside), data.take(inside)
     _require_remaining(data, train)
     return train, validation
+
+
+def first_source(images: LabelledImages) -> LabelledImages:
+    """Return the images of the first of several sources; all of a single one."""
+    teaching = images.teaching
+    return images if teaching is None else images.take(teaching.of == 0)
+
+
+def of_first_source(
+    check: Callable[[LabelledImages, bool], None], data: LabelledImages, leave_out: str | None
+) -> Callable[[LabelledImages, bool], None]:
+    """Return a check of images that looks at those of the first source alone.
+
+    Args:
+        check: takes images, and whether they are in groups.
+        data: of several sources.
+        leave_out: name of the source that is left out: of the first, nothing is checked.
+
+    Raises:
+        DataError: no source is called so.
+    """
+    assert data.teaching is not None  # several
+    if leave_out is not None:
+        in_source(data, leave_out)
+    if leave_out == data.teaching.sources[0]:
+        return lambda _images, _grouped: None
+    return lambda images, grouped: check(first_source(images), grouped)
 
 
 def in_source(images: LabelledImages, source: str) -> NDArray[np.bool_]:

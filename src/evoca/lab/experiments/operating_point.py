@@ -20,7 +20,7 @@ from evoca.lab.training.frozen_cache import cache_frozen
 from evoca.lab.training.inference import ALONE, logits_of, plain_batches
 from evoca.lab.training.machine import RunOptions
 from evoca.metrics.calibration import fit_temperature
-from evoca.metrics.conformal import interval_error, set_threshold
+from evoca.metrics.conformal import interval_errors, set_threshold
 from evoca.softmax import softmax
 
 __all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]
@@ -158,9 +158,7 @@ def _affect_errors(
     rated = ratings_of(images)
     if not affect.shape[1] or not np.isfinite(rated).any(axis=0).all():
         return None
-    away = np.abs(affect - rated)
-    valence, arousal = (interval_error(own[np.isfinite(own)], coverage) for own in away.T)
-    return valence, arousal
+    return interval_errors(np.abs(affect - rated), coverage)
 
 
 def affect_in(predictions: NDArray[np.float32], labels: int) -> NDArray[np.float64] | None:

@@ -27,6 +27,7 @@ from evoca.lab.experiments.nested_cv import (
 from evoca.lab.experiments.preparation import Prepared, prepare
 from evoca.lab.experiments.results import HeldOut, result_of
 from evoca.lab.experiments.run_files import (
+    Choice,
     choice,
     choice_in_fold,
     class_frequencies,
@@ -34,7 +35,7 @@ from evoca.lab.experiments.run_files import (
     write_calibration,
     write_head,
 )
-from evoca.lab.features.extract import Extractor, kept_features, load_pixels, pooled_features
+from evoca.lab.features.extract import Extractor, kept_features
 from evoca.lab.heads.base import FittedHead, Fitter
 from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.lab.heads.linear import LinearHead
@@ -43,7 +44,7 @@ from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax
 
-__all__ = ["Measured", "measure", "train"]
+__all__ = ["Measured", "measure", "test_by_deletion", "train", "write_run"]
 
 
 Say = Callable[[str], None]
@@ -117,11 +118,8 @@ class _Work:
 
     def features(self, trunk: Extractor, images: LabelledImages) -> NDArray[np.float32]:
         """Return the features, computed or read from the cache."""
-        pixels, workers = self.recipe.preprocessing, self.workers
-        if self.cache is not None:
-            return kept_features(trunk, images, pixels, self.cache, self.announce, workers)
-        batches = load_pixels(images.paths, pixels, workers=workers)
-        return pooled_features(trunk, batches, self.announce("features", len(images)))
+        pixels = self.recipe.preprocessing
+        return kept_features(trunk, images, pixels, self.cache, self.announce, self.workers)
 
     def fit(
         self, fitter: Fitter, features: NDArray[np.float32], images: LabelledImages
@@ -266,22 +264,44 @@ def train(
         else:
             measured = _tested(work, prepared, without_copies=without_copies)
         if deletion and recipe.additive_probe:
-            _test_by_deletion(folder, measured, recipe, announce)
+            test_by_deletion(folder, measured.model_of, measured.images, recipe, announce)
         if measured.fitted is None:
             fitted = work.fit(measured.fitter, measured.features, prepared.images)
             measured = replace(measured, fitted=fitted)
         chosen, head = cast("tuple[Calibrated, FittedHead]", measured.fitted)
         measured = replace(measured, result=replace(measured.result, chosen=choice(chosen)))
-        write_run(folder, recipe, measured, chosen, data_name)
+        write_run(
+            folder,
+            recipe,
+            measured.prepared,
+            measured.result,
+            chosen,
+            data_name,
+            copies_left_out=measured.copies_left_out,
+        )
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
     return measured
 
 
-def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, announce: Announce) -> None:
-    images = measured.images
+def test_by_deletion(
+    folder: Path,
+    model_of: Callable[[int], ExplainedProbe],
+    images: LabelledImages,
+    recipe: Recipe,
+    announce: Announce,
+) -> None:
+    """Test the evidence maps of held-out images by deletion, and write what came out.
+
+    Args:
+        folder: of the run.
+        model_of: returns a model that was fitted without an image, by its position.
+        images: to test on.
+        recipe: states the preprocessing.
+        announce: shows progress.
+    """
     deletion = deletion_test(
-        measured.model_of,
+        model_of,
         images.paths,
         recipe.preprocessing,
         images.labels,
@@ -293,24 +313,40 @@ def _test_by_deletion(folder: Path, measured: Measured, recipe: Recipe, announce
 def write_run(
     folder: Path,
     recipe: Recipe,
-    measured: Measured,
-    chosen: Calibrated | None = None,
+    prepared: Prepared,
+    result: Result,
+    chosen: Choice | None = None,
     data_name: str | None = None,
+    *,
+    copies_left_out: int | None = None,
+    leave_out: str | None = None,
 ) -> None:
-    """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
-    data = measured.prepared.images
+    """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder.
+
+    Args:
+        folder: of the run.
+        recipe: what was measured.
+        prepared: the images.
+        result: the scores.
+        chosen: by the inner folds of all images, of a training.
+        data_name: what to call the data; their own name if omitted.
+        copies_left_out: how many test images were left out as copies; ``None`` where they
+            were not to be.
+        leave_out: name of the source that was predicted, taught by the others.
+    """
+    data = prepared.images
     kind = "cross-validation" if chosen is None else "training"
-    description = run_description(kind, recipe, measured.prepared, data_name)
-    description["chosen_in_folds"] = list(measured.result.chosen_in_folds)
+    description = run_description(kind, recipe, prepared, data_name, leave_out=leave_out)
+    description["chosen_in_folds"] = list(result.chosen_in_folds)
     if chosen is not None:
-        description["chosen"] = choice(chosen)
+        description["chosen"] = dict(result.chosen or {})
         description["training_frequencies"] = class_frequencies(data, recipe)
         write_calibration(folder, chosen)
-        description |= hashes_of(data, "training", measured.prepared.fingerprints)
-        description |= measured.result.copies
-        if measured.copies_left_out is not None:
-            lost = {"without_copies": True, "copies_left_out": measured.copies_left_out}
+        description |= hashes_of(data, "training", prepared.fingerprints)
+        description |= result.copies
+        if copies_left_out is not None:
+            lost = {"without_copies": True, "copies_left_out": copies_left_out}
             description["split"] |= lost
     write_json(folder / "run.json", description)
-    write_json(folder / "metrics.json", measured.result.to_dict())
-    write_predictions(folder / "predictions.csv", measured.result.predictions)
+    write_json(folder / "metrics.json", result.to_dict())
+    write_predictions(folder / "predictions.csv", result.predictions)

@@ -172,7 +172,7 @@ def cross_validate(
         return _probed(recipe, images, options).result
     with new_run(out) as folder:
         found = _probed(recipe, images, options)
-        probing.write_run(folder, recipe, found)
+        probing.write_run(folder, recipe, found.prepared, found.result)
     return found.result
 
 

@@ -19,6 +19,7 @@ from evoca.errors import EvocaError, first_line, single_line
 from evoca.images.walk import printable_name
 from evoca.lab.arrays import read_arrays
 from evoca.lab.config.recipe import Recipe
+from evoca.lab.experiments.holdout import first_source
 from evoca.lab.experiments.preparation import Prepared
 from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.joint import JointHead
@@ -274,12 +275,14 @@ def class_frequencies(images: LabelledImages, recipe: Recipe) -> dict[str, float
 
     Where the last step draws images by the inverse of their class's size, all are alike;
     where it learns the viewers' distributions, their mean counts. ``None`` where some label
-    has no share, so that no other frequencies can be reached from there.
+    has no share, so that no other frequencies can be reached from there. Of several sources
+    those of the first, which a model predicts for.
     """
     k = len(images.labels)
     last = recipe.steps[-1] if recipe.steps else None
     if last is not None and last.sampling == "weighted":
         return dict.fromkeys(images.labels, 1 / k)
+    images = first_source(images)
     shares = np.zeros((len(images), k))
     known = images.truth >= 0
     shares[known, images.truth[known]] = 1.0
@@ -333,7 +336,12 @@ def choice_in_fold(repeat: int, fold: int, chosen: Choice) -> dict[str, Any]:
 
 
 def run_description(
-    kind: str, recipe: Recipe, prepared: Prepared, data_name: str | None = None
+    kind: str,
+    recipe: Recipe,
+    prepared: Prepared,
+    data_name: str | None = None,
+    *,
+    leave_out: str | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``run.json`` that trainings and cross-validations share.
 
@@ -342,13 +350,14 @@ def run_description(
         recipe: what was measured.
         prepared: the images it was measured on.
         data_name: what to call the data; the folder's or file's own name if omitted.
+        leave_out: name of the source that was predicted, taught by the others.
     """
     protocol, tested = recipe.protocol, prepared.test is not None
     repeats = 1 if tested else protocol.repeats
     teaching = prepared.used.teaching
     if data_name is None and teaching is not None:
         data_name = ", ".join(teaching.sources)
-    return describe_run(
+    found = describe_run(
         kind,
         data=describe_data(prepared.used, data_name),
         split=_split(recipe, prepared),
@@ -357,6 +366,9 @@ def run_description(
         labels=prepared.images.labels,
         protocol=_protocol_in_words(recipe, prepared),
     )
+    if teaching is not None:
+        describe_sources(found, prepared.images, leave_out)
+    return found
 
 
 def describe_sources(

@@ -178,15 +178,7 @@ def _train(
     seed = recipe.protocol.seed
     parts = hold_out(data, recipe.protocol.validation, seed, recipe)
     identity = identity_of(recipe, parts.train, parts.validation)
-    task = Task(
-        recipe.steps,
-        recipe.preprocessing,
-        parts.train,
-        parts.validation,
-        seed,
-        identity,
-        recipe.sources,
-    )
+    task = Task.of(recipe, parts.train, parts.validation, seed, identity)
     fitted = fit(build(recipe, parts.train.labels, seed), task, folder, options, resume=True)
     shutil.rmtree(folder / "checkpoints")
     return _best_value(fitted.history, recipe.steps[-1], space.metric)

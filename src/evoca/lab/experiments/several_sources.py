@@ -7,7 +7,7 @@ likelihood, averaged over the sources, so that a large one does not outvote the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -37,19 +37,19 @@ from evoca.lab.heads.joint import (
     group_nll,
 )
 from evoca.metrics.by_source import SourceFigures, common_groups, source_figures
-from evoca.metrics.conformal import interval_error, set_threshold
+from evoca.metrics.conformal import interval_errors, set_threshold
 from evoca.progress import Advance
+from evoca.runs.result import Result
 from evoca.softmax import softmax
 
 __all__ = [
     "HeldOutOfSources",
     "JointChoice",
     "cross_validate_sources",
-    "figures_by_source",
     "fit_sources",
     "leave_out_source",
-    "not_taught",
     "require_head",
+    "with_figures_by_source",
 ]
 
 
@@ -255,9 +255,8 @@ class _Work:
         assert ratings is not None
         away = np.abs(affect - ratings)
         best = int(np.argmin([np.nanmean(own**2) for own in away]))
-        coverage = self.recipe.protocol.coverage
-        errors = [interval_error(own[np.isfinite(own)], coverage) for own in away[best].T]
-        return self.head.affect_grid[best], (errors[0], errors[1])
+        errors = interval_errors(away[best], self.recipe.protocol.coverage)
+        return self.head.affect_grid[best], errors
 
     def _affect_path(self, inside: NDArray[np.bool_], grid: tuple[float, ...]) -> list[AffectHead]:
         ratings, teaching = self._ratings, self.images.teaching
@@ -453,13 +452,14 @@ def figures_by_source(
         own = (teaching.of == number) & np.isfinite(probabilities).all(axis=(0, 2))
         if not own.any():
             continue
-        columns = [teaching.columns[c] for c in teaching.vocabularies[number]]
         taught = [
             _vocabulary(images, other)
             for other in range(len(teaching.sources))
             if left_out is not None and other != number
         ]
-        grouped = common_groups(k, columns, *(_finest(k, taught) if taught else ()))
+        grouped = common_groups(
+            k, _vocabulary(images, number), *(_finest(k, taught) if taught else ())
+        )
         shares = teaching.shares[own] @ _in_groups(teaching.columns, grouped)
         middle = None if teaching.scale is None else sum(teaching.scale) / 2
         rated = None if images.affect is None else images.affect[own]
@@ -480,7 +480,35 @@ def figures_by_source(
     return tuple(found)
 
 
-def not_taught(
+def with_figures_by_source(
+    result: Result,
+    images: LabelledImages,
+    probabilities: NDArray[np.float64],
+    affect: NDArray[np.float64] | None,
+    half_width: NDArray[np.float64] | None,
+    *,
+    left_out: str | None = None,
+    say: Callable[[str], None],
+) -> Result:
+    """Return a result with the figures of each source, and a note on what nobody else taught.
+
+    Args:
+        result: of the images that have predictions.
+        images: see :func:`figures_by_source`, as the next three.
+        probabilities: of them.
+        affect: of them.
+        half_width: of them.
+        left_out: name of the source that was not learnt from.
+        say: shows the note.
+    """
+    found = figures_by_source(images, probabilities, affect, half_width, left_out=left_out)
+    notes = _not_taught(result.predictions.truth, found, left_out)
+    for note in notes:
+        say(f"evoca: {note}")
+    return replace(result, by_source=found, notes=(*notes, *result.notes))
+
+
+def _not_taught(
     truth: NDArray[np.int64], found: Sequence[SourceFigures], left_out: str | None
 ) -> tuple[str, ...]:
     """Return a note where the others cannot tell apart what a left-out source labels.

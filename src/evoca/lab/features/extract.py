@@ -160,7 +160,7 @@ def kept_features(
     trunk: Extractor,
     data: LabelledImages,
     preprocessing: Preprocessing,
-    cache: Path,
+    cache: Path | None,
     announce: Announce,
     workers: int | None = None,
 ) -> NDArray[np.float32]:
@@ -170,7 +170,7 @@ def kept_features(
         trunk: computes the maps.
         data: n images.
         preprocessing: of the recipe.
-        cache: folder of cached features.
+        cache: folder of cached features; all are computed anew if ``None``.
         announce: shows the advance of what is computed.
         workers: see :func:`load_pixels`.
 
@@ -189,6 +189,8 @@ def kept_features(
             yield trunk(pixels).mean(axis=(2, 3))
             advance(len(pixels))
 
+    if cache is None:
+        return np.concatenate(list(compute(list(range(len(data))))))
     about = f"{trunk.fingerprint} {preprocessing.model_dump_json()}"
     key = hashlib.sha256(about.encode()).hexdigest()
     store = RowStore(cache / "features" / key, trunk.width)

@@ -20,7 +20,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from evoca.data.teaching import Teaching, source_offsets
 from evoca.lab.heads.base import Features
-from evoca.lab.heads.linear import LinearHead
+from evoca.lab.heads.linear import LinearHead, standardised
 from evoca.softmax import softmax
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
     "group_nll",
 ]
 
-_SQUARED_NORM = 100.0
-"""As for the linear head: so that one grid of penalties serves backbones of every width."""
 _DIRECTIONS = 512
 """Principal directions of the features that a head is fitted in. The others hold the least
 variance, which the penalty leaves alone; fitting is three times as fast."""
@@ -79,18 +77,14 @@ def directions_of(features: Features, most: int = _DIRECTIONS) -> Directions:
 
     The features are standardised, and scaled to a mean squared norm of 100.
     """
-    centre = features.mean(axis=0, dtype=np.float64)
-    spread = features.std(axis=0, dtype=np.float64) + 1e-6
-    rows = (features - centre) / spread
-    norm = np.sqrt((rows**2).sum(axis=1).mean() / _SQUARED_NORM)
-    rows /= norm
+    rows, centre, spread = standardised(features)
     if rows.shape[0] < rows.shape[1]:
         values, vectors = np.linalg.eigh(rows @ rows.T)
         leading = np.flatnonzero(values > 1e-6 * values[-1])[::-1][:most]
         rotation = rows.T @ (vectors[:, leading] / np.sqrt(values[leading]))
     else:
         rotation = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :most]
-    return Directions(centre, rotation / (spread * norm)[:, None])
+    return Directions(centre, rotation / spread[:, None])
 
 
 @dataclass(frozen=True)

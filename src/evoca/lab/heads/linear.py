@@ -24,6 +24,7 @@ __all__ = [
     "LinearFitter",
     "LinearHead",
     "fit_linear_path",
+    "standardised",
 ]
 
 # Mean squared norm of the standardised features, so that one grid of penalties serves
@@ -77,13 +78,7 @@ def fit_linear_path(
     Yields:
         One head for each value of the grid, in its order.
     """
-    centre = features.mean(axis=0, dtype=np.float64)
-    spread = features.std(axis=0, dtype=np.float64) + 1e-6
-    if not standardise:
-        spread = np.ones_like(spread)
-    standard = (features - centre) / spread
-    norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
-    standard /= norm
+    standard, centre, spread = standardised(features, standardise=standardise)
     # On small problems threads wait for each other longer than they work.
     threads = 1 if standard.size < _SMALL else None
     limit = partial(ThreadpoolController().limit, limits=threads, user_api="blas")
@@ -96,9 +91,31 @@ def fit_linear_path(
             coefficients, intercept = _multinomial(fitted)
             if rotation is not None:
                 coefficients = coefficients @ rotation.T
-            weight = coefficients / (spread * norm)
+            weight = coefficients / spread
             head = LinearHead(weight, intercept - weight @ centre, c)
         yield head
+
+
+def standardised(
+    features: Features, *, standardise: bool = True
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return features (N, D) of mean 0, every one counting alike, at a mean squared norm of 100.
+
+    Args:
+        features: (N, D).
+        standardise: whether every feature counts alike; else by its own scale.
+
+    Returns:
+        The features (N, D), and what was subtracted and divided by, (D,) each.
+    """
+    centre = features.mean(axis=0, dtype=np.float64)
+    spread = features.std(axis=0, dtype=np.float64) + 1e-6
+    if not standardise:
+        spread = np.ones_like(spread)
+    standard = (features - centre) / spread
+    norm = np.sqrt((standard**2).sum(axis=1).mean() / _SQUARED_NORM)
+    standard /= norm
+    return standard, centre, spread * norm
 
 
 def _rotation(standard: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -12,7 +12,7 @@ from torch import nn
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.images.preprocess import Preprocessing
-from evoca.lab.config.recipe import Sources
+from evoca.lab.config.recipe import Recipe, Sources
 from evoca.lab.config.step import Step
 from evoca.lab.training.checkpoint import (
     HistoryRow,
@@ -58,6 +58,20 @@ class Task:
     seed: int
     identity: Identity
     sources: Sources = field(default_factory=Sources)
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        train: LabelledImages,
+        validation: LabelledImages | None,
+        seed: int,
+        identity: Identity,
+    ) -> Task:
+        """Return the task of a recipe with steps; see the class."""
+        return cls(
+            recipe.steps, recipe.preprocessing, train, validation, seed, identity, recipe.sources
+        )
 
 
 @dataclass(frozen=True)
