@@ -194,10 +194,9 @@ class _Work:
         assert teaching is not None
         fold = source_folds(self.images, protocol.inner_folds, self.seed)
         present = np.unique(teaching.of)
-        first = self._lesson()[0].first
+        whole, curve = self._lesson()
         grid = self.recipe.sources.candidates(teaching.sources)
-        grid = _distinct(grid, present, first)
-        own = teaching.of == first
+        grid = _distinct(grid, present, whole.first)
         logits = np.full((len(grid), len(head.c_grid), len(fold), teaching.labels), np.nan)
         ratings = self._ratings
         affect = np.full((len(head.affect_grid), len(fold), 2), np.nan)
@@ -211,18 +210,20 @@ class _Work:
             if ratings is not None:
                 for i, predict in enumerate(self._affect_path(inside, head.affect_grid)):
                     affect[i, out] = predict(self.rows[out])
-        return self._likeliest(logits, grid, own, affect if ratings is not None else None)
+        chosen = self._likeliest(logits, grid, whole, affect if ratings is not None else None)
+        return replace(chosen, polarity=curve)
 
     def _likeliest(
         self,
         logits: NDArray[np.float64],
         grid: list[tuple[float, ...]],
-        own: NDArray[np.bool_],
+        lesson: Lesson,
         affect: NDArray[np.float64] | None,
     ) -> JointChoice:
-        head, (lesson, curve) = self.head, self._lesson()
+        head, own = self.head, lesson.source == lesson.first
         places = list(product(range(len(grid)), range(len(head.c_grid))))
-        found = [_scored(logits[i, j], lesson, own) for i, j in places]
+        offsets = source_offsets(lesson.shares, lesson.source, lesson.matrix)
+        found = [_scored(logits[i, j], lesson, offsets) for i, j in places]
         best = int(np.argmin([loss for loss, _ in found]))
         (i, j), (loss, temperature) = places[best], found[best]
         truth = self.images.truth
@@ -242,7 +243,6 @@ class _Work:
             threshold=threshold,
             nll=loss,
             affect_errors=errors,
-            polarity=curve,
             held_out=held_out,
         )
 
@@ -276,7 +276,7 @@ class _Work:
 
 
 def _scored(
-    logits: NDArray[np.float64], lesson: Lesson, own: NDArray[np.bool_]
+    logits: NDArray[np.float64], lesson: Lesson, offsets: NDArray[np.float64]
 ) -> tuple[float, float]:
     """Return the mean over sources of the held-out cross-entropy, and the temperature.
 
@@ -286,12 +286,11 @@ def _scored(
     Args:
         logits: (n, K), held out.
         lesson: of the n images.
-        own: which are of the first source.
+        offsets: (S, K), see :func:`source_offsets`.
     """
     taught = lesson.shares.sum(axis=1) > 0
-    first = own & taught
+    first = taught & (lesson.source == lesson.first)
     temperature = fit_group_temperature(logits[first], lesson.shares[first], lesson.matrix)
-    offsets = source_offsets(lesson.shares, lesson.source, lesson.matrix)
     p = softmax(logits[taught] / temperature + offsets[lesson.source[taught]])
     losses = group_nll(p, lesson.shares[taught], lesson.matrix)
     source = lesson.source[taught]
