@@ -40,6 +40,7 @@ class Library:
         publishes: whether weights for its architectures are published.
         revisions: whether its hub's weights have revisions, which a record may pin.
         one_size: whether its networks take pictures of one size alone.
+        extra: that installs it; ``None`` where the extra ``train`` does.
     """
 
     options: bool = False
@@ -47,14 +48,15 @@ class Library:
     publishes: bool = True
     revisions: bool = False
     one_size: bool = False
+    extra: str | None = None
 
 
 libraries: dict[str, Library] = {
     "timm": Library(classes=True),
     "torchvision": Library(classes=True),
-    "open_clip": Library(),
+    "open_clip": Library(extra="baselines"),
     "evoca": Library(options=True, publishes=False),
-    "transformers": Library(options=True, revisions=True, one_size=True),
+    "transformers": Library(options=True, revisions=True, one_size=True, extra="caption"),
 }
 """What is known of each library, by the name that records call it."""
 

@@ -11,8 +11,6 @@ from evoca.lab.config.recipe import Recipe
 
 __all__ = ["Needs", "Took", "needs_of", "time_of"]
 
-_EXTRAS = {"transformers": "caption", "open_clip": "baselines"}
-
 
 @dataclass(frozen=True)
 class Needs:
@@ -68,19 +66,15 @@ def needs_of(recipe: Recipe) -> Needs:
     extras = ["train"]
     for network in recipe.model.networks():
         record = recipe.record_of(network)
-        extras.append(_EXTRAS.get(record.library, "train"))
+        extras += [extra] if (extra := record.facts.extra) else []
         if network.weights != "recorded":
             continue
         if record.weights.hub is not None:
             hub.append(record.weights.hub)
         elif record.weights.package is None:
             yours.append(record.weights.origin or record.name)
-    encoder = getattr(recipe.model, "encoder", None)
-    if isinstance(encoder, str) and not encoder.endswith("/"):
-        hub.append(encoder)
-        extras.append("caption")
-    if recipe.model.system == "lora":
-        extras.append("baselines")
+    hub += recipe.model.hub_names()
+    extras += recipe.model.extras()
     return Needs(*(tuple(dict.fromkeys(found)) for found in (hub, yours, extras)))
 
 

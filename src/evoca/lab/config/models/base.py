@@ -139,6 +139,14 @@ class Options(Strict):
         """Return what is computed once by a frozen backbone; ``None`` where none is frozen."""
         return None
 
+    def extras(self) -> tuple[str, ...]:
+        """Return the extras that it needs beside ``train`` and those of its backbones."""
+        return ()
+
+    def hub_names(self) -> tuple[str, ...]:
+        """Return the names of what a hub has to give, beside its backbones' weights."""
+        return ()
+
     def visual_words(self) -> int | None:
         """Return the size of the dictionary that its features are counted by, if there is one."""
         return None

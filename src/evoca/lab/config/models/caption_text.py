@@ -37,6 +37,14 @@ class CaptionText(Network):
     hidden: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = ()
     dropout: Dropout = 0.0
 
+    def hub_names(self) -> tuple[str, ...]:
+        """Return the name of the encoder, unless it is a folder."""
+        return () if self.encoder.endswith("/") else (self.encoder,)
+
+    def extras(self) -> tuple[str, ...]:
+        """Return the extra that has the encoder, where a hub gives it."""
+        return ("caption",) if self.hub_names() else ()
+
     def in_words(self, backbone: Backbone) -> list[str]:
         """Return sentences on what is captioned, and on the input of the layers."""
         pinned = self.encoder_revision or "not pinned"

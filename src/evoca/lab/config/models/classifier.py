@@ -151,6 +151,10 @@ class Lora(Classifier):
     adapter_dropout: Dropout = 0.0
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("attn.qkv", "attn.proj")
 
+    def extras(self) -> tuple[str, ...]:
+        """Return the extra that has the adapters."""
+        return ("baselines",)
+
     def in_words(self, backbone: Backbone) -> list[str]:
         """Return sentences on the layers after the backbone, and on the adapters."""
         drop = f", dropout {self.adapter_dropout:g}" if self.adapter_dropout else ""
