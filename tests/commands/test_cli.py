@@ -434,7 +434,7 @@ def test_a_table_that_cannot_be_written_is_still_closed():
             self.closed = True
 
     full = Full()
-    chosen = prediction_writers.Ordered(full, "awe", [])
+    chosen = prediction_writers.Ordered(full, "awe")
     chosen.add(load().predict(PHOTOS[0]))
     with pytest.raises(OSError, match="No space left"):
         chosen.close()

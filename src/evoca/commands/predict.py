@@ -204,7 +204,7 @@ def predict(
         else FileWriter(out, predictor.labels)
     )
     if sort is not None or emotions:
-        writer = Ordered(writer, sort, emotions)
+        writer = Ordered(writer, sort)
     pictures = _Pictures(
         None if explain is None else Gallery(explain, explain_emotion),
         None if html is None else Page(html, predictor.labels, len(inputs)),
@@ -223,12 +223,9 @@ def predict(
             if isinstance(predicted, ImageError):
                 unread += 1
                 _complain(predicted)
-            if (
-                not (isinstance(predicted, Prediction) and emotions)
-                or predicted.emotion in emotions
-            ):
+            if isinstance(predicted, ImageError) or not emotions or predicted.emotion in emotions:
                 pictures.add(predicted, source)
-            writer.add(predicted)
+                writer.add(predicted)
             advance()
     for line in pictures.finish(sort):
         if not is_quiet():

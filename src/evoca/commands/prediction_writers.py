@@ -89,18 +89,18 @@ class _TableWriter:
 
 
 class Ordered:
-    """Keeps some of the predictions, and passes them on in an order once all are there."""
+    """Holds the predictions, and passes them on in an order once all are there, errors last."""
 
-    def __init__(self, writer: Writer, sort: str | None, emotions: Sequence[str]) -> None:
-        self._writer, self._sort, self._emotions = writer, sort, emotions
+    def __init__(self, writer: Writer, sort: str | None) -> None:
+        self._writer, self._sort = writer, sort
         self._held: list[Prediction] = []
         self._errors: list[ImageError] = []
 
     def add(self, predicted: Predicted) -> None:
-        """Keep what is asked for."""
+        """Hold a prediction, or an error."""
         if isinstance(predicted, ImageError):
             self._errors.append(predicted)
-        elif not self._emotions or predicted.emotion in self._emotions:
+        else:
             # Maps and features of many images would fill the memory.
             self._held.append(replace(predicted, evidence=None, embedding=None, picture=None))
 
