@@ -203,7 +203,7 @@ def test_a_bundle_without_frequencies_takes_no_prior() -> None:
     assert operating_point(known, balanced(LABELS)).threshold == card.set_threshold
     with pytest.raises(PriorError, match="has no calibration rows"):
         operating_point(known, "natural")
-    with pytest.raises(PriorError, match="neither natural, balanced nor trained, nor a JSON file"):
+    with pytest.raises(PriorError, match="no JSON file of frequencies, and no name of any"):
         operating_point(known, "none.json")
     assert operating_point(known, Prior("x", dict.fromkeys(LABELS, 0.125))).threshold
 
@@ -226,7 +226,7 @@ def test_the_commands_take_a_prior(bundle: Path, examples: Path, tmp_path: Path)
     assert found["prior.json"]["probabilities"] == found["natural"]["probabilities"]
     assert found["balanced"]["probabilities"] != found["natural"]["probabilities"]
     for prior, message in (
-        ("none", "neither natural, balanced nor trained, nor a JSON file"),
+        ("natral", "no name of any; did you mean natural?"),
         ("estimate", "needs 50 images that can be read, not 1"),
     ):
         done = run("predict", photo, "--model", bundle, "--prior", prior, cwd=tmp_path)

@@ -13,6 +13,14 @@ __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = {
     "predict": ("evoca.commands.predict", "Predict which emotions images evoke in their viewers."),
+    "tag": (
+        "evoca.commands.tag",
+        "Predict images by the million into one table, safe to interrupt.",
+    ),
+    "merge": (
+        "evoca.commands.merge",
+        "Join the tables of all shares of a run of evoca tag as one.",
+    ),
     "doctor": (
         "evoca.commands.doctor",
         "Show what is installed, which engine and model would be used, and what is wrong.",
@@ -65,7 +73,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "models", "doctor"),
+    "Predict": ("predict", "tag", "merge", "models", "doctor"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
     "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),
@@ -81,6 +89,7 @@ app = group_app(
     examples=(
         "evoca predict photo.jpg folder/",
         "evoca predict folder/ --html page.html",
+        "evoca tag photos/ --out tags.parquet",
         "evoca evaluate default --data set/ --split all",
         "evoca train default --data set/ --out runs/first",
     ),

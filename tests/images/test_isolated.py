@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,6 +15,8 @@ import samples
 from evoca.errors import ImageError
 from evoca.images import ImageLimits, decode
 from evoca.images.isolated import DecodingPool, DecodingStoppedError
+from evoca.images.preprocess import Preprocessing
+from evoca.images.sources import load_image
 from samples import encode, mean_difference, photo
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no address space")
@@ -30,6 +33,23 @@ def test_it_decodes_as_here(pool: DecodingPool) -> None:
         here, there = decode(data, min_size=(40, 30)), pool.decode(data, min_size=(40, 30))
         assert (here.size, here.notes) == (there.size, there.notes)
         assert mean_difference(here.image, there.image) == 0
+
+
+def test_it_loads_for_a_model_as_here(pool: DecodingPool, tmp_path: Path) -> None:
+    preprocessing = Preprocessing(height=40, width=30)
+    for name, data in samples.one_of_each().items():
+        here = load_image(data, preprocessing)
+        file = tmp_path / os.fsdecode(os.fsencode(name) + bytes([0xE9]))
+        file.write_bytes(data)
+        for there in (pool.load(data, preprocessing), pool.load(file, preprocessing)):
+            assert (here.pixels == there.pixels).all()
+            assert (here.size, here.sha256, here.warnings) == (
+                there.size,
+                there.sha256,
+                there.warnings,
+            )
+    with pytest.raises(ImageError, match=r"caf%E9\.jpg: no such file"):
+        pool.load(tmp_path / os.fsdecode(b"caf\xe9.jpg"), preprocessing)
 
 
 def test_errors_and_limits_are_those_of_decoding(pool: DecodingPool) -> None:

@@ -154,7 +154,7 @@ def test_wrong_use(make):
         compare_runs([run])
     with pytest.raises(DataError, match="the same run is named twice"):
         compare_runs([run, run])
-    with pytest.raises(DataError, match="no figure 'speed' can be compared here; there are: acc"):
+    with pytest.raises(DataError, match="no figure 'speed' can be compared here; known are acc"):
         compare_runs([run, make("b", scores(1))], "speed", draws=10)
 
 

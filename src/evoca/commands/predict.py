@@ -19,26 +19,20 @@ from evoca.commands.options import (
     PriorOption,
     require_file_place,
 )
-from evoca.commands.prediction_writers import (
-    FileWriter,
-    Gallery,
-    Ordered,
-    Page,
-    Predicted,
-    Source,
-    Writer,
-    printing,
-)
+from evoca.commands.prediction_writers import Gallery, Ordered, Page, Source, printing
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.progress import is_quiet
-from evoca.commands.remote import Fetch, RemoteImage, is_address, local_path
-from evoca.commands.terminal import clean, console_for
+from evoca.commands.remote import Fetch, RemoteImage
+from evoca.commands.terminal import clean, console_for, duration
 from evoca.errors import EvocaError, ImageError, did_you_mean
+from evoca.images.addresses import is_address, local_path
 from evoca.images.sources import open_picture
-from evoca.images.walk import EXPLAINED_SUFFIX, LeftOut, find_images, printable_name
+from evoca.images.walk import printable_name
 from evoca.prediction import Prediction
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
+from evoca.tagger.inputs import folder_images
+from evoca.tagger.table_file import Predicted, TableFile, Writer, require_table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -57,7 +51,6 @@ class PredictFormat(StrEnum):
     CSV = "csv"
 
 
-_SUFFIXES = (".csv", ".jsonl", ".parquet")
 _PROGRESS_FROM = 16
 
 
@@ -201,7 +194,7 @@ def predict(
     writer: Writer = (
         printing(output, predictor.labels, inputs, top)
         if out is None
-        else FileWriter(out, predictor.labels)
+        else TableFile(out, predictor.labels)
     )
     if sort is not None or emotions:
         writer = Ordered(writer, sort)
@@ -276,16 +269,10 @@ def _require_page(html: Path) -> None:
 
 def _require_place(out: Path, output: PredictFormat) -> None:
     """Refuse, before anything is predicted, what could not be written in the end."""
-    name = printable_name(out)
     if output is not PredictFormat.TABLE:
         raise typer.BadParameter("--out FILE takes its format from the file's name, not --format")
-    if out.suffix.lower() not in _SUFFIXES:
-        raise EvocaError(f"--out {name}: name a file that ends in {', '.join(_SUFFIXES)}")
+    require_table(out)
     require_file_place(out)
-    if out.suffix.lower() == ".parquet":
-        from evoca.data.manifest.duckdb import connect
-
-        connect()  # the extra is missing now, not after the last image
 
 
 def _summary(images: int, unread: int, seconds: float) -> str:
@@ -294,10 +281,8 @@ def _summary(images: int, unread: int, seconds: float) -> str:
     >>> _summary(5002, 2, 192.4)
     '5,002 images, 2 could not be read, 3 min 12 s'
     """
-    minutes, rest = divmod(round(seconds), 60)
-    took = f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
     lost = f", {unread:,} could not be read" if unread else ""
-    return f"{images:,} {'image' if images == 1 else 'images'}{lost}, {took}"
+    return f"{images:,} {'image' if images == 1 else 'images'}{lost}, {duration(seconds)}"
 
 
 class _Reading:
@@ -349,31 +334,10 @@ def expand(paths: Sequence[str]) -> Iterator[Source]:
             is_folder = path.is_dir()
         except (OSError, ValueError):
             is_folder = False  # reading it gives the reason
-        if not is_folder:
+        if is_folder:
+            yield from folder_images(path, _say)
+        else:
             yield path
-            continue
-        unreadable: list[OSError] = []
-        explained: list[Path] = []
-        left_out = LeftOut()
-        found = list(find_images(path, unreadable.append, explained.append, left_out))
-        if left_out:
-            _say(f"{printable_name(path)}: {left_out}")
-        if explained:
-            _say_left_out(path, len(explained))
-        yield from found
-        for error in unreadable:
-            reason = error.strerror or str(error)
-            yield ImageError(f"cannot be read: {reason}", printable_name(error.filename or path))
-        if not found and not unreadable:
-            yield ImageError("no images in this folder", printable_name(path))
-
-
-def _say_left_out(folder: Path, count: int) -> None:
-    pictures = "picture" if count == 1 else "pictures"
-    _say(
-        f"{printable_name(folder)}: left out {count} explained {pictures} "
-        f"(*{EXPLAINED_SUFFIX}); give one by name to predict it"
-    )
 
 
 def _say(line: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -20,34 +19,20 @@ from evoca.drafts import drafted, uninterrupted
 from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.images.walk import EXPLAINED_SUFFIX, printable_name
 from evoca.prediction import Prediction
-from evoca.runtime.tables import number_columns, table_columns, table_row
+from evoca.tagger.table_file import CsvTable, JsonLinesTable, Predicted, Writer
 
 __all__ = [
-    "FileWriter",
     "Gallery",
     "Ordered",
     "Page",
-    "Predicted",
     "Source",
-    "Writer",
     "printing",
     "written",
 ]
 
-Predicted = Prediction | ImageError
 Source = Path | RemoteImage | ImageError
 
 _DETAILED_UP_TO = 4
-
-
-class Writer(Protocol):
-    """What takes predictions one by one."""
-
-    def add(self, predicted: Predicted) -> None:
-        """Take a prediction, or the reason why there is none."""
-
-    def close(self) -> None:
-        """End what was written."""
 
 
 def printing(output: str, labels: Sequence[str], inputs: list[Source], top: int | None) -> Writer:
@@ -58,7 +43,10 @@ def printing(output: str, labels: Sequence[str], inputs: list[Source], top: int 
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     if output == "json":
         return _JsonWriter()
-    return _JsonLines(sys.stdout) if output == "jsonl" else _CsvWriter(sys.stdout, labels)
+    if output == "jsonl":
+        return JsonLinesTable(sys.stdout)
+    # A file keeps names as they are; a terminal would interpret them.
+    return CsvTable(sys.stdout, labels, shown=clean if sys.stdout.isatty() else None)
 
 
 class _TableWriter:
@@ -143,91 +131,6 @@ class _JsonWriter:
     def close(self) -> None:
         with uninterrupted():
             sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
-
-
-class _JsonLines:
-    """One object per line, with the columns of the table that have a value."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def add(self, predicted: Predicted) -> None:
-        row = table_row(predicted)
-        if isinstance(predicted, Prediction):
-            row["prediction_set"] = list(predicted.prediction_set)
-        text = visible_json(json.dumps(row, ensure_ascii=False, allow_nan=False))
-        with uninterrupted():
-            self._stream.write(text + "\n")
-
-    def close(self) -> None:
-        pass
-
-
-class FileWriter:
-    """A table in a file that appears when it is complete."""
-
-    def __init__(self, out: Path, labels: Sequence[str]) -> None:
-        self._out, self._labels = out, labels
-        self._open = ExitStack()
-        try:
-            self._draft = self._open.enter_context(drafted(out))
-            self._stream = self._draft.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise self._failure(error) from error
-        lines = out.suffix.lower() == ".jsonl"
-        self._rows: Writer = _JsonLines(self._stream) if lines else _CsvWriter(self._stream, labels)
-
-    def add(self, predicted: Predicted) -> None:
-        """Write a row."""
-        try:
-            self._rows.add(predicted)
-        except OSError as error:
-            raise self._failure(error) from error
-
-    def close(self) -> None:
-        """Keep the file, unless an error ends the command: then nothing is left."""
-        error = sys.exc_info()
-        try:
-            self._stream.close()
-            if error[0] is None and self._out.suffix.lower() == ".parquet":
-                self._to_parquet()
-            self._open.__exit__(*error)
-        except OSError as failed:
-            raise self._failure(failed) from failed
-
-    def _to_parquet(self) -> None:
-        from evoca.data.manifest.duckdb import csv_to_parquet
-
-        table = self._draft.with_name("table.csv")
-        self._draft.rename(table)
-        numbers = number_columns(self._labels)
-        kinds = {
-            column: "DOUBLE" if column in numbers else "VARCHAR"
-            for column in table_columns(self._labels)
-        }
-        csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
-
-    def _failure(self, error: OSError) -> EvocaError:
-        reason = error.strerror or str(error)
-        return EvocaError(f"--out {printable_name(self._out)}: cannot be written: {reason}")
-
-
-class _CsvWriter:
-    def __init__(self, stream: TextIO, labels: Sequence[str]) -> None:
-        self._to_terminal = stream.isatty()
-        columns = table_columns(labels)
-        self._csv = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-        self._csv.writeheader()
-
-    def add(self, predicted: Predicted) -> None:
-        row = table_row(predicted)
-        if self._to_terminal:  # a file keeps names as they are; a terminal would interpret them
-            row = {key: clean(v) if isinstance(v, str) else v for key, v in row.items()}
-        with uninterrupted():
-            self._csv.writerow(row)
-
-    def close(self) -> None:
-        pass
 
 
 class Gallery:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,39 +16,7 @@ if TYPE_CHECKING:
 
     from evoca.data.download.single import FetchedImage
 
-__all__ = ["Fetch", "RemoteImage", "is_address", "local_path"]
-
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_OTHER_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-
-
-def is_address(text: str) -> bool:
-    """Whether an input is fetched rather than read.
-
-    >>> is_address("https://example.org/a.jpg"), is_address("https.jpg")
-    (True, False)
-    """
-    return _ADDRESS.match(text) is not None
-
-
-def local_path(text: str) -> Path:
-    """Return the path of an input that is no address to be fetched.
-
-    Raises:
-        ImageError: an address of another kind, such as ``ftp://`` or a file elsewhere.
-
-    >>> local_path("a.jpg").name, local_path("file:///tmp/a%20b.jpg").name
-    ('a.jpg', 'a b.jpg')
-    """
-    scheme = _OTHER_ADDRESS.match(text)
-    if scheme is None or os.path.lexists(text):
-        return Path(text)
-    from urllib.request import url2pathname  # takes 40 ms to import
-
-    parts = urlsplit(text)
-    if scheme[1].lower() != "file" or parts.netloc not in ("", "localhost"):
-        raise ImageError("only http, https and files of this machine can be read", text)
-    return Path(url2pathname(parts.path))
+__all__ = ["Fetch", "RemoteImage"]
 
 
 @dataclass(eq=False)

@@ -17,6 +17,8 @@ from evoca.errors import single_line as clean  # for printed text and error mess
 from evoca.priors import TRAINED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evoca.data.manifest.labelled import LabelledImages
     from evoca.data.manifest.table import Manifest
     from evoca.prediction import Prediction
@@ -26,7 +28,9 @@ __all__ = [
     "clean",
     "columns_for",
     "console_for",
+    "counted",
     "detailed",
+    "duration",
     "heading",
     "indented",
     "one_line",
@@ -155,6 +159,32 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
     for warning in prediction.warnings:
         lines += _wrapped(f"note: {warning}", "yellow", console)
     return Text("\n").join([*lines, Text()])
+
+
+def counted(counts: Mapping[str, int], console: Console) -> list[Text]:
+    """Return a line for each label, the commonest first: its number of images, and a bar."""
+    total = max(1, sum(counts.values()))
+    lines = []
+    for label, count in sorted(counts.items(), key=lambda pair: -pair[1]):
+        line = Text("  ").append_text(_glyph(label, console))
+        line.append(f" {label:<12}{count:>10,} {count / total:6.1%} ")
+        bar = max(0, min(_BAR, console.width - line.cell_len))
+        lines.append(line.append_text(_bar(count / total, bar, label, console)))
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    >>> duration(3.21), duration(192.4), duration(4 * 3600 + 61)
+    ('3.2 s', '3 min 12 s', '4 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _wrapped(text: str, style: str, console: Console) -> list[Text]:

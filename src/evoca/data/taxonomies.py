@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.emotions import DEFAULT_TAXONOMY, MIKELS8, POSITIVE, TAXONOMIES, parts_of
-from evoca.errors import DataError
+from evoca.errors import DataError, did_you_mean
 
 __all__ = [
     "DEFAULT_TAXONOMY",
@@ -271,8 +271,8 @@ def labels_of(taxonomy: str) -> tuple[str, ...]:
     try:
         return TAXONOMIES[taxonomy]
     except KeyError:
-        known = ", ".join(TAXONOMIES)
-        raise DataError(f"no taxonomy {taxonomy!r}; the known ones are {known}") from None
+        known = did_you_mean(taxonomy, TAXONOMIES, limit=len(TAXONOMIES))
+        raise DataError(f"no taxonomy {taxonomy!r}{known}") from None
 
 
 def all_labels(taxonomies: Iterable[str]) -> tuple[str, ...]:

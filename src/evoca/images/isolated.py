@@ -15,14 +15,20 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from evoca.errors import ImageError
 from evoca.images.decode import DecodedImage, ImageLimits, decode
+from evoca.images.preprocess import Preprocessing
+from evoca.images.sources import LoadedImage, load_image
+from evoca.images.walk import printable_name
 
 __all__ = ["DecodingPool", "DecodingStoppedError"]
 
@@ -30,7 +36,12 @@ _CPU_SECONDS = 20.0
 _MEMORY = 2 * 1024**3
 # On a busy machine a process gets less than one processor; one that sleeps must end too.
 _WALL_SECONDS = 120.0
+_SECONDS_BETWEEN_LOOKS = 1.0
 _HEADER_BYTES = 64 * 1024
+_PIPE_BYTES = 1024 * 1024
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux, which Python 3.11 does not name
+
+T = TypeVar("T")
 
 
 class DecodingStoppedError(Exception):
@@ -55,9 +66,10 @@ class DecodingPool:
         # The last idle process is used first, so that few are started if few are needed.
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all = [_Process(seconds, memory) for _ in range(processes)]
-        self._stopped = threading.Event()
+        self._stopped, self._closed = threading.Event(), threading.Event()
         for process in self._all:
             self._idle.put(process)
+        threading.Thread(target=self._watch, name="evoca-decoding", daemon=True).start()
 
     def __enter__(self) -> DecodingPool:
         return self
@@ -67,8 +79,14 @@ class DecodingPool:
 
     def close(self) -> None:
         """End the processes."""
+        self._closed.set()
         for process in self._all:
             process.end()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(_SECONDS_BETWEEN_LOOKS):
+            for process in self._all:
+                process.kill_if_late()
 
     def decode(
         self,
@@ -83,11 +101,42 @@ class DecodingPool:
             ImageError: as there, or the picture takes more time or memory than allowed.
             DecodingStoppedError: :meth:`stop` was called.
         """
+        limits = limits or ImageLimits()
+        limits.check_bytes(len(data))
+        request = {"min_size": min_size, "limits": asdict(limits)}
+        return self._ask(request, data, _decoded)
+
+    def load(
+        self,
+        source: Path | bytes,
+        preprocessing: Preprocessing,
+        limits: ImageLimits | None = None,
+    ) -> LoadedImage:
+        """Return a file, or its bytes, as :func:`~evoca.images.sources.load_image` does.
+
+        A file is read by the process, too. Wait while all are busy.
+
+        Raises:
+            ImageError: as there, or the picture takes more time or memory than allowed.
+            DecodingStoppedError: :meth:`stop` was called.
+        """
+        limits = limits or ImageLimits()
+        request = {"preprocessing": preprocessing.model_dump(), "limits": asdict(limits)}
+        if isinstance(source, bytes):
+            return self._ask(request, source, _loaded)
+        try:
+            return self._ask({**request, "path": os.fspath(source)}, b"", _loaded)
+        except ImageError as error:
+            raise ImageError(error.cause, printable_name(source)) from error
+
+    def _ask(
+        self, request: dict[str, Any], data: bytes, read: Callable[[dict[str, Any], IO[bytes]], T]
+    ) -> T:
         process = self._idle.get()
         try:
             if self._stopped.is_set():
                 raise DecodingStoppedError
-            return process.decode(data, min_size, limits or ImageLimits())
+            return process.ask(request, data, read)
         except ImageError as error:
             if self._stopped.is_set():
                 raise DecodingStoppedError from error
@@ -108,11 +157,18 @@ class _Process:
     def __init__(self, seconds: float, memory: int) -> None:
         self._seconds, self._memory = seconds, memory
         self._running: subprocess.Popen[bytes] | None = None
+        self._due: float | None = None
 
     def kill(self) -> None:
         """Kill the process; another thread may be waiting for its result."""
         if (running := self._running) is not None:
             running.kill()
+
+    def kill_if_late(self) -> None:
+        """Kill the process where its picture takes too long, also asleep."""
+        due = self._due
+        if due is not None and time.monotonic() > due:
+            self.kill()
 
     def end(self) -> None:
         """Kill the process; the next picture starts another."""
@@ -126,24 +182,22 @@ class _Process:
                     pipe.close()
         running.wait()
 
-    def decode(
-        self, data: bytes, min_size: tuple[int, int] | None, limits: ImageLimits
-    ) -> DecodedImage:
-        limits.check_bytes(len(data))
+    def ask(
+        self, request: dict[str, Any], data: bytes, read: Callable[[dict[str, Any], IO[bytes]], T]
+    ) -> T:
+        """Return what ``read`` makes of the response, given its header and the pixels' stream."""
         running = self._started()
-        request = {"bytes": len(data), "min_size": min_size, "limits": asdict(limits)}
-        late = threading.Timer(self._seconds + _WALL_SECONDS, running.kill)
-        late.start()
+        self._due = time.monotonic() + self._seconds + _WALL_SECONDS
         try:
             assert running.stdin is not None
             assert running.stdout is not None
-            running.stdin.write(json.dumps(request).encode() + b"\n" + data)
+            header = json.dumps({**request, "bytes": len(data)}).encode()
+            running.stdin.write(header + b"\n" + data)
             running.stdin.flush()
             response = json.loads(running.stdout.readline(_HEADER_BYTES))
             if "error" in response:
                 raise ImageError(response["error"])
-            width, height = response["size"]
-            pixels = _exactly(running.stdout, 3 * width * height)
+            return read(response, running.stdout)
         except (OSError, ValueError) as error:
             if isinstance(error, ImageError):
                 raise
@@ -153,12 +207,7 @@ class _Process:
                 f"{self._memory // 1024**2:,} MB: not what a photograph takes"
             ) from error
         finally:
-            late.cancel()
-        return DecodedImage(
-            Image.frombytes("RGB", (width, height), pixels),
-            tuple(response["stored"]),
-            tuple(response["notes"]),
-        )
+            self._due = None
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._running is not None and self._running.poll() is None:
@@ -173,7 +222,38 @@ class _Process:
             # A signal from the keyboard must reach only the parent, which ends this process.
             start_new_session=True,
         )
+        _widen(self._running.stdout)
         return self._running
+
+
+def _decoded(response: dict[str, Any], stream: IO[bytes]) -> DecodedImage:
+    width, height = response["size"]
+    pixels = _exactly(stream, 3 * width * height)
+    return DecodedImage(
+        Image.frombytes("RGB", (width, height), pixels),
+        tuple(response["stored"]),
+        tuple(response["notes"]),
+    )
+
+
+def _loaded(response: dict[str, Any], stream: IO[bytes]) -> LoadedImage:
+    height, width, bands = response["shape"]
+    pixels = np.frombuffer(_exactly(stream, height * width * bands), np.uint8)
+    return LoadedImage(
+        pixels.reshape(height, width, bands),
+        tuple(response["stored"]),
+        response["sha256"],
+        tuple(response["notes"]),
+    )
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a whole picture into a pipe at once, which spares both sides many waits."""
+    with contextlib.suppress(ImportError, OSError):  # not on Windows, macOS or above a limit
+        import fcntl
+
+        if pipe is not None and sys.platform == "linux":
+            fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
 
 
 def _exactly(stream: IO[bytes], count: int) -> bytes:
@@ -188,25 +268,43 @@ def _main(seconds: float, memory: int) -> None:
     _limit_memory(memory)
     for request, data in _requests(sys.stdin.buffer):
         _limit_seconds(seconds)
-        size = request["min_size"]
+        limits = ImageLimits(**request["limits"])
         try:
-            decoded = decode(
-                data,
-                min_size=None if size is None else (size[0], size[1]),
-                limits=ImageLimits(**request["limits"]),
-            )
+            if "preprocessing" in request:
+                response, pixels = _load(request, data, limits)
+            else:
+                response, pixels = _decode(request, data, limits)
         except ImageError as error:
-            response: dict[str, object] = {"error": error.cause}
-            pixels = b""
-        else:
-            response = {
-                "size": decoded.image.size,
-                "stored": decoded.size,
-                "notes": decoded.notes,
-            }
-            pixels = decoded.image.tobytes()
+            response, pixels = {"error": error.cause}, b""
         sys.stdout.buffer.write(json.dumps(response).encode() + b"\n" + pixels)
         sys.stdout.buffer.flush()
+
+
+def _decode(
+    request: dict[str, Any], data: bytes, limits: ImageLimits
+) -> tuple[dict[str, object], bytes]:
+    size = request["min_size"]
+    found = decode(data, min_size=None if size is None else (size[0], size[1]), limits=limits)
+    response: dict[str, object] = {
+        "size": found.image.size,
+        "stored": found.size,
+        "notes": found.notes,
+    }
+    return response, found.image.tobytes()
+
+
+def _load(
+    request: dict[str, Any], data: bytes, limits: ImageLimits
+) -> tuple[dict[str, object], bytes]:
+    source = Path(request["path"]) if "path" in request else data
+    found = load_image(source, Preprocessing(**request["preprocessing"]), limits)
+    response: dict[str, object] = {
+        "shape": found.pixels.shape,
+        "stored": found.size,
+        "sha256": found.sha256,
+        "notes": found.warnings,
+    }
+    return response, found.pixels.tobytes()
 
 
 def _requests(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:

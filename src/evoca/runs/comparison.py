@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.errors import DataError
+from evoca.errors import DataError, did_you_mean
 from evoca.metrics import Figure, evaluate_predictions
 from evoca.metrics import functional as measures
 from evoca.metrics.bootstrap import mean_figure
@@ -239,9 +239,8 @@ def _figure(common: Common, run: int, metric: str, draws: int, seed: int) -> Fig
     for name, figure in report.figures.items():
         have |= {f"{name}_{scale}": part for scale, part in figure.parts.items()}
     if metric not in have:
-        raise DataError(
-            f"no figure {metric!r} can be compared here; there are: {', '.join(sorted(have))}"
-        )
+        known = did_you_mean(metric, sorted(have), limit=len(have))
+        raise DataError(f"no figure {metric!r} can be compared here{known}")
     return have[metric]
 
 

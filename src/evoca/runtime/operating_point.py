@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.errors import did_you_mean
 from evoca.priors import (
     BALANCED,
     NATURAL,
@@ -27,6 +28,8 @@ from evoca.runtime.card import ModelCard
 from evoca.softmax import softmax
 
 __all__ = ["Floats", "OperatingPoint", "PriorLike", "operating_point", "trained_prior"]
+
+_NAMES = (NATURAL, BALANCED, TRAINED, "estimate")  # the last by predict, evaluate and tag alone
 
 Floats = NDArray[np.float64]
 PriorLike = str | Path | Mapping[str, float] | Prior
@@ -112,8 +115,8 @@ def _found(prior: PriorLike, card: ModelCard, trained: Prior) -> Prior:
     file = Path(prior)
     if not str(prior) or not file.is_file():
         raise PriorError(
-            f"--prior {str(prior) or repr('')}: neither natural, balanced nor trained, nor a JSON "
-            "file of frequencies; predict and evaluate take estimate too"
+            f"--prior {str(prior) or repr('')}: no JSON file of frequencies, and no name of any"
+            f"{did_you_mean(str(prior), _NAMES)}"
         )
     return read_prior(file, card.labels)
 

@@ -23,14 +23,14 @@ from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
 from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, find_engine
-from evoca.runtime.operating_point import PriorLike, operating_point
+from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from evoca.runtime.card import ModelCard
 
-__all__ = ["Predictor", "load"]
+__all__ = ["Predictor", "load", "prediction_of"]
 
 
 def load(
@@ -267,7 +267,6 @@ class Predictor:
         outputs: Outputs,
     ) -> Prediction:
         card = self.card
-        distribution = dict(zip(card.labels, (float(p) for p in probabilities), strict=True))
         evidence = None
         if outputs.evidence is not None and card.evidence_kind is not None:
             evidence = EvidenceMap(
@@ -276,22 +275,17 @@ class Predictor:
                 card.labels,
                 card.preprocessing.seen_region(image.size),
             )
-        intervals = card.affect_intervals
-        return Prediction(
-            probabilities=distribution,
-            prediction_set=prediction_set(distribution, self.operating_point.threshold),
-            model=card.name,
+        return prediction_of(
+            card,
+            self.operating_point,
+            probabilities,
+            None if outputs.affect is None else outputs.affect[i],
             path=printable_name(source) if isinstance(source, str | os.PathLike) else None,
             size=image.size,
             sha256=image.sha256,
             evidence=evidence,
             embedding=None if outputs.embedding is None else outputs.embedding[i].copy(),
             warnings=image.warnings,
-            affect=None if outputs.affect is None else _pair(outputs.affect[i]),
-            affect_range=card.affect_range,
-            affect_errors=None if intervals is None else (intervals.valence, intervals.arousal),
-            affect_coverage=None if intervals is None else intervals.coverage,
-            prior=self.operating_point.prior,
             picture=image.picture,
         )
 
@@ -329,6 +323,37 @@ class Predictor:
 
     def __repr__(self) -> str:
         return f"<evoca.Predictor {self.card.name} at {printable_name(self._bundle.path)}>"
+
+
+def prediction_of(
+    card: ModelCard,
+    point: OperatingPoint,
+    probabilities: NDArray[np.float64],
+    affect: NDArray[np.float32] | None,
+    **facts: Any,
+) -> Prediction:
+    """Return the prediction of what a model computed for one image.
+
+    Args:
+        card: of the model.
+        point: that gave the probabilities.
+        probabilities: (K,).
+        affect: (2,), valence and arousal; ``None`` where the model has none.
+        facts: the other fields of :class:`~evoca.prediction.Prediction`.
+    """
+    distribution = dict(zip(card.labels, (float(p) for p in probabilities), strict=True))
+    intervals = card.affect_intervals
+    return Prediction(
+        probabilities=distribution,
+        prediction_set=prediction_set(distribution, point.threshold),
+        model=card.name,
+        affect=None if affect is None else _pair(affect),
+        affect_range=card.affect_range,
+        affect_errors=None if intervals is None else (intervals.valence, intervals.arousal),
+        affect_coverage=None if intervals is None else intervals.coverage,
+        prior=point.prior,
+        **facts,
+    )
 
 
 def _pair(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -26,11 +26,11 @@ from evoca.errors import DataError, ImageError
 from evoca.images import DecodedImage, ImageLimits
 from evoca.images.isolated import DecodingPool
 
-__all__ = ["FetchedImage", "fetch_image"]
+__all__ = ["FetchedImage", "fetch_bytes", "fetch_image"]
 
 _READ_SECONDS, _CONNECT_SECONDS, _DEADLINE = 30.0, 10.0, 120.0
 _MIN_RATE = 500.0
-_MAX_BYTES = 32 * 1024 * 1024
+_LIMITS = partial(ImageLimits, max_bytes=32 * 1024 * 1024)
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,32 @@ def fetch_image(
     Raises:
         ImageError: there is no image to be had, with the address as its ``source``.
     """
-    limits = ImageLimits(max_bytes=_MAX_BYTES)
+    data = fetch_bytes(url, addresses=addresses, heed_robots=heed_robots)
+    try:
+        with DecodingPool() as decoder:
+            decoded = decoder.decode(data, min_size=min_size, limits=_LIMITS())
+    except ImageError as error:
+        raise ImageError(error.cause, url) from error
+    return FetchedImage(decoded, hashlib.sha256(data).hexdigest())
+
+
+def fetch_bytes(
+    url: str, *, addresses: AddressPolicy | None = None, heed_robots: bool = True
+) -> bytes:
+    """Return the bytes at one address, not decoded, under the rules of :func:`fetch_image`.
+
+    Raises:
+        ImageError: they cannot be fetched, with the address as its ``source``.
+    """
     policy = addresses or AddressPolicy()
     try:
-        data = anyio.run(partial(_received, checked_url(url), limits, policy, heed_robots))
-        with DecodingPool() as decoder:
-            decoded = decoder.decode(data, min_size=min_size, limits=limits)
+        return anyio.run(partial(_received, checked_url(url), _LIMITS(), policy, heed_robots))
     except FetchError as error:
         raise ImageError(f"cannot be fetched: {error.reason}: {error}", url) from error
     except ImageError as error:
         raise ImageError(error.cause, url) from error
     except DataError as error:
         raise ImageError(str(error), url) from error
-    return FetchedImage(decoded, hashlib.sha256(data).hexdigest())
 
 
 async def _received(

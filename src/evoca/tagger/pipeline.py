@@ -1,0 +1,228 @@
+"""The pipeline of ``evoca tag``: reading, decoding and the model's runs, side by side.
+
+The caller's thread holds all of the state. It hands images to threads that fetch them where that
+is needed, and have them decoded and resized by processes; once there are enough for a batch, it
+hands the batch to a thread that runs the model. What is under way is bounded, and so is the
+memory, whatever the number of images.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.errors import EvocaError, ImageError
+from evoca.images.addresses import scheme_of
+from evoca.images.decode import ImageLimits
+from evoca.images.isolated import DecodingPool, DecodingStoppedError
+from evoca.images.sources import LoadedImage
+from evoca.tagger.inputs import Listed
+from evoca.tagger.journal import Computed
+from evoca.tagger.reading import MemberReader, fetched
+
+if TYPE_CHECKING:
+    from evoca.images.preprocess import Preprocessing
+    from evoca.runtime.engines import Engine
+
+__all__ = ["Machine", "best_batch_size", "compute"]
+
+_FETCHERS = 16
+_BATCH_SIZES = (1, 2, 4, 8, 16)
+# A larger batch must be faster by this factor to be worth its memory.
+_WORTH = 1.03
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How many images are worked on at once.
+
+    Attributes:
+        decoders: processes that decode.
+        runners: batches that the engine computes at once, each on the threads it was opened with.
+        batch_size: images per run of the model.
+    """
+
+    decoders: int
+    runners: int
+    batch_size: int
+
+
+def compute(
+    images: Iterable[Listed],
+    engine: Engine,
+    preprocessing: Preprocessing,
+    machine: Machine,
+    limits: ImageLimits | None = None,
+) -> Iterator[Computed]:
+    """Yield what a model computes for images, or why it cannot, in no particular order.
+
+    An image that cannot be read, whose file vanishes, or that ends the process that decodes it
+    is yielded with an error, and the others go on.
+
+    Args:
+        images: to compute; taken one by one, and only as fast as they are computed.
+        engine: that runs the model; safe to share between threads.
+        preprocessing: of the model.
+        machine: how many at once.
+        limits: on the images.
+
+    Raises:
+        BundleError: the model itself fails.
+    """
+    with ExitStack() as opened:
+        pipeline = _Pipeline(engine, preprocessing, machine, limits or ImageLimits(), opened)
+        yield from pipeline.run(iter(images))
+
+
+class _Pipeline:
+    """The images under way. Every method runs in the caller's thread, but ``_load``, ``_run``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        preprocessing: Preprocessing,
+        machine: Machine,
+        limits: ImageLimits,
+        opened: ExitStack,
+    ) -> None:
+        self._engine, self._preprocessing = engine, preprocessing
+        self._machine, self._limits = machine, limits
+        self._members = opened.enter_context(MemberReader(limits))
+        # Two for each decoder, so that none waits for the next; as many batches as are computed,
+        # and one that is filled meanwhile.
+        batches = (machine.runners + 1) * machine.batch_size
+        self._most = 2 * machine.decoders + batches + _FETCHERS
+        self._begun = self._running = 0
+        self._ready: list[tuple[Listed, LoadedImage]] = []
+        self._events: queue.SimpleQueue[Callable[[], Iterator[Computed]]] = queue.SimpleQueue()
+        self._runs = ThreadPoolExecutor(machine.runners, "evoca-run")
+        self._loads = ThreadPoolExecutor(machine.decoders + _FETCHERS, "evoca-load")
+        self._pool = opened.enter_context(DecodingPool(machine.decoders))
+        # The last is called first, also where the caller stops: nothing may go on behind it.
+        opened.callback(self._runs.shutdown, cancel_futures=True)
+        opened.callback(self._pool.stop)
+        opened.callback(self._loads.shutdown, wait=False, cancel_futures=True)
+
+    def run(self, images: Iterator[Listed]) -> Iterator[Computed]:
+        """Yield images as they are done."""
+        while True:
+            self._begin(images)
+            self._fill_batches()
+            if not self._begun:
+                return
+            yield from self._events.get()()
+
+    def _begin(self, images: Iterator[Listed]) -> None:
+        while self._begun < self._most and (image := next(images, None)) is not None:
+            self._begun += 1
+            data = self._members.read(image) if image.member else None
+            self._loads.submit(self._load, image, data)
+
+    def _load(self, image: Listed, data: bytes | ImageError | None) -> None:
+        """Read and decode an image, in another thread."""
+        try:
+            if isinstance(data, ImageError):
+                raise data
+            if data is None and scheme_of(image.place):
+                data = fetched(image.place, self._limits)
+            source = Path(image.place) if data is None else data
+            loaded = self._pool.load(source, self._preprocessing, self._limits)
+        except DecodingStoppedError:
+            return
+        except ImageError as error:
+            cause = error.cause
+            self._events.put(lambda: self._failed(image, cause))
+        except Exception as error:
+            self._pass_on(error)
+        else:
+            self._events.put(lambda: self._loaded(image, loaded))
+
+    def _failed(self, image: Listed, cause: str) -> Iterator[Computed]:
+        self._begun -= 1
+        yield Computed(image.path, image.version, error=cause)
+
+    def _loaded(self, image: Listed, loaded: LoadedImage) -> Iterator[Computed]:
+        self._ready.append((image, loaded))
+        return iter(())
+
+    def _fill_batches(self) -> None:
+        """Hand batches to the model; a smaller one only where no image under way can fill it."""
+        size = self._machine.batch_size
+        while self._ready:
+            to_come = self._begun - self._running - len(self._ready)
+            if len(self._ready) < size and to_come:
+                return
+            batch, self._ready = self._ready[:size], self._ready[size:]
+            self._running += len(batch)
+            self._runs.submit(self._run, batch)
+
+    def _run(self, batch: Sequence[tuple[Listed, LoadedImage]]) -> None:
+        """Compute a batch, in another thread; always of one size, as its result may vary by it."""
+        pixels = [loaded.pixels for _, loaded in batch]
+        padded = pixels + pixels[-1:] * (self._machine.batch_size - len(pixels))
+        try:
+            outputs = self._engine.run(np.stack(padded))
+        except Exception as error:
+            self._pass_on(error)
+        else:
+            self._events.put(lambda: self._done(batch, outputs.logits, outputs.affect))
+
+    def _done(
+        self,
+        batch: Sequence[tuple[Listed, LoadedImage]],
+        logits: NDArray[np.float32],
+        affect: NDArray[np.float32] | None,
+    ) -> Iterator[Computed]:
+        self._begun -= len(batch)
+        self._running -= len(batch)
+        for i, (image, loaded) in enumerate(batch):
+            yield Computed(
+                image.path,
+                image.version,
+                logits[i],
+                None if affect is None else affect[i],
+                loaded.sha256 or "",
+                loaded.warnings,
+            )
+
+    def _pass_on(self, error: Exception) -> None:
+        """Raise another thread's error in the caller's."""
+
+        def fail() -> Iterator[Computed]:
+            raise error
+
+        self._events.put(fail)
+
+
+def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> int:
+    """Return the number of images per run that computes most images per second.
+
+    Args:
+        engine: to be measured.
+        pixels: uint8 (N, H, W, 3), of images like those to come; they are repeated.
+        runners: batches that are computed at once.
+
+    Returns:
+        The smallest of 1, 2, 4, 8 and 16 that is within 3% of the fastest.
+    """
+    if not len(pixels):
+        raise EvocaError("no image to measure the batch size with")
+    rates = {}
+    with ThreadPoolExecutor(runners) as threads:
+        for size in _BATCH_SIZES:
+            batch = np.resize(pixels, (size, *pixels.shape[1:]))
+            list(threads.map(engine.run, [batch] * runners))  # memory is taken in the first run
+            rounds = runners * max(1, max(_BATCH_SIZES) // size)
+            began = time.perf_counter()
+            list(threads.map(engine.run, [batch] * rounds))
+            rates[size] = rounds * size / (time.perf_counter() - began)
+    return next(size for size in _BATCH_SIZES if rates[size] * _WORTH >= max(rates.values()))

@@ -1,0 +1,87 @@
+"""The bytes of images that are no files of this machine: members of archives, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evoca.errors import EvocaError, ImageError, first_line, needs_extra
+from evoca.images.addresses import is_address
+from evoca.images.decode import ImageLimits
+from evoca.images.walk import printable_name
+from evoca.tagger.inputs import Listed, open_archive
+
+if TYPE_CHECKING:
+    from evoca.data.readers.tar import TarMember, TarReader
+
+__all__ = ["MemberReader", "fetched"]
+
+
+class MemberReader:
+    """Reads members of archives in their order, each archive from front to back once.
+
+    A context manager; not to be shared between threads.
+    """
+
+    def __init__(self, limits: ImageLimits) -> None:
+        self._limits = limits
+        self._place = ""
+        self._archive: TarReader | None = None
+        self._members: Iterator[TarMember] = iter(())
+
+    def __enter__(self) -> MemberReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._archive is not None:
+            self._archive.__exit__(*_)
+            self._archive = None
+
+    def read(self, image: Listed) -> bytes | ImageError:
+        """Return the bytes of a member, or why there are none."""
+        try:
+            if image.place != self._place or self._archive is None:
+                self._open(image.place)
+            assert self._archive is not None
+            for member in self._members:
+                if member.name == image.member:
+                    self._limits.check_bytes(member.size)
+                    return self._archive.read()
+        except ImageError as error:
+            return error
+        except EvocaError as error:
+            name = printable_name(image.place)
+            return ImageError(str(error).removeprefix(f"{name}: "), image.path)
+        self._place = ""  # the next one may lie before
+        return ImageError("no longer in this archive", image.path)
+
+    def _open(self, place: str) -> None:
+        self.__exit__(None, None, None)
+        self._place = place
+        self._archive = open_archive(Path(place))
+        self._members = iter(self._archive)
+
+
+def fetched(address: str, limits: ImageLimits) -> bytes:
+    """Return the bytes at an address of the web, or of a store that fsspec can read.
+
+    Of the web, public addresses alone are connected to, as ``evoca data download`` does.
+
+    Raises:
+        ImageError: it cannot be fetched, or is too large.
+        MissingExtraError: a package for it is not installed.
+    """
+    if is_address(address):
+        with needs_extra("data"):
+            from evoca.data.download.single import fetch_bytes
+        return fetch_bytes(address)
+    with needs_extra("remote"):
+        import fsspec
+    try:
+        with fsspec.open(address, "rb") as file:
+            data: bytes = file.read(limits.max_bytes + 1)
+    except Exception as error:  # each store has errors of its own
+        raise ImageError(f"cannot be read: {first_line(error)}", address) from error
+    limits.check_bytes(len(data))
+    return data

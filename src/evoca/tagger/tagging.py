@@ -1,0 +1,344 @@
+"""``evoca tag``: predict images by the million into one table, and lose none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoca.drafts import drafted
+from evoca.errors import EvocaError, ImageError
+from evoca.images.addresses import scheme_of
+from evoca.images.sources import pixels_of
+from evoca.images.walk import printable_name
+from evoca.priors import BALANCED, NATURAL, TRAINED
+from evoca.runtime.bundle import read_bundle
+from evoca.runtime.engines import DEFAULT_ENGINE, find_engine
+from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
+from evoca.runtime.predictor import prediction_of
+from evoca.tagger.inputs import Listed, list_inputs
+from evoca.tagger.journal import Computed, Journal, journal_of
+from evoca.tagger.pipeline import Machine, best_batch_size, compute
+from evoca.tagger.shards import Shard
+from evoca.tagger.table_file import Predicted, TableFile, require_table
+
+if TYPE_CHECKING:
+    from evoca.runtime.card import ModelCard
+
+__all__ = ["ESTIMATE", "Summary", "TagSettings", "Watcher", "record_of", "tag", "write_record"]
+
+_BATCH_SIZE = 4
+# Below so many images, measuring takes longer than it saves.
+_MEASURED_FROM = 2_000
+_SECONDS_BETWEEN_RECORDS = 1.0
+_MOST_UNRECORDED = 1_000
+_SAMPLED = 16
+_NAMED = {NATURAL, BALANCED, TRAINED}
+ESTIMATE = "estimate"
+"""The prior that is estimated from the images of the run."""
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """What a run computes with.
+
+    Attributes:
+        model: a bundle; the bundled default if ``None``.
+        prior: as :func:`evoca.load` takes it, or ``estimate``: the frequencies of these images.
+        engine: that runs the model.
+        threads: CPU threads in all; one per core if ``None``.
+        batch_size: images per run of the model; measured, for many images, if ``None``.
+        resume: go on with what an earlier run of the same output left.
+        retry_errors: with ``resume``, read again what could not be read.
+        shard: the share of the images that is computed here.
+    """
+
+    model: str | os.PathLike[str] | None = None
+    prior: PriorLike | None = None
+    engine: str = DEFAULT_ENGINE
+    threads: int | None = None
+    batch_size: int | None = None
+    resume: bool = False
+    retry_errors: bool = False
+    shard: Shard = field(default_factory=Shard)
+
+
+@dataclass
+class Summary:
+    """What a run has done.
+
+    Attributes:
+        images: rows of the table.
+        computed: images that this run computed; the others were there.
+        seconds: that it took.
+        emotions: top emotion to its number of images.
+        errors: cause to the number of images that could not be read.
+    """
+
+    images: int = 0
+    computed: int = 0
+    seconds: float = 0.0
+    emotions: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, predicted: Predicted) -> None:
+        """Count a row of the table."""
+        self.images += 1
+        if isinstance(predicted, ImageError):
+            self.errors[predicted.cause] += 1
+        else:
+            self.emotions[predicted.emotion] += 1
+
+    @property
+    def unread(self) -> int:
+        """The images that could not be read."""
+        return self.errors.total()
+
+
+class Watcher:
+    """What a run reports as it goes; it reports nothing unless a subclass does."""
+
+    def say(self, line: str) -> None:
+        """Take a remark."""
+
+    def begin(self, left: int, listed: int) -> None:
+        """Take the number of images that are left to compute, of so many."""
+
+    def advance(self, computed: int, unread: int) -> None:
+        """Take how many more were computed, and how many of them could not be read."""
+
+
+def tag(
+    paths: Sequence[str],
+    out: Path,
+    settings: TagSettings | None = None,
+    watcher: Watcher | None = None,
+) -> Summary:
+    """Predict images into one table, in constant memory, so that nothing is lost.
+
+    What is computed is recorded in a journal beside the table (``OUT.journal``) as it comes; the
+    table itself appears at the end, whole and in the order of the images, with a record of the
+    run (``OUT.run.json``). A run that was interrupted or killed goes on with ``resume``; images
+    that were added or changed since are then computed, the others are not.
+
+    Args:
+        paths: what :func:`evoca.tagger.inputs.list_inputs` takes.
+        out: a .csv, .jsonl or .parquet.
+        settings: of the run.
+        watcher: told of its progress.
+
+    Raises:
+        EvocaError: the output is no run that can go on, or was begun with another model, prior,
+            engine or share; or it cannot be written.
+
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "tags.csv"
+    >>> done = tag(["examples"], out)
+    >>> done.images, done.unread, len(out.read_text().splitlines())
+    (8, 0, 9)
+    """
+    settings, watcher = settings or TagSettings(), watcher or Watcher()
+    began = time.monotonic()
+    require_table(out)
+    _require_own(out, resume=settings.resume)
+    with Journal(journal_of(out)) as journal:
+        run = _Run(settings, watcher, journal)
+        listed = run.list_images(paths)
+        computed = run.compute()
+        summary = run.write(out)
+        counts = {"images": summary.images, "unread": summary.unread}
+        write_record(out, {"listed_sha256": listed, **run.record(), **counts})
+    summary.computed, summary.seconds = computed, time.monotonic() - began
+    return summary
+
+
+def _require_own(out: Path, *, resume: bool) -> None:
+    """Refuse an output that is no run of this command, or one that is not to go on."""
+    name, journal = printable_name(out), journal_of(out)
+    if not journal.exists():
+        if out.exists():
+            raise EvocaError(
+                f"{name}: exists, and no run of evoca tag that can go on wrote it (no "
+                f"{journal.name} beside it): name another --out"
+            )
+        return
+    if resume:
+        return
+    with Journal(journal) as known:
+        if known.pins():
+            raise EvocaError(
+                f"{name}: a run of evoca tag is there: --resume goes on with it and computes only "
+                "what is new, or name another --out"
+            )
+
+
+class _Run:
+    """One run, from its list of images to its table."""
+
+    def __init__(self, settings: TagSettings, watcher: Watcher, journal: Journal) -> None:
+        self._settings, self._watcher, self._journal = settings, watcher, journal
+        self._threads = settings.threads or os.cpu_count() or 1
+        self._bundle = read_bundle(settings.model)
+        self._card = self._bundle.card
+        self._point = self._operating_point(settings.prior)
+        journal.pin(self._pins())
+        # Each run of the model has one thread, and there are as many runs as threads: they wait
+        # for each other less than the threads of one run do.
+        self._engine = find_engine(settings.engine)(self._bundle, 1)
+
+    def _operating_point(self, prior: PriorLike | None) -> OperatingPoint:
+        # An estimate is made of the predictions under the frequencies that were learnt from.
+        return operating_point(self._card, TRAINED if prior == ESTIMATE else prior)
+
+    def _pins(self) -> dict[str, str]:
+        prior = self._point.prior
+        name = "none" if prior is None else prior.name
+        if self._settings.prior == ESTIMATE:
+            name = ESTIMATE
+        elif prior is not None and name not in _NAMED:
+            name += f" {json.dumps(dict(prior.frequencies), sort_keys=True)}"
+        return {
+            "model": f"{self._card.name} ({_digest(self._card)})",
+            "prior": name,
+            "engine": self._settings.engine,
+            "shard": str(self._settings.shard),
+        }
+
+    def list_images(self, paths: Sequence[str]) -> str:
+        """List the images of this run's share, and return a hash of the names of all."""
+        names = hashlib.sha256()
+
+        def named() -> Iterator[Listed]:
+            for one in list_inputs(paths, self._watcher.say):
+                names.update(f"{one.path}\n".encode())
+                yield one
+
+        self._journal.set_listed(named())
+        self._journal.keep(self._settings.shard)
+        return names.hexdigest()
+
+    def compute(self) -> int:
+        """Compute what is left, and return how many images that were."""
+        retry = self._settings.retry_errors
+        counts = self._journal.counts(retry_errors=retry)
+        size = self._batch_size(counts.left)
+        self._journal.pin({"batch size": str(size)})
+        self._watcher.begin(counts.left, counts.listed)
+        machine = Machine(self._threads, self._threads, size)
+        images = self._journal.left(retry_errors=retry)
+        computed = compute(images, self._engine, self._card.preprocessing, machine)
+        return _record(self._journal, computed, self._watcher)
+
+    def _batch_size(self, left: int) -> int:
+        given, before = self._settings.batch_size, self._journal.pins().get("batch size")
+        if given is not None or before is not None:
+            return given or int(before or 0)
+        found = self._sample() if left >= _MEASURED_FROM else []
+        if not found:
+            return _BATCH_SIZE
+        size = best_batch_size(self._engine, np.stack(found), self._threads)
+        self._watcher.say(f"{size} images per run of the model: the fastest here")
+        return size
+
+    def _sample(self) -> list[NDArray[np.uint8]]:
+        """Return the pixels of a few of the first images that are files."""
+        found = []
+        for image in islice(self._journal.left(), _SAMPLED):
+            if not image.member and not scheme_of(image.place):
+                with suppress(ImageError):
+                    found.append(pixels_of(Path(image.place), self._card.preprocessing))
+        return found
+
+    def write(self, out: Path) -> Summary:
+        """Write the table, in the order of the images."""
+        if self._settings.prior == ESTIMATE:
+            self._estimate()
+        summary = Summary()
+        table = TableFile(out, self._card.labels)
+        with closing(table):
+            for predicted in self._predictions():
+                summary.add(predicted)
+                table.add(predicted)
+        return summary
+
+    def _estimate(self) -> None:
+        """Take the class frequencies of these very images as the prior."""
+        from evoca.evaluation.estimated_prior import estimate_prior
+
+        logits = self._journal.logits(len(self._card.labels))
+        found = estimate_prior(self._card, self._point.probabilities(logits))
+        for line in found.lines:
+            self._watcher.say(line)
+        self._point = operating_point(self._card, found.prior)
+
+    def _predictions(self) -> Iterator[Predicted]:
+        for one in self._journal.results():
+            if one.logits is None:
+                yield ImageError(one.error, one.path)
+                continue
+            yield prediction_of(
+                self._card,
+                self._point,
+                self._point.probabilities(one.logits),
+                one.affect,
+                path=one.path,
+                sha256=one.sha256,
+                warnings=one.warnings,
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Return what the run computed with."""
+        prior = self._point.prior
+        return {
+            **self._journal.pins(),
+            "frequencies": None if prior is None else dict(prior.frequencies),
+        }
+
+
+def _record(journal: Journal, computed: Iterator[Computed], watcher: Watcher) -> int:
+    """Record images as they come, about once a second, and return how many there were."""
+    count, waiting, last = 0, [], time.monotonic()
+    try:
+        for one in computed:
+            count += 1
+            waiting.append(one)
+            watcher.advance(1, int(one.logits is None))
+            now = time.monotonic()
+            if now - last > _SECONDS_BETWEEN_RECORDS or len(waiting) >= _MOST_UNRECORDED:
+                journal.record(waiting)
+                waiting, last = [], now
+    finally:  # what is computed is kept, whatever ends the run
+        journal.record(waiting)
+    return count
+
+
+def _digest(card: ModelCard) -> str:
+    """Return what tells two models apart: a hash of the card, which has that of the graph."""
+    return hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16]
+
+
+def record_of(out: Path) -> Path:
+    """Return the path of the record of the run that wrote a table.
+
+    >>> print(record_of(Path("tags.parquet")))
+    tags.parquet.run.json
+    """
+    return out.with_name(f"{out.name}.run.json")
+
+
+def write_record(out: Path, run: dict[str, Any]) -> None:
+    """Write the record of a run beside its table."""
+    text = json.dumps({"format_version": 1, **run}, indent=2, ensure_ascii=False)
+    with drafted(record_of(out)) as draft:
+        draft.write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,325 @@
+"""Tagging as users run it: whole processes, ended at any moment."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import samples
+from evoca.tagger import TagSettings, Watcher, tag
+from evoca.tagger.inputs import list_inputs
+from evoca.tagger.journal import journal_of
+
+ROOT = Path(__file__).resolve().parents[2]
+EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]
+NAMES = ("astronaut", "chelsea", "china", "coffee", "flower", "rocket")
+
+
+def evoca(*arguments, **options):
+    done = subprocess.run(
+        [*EVOCA, *map(os.fspath, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=options.pop("cwd", ROOT),
+        **options,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def fill(folder, count, first=0):
+    """Small photographs, no two of which are the same."""
+    folder.mkdir(exist_ok=True)
+    for i in range(first, first + count):
+        picture = samples.photo(NAMES[i % len(NAMES)], (80 + i % 7, 60 + i // 7))
+        (folder / f"{i:04}.jpg").write_bytes(samples.encode(picture, "JPEG", quality=80))
+    return folder
+
+
+def rows(table):
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Count(Watcher):
+    """Counts what is computed."""
+
+    def __init__(self):
+        self.computed = 0
+
+    def advance(self, computed, unread):
+        self.computed += computed
+
+
+def tagged(paths, out, **settings):
+    watcher = Count()
+    done = tag([os.fspath(path) for path in paths], out, TagSettings(**settings), watcher)
+    assert done.computed == watcher.computed
+    return done
+
+
+def test_the_rows_are_those_of_predict(tmp_path):
+    status, out, err = evoca("tag", "examples", "--out", tmp_path / "tags.csv")
+    assert (status, out) == (0, "")
+    assert "6 images, 6 computed now, 0 could not be read" in err
+    evoca("predict", "examples", "--out", tmp_path / "predicted.csv")
+    assert (tmp_path / "tags.csv").read_bytes() == (tmp_path / "predicted.csv").read_bytes()
+
+
+def test_what_cannot_be_read_is_a_row_and_the_others_go_on(tmp_path):
+    folder = fill(tmp_path / "photos", 9)
+    (folder / "0003.jpg").write_bytes((folder / "0003.jpg").read_bytes()[:300])
+    (folder / "0005.jpg").write_bytes(b"")
+    status, _, err = evoca("tag", folder, tmp_path / "gone.jpg", "--out", tmp_path / "t.csv")
+    assert status == 1
+    assert "1 could not be read: the file is empty" in err
+    errors = [row["error"] for row in rows(tmp_path / "t.csv")]
+    assert [i for i, error in enumerate(errors) if error] == [3, 5, 9]
+    assert errors[9] == "no such file"
+
+
+def test_only_what_is_new_or_has_changed_is_computed_again(tmp_path):
+    folder, out = fill(tmp_path / "photos", 6), tmp_path / "tags.csv"
+    (folder / "0002.jpg").write_bytes(b"")
+    assert tagged([folder], out).computed == 6
+    assert tagged([folder], out, resume=True).computed == 0
+    fill(folder, 2, first=6)
+    (folder / "0001.jpg").write_bytes((folder / "0004.jpg").read_bytes())
+    (folder / "0003.jpg").unlink()
+    assert tagged([folder], out, resume=True).computed == 3
+    again = rows(out)
+    tagged([folder], tmp_path / "anew.csv")
+    assert again == rows(tmp_path / "anew.csv")
+    # What could not be read is tried again only when that is asked for.
+    assert tagged([folder], out, resume=True, retry_errors=True).computed == 1
+
+
+def test_a_run_that_is_killed_goes_on_and_loses_and_repeats_nothing(tmp_path):
+    folder = fill(tmp_path / "photos", 120)
+    (folder / "0050.jpg").write_bytes(b"no image")
+    tagged([folder], tmp_path / "clean.csv")
+    out = tmp_path / "tags.csv"
+    chance, kills = random.Random(0), 0
+    while not out.exists():
+        run = subprocess.Popen(
+            [*EVOCA, "tag", str(folder), "--out", str(out), "--resume"],
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            # Longer each time, so that a slow machine gets to the end as well.
+            run.wait(timeout=chance.uniform(0.8, 3.0) * (1 + kills / 5))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            kills += 1
+    assert run.returncode == 1  # the one that is no image
+    assert out.read_bytes() == (tmp_path / "clean.csv").read_bytes()
+    assert kills
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupted_run_keeps_what_it_computed(tmp_path):
+    folder, out = fill(tmp_path / "photos", 400), tmp_path / "tags.csv"
+    run = subprocess.Popen(
+        [*EVOCA, "tag", str(folder), "--out", str(out)], stderr=subprocess.PIPE, text=True
+    )
+    journal = journal_of(out)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (out.with_name(f"{journal.name}-wal").exists()):
+        time.sleep(0.05)
+    time.sleep(1.5)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "interrupted; the same command with --resume goes on" in err
+    with closing(sqlite3.connect(journal)) as db:
+        known = db.execute("SELECT count(*) FROM image").fetchone()[0]
+    assert 0 < known < 400
+    assert tagged([folder], out, resume=True).computed == 400 - known
+
+
+def test_an_image_that_ends_the_decoder_costs_itself_alone(tmp_path, monkeypatch):
+    folder = fill(tmp_path / "photos", 6)
+    # A decoder that crashes, in the process that decodes: what a fault in a C library does.
+    crashing = tmp_path / "crashing"
+    crashing.mkdir()
+    (crashing / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'evoca.images.isolated' in sys.orig_argv:\n"
+        "    import evoca.images.sources as sources\n"
+        "    load = sources.load_image\n"
+        "    def crash(source, *rest, **given):\n"
+        "        if str(source).endswith('0002.jpg'):\n"
+        "            os.abort()\n"
+        "        return load(source, *rest, **given)\n"
+        "    sources.load_image = crash\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(crashing))
+    done = tagged([folder], tmp_path / "tags.csv")
+    assert (done.images, done.unread) == (6, 1)
+    assert "not what a photograph takes" in rows(tmp_path / "tags.csv")[2]["error"]
+
+
+def test_another_model_prior_engine_or_share_is_refused(tmp_path):
+    folder, out = fill(tmp_path / "photos", 3), tmp_path / "tags.csv"
+    evoca("tag", folder, "--out", out)
+    before = out.read_bytes()
+    for option, wanted in (
+        (["--prior", "balanced"], "prior natural, not balanced"),
+        (["--shard", "1/2"], "shard 1/1, not 1/2"),
+        (["--batch-size", "3"], "batch size 4, not 3"),
+    ):
+        status, _, err = evoca("tag", folder, "--out", out, "--resume", *option)
+        assert (status, wanted in err, err.count("\n")) == (1, True, 1)
+    status, _, err = evoca("tag", folder, "--out", out)
+    assert (status, "--resume goes on with it" in err) == (1, True)
+    other = tmp_path / "other.csv"
+    other.write_text("mine\n")
+    status, _, err = evoca("tag", folder, "--out", other, "--resume")
+    assert (status, "no run of evoca tag" in err) == (1, True)
+    assert (other.read_text(), out.read_bytes()) == ("mine\n", before)
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0"])
+def test_a_share_out_of_range_is_refused(tmp_path, shard):
+    status, _, err = evoca("tag", "examples", "--out", tmp_path / "t.csv", "--shard", shard)
+    assert (status, list(tmp_path.iterdir())) == (2, [])
+    assert shard in err
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_shares_join_to_what_one_run_writes(tmp_path, kind):
+    if kind == "parquet":
+        pytest.importorskip("duckdb")
+    folder = fill(tmp_path / "photos", 7)
+    parts = [tmp_path / f"part-{i}.{kind}" for i in (1, 2, 3)]
+    for i, part in enumerate(parts, start=1):
+        assert evoca("tag", folder, "--out", part, "--shard", f"{i}/3")[0] == 0
+    whole, joined = tmp_path / f"whole.{kind}", tmp_path / f"joined.{kind}"
+    evoca("tag", folder, "--out", whole)
+    status, _, err = evoca("merge", parts[2], parts[0], parts[1], "--out", joined)
+    assert (status, "7 images of 3 shares" in err) == (0, True)
+    assert _content(joined) == _content(whole)
+    for wrong, reason in (
+        (parts[:2], "missing: the shares 3/3"),
+        ([*parts, parts[0]], "the share 1/3 is given twice"),
+        ([whole, *parts], "shares of different divisions"),
+    ):
+        status, _, err = evoca("merge", *wrong, "--out", tmp_path / f"wrong.{kind}")
+        assert (status, reason in err, err.count("\n")) == (1, True, 1)
+    status, _, err = evoca("merge", *parts, "--out", joined)
+    assert (status, "exists already" in err) == (1, True)
+
+
+def _content(table):
+    if table.suffix != ".parquet":
+        return table.read_bytes()
+    import duckdb
+
+    return duckdb.sql(f"SELECT * FROM read_parquet('{table}')").fetchall()
+
+
+def test_shares_of_different_runs_do_not_join(tmp_path):
+    folder = fill(tmp_path / "photos", 4)
+    one, two = tmp_path / "1.csv", tmp_path / "2.csv"
+    evoca("tag", folder, "--out", one, "--shard", "1/2")
+    evoca("tag", folder, "--out", two, "--shard", "2/2", "--prior", "balanced")
+    status, _, err = evoca("merge", one, two, "--out", tmp_path / "all.csv")
+    assert (status, "shares of different runs: " in err) == (1, True)
+    fill(folder, 1, first=4)
+    two = tmp_path / "3.csv"
+    evoca("tag", folder, "--out", two, "--shard", "2/2")
+    status, _, err = evoca("merge", one, two, "--out", tmp_path / "all.csv")
+    assert (status, "the images that were listed differ" in err) == (1, True)
+
+
+def test_archives_tables_lists_and_patterns_are_read(tmp_path):
+    folder = fill(tmp_path / "photos", 4)
+    with tarfile.open(tmp_path / "shard-000.tar", "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.add(file, f"{file.stem}.jpg")
+    (tmp_path / "manifest.csv").write_text("image,emotion\nphotos/0001.jpg,awe\nno.jpg,fear\n")
+    (tmp_path / "list.txt").write_text("# mine\nphotos/0002.jpg\n\n")
+    inputs = ["shard-*.tar", "manifest.csv", "list.txt", "photos/000[01].jpg"]
+    done = evoca("tag", *inputs, "--out", "tags.csv", cwd=tmp_path)
+    assert done[0] == 1
+    found = [(row["path"], row["error"]) for row in rows(tmp_path / "tags.csv")]
+    assert found == [
+        *((f"shard-000.tar/000{i}.jpg", "") for i in range(4)),
+        ("photos/0001.jpg", ""),
+        ("no.jpg", "no such file"),
+        ("photos/0002.jpg", ""),
+        ("photos/0000.jpg", ""),
+        ("photos/0001.jpg", ""),
+    ]
+    members = rows(tmp_path / "tags.csv")[:2]
+    assert members[1]["p_awe"] == rows(tmp_path / "tags.csv")[4]["p_awe"]
+
+
+def test_a_damaged_archive_gives_what_can_be_read_and_an_error(tmp_path):
+    folder = fill(tmp_path / "photos", 4)
+    with tarfile.open(tmp_path / "whole.tar", "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.add(file, file.name)
+    data = (tmp_path / "whole.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(data[: len(data) // 2])
+    done = tagged([tmp_path / "cut.tar"], tmp_path / "tags.csv")
+    assert 0 < done.unread < done.images < 6
+
+
+def test_an_object_store_is_read(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    for name in ("flower", "rocket"):
+        store.pipe(f"/bucket/{name}.jpg", (ROOT / "examples" / f"{name}.jpg").read_bytes())
+    store.pipe("/bucket/note.txt", b"text")
+    done = tagged(["memory://bucket", "memory://bucket/none.jpg"], tmp_path / "tags.csv")
+    assert [row["path"] for row in rows(tmp_path / "tags.csv")] == [
+        "memory:///bucket/flower.jpg",
+        "memory:///bucket/rocket.jpg",
+        "memory://bucket/none.jpg",
+    ]
+    assert done.unread == 1
+
+
+def test_names_that_are_not_utf8_are_tagged(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    name = os.fsdecode(b"caf\xe9 50%.jpg")
+    try:
+        shutil.copy(ROOT / "examples" / "flower.jpg", folder / name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    assert tagged([folder], tmp_path / "tags.csv").unread == 0
+    assert rows(tmp_path / "tags.csv")[0]["path"].endswith("caf%E9 50%25.jpg")
+
+
+def test_estimated_frequencies_are_those_of_the_images(tmp_path, shared_data):
+    photos = shared_data / "oasis"
+    status, _, err = evoca("tag", photos, "--out", tmp_path / "t.csv", "--prior", "estimate")
+    assert status == 0
+    assert "class frequencies estimated from" in err
+    assert {row["prior"] for row in rows(tmp_path / "t.csv")} == {"estimate"}
+    record = json.loads((tmp_path / "t.csv.run.json").read_text())
+    assert sum(record["frequencies"].values()) == pytest.approx(1)
+
+
+def test_inputs_are_listed_lazily(tmp_path):
+    folder = fill(tmp_path / "photos", 3)
+    listed = list_inputs([str(folder), "nowhere.tar"], print)
+    assert next(listed).path == str(folder / "0000.jpg")
+    assert [one.problem for one in listed][-1].startswith("cannot be read")
