@@ -146,7 +146,7 @@ def tag(
     >>> out = Path(tempfile.mkdtemp()) / "tags.csv"
     >>> done = tag(["examples"], out)
     >>> done.images, done.unread, len(out.read_text().splitlines())
-    (8, 0, 9)
+    (6, 0, 7)
     """
     settings, watcher = settings or TagSettings(), watcher or Watcher()
     began = time.monotonic()
