@@ -13,6 +13,15 @@ __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = {
     "predict": ("evoca.commands.predict", "Predict which emotions images evoke in their viewers."),
+    "find": (
+        "evoca.commands.find",
+        "Find images again by what they evoke, in the tables of predictions.",
+    ),
+    "embed": ("evoca.commands.embed", "Write the model's embedding of each image to a file."),
+    "relate": (
+        "evoca.commands.relate",
+        "Relate what images evoke to an outcome, such as clicks on advertisements.",
+    ),
     "doctor": (
         "evoca.commands.doctor",
         "Show what is installed, which engine and model would be used, and what is wrong.",
@@ -66,6 +75,7 @@ COMMANDS = {
 
 SECTIONS = {
     "Predict": ("predict", "models", "doctor"),
+    "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
     "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),
