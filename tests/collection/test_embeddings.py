@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 import evoca as library
+from collection_samples import write_tags
+from evoca.collection import look_index, similar
 from evoca.collection.embeddings import paths_beside, read_embeddings, write_embeddings
-from evoca.collection.similar import cosines
+from evoca.collection.search import find
+from evoca.collection.similar import Example, cosines, like_in_look
+from evoca.collection.tags import read_tags
 from evoca.errors import EvocaError, ImageError
 from evoca.prediction import Prediction
 
@@ -67,7 +71,8 @@ def test_many_batches_keep_their_order(tmp_path, name) -> None:
     assert found.paths.tolist() == [f"{i}.jpg" for i in range(9000)]
     vectors = np.stack([one.embedding for one in rows if isinstance(one, Prediction)])
     assert np.array_equal(np.concatenate(list(found.chunks())), vectors)
-    assert np.array_equal(found.of([8999, 0]), vectors[[8999, 0]])
+    rows = np.array([8999, 0, 8999])
+    assert np.array_equal(found.of(rows), vectors[rows])
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     assert cosines(found, vectors[3]) == pytest.approx(unit @ unit[3], abs=1e-6)
 
@@ -152,3 +157,31 @@ def test_bad_outputs_are_refused_before_any_work(evoca, photos) -> None:
         assert status == 1
         assert said in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["looks.npy", "looks.parquet"])
+def test_an_index_finds_nearly_what_a_look_at_all_finds(tmp_path, monkeypatch, name) -> None:
+    pytest.importorskip("usearch", reason="needs evoca[search]")
+    random = np.random.default_rng(4)
+    centres = random.normal(size=(20, 32))
+    rows: list[Prediction | ImageError] = [
+        Prediction({"awe": 1.0}, ("awe",), "m", f"a/{i}.jpg", embedding=vector.astype(np.float32))
+        for i, vector in enumerate(np.repeat(centres, 100, axis=0) + random.normal(size=(2000, 32)))
+    ]
+    write_embeddings(rows, tmp_path / name)
+    write_tags(tmp_path / "tags.csv", 2000)
+    tags, looks = read_tags([tmp_path / "tags.csv"]), read_embeddings(tmp_path / name)
+    vector, example = looks.of(np.array([7]))[0], Example("a/7.jpg", "")
+    exact = list(find(tags, order=like_in_look(tags, example, looks, vector), limit=50))
+    monkeypatch.setattr(look_index, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(similar, "CANDIDATES", 200)
+    order = like_in_look(tags, example, looks, vector)
+    assert (tmp_path / f"{name}.usearch").is_file()
+    found = list(find(tags, order=order, limit=50))
+    assert len(find(tags, order=order)) == 199  # the example itself is left out
+    assert len({row["path"] for row in found} & {row["path"] for row in exact}) >= 45
+    assert found[0]["similarity"] == pytest.approx(exact[0]["similarity"], abs=1e-6)
+    # Embeddings that changed get another index.
+    write_embeddings(rows[:500], tmp_path / name)
+    fewer = read_embeddings(tmp_path / name)
+    assert len(look_index.nearest(fewer, vector, 10)) == 10

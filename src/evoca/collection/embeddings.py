@@ -26,6 +26,7 @@ from evoca.data.manifest.duckdb import connect, duck_errors, sql_file, sql_strin
 from evoca.drafts import drafted
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.images import printable_name
+from evoca.metrics.checks import IntArray
 from evoca.prediction import Prediction
 
 __all__ = [
@@ -87,23 +88,28 @@ class Embeddings:
         for start in range(0, len(self), _ROWS_AT_ONCE):
             yield self._rows(start, min(start + _ROWS_AT_ONCE, len(self)))
 
-    def of(self, rows: Sequence[int]) -> Vectors:
-        """Return the vectors of some rows, float32 (n, D)."""
-        return np.stack([self._rows(row, row + 1)[0] for row in rows])
+    def of(self, rows: IntArray) -> Vectors:
+        """Return the vectors of some rows, int (n,), as float32 (n, D)."""
+        if self.file.suffix.lower() == ".npy":
+            return np.asarray(_mapped(self.file)[rows])
+        wanted, places = np.unique(rows, return_inverse=True)
+        listed = ", ".join(map(str, wanted.tolist()))
+        return self._read(f"file_row_number IN ({listed})", len(wanted))[places]
 
     def _rows(self, start: int, stop: int) -> Vectors:
         if self.file.suffix.lower() == ".npy":
             return np.asarray(_mapped(self.file)[start:stop])
-        query = (
-            "SELECT unnest(embedding)::FLOAT AS v FROM "
-            f"read_parquet({sql_file(self.file)}, file_row_number=true) "
-            f"WHERE file_row_number >= {start} AND file_row_number < {stop}"
-        )
+        where = f"file_row_number >= {start} AND file_row_number < {stop}"
+        return self._read(where, stop - start)
+
+    def _read(self, where: str, count: int) -> Vectors:
+        """Return the rows of a Parquet file for which a condition is true, in their order."""
+        source = f"read_parquet({sql_file(self.file)}, file_row_number=true)"
+        query = f"SELECT unnest(embedding)::FLOAT AS v FROM {source} WHERE {where}"
         with duck_errors(printable_name(self.file)):
             found = connect().execute(query).fetchnumpy()["v"]
-        return np.asarray(np.ma.filled(found, np.nan), dtype=np.float32).reshape(
-            stop - start, self.dimensions
-        )
+        vectors = np.asarray(np.ma.filled(found, np.nan), dtype=np.float32)
+        return vectors.reshape(count, self.dimensions)
 
 
 def paths_beside(array: Path) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evoca.collection.embeddings import Embeddings
 from evoca.collection.expression import Condition
+from evoca.collection.look_index import nearest, wants_index
 from evoca.collection.search import SIMILARITY, Order, most_similar
 from evoca.collection.tags import Tags
 from evoca.data.manifest.schema import PROBABILITY
@@ -20,8 +21,10 @@ from evoca.errors import ImageError
 from evoca.images import ImageLimits, printable_name
 from evoca.images.sources import read_file
 from evoca.metrics.checks import divide
+from evoca.progress import Announce, silent
 
 __all__ = [
+    "CANDIDATES",
     "Example",
     "cosines",
     "distribution_of",
@@ -31,6 +34,9 @@ __all__ = [
     "like_in_look",
     "without_look",
 ]
+
+CANDIDATES = 10_000
+"""So many images an index finds, before an expression chooses among them."""
 
 _names = count()
 
@@ -87,7 +93,7 @@ def embedding_of(embeddings: Embeddings, example: Example) -> NDArray[np.float32
         (embeddings.paths, example.path),
     ):
         if wanted and len(rows := np.flatnonzero(known == wanted)):
-            return np.asarray(embeddings.of([int(rows[0])])[0])
+            return np.asarray(embeddings.of(rows[:1])[0])
     return None
 
 
@@ -103,22 +109,31 @@ def like_in_emotion(example: Example, distribution: Mapping[str, float]) -> Orde
 
 
 def like_in_look(
-    tags: Tags, example: Example, embeddings: Embeddings, vector: NDArray[np.float32]
+    tags: Tags,
+    example: Example,
+    embeddings: Embeddings,
+    vector: NDArray[np.float32],
+    announce: Announce = silent,
 ) -> Order:
     """Return the order by the cosine of embeddings, -1..1, the example itself left out.
 
-    Every vector is compared. Images without an embedding are not in the order.
+    Every vector is compared; of more than a million only the :data:`CANDIDATES` that an index
+    finds, if usearch is installed. Images without an embedding are not in the order.
 
     Args:
         tags: the table, whose paths are those of the embeddings.
         example: the image.
         embeddings: of the table's images.
         vector: the example's own, float32 (D,).
+        announce: shows the progress of making an index.
     """
-    found = cosines(embeddings, vector)
+    if wants_index(embeddings):
+        rows = nearest(embeddings, vector, CANDIDATES, announce)
+        paths, found = embeddings.paths[rows], _cosines(embeddings.of(rows), vector)
+    else:
+        paths, found = embeddings.paths, cosines(embeddings, vector)
     table = f"looks_{next(_names)}"
-    columns = {"path": embeddings.paths, "cosine": found}
-    with tags.connection.arrays("looked", columns):
+    with tags.connection.arrays("looked", {"path": paths, "cosine": found}):
         # One row a path, also where an image was embedded twice.
         tags.connection.execute(
             f"CREATE TABLE {table} AS SELECT path, max(cosine) AS cosine FROM looked GROUP BY path"
@@ -148,9 +163,10 @@ def cosines(embeddings: Embeddings, vector: NDArray[np.float32]) -> NDArray[np.f
     """
     if vector.shape != (embeddings.dimensions,):
         raise ValueError(f"a vector of shape {vector.shape} for {embeddings.dimensions} dimensions")
-    parts = []
-    for chunk in embeddings.chunks():
-        lengths = np.sqrt(np.einsum("ij,ij->i", chunk, chunk)) * np.linalg.norm(vector)
-        dots = (chunk @ vector).astype(np.float64)
-        parts.append(divide(dots, lengths.astype(np.float64), empty=0.0).astype(np.float32))
-    return np.concatenate(parts)
+    return np.concatenate([_cosines(chunk, vector) for chunk in embeddings.chunks()])
+
+
+def _cosines(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows)) * np.linalg.norm(vector)
+    dots = (rows @ vector).astype(np.float64)
+    return divide(dots, lengths.astype(np.float64), empty=0.0).astype(np.float32)

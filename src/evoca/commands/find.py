@@ -12,9 +12,9 @@ import typer
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import ModelOption, require_file_place
-from evoca.commands.progress import is_quiet
+from evoca.commands.progress import announcing, is_quiet
 from evoca.commands.terminal import say
-from evoca.errors import EvocaError, listed
+from evoca.errors import EvocaError, install_hint, listed
 from evoca.images.walk import printable_name
 
 if TYPE_CHECKING:
@@ -250,15 +250,33 @@ def _order(
     if embeddings is None:
         known = distribution_of(tags, example)
         return like_in_emotion(example, known or _predicted(tags, like, model))
-    from evoca.collection.embeddings import read_embeddings
-    from evoca.collection.similar import embedding_of, like_in_look, without_look
+    return _order_by_look(tags, like, embeddings, model)
 
-    looks = read_embeddings(embeddings)
+
+def _order_by_look(tags: Tags, image: Path, file: Path, model: str | None) -> Order:
+    from evoca.collection.embeddings import read_embeddings
+    from evoca.collection.look_index import EXACT_UP_TO, wants_index
+    from evoca.collection.similar import (
+        CANDIDATES,
+        embedding_of,
+        example_of,
+        like_in_look,
+        without_look,
+    )
+
+    example, looks = example_of(image), read_embeddings(file)
     vector = embedding_of(looks, example)
-    vector = _embedded(looks, like, model) if vector is None else vector
-    order = like_in_look(tags, example, looks, vector)
-    if lost := without_look(tags, order):
-        say(f"evoca: {lost:,} images are not in {printable_name(embeddings)}, and not looked for")
+    vector = _embedded(looks, image, model) if vector is None else vector
+    with announcing() as announce:
+        order = like_in_look(tags, example, looks, vector, announce)
+    if is_quiet():
+        return order
+    if wants_index(looks):
+        say(f"evoca: {len(looks):,} embeddings: found among the {CANDIDATES:,} that an index gave")
+    elif lost := without_look(tags, order):
+        say(f"evoca: {lost:,} images are not in {printable_name(file)}, and not looked for")
+    elif len(looks) > EXACT_UP_TO:
+        say(f"evoca: {len(looks):,} embeddings all compared; faster: {install_hint('search')}")
     return order
 
 
