@@ -19,7 +19,8 @@ FENCE = re.compile(
 
 def run(command: str) -> str:
     """Return what a command prints: standard output, then standard error."""
-    arguments, _, target = command.partition(" > ")
+    redirected = re.fullmatch(r"(.*) > ([\w./-]+)", command)
+    arguments, target = redirected.groups() if redirected else (command, "")
     if not arguments.startswith("evoca "):
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
         return done.stdout

@@ -27,6 +27,9 @@ MAY_IMPORT = {
     "runtime": {"errors", "emotions", "evidence", "softmax", "images", "prediction", "privacy"},
     "metrics": {"errors", "emotions", "softmax"},
     "data": {"drafts", "errors", "emotions", "images", "metrics"},
+    "collection": {
+        *("drafts", "errors", "emotions", "images", "prediction", "runtime", "data", "metrics"),
+    },
     "runs": {"drafts", "errors", "emotions", "images", "data", "metrics"},
     "report": {
         "evidence",

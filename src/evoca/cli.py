@@ -21,6 +21,15 @@ COMMANDS = {
         "evoca.commands.merge",
         "Join the tables of all shares of a run of evoca tag as one.",
     ),
+    "find": (
+        "evoca.commands.find",
+        "Find images again by what they evoke, in the tables of predictions.",
+    ),
+    "embed": ("evoca.commands.embed", "Write the model's embedding of each image to a file."),
+    "relate": (
+        "evoca.commands.relate",
+        "Relate what images evoke to an outcome, such as clicks on advertisements.",
+    ),
     "doctor": (
         "evoca.commands.doctor",
         "Show what is installed, which engine and model would be used, and what is wrong.",
@@ -74,6 +83,7 @@ COMMANDS = {
 
 SECTIONS = {
     "Predict": ("predict", "tag", "merge", "models", "doctor"),
+    "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
     "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),

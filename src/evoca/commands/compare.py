@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from evoca.commands.exits import command, command_app
+from evoca.commands.figures import p_in_words
 from evoca.commands.options import (
     FigureFormat,
 )
@@ -106,10 +107,6 @@ def _cells(run: Compared) -> tuple[str, str, str, str]:
     return (
         str(run.figure),
         f"{gap.value:+.3f} [{low:+.3f}, {high:+.3f}]",
-        "" if run.p_holm is None else _p(run.p_holm),
-        "" if run.mcnemar_holm is None else _p(run.mcnemar_holm),
+        "" if run.p_holm is None else p_in_words(run.p_holm),
+        "" if run.mcnemar_holm is None else p_in_words(run.mcnemar_holm),
     )
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

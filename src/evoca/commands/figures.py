@@ -16,6 +16,7 @@ from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.metrics.conformal import SetFigures
 
 __all__ = [
+    "p_in_words",
     "print_by_source",
     "print_calibration",
     "print_figures",
@@ -156,3 +157,12 @@ def print_per_emotion(report: Report, coverage: Mapping[str, Figure], console: C
         console.print(
             f"  {clean(label):<16}{numbers}{found.support:>9,}", style=style_of(label).colour
         )
+
+
+def p_in_words(value: float) -> str:
+    """Return a p-value to three digits.
+
+    >>> p_in_words(0.0312), p_in_words(0.0002)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -37,7 +37,7 @@ from evoca.tagger.table_file import Predicted, TableFile, Writer, require_table
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["app", "expand", "predict"]
+__all__ = ["app", "expand", "predict", "with_errors"]
 
 app = command_app()
 
@@ -209,7 +209,7 @@ def predict(
     unread = 0
     bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
     with closing(writer), bar as advance:
-        for source, predicted in zip(inputs, _with_errors(stream, inputs, fetch), strict=True):
+        for source, predicted in zip(inputs, with_errors(stream, inputs, fetch), strict=True):
             if isinstance(predicted, Prediction) and reading is not None:
                 assert not isinstance(source, ImageError)
                 predicted = reading.add_to(predicted, source)
@@ -344,8 +344,14 @@ def _say(line: str) -> None:
     print(f"evoca: {clean(line)}", file=sys.stderr)
 
 
-def _with_errors(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Predicted]:
-    """Yield the model's predictions with the errors of the walk among them, in order."""
+def with_errors(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Predicted]:
+    """Yield the model's predictions with the errors of the walk among them, in order.
+
+    Args:
+        stream: of a predictor, as :meth:`evoca.Predictor.stream`.
+        inputs: as :func:`expand` returns them.
+        fetch: fetches those that are addresses.
+    """
     predictions = stream(
         fetch(item) if isinstance(item, RemoteImage) else item
         for item in inputs

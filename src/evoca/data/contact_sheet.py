@@ -24,7 +24,7 @@ from evoca.errors import DataError, ImageError
 from evoca.images import ImageLimits, decode, printable_name
 from evoca.images.sources import read_file
 
-__all__ = ["contact_sheet"]
+__all__ = ["Thumbnail", "contact_sheet", "paste_thumbnail", "thumbnail"]
 
 _SUFFIXES = (".html", ".png")
 _MARGIN = 8
@@ -33,8 +33,14 @@ _BLUR_SHARE = 8  # the blur's radius is this part of a thumbnail's side
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """One thumbnail; ``image`` is ``None`` where the file cannot be read."""
+class Thumbnail:
+    """A small copy of an image.
+
+    Attributes:
+        name: its caption: the file's name and its folder's.
+        image: the copy, without metadata; ``None`` where the file cannot be read.
+        cause: why it cannot.
+    """
 
     name: str
     image: Image.Image | None
@@ -82,7 +88,7 @@ def contact_sheet(
         raise DataError(f"{printable_name(out)}: cannot be written: {error.strerror}") from error
 
 
-_Section = tuple[str, int, list[_Shown]]
+_Section = tuple[str, int, list[Thumbnail]]
 
 
 def _sections(manifest: Manifest, per_label: int, size: int, seed: int) -> Iterator[_Section]:
@@ -93,20 +99,27 @@ def _sections(manifest: Manifest, per_label: int, size: int, seed: int) -> Itera
         rows = np.flatnonzero(codes == code)
         if len(rows):
             chosen = np.sort(random.permutation(rows)[:per_label])
-            yield label, len(rows), [_thumbnail(names[i], paths[i], size) for i in chosen]
+            yield label, len(rows), [thumbnail(names[i], paths[i], size) for i in chosen]
 
 
-def _thumbnail(name: str, path: Path, size: int) -> _Shown:
+def thumbnail(name: str, path: Path, size: int) -> Thumbnail:
+    """Return a small copy of an image, or the reason why there is none.
+
+    Args:
+        name: of the image; its last two parts become the caption.
+        path: the file.
+        size: longest side in pixels.
+    """
     limits = ImageLimits()
     # A page may be passed on, so it does not show where on this machine the images are.
     caption = printable_name("/".join(Path(name).parts[-2:]))
     try:
         image = decode(read_file(path, limits), min_size=(size, size), limits=limits).image
     except ImageError as error:
-        return _Shown(caption, None, error.cause)
+        return Thumbnail(caption, None, error.cause)
     image.thumbnail((size, size))
     # A new image from the pixels alone: Pillow carries comments and profiles along.
-    return _Shown(caption, Image.fromarray(np.array(image)), "")
+    return Thumbnail(caption, Image.fromarray(np.array(image)), "")
 
 
 _STYLE = """
@@ -152,7 +165,7 @@ def _page(
     return "\n".join([*parts, "</body></html>\n"])
 
 
-def _card(item: _Shown, label: str, *, covered: bool) -> str:
+def _card(item: Thumbnail, label: str, *, covered: bool) -> str:
     name = html.escape(item.name)
     if item.image is None:
         return f'<div class="card"><div class="lost">{html.escape(item.cause)}</div>{name}</div>'
@@ -179,13 +192,32 @@ def _picture(
         draw.text((_MARGIN, top), f"{label}: {len(shown)} of {n:,}", "black", font)
         for column, item in enumerate(shown):
             corner = (_MARGIN + column * cell, top + _HEADING)
-            if item.image is None:
-                far = (corner[0] + size - 1, corner[1] + size - 1)
-                draw.rectangle((corner, far), outline="grey")
-                draw.text((corner[0] + 4, corner[1] + 4), "unreadable", "grey", font)
-                continue
-            image = item.image
-            if label not in clear:
-                image = image.filter(ImageFilter.GaussianBlur(size / _BLUR_SHARE))
-            sheet.paste(image, corner)
+            paste_thumbnail(sheet, item, corner, size, blurred=label not in clear)
     return sheet
+
+
+def paste_thumbnail(
+    sheet: Image.Image,
+    item: Thumbnail,
+    corner: tuple[int, int],
+    size: int,
+    *,
+    blurred: bool = False,
+) -> None:
+    """Draw a thumbnail onto a sheet; an empty frame where its image cannot be read.
+
+    Args:
+        sheet: mode RGB.
+        item: the thumbnail.
+        corner: upper left, in pixels.
+        size: of the square that it has, in pixels.
+        blurred: so that only its colours remain.
+    """
+    if item.image is None:
+        draw = ImageDraw.Draw(sheet)
+        draw.rectangle((corner, (corner[0] + size - 1, corner[1] + size - 1)), outline="grey")
+        font = ImageFont.load_default(16)
+        draw.text((corner[0] + 4, corner[1] + 4), "unreadable", "grey", font)
+        return
+    blur = ImageFilter.GaussianBlur(size / _BLUR_SHARE)
+    sheet.paste(item.image.filter(blur) if blurred else item.image, corner)

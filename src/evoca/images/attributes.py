@@ -23,7 +23,7 @@ from evoca.images.boxes import Box, covered_share
 from evoca.images.detectors import Detectors, installed_detectors
 from evoca.images.sources import ImageInput, open_picture
 
-__all__ = ["Attributes", "Tone", "attributes_of", "tone_of", "warm_share_of"]
+__all__ = ["Attributes", "Tone", "attributes_of", "brightness_of", "tone_of", "warm_share_of"]
 
 Tone = Literal["colour", "greyscale", "toned"]
 
@@ -121,6 +121,18 @@ def tone_of(picture: Image.Image) -> Tone:
     sums = [np.bincount(bins, axis, _LUMA_BINS) for axis in chroma.T]
     mean = np.stack(sums, axis=1) / count[:, None]
     return "toned" if _radius(chroma - mean[bins]) <= _TONED_SPREAD else "colour"
+
+
+def brightness_of(picture: Image.Image) -> float:
+    """Return the mean brightness of a picture, 0 (black) to 1 (white): luma of ITU-R BT.601.
+
+    Args:
+        picture: mode ``RGB``.
+
+    >>> brightness_of(Image.new("RGB", (64, 64), "white"))
+    1.0
+    """
+    return float(np.asarray(_small(picture).convert("L"), dtype=np.float64).mean() / 255)
 
 
 def warm_share_of(picture: Image.Image) -> float:

@@ -34,6 +34,7 @@ __all__ = [
     "compare_predictions",
     "holm",
     "mcnemar",
+    "p_value",
     "paired_differences",
     "permutation_test",
 ]
@@ -79,7 +80,7 @@ def permutation_test(
     count = int(group.max()) + 1
     gains = sum_by_group((scores[1] - scores[0])[:, None], group, count)[:, 0]
     drawn = np.concatenate([(1 - 2 * s) @ gains for s in draw_swaps(count, draws, seed)])
-    return _p_value(float(gains.sum()), drawn)
+    return p_value(float(gains.sum()), drawn)
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def paired_differences(
         name: Difference(
             value=float(value),
             ci95=(float(low), float(high)),
-            p=_p_value(float(value), by_chance[name]),
+            p=p_value(float(value), by_chance[name]),
         )
         for name, value in point.items()
         for low, high in [interval(drawn[name])]
@@ -287,8 +288,13 @@ def _gain(
     }
 
 
-def _p_value(measured: float, by_chance: FloatArray) -> float:
-    """Return the share of chance results at least as far from 0, the measured one included."""
+def p_value(measured: float, by_chance: FloatArray) -> float:
+    """Return the share of chance results at least as far from 0, the measured one included.
+
+    Args:
+        measured: the figure itself; the p-value of NaN is NaN.
+        by_chance: float (draws,), the figure where only chance is at work.
+    """
     if np.isnan(measured):
         return np.nan
     # A draw that leaves the figure undefined counts against significance.

@@ -66,13 +66,14 @@ class PredictionPage:
             # Maps and features of many images would fill the memory.
             self._shown.append(replace(predicted, evidence=None, embedding=None, picture=None))
 
-    def write(self, out: Path, *, order: str | None = None) -> Built:
+    def write(self, out: Path, *, order: str | None = None, about: str = "") -> Built:
         """Write the page; it appears only when it is complete.
 
         Args:
             out: the file.
             order: an emotion, ``polarity`` or ``doubt``: what the page first sorts by; the
                 order in which the images came if omitted.
+            about: a sentence on which images these are.
 
         Raises:
             EvocaError: nothing was added, or the file cannot be written.
@@ -83,7 +84,7 @@ class PredictionPage:
         content = {
             "title": f"{len(self._shown):,} images – Evoca predictions",
             "heading": "Which emotions these images evoke",
-            "lead": self._lead(),
+            "lead": f"{self._lead()} {about}".rstrip(),
             "notes": self._notes(),
             "unread": self._unread,
             "counts": [(label, likeliest[label]) for label in self._labels],

@@ -16,7 +16,7 @@ from evoca.errors import DataError, MissingExtraError, first_line
 from evoca.images import printable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection
 
@@ -43,10 +43,15 @@ class Database:
         """Wrap a connection or cursor."""
         self._connection = connection
 
-    def execute(self, query: str) -> Database:
-        """Run a query, and return the object from which its rows are fetched."""
+    def execute(self, query: str, parameters: Sequence[object] = ()) -> Database:
+        """Run a query, and return the object from which its rows are fetched.
+
+        Args:
+            query: in SQL.
+            parameters: what stands for each ``?`` in it.
+        """
         with _plain_errors():
-            self._connection.execute(query)
+            self._connection.execute(query, list(parameters) or None)
         return self
 
     def fetchall(self) -> list[tuple[Any, ...]]:
