@@ -21,7 +21,7 @@ pytest.importorskip("onnx", reason="needs onnx (extra train), which writes the b
 
 from onnx import helper, numpy_helper
 
-from evoca.runtime.engines import onnxruntime as session
+from evoca.runtime.engines import graph
 from hostile_bundles import (
     LABELS,
     SIDE,
@@ -239,14 +239,14 @@ def test_the_engine_may_come_back_while_the_process_ends(tmp_path):
     command = f"""if True:
         import sys, time
         from evoca import cli
-        from evoca.runtime.engines import onnxruntime as session
+        from evoca.runtime.engines import graph
 
         class SlowToEnd:  # taken down with the module, while no other thread may enter Python
             def __del__(self):
                 time.sleep(120)
 
         slow = SlowToEnd()
-        session._STOP_SECONDS = 0.1
+        graph._STOP_SECONDS = 0.1
         sys.argv = ["evoca", "predict", {str(tmp_path / "photo.png")!r}, "--model", {str(bundle)!r}]
         cli.main()
     """
@@ -262,9 +262,9 @@ def test_an_interrupt_waits_for_a_thread_that_has_not_begun(monkeypatch):
             threading.Timer(0.3, super().start).start()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "threading", SimpleNamespace(**vars(threading) | {"Thread": Late}))
+    monkeypatch.setattr(graph, "threading", SimpleNamespace(**vars(threading) | {"Thread": Late}))
     with pytest.raises(KeyboardInterrupt):
-        session._stoppable(lambda: done.append("worked"), lambda: done.append("asked to stop"))
+        graph.stoppable(lambda: done.append("worked"), lambda: done.append("asked to stop"))
     assert done == ["asked to stop", "worked"]
 
 
