@@ -129,7 +129,9 @@ def test_an_engine_of_another_package_may_know_no_precision(monkeypatch):
     assert "plain" in engine_names()
     assert open_engine("plain", read_bundle(), 3).threads == 3
     assert open_engine("plain", read_bundle(), 3, "float32").threads == 3
-    with pytest.raises(EngineError, match="engine plain: it computes in float32 alone, not in bf16"):
+    with pytest.raises(
+        EngineError, match="engine plain: it computes in float32 alone, not in bf16"
+    ):
         open_engine("plain", read_bundle(), 3, "bf16")
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Split",
     "StrategyOption",
     "WorkersOption",
+    "engines_known",
     "model_names",
     "recipes_named",
     "require_file_place",

@@ -21,6 +21,7 @@ __all__ = [
     "OpenEngine",
     "Outputs",
     "Precision",
+    "as_precision",
     "engine_names",
     "find_engine",
     "open_engine",
@@ -97,10 +98,20 @@ def open_engine(
     return opened(bundle, threads, wanted)
 
 
-def _checked(precision: str, own: Precision) -> Precision:
-    if precision not in PRECISIONS:
-        hint = did_you_mean(precision, PRECISIONS)
-        raise EngineError(f"precision {precision}: no such precision{hint}")
+def as_precision(text: str) -> Precision:
+    """Return a text as the precision that it names.
+
+    Raises:
+        EngineError: it names none.
+    """
+    if text not in PRECISIONS:
+        hint = did_you_mean(text, PRECISIONS)
+        raise EngineError(f"precision {text}: no such precision{hint}")
+    return text
+
+
+def _checked(text: str, own: Precision) -> Precision:
+    precision = as_precision(text)
     if own == "int8" and precision != "int8":
         raise EngineError(f"precision {precision}: this bundle was quantised, and has int8 alone")
     if own != "int8" and precision == "int8":

@@ -66,7 +66,7 @@ class GraphEngine(ABC):
         try:
             found = self._compute(batch)
         except Exception as error:  # every library raises its own family of exceptions
-            raise BundleError(f"{self._name}: model.onnx failed: {first_line(error)}") from error
+            raise BundleError(f"{self._name}: model.onnx failed: {self._said(error)}") from error
         outputs = Outputs(
             found["logits"], found.get("evidence"), found.get("embedding"), found.get("affect")
         )
@@ -81,6 +81,10 @@ class GraphEngine(ABC):
     def stop(self) -> None:
         """End running and later calls in other threads with an error."""
 
+    def _said(self, error: Exception) -> str:
+        """Return what the library's error says in a line."""
+        return first_line(error)
+
     def _loaded(self, load: Callable[[], T], stop: Callable[[], None]) -> T:
         """Return what a library makes of the graph, or raise what it says of it.
 
@@ -91,7 +95,7 @@ class GraphEngine(ABC):
             return stoppable(load, stop)
         except Exception as error:  # every library raises its own family of exceptions
             raise BundleError(
-                f"{self._name}: {self.TITLE} cannot load model.onnx: {first_line(error)}"
+                f"{self._name}: {self.TITLE} cannot load model.onnx: {self._said(error)}"
             ) from error
 
     def _check_signature(self, inputs: Sequence[Port], found: Sequence[Port]) -> None:

@@ -58,10 +58,10 @@ class OrtSession(GraphEngine):
         self._ort = onnxruntime()
         self._stopped = False
         self._running: set[Any] = set()
-        if precision == "bf16":
-            raise EngineError(f"engine {engine}: it has no bf16 here; openvino has it on some CPUs")
         provider, package, settings = PROVIDERS[engine]
         self._require(engine, provider, package)
+        if precision == "bf16":
+            raise EngineError(f"engine {engine}: it has no bf16 here; openvino has it on some CPUs")
         options = _options(self._ort, threads)
         data = bundle.onnx_bytes()
 

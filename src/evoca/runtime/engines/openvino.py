@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.errors import EngineError, needs_extra
+from evoca.errors import EngineError, first_line, needs_extra
 from evoca.privacy import openvino
 from evoca.runtime.engines.base import Array, Precision
 from evoca.runtime.engines.graph import GraphEngine, Port, stoppable
@@ -79,6 +79,12 @@ class OpenVinoModel(GraphEngine):
                 self._running.discard(request)
 
         return stoppable(run, request.cancel)
+
+    def _said(self, error: Exception) -> str:
+        """Return the first line that is no place in OpenVINO's own sources."""
+        places = ("Exception from ", "Check '")
+        lines = [line for line in str(error).splitlines() if not line.startswith(places)]
+        return first_line(RuntimeError("\n".join(lines)) if any(lines) else error)
 
     def _request(self) -> Any:
         """Return this thread's own request: one runs one batch at a time."""
