@@ -19,7 +19,7 @@ from evoca.documents import print_document
 from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.images import printable_name
-from evoca.runtime.bundle import bundled_models, read_bundle
+from evoca.runtime.bundle import Bundle, bundled_models, read_bundle
 from evoca.runtime.card import ModelCard
 from evoca.runtime.conformance import TOLERANCES, Conformance, conformance, opened_engines
 from evoca.runtime.fixture import fixture_of, write_fixture
@@ -131,11 +131,8 @@ def write_card(
         card = with_left_out(card, left_out)
     if cautions:
         card = with_cautions(card, cautions)
-    if card is not bundle.card:
-        _write_description(bundle.path, card)
-    file = bundle.path / "README.md"
-    _replace(file, render_card(card))
-    console_for().print(f"wrote {printable_name(file)}", soft_wrap=True)
+    _write_description(bundle, card)
+    console_for().print(f"wrote {printable_name(bundle.path / 'README.md')}", soft_wrap=True)
 
 
 @command(
@@ -178,7 +175,7 @@ def verify_model(
     bundle = read_bundle(name)
     if write:
         _require_changeable(str(bundle.path))
-        _write_description(bundle.path, write_fixture(bundle))
+        _write_description(bundle, write_fixture(bundle))
         bundle = read_bundle(bundle.path)
     fixture = fixture_of(bundle)
     if not fixture.shipped:
@@ -230,8 +227,11 @@ def _require_changeable(name: str) -> None:
         )
 
 
-def _write_description(bundle: Path, card: ModelCard) -> None:
-    _replace(bundle / "model.json", card.model_dump_json(indent=2) + "\n")
+def _write_description(bundle: Bundle, card: ModelCard) -> None:
+    """Write a changed card into ``model.json``, and ``README.md`` in any case."""
+    if card is not bundle.card:
+        _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
+    _replace(bundle.path / "README.md", render_card(card))
 
 
 def _installed(path: Path) -> Path | None:
