@@ -24,7 +24,16 @@ MAY_IMPORT = {
     "evidence": set(),
     "prediction": {"emotions", "evidence", "drawing", "images"},
     "drawing": {"emotions", "errors", "images", "evidence", "prediction"},
-    "runtime": {"errors", "emotions", "evidence", "softmax", "images", "prediction", "privacy"},
+    "runtime": {
+        "drafts",
+        "errors",
+        "emotions",
+        "evidence",
+        "softmax",
+        "images",
+        "prediction",
+        "privacy",
+    },
     "metrics": {"errors", "emotions", "softmax"},
     "data": {"drafts", "errors", "emotions", "images", "metrics"},
     "collection": {

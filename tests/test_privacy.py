@@ -37,6 +37,8 @@ BASE = [
     "doctor",
     "models list",
     "models show default",
+    "models verify",
+    "models verify ./bundle --write",
     "recipes list",
     "recipes show default",
     "recipes backbones",

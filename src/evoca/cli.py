@@ -76,7 +76,7 @@ COMMANDS = {
         "evoca.commands.data.app",
         "Build, inspect, check and divide sets of labelled images.",
     ),
-    "models": ("evoca.commands.models", "List and show the models that ship with Evoca."),
+    "models": ("evoca.commands.models", "List, show, verify and quantise models."),
     "recipes": ("evoca.commands.recipes", "List and explain the systems that can be trained."),
 }
 """Name to the module and the first line of its help."""

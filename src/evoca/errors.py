@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "BundleError",
     "DataError",
+    "EngineError",
     "EvocaError",
     "ImageError",
     "MissingExtraError",
@@ -151,6 +152,10 @@ class ImageError(EvocaError, ValueError):
 
 class BundleError(EvocaError, ValueError):
     """A model bundle that is missing, damaged, too new, or untrue about itself."""
+
+
+class EngineError(EvocaError, ValueError):
+    """An engine, or a precision of it, that is unknown or does not run here."""
 
 
 class DataError(EvocaError, ValueError):

@@ -6,15 +6,18 @@ database of events into the user's cache folder and uploads them, on every syste
 asks the hub for more to look for. Each reads an environment variable when it is first
 imported, so a call afterwards comes too late. ``evoca/__init__.py`` therefore imports this
 module before anything else, and :func:`onnxruntime` is the one way to ONNX Runtime.
-A setting that the user made is kept.
+A setting that the user made is kept. OpenVINO has no such variable: see :func:`openvino`.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ["SETTINGS", "onnxruntime", "turn_off_reports"]
+__all__ = ["SETTINGS", "onnxruntime", "openvino", "turn_off_reports"]
 
 _ORT = "ORT_DISABLE_TELEMETRY"
 
@@ -48,6 +51,36 @@ def onnxruntime() -> ModuleType:
         ort.disable_telemetry_events()
     module: ModuleType = ort
     return module
+
+
+def openvino() -> ModuleType:
+    """Import OpenVINO without its reports.
+
+    Its tools, which the import brings along, write an id of the user and a count of the uses
+    into ``~/intel`` and send events when they convert a model, unless the package
+    ``openvino_telemetry`` is missing; they then do without. There is nothing else that turns it
+    off for one program alone. A program that imported OpenVINO before keeps what it chose.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    with _without("openvino_telemetry"):
+        import openvino as found
+    module: ModuleType = found
+    return module
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Let imports inside find no module of a name, unless it is imported already."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # as the import system documents
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
 
 
 turn_off_reports()

@@ -145,10 +145,33 @@ def technical(card: ModelCard) -> Iterator[Block]:
             f"for {card.set_coverage:.0%} coverage",
             *_head(card),
             *_affect(card),
+            *_quantised(card),
+            *_exact_outputs(card),
             f"Labels: {', '.join(card.labels)} ({card.taxonomy})",
             f"Made by Evoca {origin.evoca_version}, bundle format {card.format_version}",
         )
     )
+
+
+def _quantised(card: ModelCard) -> Iterator[str]:
+    found = card.quantisation
+    if found is None:
+        return
+    seen = f", {found.seen:,} of which the model had learnt from" if found.seen else ""
+    yield (
+        f"Computes in int8: ranges by {found.method} of {found.calibration_images:,} images "
+        f"({found.calibration}). On {found.images:,} others{seen}, the top emotion is that of "
+        f"float32 for {figure(found.same_emotion)}, and the negative log-likelihood changes by "
+        f"{figure(found.nll_change)}; all other figures here are those of float32"
+    )
+
+
+def _exact_outputs(card: ModelCard) -> Iterator[str]:
+    if card.conformance is not None:
+        yield (
+            "Exact outputs for drawn pictures are in conformance.json: evoca models verify holds "
+            "engines to them"
+        )
 
 
 def _head(card: ModelCard) -> Iterator[str]:

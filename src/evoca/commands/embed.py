@@ -11,12 +11,12 @@ import typer
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import ModelOption, require_file_place
-from evoca.commands.prediction_writers import Predicted
 from evoca.commands.progress import announcing, is_quiet
 from evoca.commands.terminal import say
 from evoca.errors import EvocaError, ImageError
 from evoca.images.walk import printable_name
 from evoca.progress import Advance
+from evoca.tagger.table_file import Predicted
 
 __all__ = ["app", "embed"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +13,22 @@ from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
 from evoca.cards.elsewhere import with_cautions, with_elsewhere, with_left_out
 from evoca.commands.exits import command, command_app, finish
-from evoca.commands.options import model_names
-from evoca.commands.terminal import clean, console_for
+from evoca.commands.options import InferencePrecisionOption, engines_known, model_names
+from evoca.commands.terminal import clean, console_for, say
 from evoca.documents import print_document
 from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.images import printable_name
-from evoca.runtime.bundle import bundled_models, read_bundle
+from evoca.runtime.bundle import Bundle, bundled_models, read_bundle
+from evoca.runtime.card import ModelCard
+from evoca.runtime.conformance import TOLERANCES, Conformance, conformance, opened_engines
+from evoca.runtime.fixture import fixture_of, write_fixture
 from evoca.runtime.predictor import Predictor
 
-__all__ = ["app", "list_models", "show_model", "write_card"]
+__all__ = ["app", "list_models", "show_model", "verify_model", "write_card"]
 
 app = command_app(
-    help="List and show the models that ship with Evoca.",
+    help="List, show, verify and quantise models.",
     examples=("evoca models list", "evoca models show default"),
     invoke_without_command=True,
 )
@@ -116,12 +120,7 @@ def write_card(
         if not (words.strip() and equals and run):
             raise typer.BadParameter(f"{one!r} is not WORDS=RUN", param_hint="--evaluation")
         named[words.strip()] = run
-    shipped = bundled_models().get(name) or _installed(Path(name))
-    if shipped is not None:
-        raise EvocaError(
-            f"{name}: is part of the installed package, whose files are not changed: copy "
-            f"{printable_name(shipped)} to a folder of your own and name that"
-        )
+    _require_changeable(name)
     bundle = read_bundle(name)
     card = bundle.card
     if probe is not None:
@@ -132,11 +131,107 @@ def write_card(
         card = with_left_out(card, left_out)
     if cautions:
         card = with_cautions(card, cautions)
+    _write_description(bundle, card)
+    console_for().print(f"wrote {printable_name(bundle.path / 'README.md')}", soft_wrap=True)
+
+
+@command(
+    app,
+    "verify",
+    examples=(
+        "evoca models verify",
+        "evoca models verify ./my-model --engine openvino --precision bf16",
+        "evoca models verify ./my-model --write",
+    ),
+)
+def verify_model(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            autocompletion=model_names,
+            help="Take this bundled model or bundle directory, not that of EVOCA_MODEL.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            autocompletion=engines_known,
+            help="Try this engine alone, and fail where it does not run here.",
+        ),
+    ] = None,
+    precision: InferencePrecisionOption = None,
+    write: Annotated[
+        bool,
+        typer.Option(
+            "--write", help="First write the drawn pictures and exact outputs into the bundle."
+        ),
+    ] = False,
+) -> int:
+    """Run a model's drawn pictures in every engine, and compare with its exact outputs."""
+    bundle = read_bundle(name)
+    if write:
+        _require_changeable(str(bundle.path))
+        _write_description(bundle, write_fixture(bundle))
+        bundle = read_bundle(bundle.path)
+    fixture = fixture_of(bundle)
+    if not fixture.shipped:
+        say(
+            f"evoca: {printable_name(bundle.path)} has no exact outputs; compared with those of "
+            "ONNX Runtime in float32 on this machine"
+        )
+    found, reasons = [], []
+    for one, own, opened in opened_engines(bundle, engine=engine, precision=precision):
+        if isinstance(opened, str):
+            reasons.append(opened)
+        else:
+            found.append(conformance(opened, one, own, bundle, fixture))
+    _print_conformance(found, [*dict.fromkeys(reasons)])
+    return int(not found or any(one.failures for one in found))
+
+
+def _print_conformance(found: Sequence[Conformance], reasons: Sequence[str]) -> None:
+    console = console_for()
+    for one in found:
+        tolerance = TOLERANCES[one.precision]
+        console.print(
+            clean(
+                f"{one.engine} {one.precision}: {'differs' if one.failures else 'conforms'}; "
+                f"logits differ by {one.logits:.2g} at most, probabilities by "
+                f"{one.probabilities:.2g} ({tolerance.probabilities:g} allowed); likeliest emotion "
+                f"the same for {one.same_top} of {one.pictures}"
+            ),
+            style="bold red" if one.failures else "",
+            soft_wrap=True,
+        )
+        for failure in one.failures:
+            console.print(clean(f"  {failure}"), soft_wrap=True)
+    for reason in reasons:
+        console.print(clean(f"not here: {reason}"), style="dim", soft_wrap=True)
+
+
+def _require_changeable(name: str) -> None:
+    """Refuse a bundle of the installed package.
+
+    Raises:
+        EvocaError: it is one.
+    """
+    shipped = bundled_models().get(name) or _installed(Path(name))
+    if shipped is not None:
+        raise EvocaError(
+            f"{name}: is part of the installed package, whose files are not changed: copy "
+            f"{printable_name(shipped)} to a folder of your own and name that"
+        )
+
+
+def _write_description(bundle: Bundle, card: ModelCard) -> None:
+    """Write a changed card into ``model.json``, and ``README.md`` in any case."""
     if card is not bundle.card:
         _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
-    file = bundle.path / "README.md"
-    _replace(file, render_card(card))
-    console_for().print(f"wrote {printable_name(file)}", soft_wrap=True)
+    _replace(bundle.path / "README.md", render_card(card))
 
 
 def _installed(path: Path) -> Path | None:

@@ -19,7 +19,9 @@ __all__ = [
     "DeletionTestOption",
     "DeterministicOption",
     "DevicesOption",
+    "EngineOption",
     "FigureFormat",
+    "InferencePrecisionOption",
     "ModelOption",
     "NodesOption",
     "PrecisionOption",
@@ -32,6 +34,7 @@ __all__ = [
     "Split",
     "StrategyOption",
     "WorkersOption",
+    "engines_known",
     "model_names",
     "recipes_named",
     "require_file_place",
@@ -68,6 +71,20 @@ def recipes_named() -> list[str]:
     return list(recipe_names())
 
 
+def engines_known() -> list[str]:
+    """Return the engines, for the completion of a shell."""
+    from evoca.runtime.engines import engine_names
+
+    return list(engine_names())
+
+
+def precisions_known() -> list[str]:
+    """Return the precisions of engines, for the completion of a shell."""
+    from evoca.runtime.engines import PRECISIONS
+
+    return list(PRECISIONS)
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -75,6 +92,26 @@ ModelOption = Annotated[
         metavar="MODEL",
         autocompletion=model_names,
         help="Take this bundled model or bundle directory (./NAME), not that of EVOCA_MODEL.",
+    ),
+]
+
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        autocompletion=engines_known,
+        help="Run the model with this engine: onnxruntime, openvino, onnxruntime-cuda, ...",
+    ),
+]
+
+InferencePrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        autocompletion=precisions_known,
+        help="Compute in float32, bf16 or int8 (a quantised model); the model's own if omitted.",
     ),
 ]
 

@@ -15,6 +15,8 @@ import typer
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
+    EngineOption,
+    InferencePrecisionOption,
     ModelOption,
     PriorOption,
     require_file_place,
@@ -29,6 +31,7 @@ from evoca.images.addresses import is_address, local_path
 from evoca.images.sources import open_picture
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction
+from evoca.runtime.engines import DEFAULT_ENGINE
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
 from evoca.tagger.inputs import folder_images
@@ -73,6 +76,8 @@ def predict(
     ],
     model: ModelOption = None,
     prior: PriorOption = None,
+    engine: EngineOption = DEFAULT_ENGINE,
+    precision: InferencePrecisionOption = None,
     output: Annotated[
         PredictFormat, typer.Option("--format", help="Print it in this form.")
     ] = PredictFormat.TABLE,
@@ -183,7 +188,7 @@ def predict(
     in_force: PriorLike | None = prior
     if prior == ESTIMATE:
         in_force = estimated(model, [item for item in inputs if isinstance(item, Path)])
-    predictor = load(model, prior=in_force, threads=threads)
+    predictor = load(model, prior=in_force, threads=threads, engine=engine, precision=precision)
     reading = (
         None
         if read_text is None

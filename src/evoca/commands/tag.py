@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evoca.commands.exits import command, command_app
-from evoca.commands.options import RESUME_HINT, ModelOption, PriorOption, require_file_place
+from evoca.commands.options import (
+    RESUME_HINT,
+    InferencePrecisionOption,
+    ModelOption,
+    PriorOption,
+    engines_known,
+    require_file_place,
+)
 from evoca.commands.progress import is_quiet
 from evoca.commands.terminal import console_for, counted, duration, say
 from evoca.images.walk import printable_name
-from evoca.runtime.engines import DEFAULT_ENGINE
 from evoca.tagger import Shard, Summary, TagSettings, Watcher
 
 if TYPE_CHECKING:
@@ -53,8 +59,16 @@ def tag(
     model: ModelOption = None,
     prior: PriorOption = None,
     engine: Annotated[
-        str, typer.Option("--engine", metavar="NAME", help="Run the model with this engine.")
-    ] = DEFAULT_ENGINE,
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            autocompletion=engines_known,
+            help="Run the model with this engine: onnxruntime, openvino, ..., or auto, the fastest "
+            "here whose outputs are right, which is taken for many images if omitted.",
+        ),
+    ] = None,
+    precision: InferencePrecisionOption = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", min=1, metavar="N", help="Use N cores; all of them if omitted."),
@@ -103,6 +117,7 @@ def tag(
         model=model,
         prior=prior,
         engine=engine,
+        precision=precision,
         threads=threads,
         batch_size=batch_size,
         resume=resume,
@@ -124,10 +139,10 @@ def _print_summary(out: Path, done: Summary) -> None:
         say(f"{count:,} could not be read: {cause}")
     if len(done.errors) > _CAUSES:
         say(f"{len(done.errors) - _CAUSES:,} other causes: see the column error")
-    rate = done.computed / done.seconds if done.seconds else 0.0
+    rate = f" ({done.computed / done.seconds:,.0f} images/s)" if done.computed else ""
     say(
         f"evoca: {printable_name(out)}: {done.images:,} images, {done.computed:,} computed now, "
-        f"{done.unread:,} could not be read, {duration(done.seconds)} ({rate:,.0f} images/s)"
+        f"{done.unread:,} could not be read, {duration(done.seconds)}{rate}"
     )
 
 

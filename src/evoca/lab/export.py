@@ -37,6 +37,7 @@ from evoca.runtime.card import (
     ModelCard,
     Provenance,
 )
+from evoca.runtime.fixture import write_fixture
 from evoca.runtime.operating_point import PriorLike, operating_point
 
 __all__ = ["PARITY", "export_bundle"]
@@ -83,6 +84,7 @@ def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundl
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         card = _card(training, system, digest)
         card = card if prior is None else _under(card, prior)
+        card = write_fixture(Bundle(folder, card))
         (folder / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         (folder / "README.md").write_text(render_card(card), "utf-8")
     return read_bundle(out)

@@ -49,13 +49,21 @@ class Bundle:
             BundleError: it is missing, unreadable, too large, or its SHA-256 is not that in
                 the card.
         """
-        data = _read(self.path / "model.onnx", _MAX_ONNX_BYTES)
+        data = self.read("model.onnx", _MAX_ONNX_BYTES)
         if hashlib.sha256(data).hexdigest() != self.card.sha256:
             raise BundleError(
                 f"{printable_name(self.path)}: model.onnx is not the file that model.json "
                 "describes (SHA-256 differs): the bundle is damaged or was changed; get it again"
             )
         return data
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of another file in the bundle, at most so many bytes.
+
+        Raises:
+            BundleError: it is missing, unreadable or larger.
+        """
+        return _read(self.path / name, limit)
 
 
 def bundled_models() -> dict[str, Path]:

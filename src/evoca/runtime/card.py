@@ -28,6 +28,7 @@ __all__ = [
     "PerfectCalibration",
     "Perturbation",
     "Provenance",
+    "Quantisation",
 ]
 
 
@@ -161,15 +162,17 @@ class Analysis(CardPart):
     cautions: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = ()
 
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """The bundle format that this version of Evoca writes, and the newest one it reads.
 
 Version 2 adds keys that version 1 does not have, version 3 the hashes of what training
 images look like and of the images that chose, version 4 class frequencies and what other
-priors need, and version 5 intervals of valence and arousal; all are optional.
+priors need, version 5 intervals of valence and arousal, and version 6 the conformance fixture
+and what quantisation changed; all are optional.
 """
 
 _SUM_TOLERANCE = 1e-6
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _FileHash = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 _PerceptualHash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 _MOST_IMAGES = 1_000_000
@@ -246,6 +249,28 @@ class AffectIntervals(CardPart):
     coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
     valence: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     arousal: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Quantisation(CardPart):
+    """How a graph of integers was made of one of float32, and what that changed.
+
+    Attributes:
+        method: how ranges were chosen, such as ``percentile``.
+        calibration: the images that chose them, in words.
+        calibration_images: how many.
+        images: held-out images that the figures are from.
+        seen: how many of those the model itself had learnt from.
+        same_emotion: share of them whose top emotion is that of float32.
+        nll_change: mean negative log-likelihood of the labels, int8 minus float32, per image.
+    """
+
+    method: _Text
+    calibration: _Text
+    calibration_images: int = Field(ge=1)
+    images: int = Field(ge=1)
+    seen: int = Field(ge=0)
+    same_emotion: Metric
+    nll_change: Metric
 
 
 class Licence(CardPart):
@@ -362,6 +387,9 @@ class ModelCard(CardPart):
             images chose, or before version 3.
         validation_perceptual_hashes: of the validation images.
         sha256: of ``model.onnx``.
+        quantisation: where ``model.onnx`` computes in int8; ``None`` where in float32.
+        conformance: SHA-256 of ``conformance.json``, see :mod:`evoca.runtime.conformance`;
+            ``None`` in a bundle without it, as before version 6.
     """
 
     format_version: int = Field(ge=1)
@@ -391,7 +419,9 @@ class ModelCard(CardPart):
     training_perceptual_hashes: _PerceptualHashes = ()
     validation_images: Annotated[tuple[_FileHash, ...], Field(max_length=_MOST_IMAGES)] = ()
     validation_perceptual_hashes: _PerceptualHashes = ()
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: _Sha256
+    quantisation: Quantisation | None = None
+    conformance: _Sha256 | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> ModelCard:

@@ -22,7 +22,7 @@ from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, find_engine
+from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, open_engine
 from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def load(
     threads: int | None = None,
     limits: ImageLimits | None = None,
     engine: str = DEFAULT_ENGINE,
+    precision: str | None = None,
     prior: PriorLike | None = None,
 ) -> Predictor:
     """Return a loaded model.
@@ -49,14 +50,19 @@ def load(
         threads: CPU threads for one run, 1 or more; by default ONNX Runtime uses all
             cores.
         limits: on the images; larger ones are refused.
-        engine: that runs the graph: ``onnxruntime``, or one that another package adds.
+        engine: that runs the graph: ``onnxruntime``, ``openvino`` (extra ``openvino``),
+            ``onnxruntime-cuda``, ``onnxruntime-coreml``, ``onnxruntime-directml``, or one that
+            another package adds.
+        precision: ``float32``, ``bf16`` (OpenVINO, where the CPU has it) or ``int8`` (a bundle
+            that was quantised); the bundle's own if omitted.
         prior: class frequencies that predictions are given for: ``natural``, ``balanced``,
             ``trained``, the path of a JSON file, or frequencies by label; the bundle's own
             if omitted.
 
     Raises:
         BundleError: the bundle is missing, damaged, of a newer format, or untrue.
-        EvocaError: no such engine, or no such prior.
+        EngineError: no such engine or precision, or not here.
+        EvocaError: no such prior.
         ValueError: fewer than one thread.
 
     >>> import evoca
@@ -65,7 +71,14 @@ def load(
     >>> prediction.emotion in model.labels
     True
     """
-    return Predictor(read_bundle(model), threads=threads, limits=limits, engine=engine, prior=prior)
+    return Predictor(
+        read_bundle(model),
+        threads=threads,
+        limits=limits,
+        engine=engine,
+        precision=precision,
+        prior=prior,
+    )
 
 
 # Destroying a session in a forked child waits for ever for the threads it had in the
@@ -84,12 +97,14 @@ class Predictor:
         threads: int | None = None,
         limits: ImageLimits | None = None,
         engine: str = DEFAULT_ENGINE,
+        precision: str | None = None,
         prior: PriorLike | None = None,
     ) -> None:
         """Load a bundle; prefer :func:`evoca.load`.
 
         Raises:
             BundleError: the graph is damaged or contradicts the card.
+            EngineError: no such engine or precision, or not here.
             ValueError: fewer than one thread.
         """
         if threads is not None and threads < 1:
@@ -98,6 +113,7 @@ class Predictor:
         self._threads = threads
         self._limits = limits or ImageLimits()
         self._engine = engine
+        self._precision = precision
         self.operating_point = operating_point(bundle.card, prior)
         self._lock = threading.Lock()
         self._session: Engine | None = None
@@ -298,7 +314,9 @@ class Predictor:
         with self._lock:
             if self._session is None or self._session_pid != os.getpid():
                 _orphans.append(self._session)
-                self._session = find_engine(self._engine)(self._bundle, self._threads)
+                self._session = open_engine(
+                    self._engine, self._bundle, self._threads, self._precision
+                )
                 self._session_pid = os.getpid()
             return self._session
 
@@ -308,6 +326,7 @@ class Predictor:
             "threads": self._threads,
             "limits": self._limits,
             "engine": self._engine,
+            "precision": self._precision,
             "operating_point": self.operating_point,
         }
 
@@ -316,6 +335,7 @@ class Predictor:
         self._threads = state["threads"]
         self._limits = state["limits"]
         self._engine = state["engine"]
+        self._precision = state["precision"]
         self.operating_point = state["operating_point"]
         self._lock = threading.Lock()
         self._session = None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.errors import EvocaError, ImageError
+from evoca.errors import ImageError
 from evoca.images.addresses import scheme_of
 from evoca.images.decode import ImageLimits
 from evoca.images.isolated import DecodingPool, DecodingStoppedError
@@ -214,8 +214,6 @@ def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> 
     Returns:
         The smallest of 1, 2, 4, 8 and 16 that is within 3% of the fastest.
     """
-    if not len(pixels):
-        raise EvocaError("no image to measure the batch size with")
     rates = {}
     with ThreadPoolExecutor(runners) as threads:
         for size in _BATCH_SIZES:

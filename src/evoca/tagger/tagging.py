@@ -24,7 +24,8 @@ from evoca.images.sources import pixels_of
 from evoca.images.walk import printable_name
 from evoca.priors import BALANCED, NATURAL, TRAINED
 from evoca.runtime.bundle import read_bundle
-from evoca.runtime.engines import DEFAULT_ENGINE, find_engine
+from evoca.runtime.choice import choose_engine
+from evoca.runtime.engines import DEFAULT_ENGINE, open_engine, own_precision
 from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
 from evoca.runtime.predictor import prediction_of
 from evoca.tagger.inputs import Listed, list_inputs
@@ -35,15 +36,27 @@ from evoca.tagger.table_file import Predicted, TableFile, require_table
 
 if TYPE_CHECKING:
     from evoca.runtime.card import ModelCard
+    from evoca.runtime.engines import Engine
 
-__all__ = ["ESTIMATE", "Summary", "TagSettings", "Watcher", "record_of", "tag", "write_record"]
+__all__ = [
+    "AUTO",
+    "ESTIMATE",
+    "Summary",
+    "TagSettings",
+    "Watcher",
+    "record_of",
+    "tag",
+    "write_record",
+]
 
 _BATCH_SIZE = 4
 # Below so many images, measuring takes longer than it saves.
 _MEASURED_FROM = 2_000
 _SECONDS_BETWEEN_RECORDS = 1.0
 _MOST_UNRECORDED = 1_000
-_SAMPLED = 16
+_SAMPLED = 8
+AUTO = "auto"
+"""The engine that is chosen by measurement."""
 _NAMED = {NATURAL, BALANCED, TRAINED}
 ESTIMATE = "estimate"
 """The prior that is estimated from the images of the run."""
@@ -56,7 +69,9 @@ class TagSettings:
     Attributes:
         model: a bundle; the bundled default if ``None``.
         prior: as :func:`evoca.load` takes it, or ``estimate``: the frequencies of these images.
-        engine: that runs the model.
+        engine: that runs the model; ``auto`` takes the fastest here of those whose outputs are
+            right; if ``None``, that for many images, and ONNX Runtime for few.
+        precision: to compute in, with an engine by name; the model's own if ``None``.
         threads: CPU threads in all; one per core if ``None``.
         batch_size: images per run of the model; measured, for many images, if ``None``.
         resume: go on with what an earlier run of the same output left.
@@ -66,7 +81,8 @@ class TagSettings:
 
     model: str | os.PathLike[str] | None = None
     prior: PriorLike | None = None
-    engine: str = DEFAULT_ENGINE
+    engine: str | None = None
+    precision: str | None = None
     threads: int | None = None
     batch_size: int | None = None
     resume: bool = False
@@ -193,9 +209,6 @@ class _Run:
         self._card = self._bundle.card
         self._point = self._operating_point(settings.prior)
         journal.pin(self._pins())
-        # Each run of the model has one thread, and there are as many runs as threads: they wait
-        # for each other less than the threads of one run do.
-        self._engine = find_engine(settings.engine)(self._bundle, 1)
 
     def _operating_point(self, prior: PriorLike | None) -> OperatingPoint:
         # An estimate is made of the predictions under the frequencies that were learnt from.
@@ -211,7 +224,6 @@ class _Run:
         return {
             "model": f"{self._card.name} ({_digest(self._card)})",
             "prior": name,
-            "engine": self._settings.engine,
             "shard": str(self._settings.shard),
         }
 
@@ -232,24 +244,52 @@ class _Run:
         """Compute what is left, and return how many images that were."""
         retry = self._settings.retry_errors
         counts = self._journal.counts(retry_errors=retry)
-        size = self._batch_size(counts.left)
+        name, precision = self._engine_and_precision(counts.left)
+        self._journal.pin({"engine": name, "precision": precision})
+        # Each run of the model has one thread, and there are as many runs as threads: they wait
+        # for each other less than the threads of one run do.
+        engine = open_engine(name, self._bundle, 1, precision, runs=self._threads)
+        size = self._batch_size(engine, counts.left)
         self._journal.pin({"batch size": str(size)})
         self._watcher.begin(counts.left, counts.listed)
         machine = Machine(self._threads, self._threads, size)
         images = self._journal.left(retry_errors=retry)
-        computed = compute(images, self._engine, self._card.preprocessing, machine)
+        computed = compute(images, engine, self._card.preprocessing, machine)
         return _record(self._journal, computed, self._watcher)
 
-    def _batch_size(self, left: int) -> int:
+    def _engine_and_precision(self, left: int) -> tuple[str, str]:
+        """Return what the settings name, what the run was begun with, or what is fastest."""
+        wanted, precision = self._settings.engine, self._settings.precision
+        if precision is not None and wanted in (None, AUTO):
+            raise EvocaError(
+                f"precision {precision}: name the engine too, such as openvino; auto takes the "
+                "fastest of both"
+            )
+        known = self._journal.pins()
+        if wanted in (None, AUTO) and "engine" in known:
+            return known["engine"], known["precision"]
+        if wanted == AUTO or (wanted is None and left >= _MEASURED_FROM):
+            found = choose_engine(self._bundle, self._batch(), self._threads)
+            self._watcher.say(found.why)
+            return found.engine, found.precision
+        own = own_precision(self._bundle)
+        return wanted or DEFAULT_ENGINE, precision or own
+
+    def _batch_size(self, engine: Engine, left: int) -> int:
         given, before = self._settings.batch_size, self._journal.pins().get("batch size")
         if given is not None or before is not None:
             return given or int(before or 0)
-        found = self._sample() if left >= _MEASURED_FROM else []
-        if not found:
+        if left < _MEASURED_FROM:
             return _BATCH_SIZE
-        size = best_batch_size(self._engine, np.stack(found), self._threads)
+        size = best_batch_size(engine, self._batch(), self._threads)
         self._watcher.say(f"{size} images per run of the model: the fastest here")
         return size
+
+    def _batch(self) -> NDArray[np.uint8]:
+        """Return pixels to measure with, uint8 (8, H, W, 3): those of the first images."""
+        shape = self._card.preprocessing.height, self._card.preprocessing.width, 3
+        found = self._sample() or [np.zeros(shape, np.uint8)]
+        return np.resize(np.stack(found), (_SAMPLED, *shape))
 
     def _sample(self) -> list[NDArray[np.uint8]]:
         """Return the pixels of a few of the first images that are files."""

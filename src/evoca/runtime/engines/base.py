@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,16 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from evoca.runtime.bundle import Bundle
 
-__all__ = ["OUTPUT_NAMES", "Engine", "OpenEngine", "Outputs"]
-
+__all__ = ["OUTPUT_NAMES", "PRECISIONS", "Array", "Engine", "OpenEngine", "Outputs", "Precision"]
 
 Array = NDArray[np.float32]
 OUTPUT_NAMES = ("logits", "evidence", "embedding", "affect")
 """The names that outputs of a graph may have, in this order."""
+
+Precision: TypeAlias = Literal["float32", "bf16", "int8"]
+"""The numbers an engine multiplies; inputs and outputs are the same under each."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""All of them, the most exact first."""
 
 
 class Outputs(NamedTuple):
@@ -52,5 +55,18 @@ class Engine(Protocol):
         """End running and later calls in other threads with an error."""
 
 
-OpenEngine: TypeAlias = "Callable[[Bundle, int | None], Engine]"
-"""Loads a verified bundle for so many CPU threads; the engine's own choice if ``None``."""
+class OpenEngine(Protocol):
+    """Opens an engine: a class of engines, or a function."""
+
+    def __call__(self, bundle: Bundle, threads: int | None, precision: Precision) -> Engine:
+        """Load a verified bundle.
+
+        Args:
+            bundle: to load; its graph is an int8 one where its card has ``quantisation``.
+            threads: of the CPU for one run; the engine's own choice if ``None``.
+            precision: to compute in.
+
+        Raises:
+            BundleError: the graph is damaged, or not the one the card describes.
+            EngineError: the engine does not run here, or not in this precision.
+        """
