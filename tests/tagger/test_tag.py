@@ -138,10 +138,12 @@ def test_an_interrupted_run_keeps_what_it_computed(tmp_path):
         [*EVOCA, "tag", str(folder), "--out", str(out)], stderr=subprocess.PIPE, text=True
     )
     journal = journal_of(out)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (out.with_name(f"{journal.name}-wal").exists()):
-        time.sleep(0.05)
-    time.sleep(1.5)
+    said = run.stderr.readline()
+    assert "400 images to compute" in said
+    written = out.with_name(f"{journal.name}-wal")
+    before, deadline = written.stat().st_size, time.monotonic() + 60
+    while time.monotonic() < deadline and written.stat().st_size == before:
+        time.sleep(0.02)  # until the first images are recorded
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130
