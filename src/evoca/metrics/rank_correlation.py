@@ -85,7 +85,7 @@ def partial_correlation(found: FloatArray, first: int, second: int, given: IntAr
         found: (m, m), as :func:`spearman` and :func:`correlations` return it.
         first: position of a column.
         second: of the other.
-        given: positions of the columns that are held fixed.
+        given: positions of the columns that are held fixed; those that are constant are so.
 
     Returns:
         -1..1; NaN where it is not defined, such as where the others say all of a column.
@@ -94,7 +94,8 @@ def partial_correlation(found: FloatArray, first: int, second: int, given: IntAr
     >>> round(partial_correlation(found, 0, 1, np.array([2])), 3)
     0.333
     """
-    chosen = np.array([first, second, *given])
+    varying = [one for one in given if not np.isnan(found[one, one])]
+    chosen = np.array([first, second, *varying])
     matrix = found[np.ix_(chosen, chosen)]
     if np.isnan(matrix).any() or np.linalg.eigvalsh(matrix)[0] < _SINGULAR:
         return float("nan")
