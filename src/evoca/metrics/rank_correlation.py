@@ -56,8 +56,9 @@ def spearman(columns: FloatArray, weights: FloatArray | None = None) -> FloatArr
         columns: float (m, n).
         weights: float (n,), how often each row counts; once each if omitted.
 
-    >>> spearman(np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]]))[0, 1]
-    np.float64(1.0)
+    >>> spearman(np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]])).round(6)
+    array([[1., 1.],
+           [1., 1.]])
     """
     counts = np.ones(columns.shape[1]) if weights is None else weights
     return correlations(Ranked(columns).ranks(counts), counts)
