@@ -42,6 +42,7 @@ API = {
     "evoca": ["load", "Predictor", "Prediction", "ImageError"],
     "evoca.images": ["ImageLimits", "decode", "find_images"],
     "evoca.metrics": ["evaluate_predictions", "Report", "Figure"],
+    "evoca.collection": ["read_tags", "find", "write_embeddings", "read_embeddings", "relate"],
     "evoca.evaluation": ["open_system", "Options", "evaluate_system"],
     "evoca.runs": ["read_run", "Run"],
     "evoca.lab": ["load_recipe", "train", "cross_validate", "export_bundle", "RunOptions"],

@@ -173,6 +173,18 @@ def test_predictions_of_several_models_are_pointed_out(evoca, tmp_path) -> None:
     assert "predictions of several kinds: one with the prior natural; two with" in err
 
 
+def test_a_table_that_others_changed_is_shown_as_far_as_it_goes(evoca, tmp_path) -> None:
+    odd = {"confidence": ["nan", "inf", "7"], "prediction_set": ["[", "", '["awe"]']}
+    write_tags(tmp_path / "tags.csv", 3, **odd)
+    status, out, err = evoca("find", "tags.csv", "--format", "json")
+    assert status == 0, err
+    assert [item.get("confidence") for item in json.loads(out)] == [None, None, 7.0]
+    assert [item.get("prediction_set") for item in json.loads(out)] == ["[", None, ["awe"]]
+    assert evoca("find", "tags.csv", "--sheet", "sheet.png")[0] == 1  # no image is there
+    status, _, err = evoca("find", "tags.csv", "--format", "table")
+    assert (status, err) == (1, "evoca: a/0.jpg: its prediction_set is no JSON list of labels\n")
+
+
 def test_a_contact_sheet(evoca, photos) -> None:
     for name, kind in (("sheet.jpg", "JPEG"), ("sheet.png", "PNG")):
         status, out, err = evoca("find", "tags.parquet", "--most", "awe", "--sheet", name)

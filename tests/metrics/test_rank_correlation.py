@@ -48,6 +48,14 @@ def test_partial_correlation_of_a_copy_is_not_defined() -> None:
     assert np.isnan(partial_correlation(found, 0, 1, np.array([2])))
 
 
+def test_a_constant_column_is_held_fixed_already() -> None:
+    found = spearman(np.stack([COLUMNS[0], COLUMNS[1], np.ones(60), COLUMNS[2]]))
+    wanted = partial_correlation(found, 0, 1, np.array([3]))
+    assert partial_correlation(found, 0, 1, np.array([2, 3])) == wanted
+    assert partial_correlation(found, 0, 1, np.array([2])) == pytest.approx(found[0, 1])
+    assert np.isnan(partial_correlation(found, 0, 2, np.array([3])))
+
+
 def test_ranks_within_groups_are_those_of_each_group() -> None:
     stats = pytest.importorskip("scipy.stats")
     group = np.random.default_rng(2).integers(0, 5, 60)

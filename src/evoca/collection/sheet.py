@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from evoca.collection.tags import Tags
@@ -90,10 +91,10 @@ def _write_caption(
 ) -> None:
     """Draw a bar as long as the likeliest emotion is likely, its name and the file's."""
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    emotion, share = row.get("emotion") or "", row.get("confidence") or 0.0
+    emotion, share = row.get("emotion") or "", float(np.nan_to_num(row.get("confidence") or 0.0))
     left, top = corner
     if emotion:
-        far = (left + round(share * (_SIDE - 1)), top + _BAR - 1)
+        far = (left + round(min(max(share, 0.0), 1.0) * (_SIDE - 1)), top + _BAR - 1)
         draw.rectangle((corner, far), fill=style_of(emotion).colour)
         draw.text((left, top + _BAR), f"{emotion} {share:.0%}", "black", font)
     name = item.name.rpartition("/")[2]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,13 +50,19 @@ def print_json(found: Found) -> None:
     _for_programs()
     before = "[\n"
     for row in found:
-        item = {name: value for name, value in row.items() if value is not None}
+        item = {name: value for name, value in row.items() if _is_value(value)}
         if "prediction_set" in item:
-            item["prediction_set"] = json.loads(item["prediction_set"])
+            with suppress(ValueError):  # not a list, as Evoca writes it: shown as it is
+                item["prediction_set"] = json.loads(item["prediction_set"])
         text = visible_json(json.dumps(item, ensure_ascii=False))
         sys.stdout.write(before + text)
         before = ",\n"
     sys.stdout.write("\n]\n" if before == ",\n" else "[\n]\n")
+
+
+def _is_value(cell: object) -> bool:
+    """Return whether a cell can stand in JSON, which has no infinite numbers."""
+    return cell is not None and not (isinstance(cell, float) and not math.isfinite(cell))
 
 
 def _for_programs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -150,17 +151,19 @@ def _joined(found: Relation, group: str | None) -> str:
 def _cells(one: Association, *, grouped: bool, given: bool) -> Iterator[str]:
     yield clean(one.name)
     if grouped:
-        yield f"{one.overall.value:+z.2f}"
+        yield "" if math.isnan(one.overall.value) else f"{one.overall.value:+z.2f}"
     yield _figure(one.within if grouped else one.overall)
     if given:
         yield _figure(one.partial)
-    yield p_in_words(one.p)
+    yield "" if math.isnan(one.p) else p_in_words(one.p)
     yield "" if one.p_holm is None else p_in_words(one.p_holm)
 
 
 def _figure(figure: Figure | None) -> str:
     if figure is None:
         return ""
+    if math.isnan(figure.value):  # one of both never varies, or the others say all of it
+        return "not defined"
     low, high = figure.ci95
     return f"{figure.value:+z.2f} [{low:+z.2f}, {high:+z.2f}]"
 

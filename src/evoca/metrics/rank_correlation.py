@@ -56,8 +56,9 @@ def spearman(columns: FloatArray, weights: FloatArray | None = None) -> FloatArr
         columns: float (m, n).
         weights: float (n,), how often each row counts; once each if omitted.
 
-    >>> spearman(np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]]))[0, 1]
-    np.float64(1.0)
+    >>> spearman(np.array([[1.0, 2.0, 3.0], [1.0, 4.0, 9.0]])).round(6)
+    array([[1., 1.],
+           [1., 1.]])
     """
     counts = np.ones(columns.shape[1]) if weights is None else weights
     return correlations(Ranked(columns).ranks(counts), counts)
@@ -85,7 +86,7 @@ def partial_correlation(found: FloatArray, first: int, second: int, given: IntAr
         found: (m, m), as :func:`spearman` and :func:`correlations` return it.
         first: position of a column.
         second: of the other.
-        given: positions of the columns that are held fixed.
+        given: positions of the columns that are held fixed; those that are constant are so.
 
     Returns:
         -1..1; NaN where it is not defined, such as where the others say all of a column.
@@ -94,7 +95,8 @@ def partial_correlation(found: FloatArray, first: int, second: int, given: IntAr
     >>> round(partial_correlation(found, 0, 1, np.array([2])), 3)
     0.333
     """
-    chosen = np.array([first, second, *given])
+    varying = [one for one in given if not np.isnan(found[one, one])]
+    chosen = np.array([first, second, *varying])
     matrix = found[np.ix_(chosen, chosen)]
     if np.isnan(matrix).any() or np.linalg.eigvalsh(matrix)[0] < _SINGULAR:
         return float("nan")
