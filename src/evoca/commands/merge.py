@@ -21,7 +21,7 @@ app = command_app()
 def merge(
     parts: Annotated[
         list[Path],
-        typer.Argument(metavar="PART...", help="Join these tables, one per share (--shard I/N)."),
+        typer.Argument(metavar="PART...", help="Read these tables, one per share (--shard I/N)."),
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="Write this .parquet, .csv or .jsonl.")

@@ -167,7 +167,7 @@ def verify_model(
     write: Annotated[
         bool,
         typer.Option(
-            "--write", help="First write the drawn pictures and exact outputs into the bundle."
+            "--write", help="Write the drawn pictures and exact outputs into the bundle first."
         ),
     ] = False,
 ) -> int:

@@ -92,7 +92,7 @@ def tag(
     ] = False,
     retry_errors: Annotated[
         bool,
-        typer.Option("--retry-errors", help="With --resume, read again what could not be read."),
+        typer.Option("--retry-errors", help="Read again what could not be read; for --resume."),
     ] = False,
     shard: Annotated[
         str,
