@@ -9,7 +9,6 @@ next one goes on with --resume; once all kills are spent, the last attempt ends 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -36,18 +35,17 @@ def main() -> None:
 def compare(place: Path, images: list[Path], kills: int) -> None:
     """Run once without and once with kills, and print what came of it."""
     names = place / "images.txt"
-    names.write_text("".join(f"{os.path.abspath(image)}\n" for image in images))
+    names.write_text("".join(f"{image.absolute()}\n" for image in images))
     began = time.monotonic()
     run(names, place / "clean.csv").wait()
     whole = time.monotonic() - began
-    chance, done, ended = random.Random(0), 0, 0
+    chance, done = random.Random(0), 0  # noqa: S311 - no secret
     killed = place / "killed.csv"
     while not killed.exists():
         attempt = run(names, killed)
         if done < kills:
             try:
                 attempt.wait(timeout=chance.uniform(0.02, 0.25) * whole)
-                ended += 1
             except subprocess.TimeoutExpired:
                 attempt.kill()
                 done += 1
