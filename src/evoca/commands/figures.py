@@ -11,7 +11,7 @@ from rich.console import Console
 from evoca.commands.terminal import clean
 from evoca.emotions import style_of
 from evoca.metrics import Figure, Report
-from evoca.metrics.by_source import SourceFigures
+from evoca.metrics.by_source import SOURCE_FIGURES, SourceFigures
 from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.metrics.conformal import SetFigures
 
@@ -68,20 +68,6 @@ def _line(figure: Figure) -> str:
     return f"{figure.value:.4f}  [{low:.4f}, {high:.4f}]"
 
 
-_OF_SOURCE = {
-    "accuracy": "top emotion, of those told apart",
-    "nll": "NLL, nats",
-    "polarity_accuracy": "polarity",
-    "valence_r_of_positive": "r of P(positive) with rated valence",
-    "valence_r": "r of valence",
-    "arousal_r": "r of arousal",
-    "valence_mae": "mean error of valence",
-    "arousal_mae": "mean error of arousal",
-    "valence_coverage": "valence within its interval",
-    "arousal_coverage": "arousal within its interval",
-}
-
-
 def print_by_source(found: Sequence[SourceFigures], console: Console) -> None:
     """Print what each source's images scored, in its own vocabulary, beside not looking."""
     for own in found:
@@ -91,7 +77,7 @@ def print_by_source(found: Sequence[SourceFigures], console: Console) -> None:
         for name, figure in own.figures.items():
             blind = own.without_looking.get(name)
             beside = "" if blind is None else f"  without looking {blind:.4f}"
-            console.print(f"  {_OF_SOURCE[name]:<36}{_line(figure)}{beside}", soft_wrap=True)
+            console.print(f"  {SOURCE_FIGURES[name]:<36}{_line(figure)}{beside}", soft_wrap=True)
 
 
 def print_calibration(check: CalibrationCheck, console: Console) -> None:

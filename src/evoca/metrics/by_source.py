@@ -19,7 +19,21 @@ from evoca.metrics.bootstrap import Figures, interval, resample, sum_by_group
 from evoca.metrics.checks import FloatArray
 from evoca.metrics.result import Figure
 
-__all__ = ["SourceFigures", "common_groups", "source_figures"]
+__all__ = ["SOURCE_FIGURES", "SourceFigures", "common_groups", "source_figures"]
+
+SOURCE_FIGURES = {
+    "accuracy": "top emotion, of those told apart",
+    "nll": "NLL, nats",
+    "polarity_accuracy": "polarity",
+    "valence_r_of_positive": "r of P(positive) with rated valence",
+    "valence_r": "r of valence",
+    "arousal_r": "r of arousal",
+    "valence_mae": "mean error of valence",
+    "arousal_mae": "mean error of arousal",
+    "valence_coverage": "valence within its interval",
+    "arousal_coverage": "arousal within its interval",
+}
+"""The figures of a source, in words."""
 
 _FEWEST_GROUPS = 2
 _TIE = 1e-9

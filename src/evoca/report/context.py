@@ -9,6 +9,7 @@ from evoca.metrics.checks import IntArray
 from evoca.report.evidence import Maps
 from evoca.report.image_traits import Traits
 from evoca.report.run_predictions import ScoredRun
+from evoca.report.sections.by_source import source_tables
 from evoca.report.sections.confidence import calibrations, reliability_plot, set_rows
 from evoca.report.sections.confusion import confusion_cells, emotion_rows
 from evoca.report.sections.curves import learning_curves
@@ -54,6 +55,7 @@ def run_content(
         "notes": list(scored.run.notes),
         "first": first,
         "others": others,
+        "by_source": source_tables(scored.run.result),
         "done": what_was_done(scored),
         "curves": learning_curves(scored.run.history),
         "history": scored.run.history,
@@ -92,6 +94,7 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     scored = bool(content["confusion"])
     sections = [
         ("figures", "Figures", True),
+        ("sources", "Source by source", bool(content["by_source"])),
         ("done", "What was done", True),
         ("learning", "Learning curves", bool(content["curves"])),
         ("confusion", "Confusion", scored),

@@ -119,6 +119,18 @@ def test_what_was_learnt_is_on_record(trained):
     assert [own.source for own in read_run(out).result.by_source] == ["labels", "emotion6", "oasis"]
 
 
+def test_the_report_shows_each_source(trained, tmp_path):
+    out, _ = trained
+    page = tmp_path / "report.html"
+    code, _, stderr = run("report", out, "--no-images", "--out", page)
+    assert code == 0, stderr
+    text = page.read_text(encoding="utf-8")
+    for source in ("labels: 48 images", "emotion6: 48 images", "oasis: 24 images"):
+        assert f"<h3>{source}</h3>" in text
+    value = json.loads((out / "metrics.json").read_text())["by_source"][1]["figures"]["valence_r"]
+    assert f"<td>{value['value']:.3f}</td>" in text
+
+
 def test_the_bundle_predicts_valence_and_arousal_with_intervals(trained, sources, tmp_path):
     out, _ = trained
     bundle = tmp_path / "bundle"
