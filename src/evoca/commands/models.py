@@ -175,7 +175,7 @@ def verify_model(
     write: Annotated[
         bool,
         typer.Option(
-            "--write", help="First write the drawn pictures and exact outputs into the bundle."
+            "--write", help="Write the drawn pictures and exact outputs into the bundle first."
         ),
     ] = False,
 ) -> int:
@@ -247,20 +247,24 @@ def quantize_model(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Write this bundle.")],
     method: Annotated[
-        QuantizeMethod, typer.Option("--method", help="Choose the range of each tensor so.")
-    ] = QuantizeMethod.PERCENTILE,
+        QuantizeMethod, typer.Option("--method", help="Choose the range of each tensor by it.")
+    ] = QuantizeMethod.ENTROPY,
     images: Annotated[
         int,
         typer.Option(
             "--images", min=8, metavar="N", help="Choose ranges by N images, a multiple of 8."
         ),
     ] = 64,
-    float_layers: Annotated[
+    data_name: Annotated[
+        str | None,
+        typer.Option("--data-name", metavar="WORDS", help="Call the images so in the card."),
+    ] = None,
+    exact_layers: Annotated[
         int,
         typer.Option(
-            "--float-layers", min=0, metavar="N", help="Leave the first N convolutions as they are."
+            "--exact-layers", min=0, metavar="N", help="Leave the first N convolutions as they are."
         ),
-    ] = 6,
+    ] = 3,
 ) -> None:
     """Make a model of int8 from one of float32, and measure what that changes."""
     with needs_extra("train"):
@@ -275,7 +279,8 @@ def quantize_model(
             out,
             method=method.value,
             images=images,
-            float_layers=float_layers,
+            exact_layers=exact_layers,
+            data_name=data_name,
             announce=announce,
         )
     found = made.card.quantisation

@@ -55,9 +55,10 @@ def quantize_bundle(
     data: LabelledImages,
     out: Path,
     *,
-    method: Method = "percentile",
+    method: Method = "entropy",
     images: int = 64,
-    float_layers: int = 6,
+    exact_layers: int = 3,
+    data_name: str | None = None,
     announce: Announce = silent,
 ) -> Bundle:
     """Return a bundle whose network computes in int8, with what that changed in its card.
@@ -74,7 +75,8 @@ def quantize_bundle(
         out: the new bundle's directory; appears only when it is complete.
         method: see :data:`Method`.
         images: how many calibrate, a multiple of 8, spread evenly.
-        float_layers: how many convolutions stay in float32.
+        exact_layers: how many convolutions stay in float32.
+        data_name: of the images, for the card; the last part of their path if omitted.
         announce: returns a callback for each part of the work.
 
     Raises:
@@ -91,10 +93,12 @@ def quantize_bundle(
     pixels = np.concatenate(list(_pixels(calibrating, bundle.card)))
     with new_run(out) as folder:
         file = folder / "model.onnx"
-        _quantize(bundle, pixels, file, method, float_layers)
+        _quantize(bundle, pixels, file, method, exact_layers)
         advance(len(calibrating))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        card = _named(bundle.card, digest, _placeholder(method, calibrating, held_out, bundle.card))
+        name = data_name or Path(data.source).name
+        begun = _placeholder(method, name, calibrating, held_out, bundle.card)
+        card = _named(bundle.card, digest, begun)
         measured = _measured(bundle, Bundle(folder, card), held_out, announce)
         card = card.model_copy(update={"quantisation": measured})
         copy_fixture(bundle, folder)
@@ -133,7 +137,7 @@ def _pixels(data: LabelledImages, card: ModelCard) -> Iterator[Pixels]:
     return load_pixels(data.paths, card.preprocessing, batch_size=_AT_ONCE)
 
 
-def _quantize(bundle: Bundle, pixels: Pixels, out: Path, method: Method, float_layers: int) -> None:
+def _quantize(bundle: Bundle, pixels: Pixels, out: Path, method: Method, exact_layers: int) -> None:
     onnxruntime()
     library: Any = importlib.import_module("onnxruntime.quantization")
     graph = onnx.load_from_string(bundle.onnx_bytes()).graph
@@ -150,22 +154,22 @@ def _quantize(bundle: Bundle, pixels: Pixels, out: Path, method: Method, float_l
             activation_type=library.QuantType.QUInt8,
             weight_type=library.QuantType.QInt8,
             calibrate_method=getattr(library.CalibrationMethod, _METHODS[method]),
-            nodes_to_exclude=_in_float(graph, float_layers, bundle),
+            nodes_to_exclude=_in_float(graph, exact_layers, bundle),
             extra_options={"CalibStridedMinMax": _AT_ONCE, "CalibPercentile": _PERCENTILE},
         )
 
 
-def _in_float(graph: Any, float_layers: int, bundle: Bundle) -> list[str]:
+def _in_float(graph: Any, exact_layers: int, bundle: Bundle) -> list[str]:
     """Return the nodes that stay in float32: the first layers, and what makes the outputs."""
     nodes = list(graph.node)
     ends = {output.name for output in graph.output}
     inner = [node for node in nodes if node.op_type == "Conv" and not ends & set(node.output)]
-    if len(inner) <= float_layers:
+    if len(inner) <= exact_layers:
         raise BundleError(
-            f"{printable_name(bundle.path)}: {len(inner)} convolutions, of which {float_layers} "
+            f"{printable_name(bundle.path)}: {len(inner)} convolutions, of which {exact_layers} "
             "are to stay in float32: nothing is left to quantise"
         )
-    first = nodes[: nodes.index(inner[float_layers])]
+    first = nodes[: nodes.index(inner[exact_layers])]
     last = [node for node in nodes if ends & set(node.output)]
     return [node.name for node in (*first, *last)]
 
@@ -214,14 +218,18 @@ def _named(card: ModelCard, digest: str, quantisation: Quantisation) -> ModelCar
 
 
 def _placeholder(
-    method: Method, calibrating: LabelledImages, held_out: LabelledImages, card: ModelCard
+    method: Method,
+    name: str,
+    calibrating: LabelledImages,
+    held_out: LabelledImages,
+    card: ModelCard,
 ) -> Quantisation:
     """Return what is known of a quantisation before it is measured."""
     learnt = set(card.training_images)
     unknown = Metric(value=0.0, ci95=(0.0, 0.0))
     return Quantisation(
         method=f"percentile {_PERCENTILE:g}" if method == "percentile" else method,
-        calibration=calibrating.source[:200],
+        calibration=name,
         calibration_images=len(calibrating),
         images=len(held_out),
         seen=sum(digest[:16] in learnt for digest in held_out.file_hashes()),
