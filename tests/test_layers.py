@@ -92,7 +92,7 @@ EVERYWHERE = {"progress", "strict", "lazy", "plugins", "priors"}
 # Rooms inside the lab, from the ground up: each may use those before it.
 ROOMS = (
     *("arrays", "logs", "config", "backbones", "models", "features", "heads", "training"),
-    *("experiments", "export"),
+    *("experiments", "export", "quantize"),
 )
 
 

@@ -67,6 +67,8 @@ LAB = [
     "search recipe.yaml --data drawn --out found --trials 1 --workers 0",
     "export run --out exported",
     "predict set/awe/0.png --model exported",
+    "models verify exported --engine onnxruntime",
+    "models quantize exported --data drawn --images 8 --out smaller",
 ]
 REFUSED = ["sweep folds"]  # not of a differential system
 ASKING = {"data download"}

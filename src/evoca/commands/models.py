@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,18 @@ from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
 from evoca.cards.elsewhere import with_cautions, with_elsewhere, with_left_out
 from evoca.commands.exits import command, command_app, finish
-from evoca.commands.options import InferencePrecisionOption, engines_known, model_names
-from evoca.commands.terminal import clean, console_for, say
+from evoca.commands.options import (
+    DataOption,
+    InferencePrecisionOption,
+    engines_known,
+    model_names,
+)
+from evoca.commands.progress import announcing
+from evoca.commands.terminal import clean, console_for, say, say_left_out
+from evoca.data.manifest.labelled import load_labelled
 from evoca.documents import print_document
 from evoca.drafts import drafted
-from evoca.errors import EvocaError
+from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
 from evoca.runtime.bundle import Bundle, bundled_models, read_bundle
 from evoca.runtime.card import ModelCard
@@ -25,7 +33,7 @@ from evoca.runtime.conformance import TOLERANCES, Conformance, conformance, open
 from evoca.runtime.fixture import fixture_of, write_fixture
 from evoca.runtime.predictor import Predictor
 
-__all__ = ["app", "list_models", "show_model", "verify_model", "write_card"]
+__all__ = ["app", "list_models", "quantize_model", "show_model", "verify_model", "write_card"]
 
 app = command_app(
     help="List, show, verify and quantise models.",
@@ -211,6 +219,83 @@ def _print_conformance(found: Sequence[Conformance], reasons: Sequence[str]) -> 
             console.print(clean(f"  {failure}"), soft_wrap=True)
     for reason in reasons:
         console.print(clean(f"not here: {reason}"), style="dim", soft_wrap=True)
+
+
+class QuantizeMethod(StrEnum):
+    """How ranges are chosen."""
+
+    PERCENTILE = "percentile"
+    ENTROPY = "entropy"
+    MINMAX = "minmax"
+
+
+@command(
+    app,
+    "quantize",
+    long=True,
+    examples=("evoca models quantize default --data set.csv --out my-model-int8",),
+)
+def quantize_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=model_names,
+            help="Take this bundled model or bundle directory.",
+        ),
+    ],
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="Write this bundle.")],
+    method: Annotated[
+        QuantizeMethod, typer.Option("--method", help="Choose the range of each tensor by it.")
+    ] = QuantizeMethod.ENTROPY,
+    images: Annotated[
+        int,
+        typer.Option(
+            "--images", min=8, metavar="N", help="Choose ranges by N images, a multiple of 8."
+        ),
+    ] = 64,
+    data_name: Annotated[
+        str | None,
+        typer.Option("--data-name", metavar="WORDS", help="Call the images so in the card."),
+    ] = None,
+    exact_layers: Annotated[
+        int,
+        typer.Option(
+            "--exact-layers", min=0, metavar="N", help="Leave the first N convolutions as they are."
+        ),
+    ] = 3,
+) -> None:
+    """Make a model of int8 from one of float32, and measure what that changes."""
+    with needs_extra("train"):
+        from evoca.lab.quantize import is_as_good, quantize_bundle
+    bundle = read_bundle(name)
+    labelled = load_labelled(data)
+    say_left_out(labelled)
+    with announcing() as announce:
+        made = quantize_bundle(
+            bundle,
+            labelled,
+            out,
+            method=method.value,
+            images=images,
+            exact_layers=exact_layers,
+            data_name=data_name,
+            announce=announce,
+        )
+    found = made.card.quantisation
+    assert found is not None
+    seen = f", {found.seen:,} of which the model had learnt from" if found.seen else ""
+    console_for().print(
+        clean(
+            f"{printable_name(out)}: {made.card.name}; on {found.images:,} held-out images{seen}: "
+            f"same top emotion {figure(found.same_emotion)}, change of the negative "
+            f"log-likelihood {figure(found.nll_change)}"
+        ),
+        soft_wrap=True,
+    )
+    if not is_as_good(found):
+        say("evoca: that is worse than float32 by more than is right for taking its place")
 
 
 def _require_changeable(name: str) -> None:

@@ -2,7 +2,7 @@
 
 >>> from evoca import lab
 >>> [name for name in lab.__all__ if callable(getattr(lab, name))]
-['RunOptions', 'cross_validate', 'export_bundle', 'load_recipe', 'train']
+['RunOptions', 'cross_validate', 'export_bundle', 'load_recipe', 'quantize_bundle', 'train']
 """
 
 from __future__ import annotations
@@ -15,15 +15,24 @@ if TYPE_CHECKING:
     from evoca.lab.config.recipe import load_recipe
     from evoca.lab.experiments.run import cross_validate, train
     from evoca.lab.export import export_bundle
+    from evoca.lab.quantize import quantize_bundle
     from evoca.lab.training.machine import RunOptions
 
-__all__ = ["RunOptions", "cross_validate", "export_bundle", "load_recipe", "train"]
+__all__ = [
+    "RunOptions",
+    "cross_validate",
+    "export_bundle",
+    "load_recipe",
+    "quantize_bundle",
+    "train",
+]
 
 _HOMES = {
     "RunOptions": "evoca.lab.training.machine",
     "cross_validate": "evoca.lab.experiments.run",
     "export_bundle": "evoca.lab.export",
     "load_recipe": "evoca.lab.config.recipe",
+    "quantize_bundle": "evoca.lab.quantize",
     "train": "evoca.lab.experiments.run",
 }
 
