@@ -18,7 +18,7 @@ from evoca.runs.result import Result, completed
 from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
 from evoca.runs.schema import Description, Metrics, require
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Run", "finished_run", "read_run"]
 
 _TABLE_SUFFIXES = {".csv", ".parquet", ".jsonl", ".json"}
 _LONGEST = 1e9  # minutes of an epoch
@@ -215,3 +215,12 @@ def read_run(path: Path | str) -> Run:
         )
     require(Description, description, path / "run.json", "the description of a run")
     return Run(path, description)
+
+
+def finished_run(path: Path | str) -> Run | None:
+    """Return the finished run of a directory; ``None`` where there is none.
+
+    Raises:
+        EvocaError: its ``run.json`` cannot be read, or is of a newer version.
+    """
+    return read_run(path) if (Path(path) / "run.json").is_file() else None
