@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import evoca
 from evoca.cli import app
 from pages import agrees, commands_of, plain, run
 
@@ -132,3 +133,29 @@ def test_notebooks_show_what_they_print_now(path):
 def printed(cell):
     outputs = cell.get("outputs", [])
     return [one.get("text") or one["data"]["text/plain"] for one in outputs]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("README.md", ("accuracy", "polarity_accuracy", "set_coverage")),
+        ("docs/how-to/read-a-prediction.md", ("accuracy",)),
+        ("docs/results.md", ("polarity_accuracy", "nll")),
+        ("src/evoca/models/default/README.md", ("nll",)),
+    ],
+)
+def test_a_figure_of_the_bundled_model_has_one_interval(page, names):
+    """Names whose value no other figure of the page has."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in names:
+        metric = evoca.load().card.metrics[name]
+        numbers = (metric.value, *metric.ci95)
+        plain = [f"{x:.3f}" for x in numbers]
+        percent = [f"{100 * float(x):.1f}" for x in plain]
+        value, *interval = percent if f"{percent[0]}%" in text else plain
+        stated = re.findall(
+            re.escape(value) + r"%?(?: \(| \[| \| | of the cases \(95% interval )"
+            r"([\d.]+)(?: to |, )([\d.]+)",
+            text,
+        )
+        assert set(stated) == {tuple(interval)}, name
