@@ -159,3 +159,28 @@ def test_a_figure_of_the_bundled_model_has_one_interval(page, names):
             text,
         )
         assert set(stated) == {tuple(interval)}, name
+
+
+def test_roles_of_docstrings_are_links_or_code_on_the_page_of_python(tmp_path):
+    pytest.importorskip("griffe", reason="needs the extra dev")
+    spec = spec_from_file_location("api", ROOT / "docs" / "api.py")
+    api = module_from_spec(spec)
+    spec.loader.exec_module(api)
+    text = (
+        ":meth:`predict`, :func:`~evoca.load`, :attr:`Manifest.rejects`, :func:`other.place.load`"
+    )
+    assert api.linked(text, "Predictor") == (
+        "[`predict`][evoca.Predictor.predict], [`load`][evoca.load], `Manifest.rejects`, "
+        "`other.place.load`"
+    )
+    for module, names in api.API.items():
+        import_module(module)
+        assert len(set(names)) == len(names)
+    ids = [f"{module}.{name}" for module, names in api.API.items() for name in names]
+    page = tmp_path / "api.html"
+    page.write_text("".join(f'<h3 id="{one}"></h3>\n' for one in ids))
+    assert list(api.faults(tmp_path)) == []
+    page.write_text(page.read_text() + '<h3 id="evoca.images.walk"></h3>\n<p>:func:<code>f</code>')
+    first, second = api.faults(tmp_path)
+    assert "a role: <p>:func:" in first
+    assert second == "api.html: evoca.images.walk is described, which is not asked for"
