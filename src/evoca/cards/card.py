@@ -351,10 +351,9 @@ def _as_reported(card: ModelCard, own: SourceScores, key: str, measured: Metric)
     A card of an earlier version may hold a second interval of other draws.
     """
     reported = card.metrics.get(key)
-    same = reported is not None and abs(reported.value - measured.value) < _SAME
-    if own.groups != card.labels or not same:
+    if reported is None or own.groups != card.labels:
         return measured
-    return reported
+    return reported if abs(reported.value - measured.value) < _SAME else measured
 
 
 def _coarser(own: SourceScores) -> Iterator[Block]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -126,7 +126,7 @@ class Result:
             KeyError, TypeError, ValueError: it is not such data.
         """
         found = Scores.completed(content)
-        read = {
+        read: dict[str, Callable[[Any], Any]] = {
             "calibration": CalibrationCheck.from_dict,
             "chosen_in_folds": tuple,
             "by_source": lambda own: tuple(map(SourceFigures.from_dict, own)),
