@@ -109,12 +109,13 @@ class Probe:
         )
 
 
-def read_probe(file: Path) -> Probe:
+def read_probe(file: str | Path) -> Probe:
     """Return the result that ``evoca probe --out`` wrote.
 
     Raises:
         DataError: missing, not JSON, of a newer version, or not the result of a probe.
     """
+    file = Path(file)
     where = printable_name(file)
     try:
         content = parse_json(file.read_text(encoding="utf-8"))

@@ -137,7 +137,7 @@ class Watcher:
 
 def tag(
     paths: Sequence[str],
-    out: Path,
+    out: str | Path,
     settings: TagSettings | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
@@ -165,7 +165,7 @@ def tag(
     (6, 0, 7)
     """
     settings, watcher = settings or TagSettings(), watcher or Watcher()
-    began = time.monotonic()
+    began, out = time.monotonic(), Path(out)
     require_table(out)
     _require_own(out, resume=settings.resume)
     with Journal(journal_of(out)) as journal:
