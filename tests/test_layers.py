@@ -95,6 +95,9 @@ ROOMS = (
     *("experiments", "export", "quantize"),
 )
 
+# Folders of tests of what lies outside the source: the pages.
+NO_SOURCE = {"docs"}
+
 
 def imports_of(layer: str) -> set[str]:
     folder = SOURCE / layer
@@ -130,6 +133,12 @@ def test_a_room_of_the_lab_uses_only_those_before_it(room):
 def test_every_room_of_the_lab_has_its_place():
     rooms = {path.stem for path in (SOURCE / "lab").iterdir() if path.name != "__pycache__"}
     assert rooms - {"__init__"} == set(ROOMS)
+
+
+def test_folders_of_tests_mirror_the_source():
+    tests = Path(__file__).resolve().parent
+    folders = {path.parent.relative_to(tests).as_posix() for path in tests.rglob("*.py")}
+    assert {name for name in folders if not (SOURCE / name).is_dir()} <= NO_SOURCE
 
 
 def test_no_modules_import_each_other():
