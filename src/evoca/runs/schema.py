@@ -16,7 +16,7 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.strict import place_and_reason
 
-__all__ = ["Description", "Metrics", "ProbeContent", "require"]
+__all__ = ["Description", "Metrics", "RobustnessContent", "require"]
 
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -186,11 +186,11 @@ class _Masking(_Part):
     with_faces: _Count
 
 
-class _ProbeBootstrap(_Bootstrap):
+class _RobustnessBootstrap(_Bootstrap):
     basis: str
 
 
-class ProbeContent(_Part):
+class RobustnessContent(_Part):
     """The content of ``probe.json``."""
 
     model: str
@@ -205,7 +205,7 @@ class ProbeContent(_Part):
     unreadable: list[str]
     notes: list[str]
     evoca: str
-    bootstrap: _ProbeBootstrap
+    bootstrap: _RobustnessBootstrap
 
 
 def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, what: str) -> None:
