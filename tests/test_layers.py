@@ -1,6 +1,7 @@
 """Dependencies point one way: read from the imports of every module."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -141,11 +142,25 @@ def test_folders_of_tests_mirror_the_source():
     assert {name for name in folders if not (SOURCE / name).is_dir()} <= NO_SOURCE
 
 
-def test_no_modules_import_each_other():
+@pytest.fixture(scope="module")
+def structure():
     spec = spec_from_file_location("structure", SOURCE.parents[1] / "benchmarks" / "structure.py")
-    structure = module_from_spec(spec)
-    spec.loader.exec_module(structure)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_modules_import_each_other(structure):
     assert structure.circles(structure.imported()) == []
+
+
+def test_short_files_are_as_few_as_the_page_says(structure):
+    page = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert f"fewer than one in\nten is below {structure.SHORT} lines" in page
+    lines, short = structure.sizes()
+    assert 10 * len(short) < len(lines), short
+    named = page[page.index("what\nmany layers share (") :].partition(")")[0]
+    assert set(re.findall(r"`([\w/]+\.py)`", named)) <= set(short)
 
 
 def test_the_base_imports_no_heavy_library():
