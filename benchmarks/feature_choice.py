@@ -36,7 +36,7 @@ from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments.nested_cv import cross_validate, folds_of
 from evoca.lab.experiments.preparation import prepare
 from evoca.lab.features.cache import cache_folder
-from evoca.lab.features.extract import kept_features
+from evoca.lab.features.extract import cached_features
 from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.metrics.bootstrap import mean_figure
 from evoca.metrics.functional import nll
@@ -122,7 +122,7 @@ def features_of(parts: Sequence[Part], images: LabelledImages, step: Step) -> ND
     for part in parts:
         recipe = part.recipe(repeats=1, folds=2)  # neither has a part in the features
         trunk = extractor_of(recipe)
-        found.append(kept_features(trunk, images, recipe.preprocessing, cache_folder(), step))
+        found.append(cached_features(trunk, images, recipe.preprocessing, cache_folder(), step))
     return np.concatenate(found, axis=1)
 
 

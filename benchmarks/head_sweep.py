@@ -24,7 +24,7 @@ from evoca.data.manifest.labelled import load_labelled
 from evoca.emotions import MIKELS8
 from evoca.lab.backbones import load_probe
 from evoca.lab.config.recipe import load_recipe
-from evoca.lab.features.extract import FrozenTrunk, kept_features
+from evoca.lab.features.extract import FrozenTrunk, cached_features
 from evoca.lab.heads.linear import fit_linear_path
 
 
@@ -56,7 +56,7 @@ def main() -> int:
 
         def features() -> np.ndarray:
             cache = Path(name) / "cache"
-            return kept_features(
+            return cached_features(
                 trunk, data, recipe.preprocessing, cache, lambda *_: lambda _: None
             )
 

@@ -191,6 +191,13 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
+def sizes() -> tuple[list[int], list[str]]:
+    """Return the lines of each file, and the names of short ones, fronts of packages left out."""
+    lines = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCE.rglob("*.py")}
+    short = [p for p, count in lines.items() if count < SHORT and p.name != "__init__.py"]
+    return list(lines.values()), sorted(_short(str(p)) for p in short)
+
+
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as name:
@@ -204,9 +211,8 @@ def main() -> None:
     for group in circles(graph):
         print(f"circle: {', '.join(group)}")
     print(f"{len(circles(graph))} circles between modules")
-    lines = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCE.rglob("*.py")}
-    short = [p for p, count in lines.items() if count < SHORT and p.name != "__init__.py"]
-    median = int(np.median(list(lines.values())))
+    lines, short = sizes()
+    median = int(np.median(lines))
     print(f"{len(lines)} files of median {median} lines; {len(short)} below {SHORT} lines")
 
 

@@ -1,6 +1,7 @@
 """Dependencies point one way: read from the imports of every module."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -95,6 +96,9 @@ ROOMS = (
     *("experiments", "export", "quantize"),
 )
 
+# Folders of tests of what lies outside the source: the pages.
+NO_SOURCE = {"docs"}
+
 
 def imports_of(layer: str) -> set[str]:
     folder = SOURCE / layer
@@ -132,11 +136,31 @@ def test_every_room_of_the_lab_has_its_place():
     assert rooms - {"__init__"} == set(ROOMS)
 
 
-def test_no_modules_import_each_other():
+def test_folders_of_tests_mirror_the_source():
+    tests = Path(__file__).resolve().parent
+    folders = {path.parent.relative_to(tests).as_posix() for path in tests.rglob("*.py")}
+    assert {name for name in folders if not (SOURCE / name).is_dir()} <= NO_SOURCE
+
+
+@pytest.fixture(scope="module")
+def structure():
     spec = spec_from_file_location("structure", SOURCE.parents[1] / "benchmarks" / "structure.py")
-    structure = module_from_spec(spec)
-    spec.loader.exec_module(structure)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_modules_import_each_other(structure):
     assert structure.circles(structure.imported()) == []
+
+
+def test_short_files_are_as_few_as_the_page_says(structure):
+    page = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert f"fewer than one in\nten is below {structure.SHORT} lines" in page
+    lines, short = structure.sizes()
+    assert 10 * len(short) < len(lines), short
+    named = page[page.index("what\nmany layers share (") :].partition(")")[0]
+    assert set(re.findall(r"`([\w/]+\.py)`", named)) <= set(short)
 
 
 def test_the_base_imports_no_heavy_library():

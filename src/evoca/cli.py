@@ -56,11 +56,11 @@ COMMANDS = {
     ),
     "train": (
         "evoca.commands.train",
-        "Train a recipe on labelled images, and measure it on images it has not learnt from.",
+        "Train a recipe on labelled images, and evaluate it on images it has not learnt from.",
     ),
     "crossval": (
         "evoca.commands.crossval",
-        "Measure a recipe by nested, stratified and grouped cross-validation.",
+        "Evaluate a recipe by nested, stratified and grouped cross-validation.",
     ),
     "search": ("evoca.commands.search", "Search a recipe's settings on validation images."),
     "sweep": (

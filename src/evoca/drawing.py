@@ -89,7 +89,10 @@ def _beside_or_below(views: list[Image.Image]) -> Image.Image:
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width: int) -> str:
-    """Return a name that fits, its middle left out where it must be: its end tells the kind."""
+    """Return a name that fits: where it is too long, without its middle.
+
+    The end stays, since it has the format.
+    """
     kept = len(text)
     shown = text
     while kept > 2 and draw.textlength(shown, font) > width:

@@ -88,8 +88,11 @@ def test_a_probe_enters_the_card_and_model_json(tmp_path):
     [
         (None, "probe.json: cannot be read: No such file"),
         ("{", "not valid JSON"),
-        ("{}", "no list perturbations: this is not the result of a probe"),
-        ('{"perturbations": 3}', "no list perturbations: this is not the result of a probe"),
+        ("{}", "no list perturbations: this is not the result of a robustness test"),
+        (
+            '{"perturbations": 3}',
+            "no list perturbations: this is not the result of a robustness test",
+        ),
         ('{"perturbations": [3]}', r"perturbations\.0"),
         ('{"perturbations": [{"change": "blur"}]}', r"perturbations\.0\.same_emotion"),
     ],

@@ -51,7 +51,6 @@ VERBS = {
     "Open",
     "Predict",
     "Print",
-    "Probe",
     "Put",
     "Read",
     "Refuse",

@@ -16,7 +16,7 @@ from evoca.errors import DataError, EvocaError
 from evoca.evaluation.robustness import run_probe
 from evoca.images.boxes import Box
 from evoca.images.perturb import Perturbation, greyscale, jpeg, perturbations_for
-from evoca.runs.robustness import Probe
+from evoca.runs.robustness import RobustnessResult
 from samples import EXAMPLES
 
 CHANGES = (
@@ -89,7 +89,7 @@ def test_faces_are_compared_where_there_is_room(model, manifest):
 
 def test_json_and_back(model, manifest):
     found = run_probe(model, load_labelled(manifest), CHANGES, lambda _: (Box(0, 0, 0.2, 0.2),))
-    assert Probe.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert RobustnessResult.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_a_card_takes_what_a_probe_wrote(two_changes, manifest, tmp_path):
@@ -143,7 +143,7 @@ def test_out_is_a_file_or_a_run_directory(two_changes, manifest, tmp_path, out):
     run = tmp_path / "new" / out
     probe("default", manifest, split="all", limit=2, output="json", out=run)
     file = run if out.endswith(".json") else run / "probe.json"
-    assert Probe.from_dict(json.loads(file.read_text())).n == 2
+    assert RobustnessResult.from_dict(json.loads(file.read_text())).n == 2
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 

@@ -250,7 +250,7 @@ def test_scores_on_training_images_are_marked_and_get_no_verdict(place):
         assert attempt["training_images"] == 32
         assert attempt["like_with_like"] is False
         (here, _) = differs(attempt)["training images"]
-        assert here == "32 of the 32 images measured are training images of the system"
+        assert here == "32 of the 32 evaluated images are training images of the system"
         accuracy = attempt["figures"][0]
         assert accuracy["learnt_from"] is True
         assert accuracy["published_inside_interval"] is None

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from website import acts, encoded, picture, shared_photos, site
+
+__all__ = ["acts", "encoded", "picture", "shared_photos", "site"]
+
 MakeImage = Callable[..., Path]
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.data.conftest import MakeImage
-from tests.data.fetch.conftest import make_picture
 
 from evoca.data.check import CheckReport, check
 from evoca.data.divide import add_folds, add_splits
 from evoca.data.duplicates.search import search_copies
 from evoca.data.manifest.hashing import sha256_file
 from evoca.data.manifest.table import read_manifest
+from website import make_picture
 
 DIGEST = "ab" * 32
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.data.conftest import MakeImage
-from tests.data.fetch.conftest import make_picture
 from typer.testing import CliRunner
 
 from evoca.commands.data.app import app
 from evoca.data.manifest.table import read_manifest
 from evoca.emotions import MIKELS8
+from website import make_picture
 
 
 def _run(*arguments: object) -> tuple[int, str, str]:
@@ -318,7 +318,7 @@ def test_check_names_the_first_of_many_and_counts_the_rest(tmp_path: Path) -> No
     path = tmp_path / "m.csv"
     path.write_text("image,emotion\n" + "".join(f"{i}.jpg,awe\n" for i in range(7)))
     lines = _run("check", path)[1].splitlines()
-    start = lines.index("problem  missing-file: 7 images are not there")
+    start = lines.index("problem  missing-file (7): images are not there")
     assert lines[start + 5 : start + 7] == [
         "    4.jpg",
         "    and 2 more: --format json names them",

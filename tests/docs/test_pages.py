@@ -18,7 +18,8 @@ from pages import agrees, commands_of, plain, run
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+BESIDE = [ROOT / folder / "README.md" for folder in ("benchmarks", "examples")]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md")), *BESIDE]
 FENCED = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"\bevoca(?:\.[A-Za-z_]\w*)+")
 # Not names of Python: the log of the hub, and groups of entry points.
@@ -91,7 +92,16 @@ def test_every_name_exists(name):
         return
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_the_table_of_a_folder_names_each_of_its_files(folder):
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE)
+    assert len(named) == len(set(named))
+    there = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+    assert set(named) == there - {"README.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_file_that_a_page_names_exists(page):
     if page.name == "CHANGELOG.md":
         return

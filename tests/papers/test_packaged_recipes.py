@@ -12,7 +12,7 @@ from evoca.papers.published_figures import targets_of
 from evoca.papers.reproduce import reproduce
 from evoca.papers.run_facts import facts_of
 from evoca.runs import read_run
-from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.evaluated_on import EvaluatedOn
 from evoca.runs.provenance import describe_run
 from run_samples import LABELS, make_predictions, write_run
 
@@ -41,7 +41,7 @@ def attempt_of(folder, name, *settings, profile=None):
     test = data.parts.get("test", round(total * share)) if data is not None else 200
     chose = data.parts.get("val", 0) if data is not None else 0
     learnt = max(total - test - chose, 0)
-    split = {"kind": MeasuredOn.TEST, "train": learnt, "validation": chose, "test": test}
+    split = {"kind": EvaluatedOn.TEST, "train": learnt, "validation": chose, "test": test}
     description = describe_run(
         "training",
         data={"images": total, "name": "theirs", "fingerprint": "ab" * 32},
@@ -138,7 +138,7 @@ def test_the_legend_speaks_of_known_images_only_where_there_are_some(tmp_path):
     name = "najid2018-resnet101-fc"
     recipe = load_recipe(name).model_dump(mode="json")
     for known in (0, 40):
-        split = {"kind": MeasuredOn.TEST, "train": 800, "validation": 0, "test": 80}
+        split = {"kind": EvaluatedOn.TEST, "train": 800, "validation": 0, "test": 80}
         run = write_run(
             tmp_path / str(known), recipe, images=880, split=split, training_images=known
         )

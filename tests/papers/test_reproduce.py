@@ -12,7 +12,7 @@ from evoca.papers import load_paper, load_papers, published_system
 from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.reproduce import reproduce
 from evoca.runs import read_run
-from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.evaluated_on import EvaluatedOn
 from run_samples import write_run
 
 NAJID = "najid2018-resnet101-fc"
@@ -21,7 +21,7 @@ FULL = {
     "model": {"backbone": "resnet101.tv_in1k"},
     "steps": [{"epochs": 20}, {"epochs": 30}],
 }
-TESTED = {"kind": MeasuredOn.TEST}
+TESTED = {"kind": EvaluatedOn.TEST}
 STAND_IN = {
     "name": NAJID,
     "model": {"backbone": "efficientnet_lite0"},
@@ -149,11 +149,11 @@ def test_a_test_part_is_known_by_the_words_of_every_version(tmp_path, kind):
 @pytest.mark.parametrize(
     ("split", "more", "said"),
     [
-        ({"kind": MeasuredOn.VALIDATION, "train": 3, "validation": 1, "test": 0}, {}, "chose"),
-        ({"kind": MeasuredOn.VAL}, {}, "the split val"),
-        ({"kind": MeasuredOn.TRAIN}, {}, "the split train"),
-        ({"kind": MeasuredOn.ALL}, {}, "all images"),
-        ({"kind": MeasuredOn.ALL}, {"training_images": 7}, "all images"),
+        ({"kind": EvaluatedOn.VALIDATION, "train": 3, "validation": 1, "test": 0}, {}, "chose"),
+        ({"kind": EvaluatedOn.VAL}, {}, "the split val"),
+        ({"kind": EvaluatedOn.TRAIN}, {}, "the split train"),
+        ({"kind": EvaluatedOn.ALL}, {}, "all images"),
+        ({"kind": EvaluatedOn.ALL}, {"training_images": 7}, "all images"),
         ({"kind": "something of a later version"}, {}, "something of a later"),
         ({}, {}, "not recorded"),
     ],
@@ -166,7 +166,7 @@ def test_what_is_no_test_part_is_not_taken_for_one(tmp_path, split, more, said):
 
 
 def test_all_images_of_data_that_nothing_was_learnt_from_are_a_test(tmp_path):
-    split = {"kind": MeasuredOn.ALL}
+    split = {"kind": EvaluatedOn.ALL}
     run = write_run(tmp_path / "one", FULL, images=3450, split=split, training_images=0)
     assert row_of(NAJID, run).attempts[0].like_with_like
 
@@ -302,12 +302,12 @@ def test_a_restricted_evaluation_is_told_apart(tmp_path):
 
 def test_validation_images_chose_for_a_figure_of_validation_images_too(tmp_path):
     chose = {"copies_of_validation_images": 80, "copies_of_training_images": 0}
-    split = {"kind": MeasuredOn.VALIDATION, "name": "val"}
+    split = {"kind": EvaluatedOn.VALIDATION, "name": "val"}
     for name, known in (("sreenivas2018-search", False), (NAJID, True)):
         run = write_run(tmp_path / name, {**FULL, "name": name}, split=split, **chose)
         (attempt,) = row_of(name, run).attempts
         scores = [pair for pair in attempt.pairs if pair.target.is_score]
         assert {pair.learnt_from for pair in scores} == {known}
         seen = [d.here for d in attempt.differs if d.what == "training images"]
-        said = f"of the {attempt.facts.images:,} images measured 80 are validation images"
+        said = f"of the {attempt.facts.images:,} evaluated images 80 are validation images"
         assert seen == [f"{said}, or copies of them"] * known

@@ -51,7 +51,10 @@ def test_where_the_images_are_is_asked_for(run, tmp_path):
         (["RUN", "--out", "x.pdf"], "x.pdf: name a file that ends in .html"),
         (["RUN", "RUN", "--probe", "p.json", "--out", "x.html"], "whose is it, of 2 runs"),
         (["RUN", "RUN", "--out", "x.html"], "the same run is named twice"),
-        (["RUN", "--probe", "RUN/run.json", "--out", "x.html"], "not the result of a probe"),
+        (
+            ["RUN", "--probe", "RUN/run.json", "--out", "x.html"],
+            "not the result of a robustness test",
+        ),
         (["RUN", "--data", "nowhere.csv", "--out", "x.html"], "nowhere.csv"),
         (["RUN", "--no-images", "--out", "RUN/run.json/x.html"], "cannot be written"),
     ],

@@ -1,4 +1,4 @@
-"""The probe's section of a report, against the probe it was made from."""
+"""The section on robustness of a report, against the result it was made from."""
 
 import json
 
@@ -9,7 +9,7 @@ from evoca.errors import DataError
 from evoca.metrics.robustness import masking, movements
 from evoca.report import build_report
 from evoca.report.sections.robustness import robustness
-from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
+from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult, read_robustness
 from report_samples import silent, write_run
 
 HEADING = "When pictures change"
@@ -18,11 +18,11 @@ TURNED = BEFORE.copy()
 TURNED[0] = [0.1, 0.9]
 
 
-def probe_of(truth=(0, 1, 0, 0), faces=True):
-    """A probe of four pictures, of which one change turns the first."""
+def result_of(truth=(0, 1, 0, 0), faces=True):
+    """The robustness test of four pictures, of which one change turns the first."""
     accuracy, moved = movements(BEFORE, {"none": BEFORE, "turn <b>": TURNED}, truth, draws=50)
     mask = masking(BEFORE, TURNED, BEFORE, truth, with_faces=5, draws=50) if faces else None
-    return Probe(
+    return RobustnessResult(
         model="tiny",
         data="small",
         n=4,
@@ -49,7 +49,7 @@ def page(folder, run, **options):
 
 
 def test_rows_say_what_moved():
-    found = robustness(probe_of())
+    found = robustness(result_of())
     still, turned = found.rows
     assert (still.flipped, still.moved[:4], still.accuracy[:4]) == ("0.0%", "0.0%", "+0.0")
     # One of four turns, from the right to the wrong emotion, and moves 0.8 of its probability.
@@ -58,7 +58,7 @@ def test_rows_say_what_moved():
 
 
 def test_hidden_faces_are_set_against_as_much_elsewhere():
-    found = robustness(probe_of())
+    found = robustness(result_of())
     hidden, elsewhere, difference = found.faces
     assert (hidden.flipped, elsewhere.flipped, difference.flipped) == ("25.0%", "0.0%", "+25.0")
     assert difference.moved.startswith("+20.0 (")
@@ -66,23 +66,23 @@ def test_hidden_faces_are_set_against_as_much_elsewhere():
 
 
 def test_without_labels_no_accuracy_is_shown():
-    found = robustness(probe_of(truth=None, faces=False))
+    found = robustness(result_of(truth=None, faces=False))
     assert not found.labelled
     assert not found.faces
     assert {row.accuracy for row in found.rows} == {""}
     assert found.lead.endswith("which have no labels.")
 
 
-def test_the_page_shows_the_probe_of_the_run_directory_or_the_named_one(tmp_path, names_run):
+def test_the_page_shows_the_result_of_the_run_directory_or_the_named_one(tmp_path, names_run):
     assert HEADING not in page(tmp_path, names_run())
     run = names_run()
-    (run.path / PROBE_FILE).write_text(json.dumps(probe_of().to_dict()))
+    (run.path / ROBUSTNESS_FILE).write_text(json.dumps(result_of().to_dict()))
     text = page(tmp_path, run)
     assert HEADING in text
     assert "turn &lt;b&gt;" in text
     assert "a note &lt;b&gt;" in text
     assert '<a href="#run-0-robustness">' in text
-    assert HEADING in page(tmp_path, names_run(), probe=probe_of(faces=False))
+    assert HEADING in page(tmp_path, names_run(), robustness=result_of(faces=False))
 
 
 @pytest.fixture
@@ -96,9 +96,12 @@ def names_run(tmp_path, run):
     [
         (None, "cannot be read"),
         ("{", "not valid JSON"),
-        ("[]", "not the result of a probe"),
+        ("[]", "not the result of a robustness test"),
         ('{"schema_version": 9}', "install a newer one"),
-        ('{"schema_version": 1, "accuracy": null, "masking": null}', "not the result of a probe"),
+        (
+            '{"schema_version": 1, "accuracy": null, "masking": null}',
+            "not the result of a robustness test",
+        ),
     ],
 )
 def test_what_is_no_probe_is_refused(tmp_path, content, message):
@@ -106,4 +109,4 @@ def test_what_is_no_probe_is_refused(tmp_path, content, message):
     if content is not None:
         file.write_text(content)
     with pytest.raises(DataError, match=f"found.json: .*{message}"):
-        read_probe(file)
+        read_robustness(file)

@@ -145,7 +145,9 @@ def read_perturbations(file: str | Path) -> tuple[Perturbation, ...]:
         raise DataError(f"{where}: not valid JSON: {error}") from error
     rows = content.get("perturbations") if isinstance(content, dict) else None
     if not isinstance(rows, list):
-        raise DataError(f"{where}: no list perturbations: this is not the result of a probe")
+        raise DataError(
+            f"{where}: no list perturbations: this is not the result of a robustness test"
+        )
     try:
         return _ROWS.validate_python([_kept(row) for row in rows])
     except ValidationError as error:
@@ -153,7 +155,7 @@ def read_perturbations(file: str | Path) -> tuple[Perturbation, ...]:
 
 
 def _kept(row: Any) -> Any:
-    """Return the keys of a probe's row that a card has."""
+    """Return the keys of a robustness test's row that a card has."""
     if not isinstance(row, dict):
         return row
     return {name: value for name, value in row.items() if name in Perturbation.model_fields}

@@ -103,7 +103,8 @@ def data(card: ModelCard) -> Iterator[Block]:
         yield Paragraph(_frequencies(card, card.training_frequencies))
     yield Paragraph(
         "The first 16 digits of the SHA-256 of each training image are kept in model.json "
-        f"({len(card.training_images):,} of them), so that an evaluation can tell what was seen."
+        f"({len(card.training_images):,} of them), so that an evaluation can find images "
+        "that were learnt from."
     )
     if card.training_perceptual_hashes:
         yield Paragraph(

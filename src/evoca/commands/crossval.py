@@ -1,4 +1,4 @@
-"""``evoca crossval``: a recipe measured by cross-validation. Needs the extra ``train``."""
+"""``evoca crossval``: a recipe evaluated by cross-validation. Needs the extra ``train``."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def crossval(
     deterministic: DeterministicOption = False,
     cache: CacheOption = True,
 ) -> None:
-    """Measure a recipe by nested, stratified and grouped cross-validation."""
+    """Evaluate a recipe by nested, stratified and grouped cross-validation."""
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.labelled import labelled_images

@@ -36,7 +36,7 @@ app = command_app()
     long=True,
     examples=(
         "evoca evaluate default --data set/",
-        "evoca evaluate default --data set.csv --prior balanced --out runs/judged",
+        "evoca evaluate default --data set.csv --prior balanced --out runs/evaluated",
         "evoca evaluate tags.csv --data set.csv --split all",
     ),
 )

@@ -162,7 +162,7 @@ def command(
 
 
 def _add_quiet(run: Callable[..., None], function: Callable[..., object]) -> None:
-    """Give a command the option ``--quiet``, which its function does not see."""
+    """Add the option ``--quiet`` to a command; it is not passed to the function."""
     signature = inspect.signature(function, eval_str=True)
     option = inspect.Parameter(
         "quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_QUIET

@@ -28,7 +28,7 @@ from evoca.evaluation.matrix import Cell, Matrix, Row, fill_matrix
 from evoca.images import printable_name
 from evoca.progress import Announce
 from evoca.runs import read_run
-from evoca.runs.measured_on import MeasuredOn, measured_on
+from evoca.runs.evaluated_on import EvaluatedOn, evaluated_on
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
 
@@ -40,10 +40,10 @@ __all__ = ["app", "matrix"]
 app = command_app()
 
 _PROTOCOLS = {
-    MeasuredOn.FOLDS: "cross-validated",
-    MeasuredOn.PLAIN_FOLDS: "cross-validated",
-    MeasuredOn.TEST: "tested",
-    MeasuredOn.VALIDATION: "validation",
+    EvaluatedOn.FOLDS: "cross-validated",
+    EvaluatedOn.PLAIN_FOLDS: "cross-validated",
+    EvaluatedOn.TEST: "tested",
+    EvaluatedOn.VALIDATION: "validation",
 }
 _MARKS = {"cross-validated": "*", "tested": "+", "validation": "~"}
 _LEGEND = {
@@ -208,7 +208,7 @@ def _trained(
                 "another version of Evoca; remove it or name another --out"
             )
         system = model_system(load(bundle))
-        protocol = _PROTOCOLS[measured_on(done.description["split"]) or MeasuredOn.FOLDS]
+        protocol = _PROTOCOLS[evaluated_on(done.description["split"]) or EvaluatedOn.FOLDS]
         own = {name: done.metrics}
         yield Row(f"{chosen.name} from {name}", system, learnt_from, own, protocol)
 

@@ -30,7 +30,7 @@ from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
-from evoca.runs.robustness import PROBE_FILE, Probe
+from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult
 from evoca.runtime.predictor import load
 
 __all__ = ["app", "probe"]
@@ -50,7 +50,7 @@ _NAME, _FIGURE = 15, 20  # 80 columns hold three figures
     long=True,
     examples=(
         "evoca probe default --data folder/ --limit 200",
-        "evoca probe default --data set.csv --out runs/judged",
+        "evoca probe default --data set.csv --out runs/robustness",
     ),
 )
 def probe(
@@ -59,7 +59,7 @@ def probe(
         typer.Argument(
             metavar="MODEL",
             autocompletion=model_names,
-            help="Probe this bundle directory or bundled model.",
+            help="Test this bundle directory or bundled model.",
         ),
     ],
     data: Annotated[
@@ -144,9 +144,9 @@ def _spread(images: LabelledImages, limit: int | None) -> LabelledImages:
     return images.take(np.linspace(0, len(images) - 1, limit).round().astype(np.int64))
 
 
-def _write(out: Path, found: Probe) -> None:
+def _write(out: Path, found: RobustnessResult) -> None:
     """Write into a file that ends in .json, else into a run directory; whole or not at all."""
-    file = out if out.suffix.lower() == ".json" else out / PROBE_FILE
+    file = out if out.suffix.lower() == ".json" else out / ROBUSTNESS_FILE
     content = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _write(out: Path, found: Probe) -> None:
         raise EvocaError(f"--out {printable_name(file)}: cannot be written: {reason}") from error
 
 
-def _print(found: Probe, console: Console) -> None:
+def _print(found: RobustnessResult, console: Console) -> None:
     before = "no labels"
     if found.accuracy is not None:
         low, high = found.accuracy.ci95

@@ -16,7 +16,7 @@ from evoca.commands.terminal import clean, console_for
 from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError
 from evoca.runs import Run, read_run
-from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
+from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult, read_robustness
 from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.predictor import Predictor, load
 
@@ -91,7 +91,7 @@ def report(
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: name a file that ends in .html")
     opened = [read_run(folder) for folder in runs]
-    probed = _probe(opened, probe)
+    tested = _robustness(opened, probe)
     if len({run.path.resolve() for run in opened}) < len(opened):
         raise DataError("the same run is named twice: a page shows each run once")
     labelled = _data(opened, data, images=images)
@@ -107,7 +107,7 @@ def report(
             images=pictured,
             look_for=look_for.value,
             most_images=max_images,
-            probe=probed,
+            robustness=tested,
             left_out=not images,
         )
     for note in built.notes:
@@ -116,16 +116,16 @@ def report(
     console_for().print(f"{clean(str(out))}: {built.size / 1e6:.1f} MB, {shown}", soft_wrap=True)
 
 
-def _probe(runs: Sequence[Run], file: Path | None) -> Probe | None:
-    """Return the named probe, which must be of one run."""
+def _robustness(runs: Sequence[Run], file: Path | None) -> RobustnessResult | None:
+    """Return the named robustness test, which must be of one run."""
     if file is None:
         return None
     if len(runs) > 1:
         raise DataError(
-            f"--probe {file}: whose is it, of {len(runs)} runs? Put each probe into its run "
-            f"directory as {PROBE_FILE}: evoca probe MODEL --data DATA --out RUN does"
+            f"--probe {file}: whose is it, of {len(runs)} runs? Put each file into its run "
+            f"directory as {ROBUSTNESS_FILE}: evoca probe MODEL --data DATA --out RUN does"
         )
-    return read_probe(file)
+    return read_robustness(file)
 
 
 def _data(runs: Sequence[Run], data: Path | None, *, images: bool) -> LabelledImages | None:

@@ -260,7 +260,7 @@ def only_with_data(**given: object) -> None:
         EvocaError: one was given.
     """
     if named := [name for name, value in given.items() if value is not None]:
-        raise EvocaError(f"--{named[0]}: says how to run, and --data is not there to run on")
+        raise EvocaError(f"--{named[0]}: sets how to run; give --data too, to run on")
 
 
 def run_first(requested: Requested, places: Sequence[Path]) -> int:

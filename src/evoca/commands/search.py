@@ -53,7 +53,7 @@ def search(
         typer.Option(
             "--space",
             metavar="FILE",
-            help="Try what this file says; the recipe's own space if omitted.",
+            help="Try the settings of this file; the recipe's own space if omitted.",
         ),
     ] = None,
     trials: Annotated[
@@ -65,7 +65,7 @@ def search(
             "--folds",
             min=2,
             metavar="N",
-            help="Measure the search: run one inside each of N outer folds.",
+            help="Evaluate the search: run one inside each of N outer folds.",
         ),
     ] = None,
     settings: SetOption = None,

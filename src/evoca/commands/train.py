@@ -1,4 +1,4 @@
-"""``evoca train``: a recipe trained on labelled images, and measured. Needs the extra ``train``."""
+"""``evoca train``: train a recipe on labelled images, evaluate it. Needs the extra ``train``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def train(
         bool,
         typer.Option(
             "--without-copies",
-            help="Measure no image that has a copy among training or validation images.",
+            help="Evaluate on no image that has a copy among training or validation images.",
         ),
     ] = False,
     data_name: Annotated[
@@ -72,7 +72,7 @@ def train(
     cache: CacheOption = True,
     deletion_test: DeletionTestOption = True,
 ) -> None:
-    """Train a recipe on labelled images, and measure it on images it has not learnt from."""
+    """Train a recipe on labelled images, and evaluate it on images it has not learnt from."""
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.labelled import labelled_images

@@ -43,7 +43,7 @@ def join_sources(
     scale: tuple[float, float] = SCALE,
     scales: Mapping[str, tuple[float, float]] | None = None,
 ) -> LabelledImages:
-    """Return images of several sources as one set, which knows what each of them teaches.
+    """Return images of several sources as one set, with what each of them teaches.
 
     The labels are those of the first source. Images of another vocabulary have no single label
     among them (:attr:`~LabelledImages.truth` is -1) but teach sums of them, see

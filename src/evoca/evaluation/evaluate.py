@@ -26,7 +26,7 @@ from evoca.metrics.ties import top_labels
 from evoca.priors import reweight
 from evoca.progress import Announce, silent
 from evoca.runs import Predictions, write_json, write_predictions
-from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.evaluated_on import EvaluatedOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result, score
 from evoca.runs.test_uses import PastUses, record_use
@@ -54,7 +54,7 @@ def describe_evaluation(
     """Return the content of ``run.json`` that every kind of run shares."""
     what = "all images" if selected.split == ALL else f"the split {selected.split}"
     split = {
-        "kind": MeasuredOn.of_split(selected.split),
+        "kind": EvaluatedOn.of_split(selected.split),
         "name": selected.split,
         "groups": grouped.basis,
         "restricted": restricted,

@@ -27,7 +27,7 @@ from evoca.images.perturb import Perturbation
 from evoca.images.sources import open_picture
 from evoca.metrics.robustness import Masking, masking, movements
 from evoca.progress import Advance, advance_silently
-from evoca.runs.robustness import Probe
+from evoca.runs.robustness import RobustnessResult
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["run_probe"]
@@ -46,7 +46,7 @@ def run_probe(
     *,
     draws: int = 1000,
     seed: int = 0,
-) -> Probe:
+) -> RobustnessResult:
     """Return how far predictions move when pictures change.
 
     Only probabilities are stored: memory does not grow with the pictures' size.
@@ -82,7 +82,7 @@ def run_probe(
     faces = _faces(predicted, truth, names, draws, seed)
     known = overlap_with_model(model_system(predictor), grouped)
     counts = known.counts()
-    return Probe(
+    return RobustnessResult(
         model=predictor.card.name,
         data=Path(images.source).name,
         n=len(before),
@@ -106,7 +106,7 @@ def run_probe(
 
 
 @dataclass(frozen=True, eq=False)
-class _ProbePredictions:
+class _ChangedPredictions:
     """Predictions for the m of n pictures that could be read."""
 
     read: NDArray[np.bool_]  # (n,)
@@ -133,7 +133,7 @@ def _predict_all(
     perturbations: Sequence[Perturbation],
     find_faces: Detector | None,
     advance: Advance,
-) -> _ProbePredictions:
+) -> _ChangedPredictions:
     n, classes = len(images), len(predictor.labels)
     read, with_faces = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     probabilities = np.empty((1 + len(perturbations), n, classes))
@@ -153,7 +153,7 @@ def _predict_all(
             probabilities[:, i] = found.probabilities
             if found.hidden is not None:
                 hidden[:, i] = found.hidden
-    return _ProbePredictions(
+    return _ChangedPredictions(
         read, probabilities[:, read], hidden[:, read], with_faces[read], tuple(errors)
     )
 
@@ -198,7 +198,7 @@ def _distribution(predictor: Predictor, picture: Image.Image) -> _Floats:
 
 
 def _faces(
-    predicted: _ProbePredictions,
+    predicted: _ChangedPredictions,
     truth: NDArray[np.int64],
     names: Sequence[str],
     draws: int,

@@ -159,7 +159,7 @@ def _card(
     kind, bias = system.evidence_kind, system.evidence_bias
     run, figures = training.description, training.figures
     recipe, data = run.recipe, run.data
-    # A head on frozen features knows its scale; a network's is in its options.
+    # A head on frozen features has its own scale; a network's is in its options.
     scale = getattr(system, "affect_scale", None) or recipe.model.rating_scale()
     coverage, errors = recipe.protocol.coverage, run.chosen.affect_errors
     intervals = None

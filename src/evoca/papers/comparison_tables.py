@@ -218,7 +218,7 @@ def _about(runs: Sequence[Run]) -> list[str]:
         f"Protocol: {'; '.join(sorted({f.protocol for f in facts}))}.",
         f"Profile: {', '.join(profiles)}." if profiles else "",
         f"{_MARK} measured on images that the system learnt from: how well it remembers them."
-        if any(f.measures_known_images(None) for f in facts)
+        if any(f.evaluated_on_known_images(None) for f in facts)
         else "",
         f"{_CACHED}: the frozen layers' features were cached, and the minutes leave them out."
         if any(not minutes.whole for run in runs if (minutes := minutes_of(run)) is not None)

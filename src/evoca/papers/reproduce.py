@@ -202,7 +202,7 @@ def _beside(run: Run, target: Target, facts: RunFacts) -> Pair:
         return Pair(
             target,
             _measured(run, target),
-            facts.measures_known_images(target.part),
+            facts.evaluated_on_known_images(target.part),
             chosen_c=chosen,
         )
     minutes = minutes_of(run)

@@ -8,7 +8,7 @@ from typing import Any
 
 from evoca.papers.recipes import backbones_of, is_whole, mapping, recorded_recipe
 from evoca.runs import Run
-from evoca.runs.measured_on import MeasuredOn, measured_on
+from evoca.runs.evaluated_on import EvaluatedOn, evaluated_on
 
 __all__ = ["Minutes", "RunFacts", "copies_of", "facts_of", "minutes_of", "training_images"]
 
@@ -20,9 +20,9 @@ class RunFacts:
     Attributes:
         images: how many the run used; those it was tested on where ``one_split``.
         total: all images of the run, for training, validation and test.
-        training_images: how many of those measured were learnt from; ``None`` if not known.
-        copies: how many of those measured are copies of training images.
-        chose: how many of those measured are validation images, or copies of them.
+        training_images: how many of those evaluated on were learnt from; ``None`` if not known.
+        copies: how many of those evaluated on are copies of training images.
+        chose: how many of those evaluated on are validation images, or copies of them.
         validation: validation images, where the run has figures of them beside its own.
         restricted: whether the model was left only the labels that have images.
         data: their name in the run.
@@ -55,8 +55,8 @@ class RunFacts:
     validation: int | None = None
     restricted: bool = False
 
-    def measures_known_images(self, part: str | None) -> bool:
-        """Return whether images that the system knows, or copies of them, are measured.
+    def evaluated_on_known_images(self, part: str | None) -> bool:
+        """Return whether images that the system knows, or copies of them, are evaluated on.
 
         Args:
             part: of the published figure's data; for ``val``, validation images do not count.
@@ -64,14 +64,16 @@ class RunFacts:
         return bool(self.training_images or self.copies or (self.chose and part != "val"))
 
     def known_images(self, part: str | None) -> str | None:
-        """Return the measured images that are not new, in words; ``None`` where all are new."""
+        """Return the evaluated images that are not new, in words; ``None`` where all are new."""
         of = "" if self.images is None else f" of the {self.images:,}"
         if self.training_images:
-            return f"{self.training_images:,}{of} images measured are training images of the system"
+            return (
+                f"{self.training_images:,}{of} evaluated images are training images of the system"
+            )
         parts = [(self.copies, "copies of training images")]
         parts += [(self.chose, "validation images, or copies of them")] if part != "val" else []
         words = [f"{count:,} are {what}" for count, what in parts if count]
-        return f"of the {self.images or 0:,} images measured {', '.join(words)}" if words else None
+        return f"of the {self.images or 0:,} evaluated images {', '.join(words)}" if words else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -99,7 +101,7 @@ def facts_of(run: Run) -> RunFacts:
     size = mapping(recipe.get("preprocessing"))
     width, height = size.get("width"), size.get("height")
     return RunFacts(
-        images=_measured_images(run),
+        images=_evaluated_images(run),
         total=_total_images(run),
         training_images=learnt,
         copies=_count_of(run, "copies_of_training_images"),
@@ -127,7 +129,7 @@ def _is_restricted(run: Run) -> bool:
 
 
 def training_images(run: Run) -> int | None:
-    """Return how many of the measured images are training images; ``None`` if unknown."""
+    """Return how many of the evaluated images are training images; ``None`` if unknown."""
     origin = mapping(run.description.get("origin"))
     for entry in (run.metrics, run.description, origin):
         if isinstance(count := entry.get("training_images"), int):
@@ -136,7 +138,7 @@ def training_images(run: Run) -> int | None:
 
 
 def copies_of(run: Run) -> int:
-    """Return how many of the measured images are copies of known images."""
+    """Return how many of the evaluated images are copies of known images."""
     kinds = ("training", "validation")
     return sum(_count_of(run, f"copies_of_{kind}_images") for kind in kinds)
 
@@ -208,21 +210,21 @@ def _split(run: Run) -> object:
 
 def _protocol(run: Run, known: int | None) -> tuple[str, bool]:
     split = _split(run)
-    kind, entry = measured_on(split), mapping(split)
+    kind, entry = evaluated_on(split), mapping(split)
     folds = entry.get("folds")
     if kind is not None and kind.of_folds and isinstance(folds, int):
         return f"{entry.get('repeats', 1)} x {folds}-fold cross-validation", False
-    if kind is MeasuredOn.ALL and known == 0:
+    if kind is EvaluatedOn.ALL and known == 0:
         return "all images, none of them for training", True
     name = kind or (entry.get("kind") if entry else split)
-    return str(name or "not recorded"), kind is MeasuredOn.TEST
+    return str(name or "not recorded"), kind is EvaluatedOn.TEST
 
 
-def _measured_images(run: Run) -> int | None:
-    """Return the number of measured images; if not recorded, of all images of the run."""
+def _evaluated_images(run: Run) -> int | None:
+    """Return the number of evaluated images; if not recorded, of all images of the run."""
     split = mapping(run.description.get("split"))
     tested = split.get("test")
-    if measured_on(split) is MeasuredOn.TEST and isinstance(tested, int) and tested:
+    if evaluated_on(split) is EvaluatedOn.TEST and isinstance(tested, int) and tested:
         return tested
     return _count(run.description.get("data"))
 

@@ -26,7 +26,7 @@ from evoca.report.sections.compare import compare_with_first, side_by_side
 from evoca.report.thumbnails import Picture, pictures_of, thumbnail_side
 from evoca.runs import Run
 from evoca.runs.comparison import cautions
-from evoca.runs.robustness import Probe
+from evoca.runs.robustness import RobustnessResult
 from evoca.runtime.predictor import Predictor
 
 __all__ = ["MOST_IMAGES", "Built", "build_report", "write_page"]
@@ -62,7 +62,7 @@ def build_report(
     images: bool = True,
     look_for: LookFor = "faces",
     most_images: int = MOST_IMAGES,
-    probe: Probe | None = None,
+    robustness: RobustnessResult | None = None,
     left_out: bool = False,
 ) -> Built:
     """Write the report of some runs as one HTML file, and return what was written.
@@ -76,7 +76,7 @@ def build_report(
         images: whether the page contains small copies of them.
         look_for: the traits to search pictures for.
         most_images: the largest number of images on the page.
-        probe: of the first run's model, in place of the one in the run's folder.
+        robustness: of the first run's model, in place of the one in the run's folder.
         left_out: whether the user wanted no images, rather than none were found.
 
     Raises:
@@ -84,7 +84,8 @@ def build_report(
     """
     out = Path(out)
     scored = [
-        ScoredRun.of_run(run, probe if position == 0 else None) for position, run in enumerate(runs)
+        ScoredRun.of_run(run, robustness if position == 0 else None)
+        for position, run in enumerate(runs)
     ]
     library = library_of(scored, data)
     chosen = _chosen(scored, library, most_images) if images else []

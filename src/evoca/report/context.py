@@ -69,7 +69,7 @@ def run_content(
         "without_images": without_images,
         "by_chance": f"{1 - 0.95 ** sum(row.having is not None for row in compared):.0%}",
         "trait_names": [name for name, found in traits.items() if not isinstance(found, str)],
-        "robustness": robustness(scored.probe),
+        "robustness": robustness(scored.robustness),
         "errors": _shown(scored.errors),
         "doubts": doubts,
         "doubted": _shown(doubts.rows),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evoca.metrics.checks import FloatArray, IntArray
 from evoca.metrics.ties import top_labels
 from evoca.runs import Predictions, Run
-from evoca.runs.robustness import Probe
+from evoca.runs.robustness import RobustnessResult
 
 __all__ = ["ScoredRun"]
 
@@ -24,21 +24,21 @@ class ScoredRun:
     Attributes:
         run: that they are of.
         predictions: its table.
-        probe: the robustness test of its model; ``None`` without one.
+        robustness: the robustness test of its model; ``None`` without one.
     """
 
     run: Run
     predictions: Predictions
-    probe: Probe | None = None
+    robustness: RobustnessResult | None = None
 
     @classmethod
-    def of_run(cls, run: Run, probe: Probe | None = None) -> ScoredRun:
-        """Return a run with its predictions, and the probe in its folder unless one is given.
+    def of_run(cls, run: Run, robustness: RobustnessResult | None = None) -> ScoredRun:
+        """Return a run with its predictions and, unless one is given, its folder's robustness test.
 
         Raises:
             EvocaError: they are missing or damaged.
         """
-        return cls(run, run.predictions, probe or run.probe)
+        return cls(run, run.predictions, robustness or run.robustness)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -12,19 +12,19 @@ from evoca.images import printable_name
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.directory import parse_json
-from evoca.runs.schema import ProbeContent, require
+from evoca.runs.schema import RobustnessContent, require
 
-__all__ = ["PROBE_FILE", "SCHEMA_VERSION", "Probe", "read_probe"]
+__all__ = ["ROBUSTNESS_FILE", "SCHEMA_VERSION", "RobustnessResult", "read_robustness"]
 
-PROBE_FILE = "probe.json"
+ROBUSTNESS_FILE = "probe.json"
 """The name of the result's file in a run directory."""
 
 SCHEMA_VERSION = 1
-"""Version of the JSON of :meth:`Probe.to_dict`; grows when a key changes its meaning."""
+"""Version of the JSON of :meth:`RobustnessResult.to_dict`; grows when a key changes its meaning."""
 
 
 @dataclass(frozen=True)
-class Probe:
+class RobustnessResult:
     """The result of a robustness test.
 
     Attributes:
@@ -89,8 +89,8 @@ class Probe:
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Probe:
-        """Return the probe from the data of :meth:`to_dict`; unknown keys are skipped."""
+    def from_dict(cls, content: Mapping[str, Any]) -> RobustnessResult:
+        """Return the result from the data of :meth:`to_dict`; unknown keys are skipped."""
         accuracy, mask = content["accuracy"], content["masking"]
         return cls(
             model=content["model"],
@@ -109,11 +109,11 @@ class Probe:
         )
 
 
-def read_probe(file: str | Path) -> Probe:
+def read_robustness(file: str | Path) -> RobustnessResult:
     """Return the result that ``evoca probe --out`` wrote.
 
     Raises:
-        DataError: missing, not JSON, of a newer version, or not the result of a probe.
+        DataError: missing, not JSON, of a newer version, or not the result of a robustness test.
     """
     file = Path(file)
     where = printable_name(file)
@@ -125,14 +125,14 @@ def read_probe(file: str | Path) -> Probe:
         raise DataError(f"{where}: not valid JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
-        raise DataError(f"{where}: no schema_version: this is not the result of a probe")
+        raise DataError(f"{where}: no schema_version: this is not the result of a robustness test")
     if version > SCHEMA_VERSION:
         raise DataError(
             f"{where}: schema_version {version}; this Evoca reads up to {SCHEMA_VERSION}: "
             "install a newer one"
         )
-    require(ProbeContent, content, file, "the result of a probe")
+    require(RobustnessContent, content, file, "the result of a robustness test")
     try:
-        return Probe.from_dict(content)
+        return RobustnessResult.from_dict(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where}: not the result of a probe ({error!r})") from error
+        raise DataError(f"{where}: not the result of a robustness test ({error!r})") from error

@@ -16,7 +16,7 @@ from evoca.metrics.result import SCHEMA_VERSION, Figure, Report
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
 from evoca.runs.result import Result
-from evoca.runs.robustness import PROBE_FILE, Probe, read_probe
+from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult, read_robustness
 from evoca.runs.schema import Description, Metrics, Scores, require
 
 __all__ = ["Run", "finished_run", "read_run"]
@@ -164,14 +164,14 @@ class Run:
         return tuple(sorted(float(c) for c in found if isinstance(c, int | float)))
 
     @cached_property
-    def probe(self) -> Probe | None:
+    def robustness(self) -> RobustnessResult | None:
         """The robustness test of its model; ``None`` without one.
 
         Raises:
-            DataError: ``probe.json`` is not the result of a probe.
+            DataError: ``probe.json`` is not the result of a robustness test.
         """
-        file = self.path / PROBE_FILE
-        return read_probe(file) if file.is_file() else None
+        file = self.path / ROBUSTNESS_FILE
+        return read_robustness(file) if file.is_file() else None
 
     @cached_property
     def history(self) -> tuple[Mapping[str, str], ...]:

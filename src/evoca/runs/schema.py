@@ -16,7 +16,14 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.strict import Lenient, place_and_reason
 
-__all__ = ["Description", "Metrics", "PredictionSets", "ProbeContent", "Scores", "require"]
+__all__ = [
+    "Description",
+    "Metrics",
+    "PredictionSets",
+    "RobustnessContent",
+    "Scores",
+    "require",
+]
 
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -249,11 +256,11 @@ class _Masking(Lenient):
     with_faces: _Count
 
 
-class _ProbeBootstrap(_Bootstrap):
+class _RobustnessBootstrap(_Bootstrap):
     basis: str
 
 
-class ProbeContent(Lenient):
+class RobustnessContent(Lenient):
     """The content of ``probe.json``."""
 
     model: str
@@ -268,7 +275,7 @@ class ProbeContent(Lenient):
     unreadable: list[str]
     notes: list[str]
     evoca: str
-    bootstrap: _ProbeBootstrap
+    bootstrap: _RobustnessBootstrap
 
 
 def require(schema: type[BaseModel], content: Mapping[str, Any], file: Path, what: str) -> None:

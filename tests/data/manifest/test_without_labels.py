@@ -80,7 +80,7 @@ def test_ratings_are_not_called_missing_labels(rated):
     assert "10 of them are rated in valence and arousal alone" in built
     divided = evoca("data", "split", "oasis.csv", "--out", "split.csv", "--ratio", "60/20/20")
     checked = evoca("data", "check", "split.csv").stdout
-    assert "only-rated: 10 images have ratings of valence and arousal alone" in checked
+    assert "only-rated (10): images have ratings of valence and arousal alone" in checked
     counted = evoca("data", "stats", "split.csv").stdout
     for text in (built, divided.stdout, checked, counted):
         assert "single" not in text

@@ -119,7 +119,7 @@ def test_a_recipe_that_cannot_run_costs_one_line_and_not_the_others(tmp_path, mo
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--profile", "lite0"), "--profile: says how to run, and --data is not there"),
+        (("--profile", "lite0"), "--profile: sets how to run; give --data too"),
         (("--data", "data", "--recipe", "nosuch"), "--recipe nosuch: no such recipe; known are"),
         (("more", "--data", "data"), "more: with --data, name one folder for all runs"),
     ],

@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("pytorch_lightning", reason="needs the extra train")
 import yaml
 from PIL import Image
-from tests.data.fetch.conftest import make_picture
 from typer.testing import CliRunner
 
 from evoca.cli import app
@@ -19,6 +18,7 @@ from evoca.lab.experiments import search
 from evoca.lab.training.step_context import TrainingError
 from evoca.papers.run_facts import facts_of
 from evoca.runs import read_run
+from website import make_picture
 
 RECIPE = {
     "name": "drawn",
@@ -75,7 +75,7 @@ def test_training_says_that_measured_images_are_copies(trained):
     assert (found["n"], found["copies_of_training_images"]) == (32, 8)
     assert found["copies_of_validation_images"] == 8
     warning = (
-        "WARNING: of 32 measured images 8 are copies of training images and 8 of validation "
+        "WARNING: of 32 evaluated images 8 are copies of training images and 8 of validation "
         "images, which chose"
     )
     assert warning in found["notes"][0]
@@ -84,9 +84,9 @@ def test_training_says_that_measured_images_are_copies(trained):
 
 def test_a_run_of_copies_gets_no_verdict_beside_a_paper(trained):
     facts = facts_of(read_run("run"))
-    assert facts.measures_known_images(None)
+    assert facts.evaluated_on_known_images(None)
     assert facts.known_images(None) == (
-        "of the 32 images measured 8 are copies of training images, 8 are validation images, or "
+        "of the 32 evaluated images 8 are copies of training images, 8 are validation images, or "
         "copies of them"
     )
     assert facts.to_dict()["copies_of_known_images"] == 16
@@ -103,7 +103,9 @@ def test_training_leaves_copies_out_on_request(trained):
     assert not any("WARNING" in note for note in found["notes"])
     assert json.loads(Path("clean/run.json").read_text())["split"]["copies_left_out"] == 16
     refused = evoca(*command, "--resume")
-    assert "clean: a finished run measured without copies; name another folder" in refused.stderr
+    assert (
+        "clean: a finished run was evaluated without copies; name another folder" in refused.stderr
+    )
     assert refused.exit_code == 1
 
 
@@ -186,7 +188,7 @@ def test_a_probe_says_so_too_when_it_is_trained_and_when_it_is_finished(trained)
     assert done.exit_code == 0, done.stderr
     found = json.loads(Path("probe/metrics.json").read_text())
     assert (found["n"], found["copies_of_training_images"]) == (32, 16)
-    warning = "WARNING: of 32 measured images 16 are copies of training images"
+    warning = "WARNING: of 32 evaluated images 16 are copies of training images"
     assert warning in done.stderr
     again = evoca(*command, "--resume")
     assert "finished already" in again.stderr

@@ -22,7 +22,7 @@ from evoca.lab.experiments.search import Searcher, Trial
 from evoca.lab.training import RunOptions
 from evoca.lab.training.checkpoint import load_weights
 from evoca.runs import read_run
-from evoca.runs.measured_on import measured_on
+from evoca.runs.evaluated_on import evaluated_on
 from tiny_system import TinySystem, build_tiny, draw_pictures, tiny_recipe
 
 
@@ -155,7 +155,7 @@ def test_a_cross_validation_of_steps_states_what_chooses(data, tmp_path, options
     assert "validation images, 34% of each training part, set aside" in described["protocol"]
     assert described["split"]["kind"] == "cross-validation, stratified and grouped"
     assert "inner_folds" not in described["split"]
-    assert measured_on(described["split"]).of_folds
+    assert evaluated_on(described["split"]).of_folds
 
 
 def test_a_cut_of_a_small_class_is_made_without_a_word(data, recwarn):

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.data.fetch.conftest import make_picture
+
+from website import make_picture
 
 pytest.importorskip("torch", reason="needs the extra train")
 

@@ -82,7 +82,7 @@ def test_cross_validation_learns_what_is_there_and_nothing_else():
     assert found.probabilities.shape == (2, 240, 4)
     np.testing.assert_allclose(found.probabilities.sum(axis=2), 1)
     assert (found.probabilities.argmax(axis=2) == truth).mean() > 0.7
-    inside = np.take_along_axis(found.held_out().in_set(), truth[None, :, None], axis=2).mean()
+    inside = np.take_along_axis(found.predictions().in_set(), truth[None, :, None], axis=2).mean()
     assert 0.82 < inside < 0.98
     shuffled = np.random.default_rng(1).permutation(truth)
     chance = cross_validate(features, shuffled, groups, fitter, chosen.protocol)

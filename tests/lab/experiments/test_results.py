@@ -7,7 +7,7 @@ import pytest
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.emotions import MIKELS8
-from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.results import RepeatedPredictions, result_of
 from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.softmax import softmax
 
@@ -34,18 +34,20 @@ def images(labels=8):
     )
 
 
-def held_out(data, heat=1.0, fold=None):
+def predictions(data, heat=1.0, fold=None):
     """Two repeats of predictions that lean towards the truth."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(2, N, 8)) + 1.5 * np.eye(8)[data.truth]
     folds = np.stack([rng.permutation(N) % FOLDS for _ in range(2)]) if fold is None else fold
-    return HeldOut(softmax(logits, heat), folds, np.full((2, N), 0.1), np.full((2, N), heat))
+    return RepeatedPredictions(
+        softmax(logits, heat), folds, np.full((2, N), 0.1), np.full((2, N), heat)
+    )
 
 
 def test_a_cross_validation_is_compared_fold_by_fold():
     data = images()
-    answers = held_out(data)
-    found = result_of(data, answers, 0.9)
+    own = predictions(data)
+    found = result_of(data, own, 0.9)
     assert set(found.calibration.methods) >= {"model", "none", "temperature", "vector"}
     assert found.conditional.coverage.value == pytest.approx(0.9, abs=0.06)
     figures = found.to_dict()
@@ -56,7 +58,7 @@ def test_a_cross_validation_is_compared_fold_by_fold():
 def test_a_label_that_one_fold_holds_alone_finds_no_threshold_there():
     data = images()
     fold = np.tile(np.where(data.truth == 0, 0, np.arange(N) // 8 % FOLDS), (2, 1))
-    found = result_of(data, held_out(data, fold=fold), 0.5)
+    found = result_of(data, predictions(data, fold=fold), 0.5)
     by_emotion = found.conditional.by_emotion
     assert by_emotion["amusement"].value == 1  # no other fold has chosen: it is in every set
     assert all(by_emotion[label].value < 0.8 for label in MIKELS8[1:])
@@ -64,8 +66,8 @@ def test_a_label_that_one_fold_holds_alone_finds_no_threshold_there():
 
 def test_uncalibrated_is_what_the_logits_say():
     data = images()
-    found = result_of(data, held_out(data, heat=2.0), 0.9)
-    plain = result_of(data, held_out(data), 0.9)
+    found = result_of(data, predictions(data, heat=2.0), 0.9)
+    plain = result_of(data, predictions(data), 0.9)
     none, cold = (one.calibration.methods["none"] for one in (found, plain))
     assert none.nll.value == pytest.approx(cold.nll.value)
     assert found.calibration.methods["model"].nll.value > none.nll.value
@@ -73,7 +75,9 @@ def test_uncalibrated_is_what_the_logits_say():
 
 def test_images_that_chose_are_not_compared():
     data = images()
-    once = HeldOut.once(held_out(data).probabilities[0], threshold=0.1, temperature=1.0)
+    once = RepeatedPredictions.once(
+        predictions(data).probabilities[0], threshold=0.1, temperature=1.0
+    )
     chose = result_of(data, once, 0.9, notes=("they flatter",), chose=True)
     assert (chose.conditional, chose.calibration) == (None, None)
     assert chose.to_dict()["calibration"] is None
@@ -85,6 +89,6 @@ def test_images_that_chose_are_not_compared():
 
 def test_a_label_without_images_has_no_threshold_of_its_own():
     data = images(labels=7)
-    found = result_of(data, held_out(data), 0.9)
+    found = result_of(data, predictions(data), 0.9)
     assert found.conditional is None
     assert found.calibration is not None

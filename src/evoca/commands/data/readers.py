@@ -1,4 +1,4 @@
-"""``evoca data readers``: which data sets can be read, and the layout that each reader wants."""
+"""``evoca data readers``: which data sets can be read, and the layout of each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def show_reader(
         ),
     ],
 ) -> None:
-    """Explain the layout that a reader wants, its labels and its options."""
+    """Explain a reader's layout, labels and options."""
     from evoca.data.readers import get_reader
     from evoca.data.taxonomies import labels_of
 

@@ -65,7 +65,7 @@ def print_check(report: CheckReport) -> None:
     print(clean(f"{report.source}: {report.images:,} images"))
     for finding in report.findings:
         mark = "problem" if finding.problem else "remark"
-        print(clean(f"{mark}  {finding.kind}: {finding.count:,} {finding.message}"))
+        print(clean(f"{mark}  {finding.kind} ({finding.count:,}): {finding.message}"))
         for example in finding.examples[:EXAMPLES]:
             print(clean(f"    {example}"))
         if more := len(finding.examples[EXAMPLES:]):

@@ -115,7 +115,7 @@ def fingerprint_all(
     Raises:
         MissingExtraError: imagehash is not installed.
     """
-    _hashing()  # here, since threads that import at once can see a module half made
+    _hashing()  # here, since threads that import at once can be given a module half made
     limits = limits or ImageLimits()
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         yield from pool.map(lambda path: fingerprint(path, limits), paths)

@@ -62,7 +62,7 @@ class Cells:
     """The cells of a table in memory, cleaned for the rules."""
 
     def __init__(self, columns: Columns) -> None:
-        """Clean nothing yet: each column is cleaned when a rule asks for it.
+        """Clean nothing yet: each column is cleaned when a rule first reads it.
 
         Attributes:
             columns: as they were read.

@@ -1,4 +1,4 @@
-"""Copies between images that were trained on and images that are measured."""
+"""Copies between images that were trained on and images that are evaluated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Copied", "copied", "hashes_of"]
 
 @dataclass(frozen=True, eq=False)
 class Copied:
-    """Which of n measured images have a copy among the training or validation images.
+    """Which of n evaluated images have a copy among the training or validation images.
 
     Attributes:
         training: bool (n,), a copy is among the training images, or an image of its group.
@@ -49,28 +49,28 @@ class Copied:
         if not parts:
             return ()
         return (
-            f"WARNING: of {n:,} measured images {' and '.join(parts)}: the figures are partly of "
+            f"WARNING: of {n:,} evaluated images {' and '.join(parts)}: the figures are partly of "
             "images that the system was made with (--without-copies leaves them out)",
         )
 
 
 def copied(
-    measured: LabelledImages,
+    evaluated: LabelledImages,
     learnt_from: LabelledImages,
     chosen_on: LabelledImages | None = None,
 ) -> Copied:
-    """Return which measured images share a group with images that made the system.
+    """Return which evaluated images share a group with images that made the system.
 
     Args:
-        measured: the images that figures are of.
+        evaluated: the images that figures are of.
         learnt_from: the images that were learnt from.
-        chosen_on: the images that chose settings, where they are not measured too.
+        chosen_on: the images that chose settings, where they are not evaluated too.
             All have groups of copies that were looked for in all of them together
             (:func:`evoca.data.duplicates.groups.with_groups`).
     """
-    training = np.isin(measured.groups, learnt_from.groups)
+    training = np.isin(evaluated.groups, learnt_from.groups)
     chose = () if chosen_on is None else chosen_on.groups
-    return Copied(training, np.isin(measured.groups, chose) & ~training)
+    return Copied(training, np.isin(evaluated.groups, chose) & ~training)
 
 
 def hashes_of(

@@ -115,7 +115,7 @@ def deletion_test(
         paths: (n,) images.
         preprocessing: of the recipe.
         labels: K labels.
-        images: how many to measure, drawn at random.
+        images: how many to test, drawn at random.
         seed: of that draw, of the random maps and of the interval.
         advance: called with 1 after each image.
 

@@ -21,13 +21,13 @@ from evoca.lab.experiments.finetune_fold import Build, Seen, validation_figures
 from evoca.lab.experiments.holdout import (
     Holdout,
     hold_out,
-    require_measurable,
     require_parts,
     require_ratings,
+    require_two_groups,
     usable,
 )
-from evoca.lab.experiments.operating_point import Chosen, affect_in, choose
-from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.operating_point import OperatingPoint, affect_in, choose
+from evoca.lab.experiments.results import RepeatedPredictions, result_of
 from evoca.lab.experiments.run_files import (
     choice,
     class_frequencies,
@@ -44,7 +44,7 @@ from evoca.lab.training.checkpoint import identity_of
 from evoca.lab.training.freezing import System
 from evoca.lab.training.lightning_trainer import is_main
 from evoca.metrics.by_source import SourceFigures
-from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.evaluated_on import EvaluatedOn
 from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result
 from evoca.runtime.card import DeletionTest
@@ -78,7 +78,7 @@ def train_steps(
         options: how to run.
         resume: go on with an unfinished run; start where ``out`` is fresh.
         data_name: what to call the data; the folder's or file's own name if omitted.
-        without_copies: leave out the measured images that have a copy among the images
+        without_copies: leave out the evaluated images that have a copy among the images
             that are trained on or choose.
 
     Returns:
@@ -97,7 +97,7 @@ def train_steps(
         raise MissingExtraError("keeping near-duplicates together", "train", "imagehash")
     parts = hold_out(grouped.images, recipe.protocol.validation, seed, recipe)
     kept = parts.without_copies() if without_copies else parts
-    require_measurable(kept)
+    require_two_groups(kept)
     division = describe_division(known)
     identity = identity_of(recipe, parts.train, parts.validation, division=division["group_sha256"])
     task = Task.of(recipe, parts.train, parts.validation, seed, identity)
@@ -107,15 +107,15 @@ def train_steps(
     if not is_main():
         return None
     scorer = scorer_of(recipe, fitted.system, parts.train, parts.validation, options)
-    chosen, result = _measure(recipe, scorer, parts, kept)
+    chosen, result = _evaluate(recipe, scorer, parts, kept)
     for note in result.notes:
         options.say(f"evoca: {note}")
     deletion = None
     if isinstance(scorer, MachineScorer):
         write_head(out / "checkpoints" / "last", scorer.machine)
     else:
-        system, measured = fitted.system, kept.measured
-        deletion = _deletion_test(recipe, system, measured, chosen.temperature, options)
+        system, evaluated = fitted.system, kept.evaluated
+        deletion = _deletion_test(recipe, system, evaluated, chosen.temperature, options)
     description = _description(recipe, grouped, division, parts, chosen, data_name)
     description |= result.copies
     if grouped.images.teaching is not None:
@@ -129,20 +129,20 @@ def train_steps(
 
 
 def _left_out(parts: Holdout, kept: Holdout) -> dict[str, Any]:
-    """Return how many copies are not measured."""
-    return {"without_copies": True, "copies_left_out": len(parts.measured) - len(kept.measured)}
+    """Return how many copies are not evaluated."""
+    return {"without_copies": True, "copies_left_out": len(parts.evaluated) - len(kept.evaluated)}
 
 
-def _measure(
+def _evaluate(
     recipe: Recipe, scorer: Scorer, parts: Holdout, kept: Holdout
-) -> tuple[Chosen, Result]:
-    """Choose the operating point on validation images, then score the measured images."""
+) -> tuple[OperatingPoint, Result]:
+    """Choose the operating point on validation images, then score the evaluated images."""
     coverage, chose = recipe.protocol.coverage, parts.test is None
-    step, labels = recipe.steps[-1], len(parts.measured.labels)
+    step, labels = recipe.steps[-1], len(parts.evaluated.labels)
     copies, own = kept.copied(), scorer.logits(parts.validation)
     chosen = replace(choose(own, parts.validation, step, coverage), c=scorer.c)
-    found = scorer.logits(kept.measured)
-    predictions = HeldOut.once(
+    found = scorer.logits(kept.evaluated)
+    predictions = RepeatedPredictions.once(
         softmax(found[:, :labels], chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
@@ -152,17 +152,17 @@ def _measure(
     notes += () if chose else parts.chosen_by_copies()
     if chose:
         notes += ("the figures are of validation images, which chose: they flatter",)
-    lost = len(parts.measured) - len(kept.measured)
+    lost = len(parts.evaluated) - len(kept.evaluated)
     if lost:
         notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
-    result = result_of(kept.measured, predictions, coverage, notes=notes, chose=chose)
+    result = result_of(kept.evaluated, predictions, coverage, notes=notes, chose=chose)
     by_source: tuple[SourceFigures, ...] = ()
-    if kept.measured.teaching is not None:
+    if kept.evaluated.teaching is not None:
         widths = None
         if chosen.affect_errors is not None and predictions.affect is not None:
             widths = np.broadcast_to(chosen.affect_errors, predictions.affect.shape)
         by_source = figures_by_source(
-            kept.measured,
+            kept.evaluated,
             predictions.probabilities,
             predictions.affect,
             widths,
@@ -207,13 +207,13 @@ def _description(
     grouped: Grouped,
     division: Mapping[str, str],
     parts: Holdout,
-    chosen: Chosen,
+    chosen: OperatingPoint,
     data_name: str | None,
 ) -> dict[str, Any]:
     """Return the content of ``run.json``."""
     data = grouped.images
     prints = grouped.by_path
-    kind = MeasuredOn.VALIDATION if parts.test is None else MeasuredOn.TEST
+    kind = EvaluatedOn.VALIDATION if parts.test is None else EvaluatedOn.TEST
     split = {
         "kind": kind,
         "groups": grouped.basis,

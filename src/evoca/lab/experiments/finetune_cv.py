@@ -22,7 +22,7 @@ from evoca.lab.experiments.holdout import in_source, of_first_source, strata
 from evoca.lab.experiments.nested_cv import folds_of
 from evoca.lab.experiments.operating_point import affect_in
 from evoca.lab.experiments.preparation import prepare
-from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.results import RepeatedPredictions, result_of
 from evoca.lab.experiments.run_files import (
     choice_in_fold,
     require_fresh,
@@ -113,7 +113,7 @@ def crossval_steps(
                 temperatures[repeat, held_out] = chosen.temperature
         known = places[0] >= 0
         rated = None if np.isnan(affect[:, known]).any() else affect
-        predictions = HeldOut(
+        predictions = RepeatedPredictions(
             probabilities[:, known],
             places[:, known],
             thresholds[:, known],

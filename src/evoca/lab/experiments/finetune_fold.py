@@ -30,7 +30,7 @@ from evoca.lab.experiments.fold_vectors import (
     write_vectors,
 )
 from evoca.lab.experiments.holdout import cut_validation, learnt_without
-from evoca.lab.experiments.operating_point import Chosen, choose, run_over
+from evoca.lab.experiments.operating_point import OperatingPoint, choose, run_over
 from evoca.lab.experiments.scorer import scorer_of
 from evoca.lab.models.differential import DifferentialNetworks
 from evoca.lab.training import RunOptions, Task, fit
@@ -110,7 +110,7 @@ class Found:
     """
 
     predictions: NDArray[np.float32]
-    chosen: Chosen
+    chosen: OperatingPoint
     seen: Seen
 
 
@@ -178,8 +178,8 @@ class Fold:
 
 
 def _write_fold(file: Path, fold: Found, identity: Identity) -> None:
-    chosen = asdict(replace(fold.chosen, held_out=None))
-    del chosen["held_out"]  # of a training alone, for bundles
+    chosen = asdict(replace(fold.chosen, chosen_on=None))
+    del chosen["chosen_on"]  # of a training alone, for bundles
     about = json.dumps({"identity": asdict(identity), "chosen": chosen})
     with drafted(file) as draft, draft.open("wb") as stream:
         np.savez(
@@ -218,10 +218,12 @@ def _read_fold(file: Path, identity: Identity, shape: tuple[int, int]) -> Found:
     return Found(logits, chosen, seen)
 
 
-def _chosen(content: dict[str, Any]) -> Chosen:
+def _chosen(content: dict[str, Any]) -> OperatingPoint:
     """Return what validation images chose, from its plain data."""
     errors = content.get("affect_errors")
-    return Chosen(**(content | {"affect_errors": None if errors is None else tuple(errors)}))
+    return OperatingPoint(
+        **(content | {"affect_errors": None if errors is None else tuple(errors)})
+    )
 
 
 def _is_whole(predictions: NDArray[np.float32], seen: Seen, shape: tuple[int, int]) -> bool:

@@ -44,7 +44,7 @@ def difference(
         return _moved(split, describe_division(without_test, splits=False))
     parted = bool(recipe.steps) or has_test(data)
     if parted and "folds" in split:
-        return "figures by cross-validation, where the data name test images to measure"
+        return "figures by cross-validation, where the data name test images to evaluate on"
     if not parted and "folds" not in split:
         return "figures of test images, where the data name none now"
     used = usable(data, recipe) if parted else without_test

@@ -1,4 +1,4 @@
-"""The images to train on, those that choose, and those that only measure."""
+"""The images to train on, those that choose, and those that are only evaluated on."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = [
     "of_first_source",
     "require_classes",
     "require_folds",
-    "require_measurable",
     "require_parts",
     "require_ratings",
+    "require_two_groups",
     "strata",
     "usable",
 ]
@@ -149,7 +149,7 @@ class Holdout:
     Attributes:
         train: to train on.
         validation: for early stopping, temperature and set threshold.
-        test: to measure; ``None`` where the data names none.
+        test: to evaluate on; ``None`` where the data names none.
         cut: whether validation was cut from the training images here.
     """
 
@@ -159,13 +159,13 @@ class Holdout:
     cut: bool
 
     @property
-    def measured(self) -> LabelledImages:
+    def evaluated(self) -> LabelledImages:
         """The images that figures are of: test images, where there are any."""
         return self.validation if self.test is None else self.test
 
     def copied(self) -> Copied:
-        """Return which measured images are copies of training or validation images."""
-        return copied(self.measured, self.train, None if self.test is None else self.validation)
+        """Return which evaluated images are copies of training or validation images."""
+        return copied(self.evaluated, self.train, None if self.test is None else self.validation)
 
     def chosen_by_copies(self) -> tuple[str, ...]:
         """Return a note on how many validation images are copies of training images."""
@@ -178,7 +178,7 @@ class Holdout:
         )
 
     def without_copies(self) -> Holdout:
-        """Return the same without such copies among the measured images.
+        """Return the same without such copies among the evaluated images.
 
         Raises:
             DataError: none is left.
@@ -186,10 +186,10 @@ class Holdout:
         again = self.copied().any
         if again.all():
             raise DataError(
-                f"{self.measured.source}: all {len(again):,} images to measure are copies of "
+                f"{self.evaluated.source}: all {len(again):,} images to evaluate on are copies of "
                 "images that are learnt from: none is left without copies"
             )
-        kept = self.measured.take(~again)
+        kept = self.evaluated.take(~again)
         if self.test is None:
             return replace(self, validation=kept)
         return replace(self, test=kept)
@@ -251,7 +251,7 @@ def require_parts(known: LabelledImages, share: float) -> None:
 
 
 def has_test(data: LabelledImages, recipe: Recipe | None = None) -> bool:
-    """Return whether the data name test images that can be measured."""
+    """Return whether the data name test images that can be evaluated."""
     test = data.in_split("test")
     return bool(len(test)) and bool(len(usable(test, recipe)))
 
@@ -309,7 +309,7 @@ def first_source(images: LabelledImages) -> LabelledImages:
 def of_first_source(
     check: Callable[[LabelledImages, bool], None], data: LabelledImages, leave_out: str | None
 ) -> Callable[[LabelledImages, bool], None]:
-    """Return a check of images that looks at those of the first source alone.
+    """Return a check of the images of the first source alone.
 
     Args:
         check: takes images, and whether they are in groups.
@@ -445,16 +445,16 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
         )
 
 
-def require_measurable(parts: Holdout) -> None:
-    """Refuse too few images to measure, before any training.
+def require_two_groups(parts: Holdout) -> None:
+    """Refuse too few images to evaluate on, before any training.
 
     Raises:
         DataError: those that figures are of are fewer than two independent ones.
     """
-    measured = parts.measured
-    if len(np.unique(measured.groups)) < 2:
+    evaluated = parts.evaluated
+    if len(np.unique(evaluated.groups)) < 2:
         split = "val" if parts.test is None else "test"
         raise DataError(
-            f"{measured.source}: the split {split} has {len(measured)} images in 1 group: "
+            f"{evaluated.source}: the split {split} has {len(evaluated)} images in 1 group: "
             f"figures with intervals need two; {MORE_GROUPS}"
         )

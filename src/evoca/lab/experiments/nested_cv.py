@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evoca.errors import DataError
 from evoca.lab.config.recipe import Protocol
 from evoca.lab.experiments.holdout import grouped_parts
-from evoca.lab.experiments.results import HeldOut
+from evoca.lab.experiments.results import RepeatedPredictions
 from evoca.lab.heads.base import Features, FittedHead, Fitter, Truth
 from evoca.metrics.calibration import likeliest
 from evoca.metrics.conformal import set_threshold
@@ -18,13 +18,13 @@ from evoca.metrics.functional import nll
 from evoca.progress import Advance
 from evoca.softmax import softmax
 
-__all__ = ["Calibrated", "CrossValidation", "calibrate", "cross_validate", "folds_of"]
+__all__ = ["CrossValidation", "HeadOperatingPoint", "calibrate", "cross_validate", "folds_of"]
 
 Groups = NDArray[np.int_]
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class HeadOperatingPoint:
     """The operating point that the inner folds choose.
 
     Attributes:
@@ -33,14 +33,14 @@ class Calibrated:
         threshold: of the prediction set.
         nll: mean negative log-likelihood of the inner folds' held-out images, nats: by
             which the candidate was chosen, and features can be.
-        held_out: those images' logits (n, K) and labels (n,).
+        chosen_on: those images' logits (n, K) and labels (n,).
     """
 
     c: float
     temperature: float
     threshold: float
     nll: float
-    held_out: tuple[NDArray[np.float64], Truth] | None = field(
+    chosen_on: tuple[NDArray[np.float64], Truth] | None = field(
         default=None, repr=False, compare=False
     )
     affect_errors: None = None
@@ -66,11 +66,11 @@ class CrossValidation:
     threshold: NDArray[np.float64]
     temperature: NDArray[np.float64]
     heads: tuple[FittedHead, ...]
-    choices: tuple[Calibrated, ...]
+    choices: tuple[HeadOperatingPoint, ...]
 
-    def held_out(self) -> HeldOut:
+    def predictions(self) -> RepeatedPredictions:
         """Return the predictions with each image's own threshold and temperature."""
-        return HeldOut(
+        return RepeatedPredictions(
             self.probabilities,
             self.fold,
             self._of_fold(self.threshold),
@@ -109,7 +109,7 @@ def calibrate(
     fitter: Fitter,
     protocol: Protocol,
     seed: int,
-) -> Calibrated:
+) -> HeadOperatingPoint:
     """Return the candidate, temperature and set threshold chosen on out-of-fold logits.
 
     The candidate, such as a penalty, is the one with the lowest negative log-likelihood
@@ -128,7 +128,7 @@ def calibrate(
     probabilities = softmax(logits[best], temperature)
     threshold = set_threshold(probabilities, truth, protocol.coverage)
     mean = float(nll(truth, probabilities).mean())
-    return Calibrated(grid[best], temperature, threshold, mean, (logits[best], truth))
+    return HeadOperatingPoint(grid[best], temperature, threshold, mean, (logits[best], truth))
 
 
 def fit_head(features: Features, truth: Truth, fitter: Fitter, c: float) -> FittedHead:
@@ -163,7 +163,7 @@ def cross_validate(
     thresholds = np.empty((protocol.repeats, protocol.folds))
     temperatures = np.empty_like(thresholds)
     heads: list[FittedHead] = []
-    choices: list[Calibrated] = []
+    choices: list[HeadOperatingPoint] = []
     for repeat in range(protocol.repeats):
         seed = protocol.seed + repeat
         folds[repeat] = folds_of(truth, groups, protocol.folds, seed)

@@ -23,20 +23,20 @@ from evoca.metrics.calibration import fit_temperature
 from evoca.metrics.conformal import interval_errors, set_threshold
 from evoca.softmax import softmax
 
-__all__ = ["Chosen", "affect_in", "choose", "predict_logits", "run_over"]
+__all__ = ["OperatingPoint", "affect_in", "choose", "predict_logits", "run_over"]
 
 _BATCH = 32
 
 
 @dataclass(frozen=True)
-class Chosen:
+class OperatingPoint:
     """The operating point that validation images choose for a trained system.
 
     Attributes:
         temperature: for softmax(logits / temperature).
         threshold: of the prediction set.
         c: of a support vector machine on the trained network's vectors; ``None`` without.
-        held_out: logits (n, K) and labels (n,) of the validation images that have a label.
+        chosen_on: logits (n, K) and labels (n,) of the validation images that have a label.
         affect_errors: half the widths of intervals of valence and arousal that hold the rating of
             a new image with the stated coverage; ``None`` where no image is rated.
     """
@@ -44,7 +44,7 @@ class Chosen:
     temperature: float
     threshold: float
     c: float | None = None
-    held_out: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
+    chosen_on: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
         default=None, repr=False, compare=False
     )
     affect_errors: tuple[float, float] | None = None
@@ -124,7 +124,7 @@ def run_over(
 
 def choose(
     predictions: NDArray[np.float32], images: LabelledImages, step: Step, coverage: float
-) -> Chosen:
+) -> OperatingPoint:
     """Return temperature (Guo et al. 2017) and set threshold (Sadinle et al. 2019), fitted.
 
     Where a step learns the viewers' distributions, so does the temperature. Without a
@@ -139,7 +139,7 @@ def choose(
     labelled = images.truth >= 0
     errors = _affect_errors(predictions[:, len(images.labels) :], images, coverage)
     if not labelled.any():
-        return Chosen(1.0, 0.0, affect_errors=errors)
+        return OperatingPoint(1.0, 0.0, affect_errors=errors)
     logits, truth = predictions[:, : len(images.labels)].astype(np.float64), images.truth[labelled]
     shares = images.distribution if step.targets == "distribution" else None
     voted = labelled if shares is None else np.asarray(np.isfinite(shares).all(axis=1))
@@ -149,7 +149,9 @@ def choose(
         temperature = fit_temperature(logits[voted], shares[voted])
     own = softmax(logits[labelled], temperature)
     threshold = set_threshold(own, truth, coverage)
-    return Chosen(temperature, threshold, held_out=(logits[labelled], truth), affect_errors=errors)
+    return OperatingPoint(
+        temperature, threshold, chosen_on=(logits[labelled], truth), affect_errors=errors
+    )
 
 
 def _affect_errors(

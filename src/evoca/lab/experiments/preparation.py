@@ -20,11 +20,11 @@ __all__ = ["Prepared", "prepare"]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Images to train on, and to measure.
+    """Images to train on, and to evaluate on.
 
     Attributes:
         images: all but the test images, each with a target, in groups of copies.
-        test: to measure; ``None`` where they are left out, or the data name none.
+        test: to evaluate on; ``None`` where they are left out, or the data name none.
         used: both.
         basis: where the groups come from, in words.
         division: the splits and groups of the data, see

@@ -16,18 +16,18 @@ from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import hashes_of
 from evoca.lab.experiments.deletion import DELETION_IMAGES, ExplainedProbe, deletion_test
 from evoca.lab.experiments.foldable import require_nested
-from evoca.lab.experiments.holdout import Holdout, has_test, require_measurable
+from evoca.lab.experiments.holdout import Holdout, has_test, require_two_groups
 from evoca.lab.experiments.nested_cv import (
-    Calibrated,
     CrossValidation,
+    HeadOperatingPoint,
     calibrate,
     cross_validate,
     fit_head,
 )
 from evoca.lab.experiments.preparation import Prepared, prepare
-from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.results import RepeatedPredictions, result_of
 from evoca.lab.experiments.run_files import (
-    Choice,
+    AnyOperatingPoint,
     choice,
     choice_in_fold,
     class_frequencies,
@@ -35,7 +35,7 @@ from evoca.lab.experiments.run_files import (
     write_calibration,
     write_head,
 )
-from evoca.lab.features.extract import Extractor, kept_features
+from evoca.lab.features.extract import Extractor, cached_features
 from evoca.lab.heads.base import FittedHead, Fitter
 from evoca.lab.heads.factory import extractor_of, fitter_of
 from evoca.lab.heads.linear import LinearHead
@@ -44,7 +44,7 @@ from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax
 
-__all__ = ["Measured", "measure", "test_by_deletion", "train", "write_run"]
+__all__ = ["Evaluated", "evaluate", "test_by_deletion", "train", "write_run"]
 
 
 Say = Callable[[str], None]
@@ -56,8 +56,8 @@ def _unsaid(line: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """A measured recipe.
+class Evaluated:
+    """A recipe that was evaluated.
 
     Attributes:
         prepared: the images.
@@ -65,7 +65,7 @@ class Measured:
         fitter: of the head.
         features: float32 (n, D), frozen, of the images that were learnt from.
         validation: held-out predictions, and the heads that made them; ``None`` where test
-            images were measured.
+            images were evaluated.
         fitted: what the inner folds of all that was learnt from chose, and its head;
             ``None`` until it is fitted.
         result: the scores.
@@ -78,7 +78,7 @@ class Measured:
     fitter: Fitter
     features: NDArray[np.float32]
     validation: CrossValidation | None
-    fitted: tuple[Calibrated, FittedHead] | None
+    fitted: tuple[HeadOperatingPoint, FittedHead] | None
     result: Result
     copies_left_out: int | None = None
 
@@ -93,7 +93,7 @@ class Measured:
             fold = int(self.validation.fold[0, index])
             chosen, head = self.validation.choices[fold], self.validation.heads[fold]
         else:
-            assert self.fitted is not None  # it was measured
+            assert self.fitted is not None  # it was evaluated
             chosen, head = self.fitted
         if not isinstance(head, LinearHead):
             raise TypeError(f"a {type(head).__name__} has no map to test")
@@ -119,18 +119,18 @@ class _Work:
     def features(self, trunk: Extractor, images: LabelledImages) -> NDArray[np.float32]:
         """Return the features, computed or read from the cache."""
         pixels = self.recipe.preprocessing
-        return kept_features(trunk, images, pixels, self.cache, self.announce, self.workers)
+        return cached_features(trunk, images, pixels, self.cache, self.announce, self.workers)
 
     def fit(
         self, fitter: Fitter, features: NDArray[np.float32], images: LabelledImages
-    ) -> tuple[Calibrated, FittedHead]:
+    ) -> tuple[HeadOperatingPoint, FittedHead]:
         """Return the choice of the inner folds of all images, and the head fitted on all."""
         known, protocol = (features, images.truth), self.recipe.protocol
         chosen = calibrate(*known, images.groups, fitter, protocol, protocol.seed)
         return chosen, fit_head(*known, fitter, chosen.c)
 
 
-def measure(
+def evaluate(
     recipe: Recipe,
     data: LabelledImages,
     announce: Announce = silent,
@@ -138,11 +138,11 @@ def measure(
     say: Say = _unsaid,
     cache: Path | None = None,
     workers: int | None = None,
-) -> Measured:
-    """Return a measured recipe: features computed once, the head cross-validated.
+) -> Evaluated:
+    """Return a recipe that was evaluated: features computed once, the head cross-validated.
 
     Args:
-        recipe: what to measure.
+        recipe: what to evaluate.
         data: labelled images.
         announce: shows progress.
         say: shows a line.
@@ -158,7 +158,7 @@ def measure(
     return _cross_validated(work, prepare(data, recipe, require=require))
 
 
-def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
+def _cross_validated(work: _Work, prepared: Prepared) -> Evaluated:
     recipe, images = work.recipe, prepared.images
     trunk, fitter = work.begin(prepared)
     features = work.features(trunk, images)
@@ -172,27 +172,27 @@ def _cross_validated(work: _Work, prepared: Prepared) -> Measured:
         work.announce("cross-validation", rounds),
     )
     result = result_of(
-        images, validation.held_out(), recipe.protocol.coverage, notes=prepared.notes
+        images, validation.predictions(), recipe.protocol.coverage, notes=prepared.notes
     )
     folds = recipe.protocol.folds
     choices = [choice_in_fold(*divmod(i, folds), own) for i, own in enumerate(validation.choices)]
     result = replace(result, chosen_in_folds=tuple(choices))
-    return Measured(prepared, trunk, fitter, features, validation, None, result)
+    return Evaluated(prepared, trunk, fitter, features, validation, None, result)
 
 
-def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measured:
-    """Return a recipe measured on the test images, fitted and chosen on all others."""
+def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Evaluated:
+    """Return a recipe evaluated on the test images, fitted and chosen on all others."""
     images, asked = prepared.images, prepared.test
-    assert asked is not None  # it is what is measured
+    assert asked is not None  # it is what is evaluated
     parts = Holdout(images, images.take([]), asked, cut=False)
     parts = parts.without_copies() if without_copies else parts
-    require_measurable(parts)
-    test, copies = parts.measured, parts.copied()
+    require_two_groups(parts)
+    test, copies = parts.evaluated, parts.copied()
     prepared = replace(prepared, test=test)
     trunk, fitter = work.begin(prepared)
     features = work.features(trunk, images)
     chosen, head = work.fit(fitter, features, images)
-    predictions = HeldOut.once(
+    predictions = RepeatedPredictions.once(
         softmax(head.logits(work.features(trunk, test)), chosen.temperature),
         threshold=chosen.threshold,
         temperature=chosen.temperature,
@@ -205,7 +205,7 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Measure
         work.say(f"evoca: {note}")
     notes = (*known, *prepared.notes)
     result = result_of(test, predictions, work.recipe.protocol.coverage, notes=notes)
-    return Measured(
+    return Evaluated(
         prepared,
         trunk,
         fitter,
@@ -229,8 +229,8 @@ def train(
     workers: int | None = None,
     without_copies: bool = False,
     deletion: bool = True,
-) -> Measured:
-    """Fit a recipe on all images but the test ones, measure it, and write the run directory.
+) -> Evaluated:
+    """Fit a recipe on all images but the test ones, evaluate it, and write the run directory.
 
     Figures are of the test images where the data name some, else of a cross-validation on
     what is learnt from. Whatever is chosen is chosen by inner folds of the images learnt
@@ -260,28 +260,28 @@ def train(
         if outer:
             if without_copies:
                 say("evoca: cross-validation keeps copies in one fold: none is left out")
-            measured = _cross_validated(work, prepared)
+            evaluated = _cross_validated(work, prepared)
         else:
-            measured = _tested(work, prepared, without_copies=without_copies)
+            evaluated = _tested(work, prepared, without_copies=without_copies)
         if deletion and recipe.additive_probe:
-            test_by_deletion(folder, measured.model_of, measured.images, recipe, announce)
-        if measured.fitted is None:
-            fitted = work.fit(measured.fitter, measured.features, prepared.images)
-            measured = replace(measured, fitted=fitted)
-        chosen, head = cast("tuple[Calibrated, FittedHead]", measured.fitted)
-        measured = replace(measured, result=replace(measured.result, chosen=choice(chosen)))
+            test_by_deletion(folder, evaluated.model_of, evaluated.images, recipe, announce)
+        if evaluated.fitted is None:
+            fitted = work.fit(evaluated.fitter, evaluated.features, prepared.images)
+            evaluated = replace(evaluated, fitted=fitted)
+        chosen, head = cast("tuple[HeadOperatingPoint, FittedHead]", evaluated.fitted)
+        evaluated = replace(evaluated, result=replace(evaluated.result, chosen=choice(chosen)))
         write_run(
             folder,
             recipe,
-            measured.prepared,
-            measured.result,
+            evaluated.prepared,
+            evaluated.result,
             chosen,
             data_name,
-            copies_left_out=measured.copies_left_out,
+            copies_left_out=evaluated.copies_left_out,
         )
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
-    return measured
+    return evaluated
 
 
 def test_by_deletion(
@@ -315,7 +315,7 @@ def write_run(
     recipe: Recipe,
     prepared: Prepared,
     result: Result,
-    chosen: Choice | None = None,
+    chosen: AnyOperatingPoint | None = None,
     data_name: str | None = None,
     *,
     copies_left_out: int | None = None,
@@ -325,7 +325,7 @@ def write_run(
 
     Args:
         folder: of the run.
-        recipe: what was measured.
+        recipe: what was evaluated.
         prepared: the images.
         result: the scores.
         chosen: by the inner folds of all images, of a training.

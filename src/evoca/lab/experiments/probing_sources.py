@@ -16,45 +16,45 @@ from evoca.lab.experiments.foldable import require_nested
 from evoca.lab.experiments.holdout import first_source, of_first_source
 from evoca.lab.experiments.preparation import Prepared, prepare
 from evoca.lab.experiments.probing import test_by_deletion, write_run
-from evoca.lab.experiments.results import HeldOut, result_of
+from evoca.lab.experiments.results import RepeatedPredictions, result_of
 from evoca.lab.experiments.run_files import (
     choice,
     choice_in_fold,
     write_head,
 )
 from evoca.lab.experiments.several_sources import (
-    HeldOutOfSources,
+    SourcePredictions,
     cross_validate_sources,
     fit_sources,
     leave_out_source,
     require_head,
     with_figures_by_source,
 )
-from evoca.lab.features.extract import Extractor, kept_features
+from evoca.lab.features.extract import Extractor, cached_features
 from evoca.lab.heads.factory import extractor_of
 from evoca.lab.training.machine import RunOptions
 from evoca.runs import new_run
 from evoca.runs.result import Result
 
-__all__ = ["measure_sources", "train_sources"]
+__all__ = ["evaluate_sources", "train_sources"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Measured:
-    """A recipe measured on several sources.
+class _Evaluated:
+    """A recipe evaluated on several sources.
 
     Attributes:
         prepared: the images.
         trunk: what computed the features.
         features: float32 (n, D).
-        held_out: predictions of images that were not learnt from.
+        predictions: of images that were not learnt from.
         result: the scores.
     """
 
     prepared: Prepared
     trunk: Extractor
     features: NDArray[np.float32]
-    held_out: HeldOutOfSources
+    predictions: SourcePredictions
     result: Result
 
     def first_model_of(self, index: int) -> ExplainedProbe:
@@ -65,12 +65,12 @@ class _Measured:
         """
         teaching = self.prepared.images.teaching
         assert teaching is not None
-        fold = int(self.held_out.fold[0, teaching.of == 0][index])
-        chosen, head = self.held_out.choices[fold], self.held_out.heads[fold]
+        fold = int(self.predictions.fold[0, teaching.of == 0][index])
+        chosen, head = self.predictions.choices[fold], self.predictions.heads[fold]
         return ExplainedProbe(self.trunk, head.emotions, chosen.temperature)
 
 
-def measure_sources(
+def evaluate_sources(
     recipe: Recipe,
     data: LabelledImages,
     options: RunOptions,
@@ -91,16 +91,16 @@ def measure_sources(
         EvocaError: the recipe, the data or the folder cannot be used.
     """
     if out is None:
-        return _measured(recipe, data, options, leave_out=leave_out).result
+        return _evaluated(recipe, data, options, leave_out=leave_out).result
     with new_run(out) as folder:
-        found = _measured(recipe, data, options, leave_out=leave_out)
+        found = _evaluated(recipe, data, options, leave_out=leave_out)
         write_run(folder, recipe, found.prepared, found.result, leave_out=leave_out)
     return found.result
 
 
-def _measured(
+def _evaluated(
     recipe: Recipe, data: LabelledImages, options: RunOptions, *, leave_out: str | None = None
-) -> _Measured:
+) -> _Evaluated:
     require_head(recipe)
     outer = leave_out is None
     check = partial(require_nested, protocol=recipe.protocol, outer=outer, whole=not outer)
@@ -109,35 +109,35 @@ def _measured(
         options.say(f"evoca: {note}")
     trunk = extractor_of(recipe)
     images, protocol = prepared.images, recipe.protocol
-    features = kept_features(
+    features = cached_features(
         trunk, images, recipe.preprocessing, options.cache_folder, options.announce, options.workers
     )
     if leave_out is None:
         advance = options.announce("cross-validation", protocol.folds * protocol.repeats)
-        held_out = cross_validate_sources(recipe, images, features, advance)
+        predictions = cross_validate_sources(recipe, images, features, advance)
     else:
-        held_out = leave_out_source(recipe, images, features, leave_out)
+        predictions = leave_out_source(recipe, images, features, leave_out)
     result = with_figures_by_source(
-        _result(recipe, prepared, held_out),
+        _result(recipe, prepared, predictions),
         images,
-        held_out.probabilities,
-        held_out.affect,
-        held_out.half_width,
+        predictions.probabilities,
+        predictions.affect,
+        predictions.half_width,
         left_out=leave_out,
         say=options.say,
     )
-    return _Measured(prepared, trunk, features, held_out, result)
+    return _Evaluated(prepared, trunk, features, predictions, result)
 
 
 def _result(
     recipe: Recipe,
     prepared: Prepared,
-    found: HeldOutOfSources,
+    found: SourcePredictions,
 ) -> Result:
     known = np.asarray(np.isfinite(found.probabilities).all(axis=(0, 2)))
     images = prepared.images.take(known)
     affect = None if found.affect is None else found.affect[:, known]
-    predictions = HeldOut(
+    predictions = RepeatedPredictions(
         found.probabilities[:, known],
         found.fold[:, known],
         found.threshold[:, known],
@@ -174,18 +174,18 @@ def train_sources(
         EvocaError: the data or the folder cannot be used.
     """
     with new_run(out) as folder:
-        measured = _measured(recipe, data, options)
+        evaluated = _evaluated(recipe, data, options)
         if recipe.additive_probe and options.deletion_test:
-            images = measured.prepared.images
+            images = evaluated.prepared.images
             # Those of the first source, as for a recipe that learns from it alone.
             test_by_deletion(
-                folder, measured.first_model_of, first_source(images), recipe, options.announce
+                folder, evaluated.first_model_of, first_source(images), recipe, options.announce
             )
         chosen, head = fit_sources(
-            recipe, measured.prepared.images, measured.features, recipe.protocol.seed
+            recipe, evaluated.prepared.images, evaluated.features, recipe.protocol.seed
         )
-        result = replace(measured.result, chosen=choice(chosen) | chosen.to_dict())
-        write_run(folder, recipe, measured.prepared, result, chosen, data_name)
+        result = replace(evaluated.result, chosen=choice(chosen) | chosen.to_dict())
+        write_run(folder, recipe, evaluated.prepared, result, chosen, data_name)
         (folder / "checkpoints").mkdir()
         write_head(folder / "checkpoints" / "last", head)
     return result

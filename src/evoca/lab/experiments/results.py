@@ -19,11 +19,11 @@ from evoca.metrics.conformal import prediction_sets
 from evoca.runs import Predictions
 from evoca.runs.result import Result, score
 
-__all__ = ["HeldOut", "PackagedRecipes", "result_of", "shareable"]
+__all__ = ["PackagedRecipes", "RepeatedPredictions", "result_of", "shareable"]
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class RepeatedPredictions:
     """Predictions of n images that were not learnt from, in R repeats.
 
     Attributes:
@@ -48,7 +48,7 @@ class HeldOut:
         threshold: float,
         temperature: float,
         affect: NDArray[np.float64] | None = None,
-    ) -> HeldOut:
+    ) -> RepeatedPredictions:
         """Return the predictions (n, K), and of ratings (n, 2), of one model."""
         shape = (1, len(probabilities))
         return cls(
@@ -69,7 +69,7 @@ class HeldOut:
 
 def result_of(
     images: LabelledImages,
-    held_out: HeldOut,
+    predictions: RepeatedPredictions,
     coverage: float,
     *,
     notes: tuple[str, ...] = (),
@@ -79,27 +79,27 @@ def result_of(
 
     Args:
         images: n of them, in groups.
-        held_out: what was predicted of them.
+        predictions: of these images.
         coverage: that prediction sets state, 0..1.
         notes: for the reader; those of the scores follow.
         chose: whether temperature and threshold were chosen on these very images; a
             comparison with others would then flatter the model.
     """
-    predictions = Predictions(
+    scored = Predictions(
         images=images.names,
         groups=images.group_names(),
         truth=images.truth,
         labels=images.labels,
-        probabilities=held_out.probabilities,
-        fold=held_out.fold,
-        in_set=held_out.in_set(),
+        probabilities=predictions.probabilities,
+        fold=predictions.fold,
+        in_set=predictions.in_set(),
         distribution=images.distribution,
         agreement=images.agreement,
-        rated=None if held_out.affect is None else images.affect,
-        predicted_affect=held_out.affect,
+        rated=None if predictions.affect is None else images.affect,
+        predicted_affect=predictions.affect,
         hashes=images.file_hashes(),
     )
-    found = score(predictions, images.groups, held_out.temperature, coverage, chose=chose)
+    found = score(scored, images.groups, predictions.temperature, coverage, chose=chose)
     return replace(found, notes=(*notes, *found.notes))
 
 

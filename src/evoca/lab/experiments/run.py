@@ -14,7 +14,7 @@ from evoca.lab.experiments.finetune_cv import crossval_steps
 from evoca.lab.experiments.finetune_fold import Tune
 from evoca.lab.experiments.finished import CROSS_VALIDATION, TRAINING, difference
 from evoca.lab.experiments.labelled import Data, labelled_images
-from evoca.lab.experiments.probing_sources import measure_sources, train_sources
+from evoca.lab.experiments.probing_sources import evaluate_sources, train_sources
 from evoca.lab.models import build_system
 from evoca.lab.training.freezing import System
 from evoca.lab.training.machine import RunOptions, require_available
@@ -161,7 +161,7 @@ def cross_validate(
     if tune is not None:
         raise EvocaError(f"{recipe.name}: has no steps to train; its inner folds choose already")
     if images.teaching is not None:
-        return measure_sources(recipe, images, options, out, leave_out=leave_out)
+        return evaluate_sources(recipe, images, options, out, leave_out=leave_out)
     if out is None:
         return _probed(recipe, images, options).result
     with new_run(out) as folder:
@@ -170,8 +170,8 @@ def cross_validate(
     return found.result
 
 
-def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> probing.Measured:
-    return probing.measure(
+def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> probing.Evaluated:
+    return probing.evaluate(
         recipe,
         images,
         options.announce,
@@ -208,7 +208,9 @@ def _require_same_copies(run: Run, *, without_copies: bool) -> None:
     about = run.description.get("split", {})
     if "train" in about and bool(about.get("without_copies")) != without_copies:
         how = "without" if about.get("without_copies") else "with"
-        raise EvocaError(f"{run.path}: a finished run measured {how} copies; name another folder")
+        raise EvocaError(
+            f"{run.path}: a finished run was evaluated {how} copies; name another folder"
+        )
 
 
 def unused_options(recipe: Recipe, options: RunOptions) -> dict[str, object]:

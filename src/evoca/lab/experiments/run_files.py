@@ -28,7 +28,7 @@ from evoca.lab.heads.svm import SvmMachine
 from evoca.lab.heads.visual_words import WordsHead
 from evoca.metrics.result import HEADLINE
 from evoca.runs import read_json, read_run, write_json, write_predictions
-from evoca.runs.measured_on import MeasuredOn
+from evoca.runs.evaluated_on import EvaluatedOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runs.result import Result
 from evoca.runtime.card import Analysis, CalibrationRows, DeletionTest, Metric
@@ -36,7 +36,7 @@ from evoca.strict import Partial, place_and_reason
 
 __all__ = [
     "CALIBRATION_FILE",
-    "Choice",
+    "AnyOperatingPoint",
     "Training",
     "choice",
     "choice_in_fold",
@@ -58,7 +58,7 @@ MOST_ROWS = 10_000
 _CARRIED = (*HEADLINE, "top2_accuracy", "set_coverage", "set_size")
 
 
-class Chosen(Partial):
+class RecordedOperatingPoint(Partial):
     """What the inner folds chose: see :class:`evoca.runtime.card.ModelCard`."""
 
     temperature: float
@@ -85,7 +85,7 @@ class Split(Partial):
         inner_folds: of the training images, where they chose.
         train: training images, where trained once.
         validation: images that chose.
-        test: images that only measured; 0 where validation images did.
+        test: images that were only evaluated on; 0 where validation images did.
     """
 
     kind: str
@@ -102,7 +102,7 @@ class Description(Partial):
 
     recipe: Recipe
     labels: tuple[str, ...]
-    chosen: Chosen
+    chosen: RecordedOperatingPoint
     data: Data
     split: Split
     training_frequencies: dict[str, float] | None = None
@@ -232,10 +232,10 @@ def _validated(model: type[_M], content: Mapping[str, Any], file: Path) -> _M:
         ) from error
 
 
-def write_calibration(folder: Path, chosen: Choice) -> None:
+def write_calibration(folder: Path, chosen: AnyOperatingPoint) -> None:
     """Write the logits and labels that chose, where there are any, for other priors' thresholds."""
-    if chosen.held_out is not None:
-        logits, truth = chosen.held_out
+    if chosen.chosen_on is not None:
+        logits, truth = chosen.chosen_on
         kept = _spread(len(truth))
         np.savez(
             folder / CALIBRATION_FILE, logits=logits[kept].astype(np.float32), truth=truth[kept]
@@ -289,7 +289,7 @@ def class_frequencies(images: LabelledImages, recipe: Recipe) -> dict[str, float
     return dict(zip(images.labels, (total / total.sum()).tolist(), strict=True))
 
 
-class Choice(Protocol):
+class AnyOperatingPoint(Protocol):
     """The operating point that validation images or inner folds chose."""
 
     @property
@@ -309,11 +309,11 @@ class Choice(Protocol):
         """Half the widths of the intervals of valence and arousal; ``None`` without."""
 
     @property
-    def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    def chosen_on(self) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
         """Logits (n, K) and labels (n,) of the images that chose."""
 
 
-def choice(chosen: Choice) -> dict[str, Any]:
+def choice(chosen: AnyOperatingPoint) -> dict[str, Any]:
     """Return a choice as ``run.json`` and ``metrics.json`` store it; C where there is one."""
     own: dict[str, Any] = {
         "temperature": chosen.temperature,
@@ -324,7 +324,7 @@ def choice(chosen: Choice) -> dict[str, Any]:
     return own if chosen.c is None else {"c": chosen.c, **own}
 
 
-def choice_in_fold(repeat: int, fold: int, chosen: Choice) -> dict[str, Any]:
+def choice_in_fold(repeat: int, fold: int, chosen: AnyOperatingPoint) -> dict[str, Any]:
     """Return the choice of one fold, numbered from 0, of a cross-validation."""
     return {"repeat": repeat, "fold": fold, **choice(chosen)}
 
@@ -341,8 +341,8 @@ def run_description(
 
     Args:
         kind: ``training`` or ``cross-validation``.
-        recipe: what was measured.
-        prepared: the images it was measured on.
+        recipe: what was evaluated.
+        prepared: the images it was evaluated on.
         data_name: what to call the data; the folder's or file's own name if omitted.
         leave_out: name of the source that was predicted, taught by the others.
     """
@@ -394,10 +394,10 @@ def _split(recipe: Recipe, prepared: Prepared) -> dict[str, Any]:
     shared = {"groups": prepared.basis, **inner, **prepared.division}
     if prepared.test is None:
         folds = {"folds": protocol.folds, "repeats": protocol.repeats}
-        kind = MeasuredOn.PLAIN_FOLDS if recipe.steps else MeasuredOn.FOLDS
+        kind = EvaluatedOn.PLAIN_FOLDS if recipe.steps else EvaluatedOn.FOLDS
         return {"kind": kind, **folds, **shared}
     parts = {"train": len(prepared.images), "validation": 0, "test": len(prepared.test)}
-    return {"kind": MeasuredOn.TEST, **parts, **shared}
+    return {"kind": EvaluatedOn.TEST, **parts, **shared}
 
 
 def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
@@ -406,7 +406,7 @@ def _protocol_in_words(recipe: Recipe, prepared: Prepared) -> str:
     if prepared.test is not None:
         return (
             f"fitted once on {len(prepared.images)} images, whose {protocol.inner_folds} inner "
-            f"folds choose what is chosen; figures of {MeasuredOn.TEST}; {intervals} "
+            f"folds choose what is chosen; figures of {EvaluatedOn.TEST}; {intervals} "
             f"({prepared.basis})"
         )
     nested, by = "nested ", f"{protocol.inner_folds} inner folds"

@@ -44,8 +44,8 @@ from evoca.runs.result import Result
 from evoca.softmax import softmax
 
 __all__ = [
-    "HeldOutOfSources",
-    "JointChoice",
+    "JointOperatingPoint",
+    "SourcePredictions",
     "cross_validate_sources",
     "fit_sources",
     "leave_out_source",
@@ -55,7 +55,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class JointChoice:
+class JointOperatingPoint:
     """What the inner folds choose.
 
     Attributes:
@@ -69,7 +69,7 @@ class JointChoice:
             no image is rated.
         polarity: how ratings of valence teach a polarity; ``None`` where they do not, or by the
             share of raters above the middle.
-        held_out: logits (n, K) and labels (n,) of the first source's images.
+        chosen_on: logits (n, K) and labels (n,) of the first source's images.
     """
 
     c: float
@@ -80,7 +80,7 @@ class JointChoice:
     nll: float
     affect_errors: tuple[float, float] | None = None
     polarity: PolarityOfValence | None = None
-    held_out: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
+    chosen_on: tuple[NDArray[np.float64], NDArray[np.int64]] | None = field(
         default=None, repr=False, compare=False
     )
 
@@ -99,7 +99,7 @@ class JointChoice:
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutOfSources:
+class SourcePredictions:
     """Predictions of n images that were not learnt from, in R repeats.
 
     Attributes:
@@ -120,7 +120,7 @@ class HeldOutOfSources:
     threshold: NDArray[np.float64]
     temperature: NDArray[np.float64]
     heads: tuple[JointHead, ...]
-    choices: tuple[JointChoice, ...]
+    choices: tuple[JointOperatingPoint, ...]
 
 
 def require_head(recipe: Recipe) -> Head:
@@ -140,7 +140,7 @@ def require_head(recipe: Recipe) -> Head:
 
 def fit_sources(
     recipe: Recipe, images: LabelledImages, features: Features, seed: int
-) -> tuple[JointChoice, JointHead]:
+) -> tuple[JointOperatingPoint, JointHead]:
     """Return what inner folds of images choose, and the head fitted on all of them.
 
     Args:
@@ -189,7 +189,7 @@ class _Work:
             return None
         return ratings
 
-    def choose(self) -> JointChoice:
+    def choose(self) -> JointOperatingPoint:
         """Return what the inner folds choose."""
         protocol, head, teaching = self.recipe.protocol, self.head, self.images.teaching
         assert teaching is not None
@@ -220,7 +220,7 @@ class _Work:
         grid: list[tuple[float, ...]],
         lesson: Lesson,
         affect: NDArray[np.float64] | None,
-    ) -> JointChoice:
+    ) -> JointOperatingPoint:
         head, own = self.head, lesson.source == lesson.first
         places = list(product(range(len(grid)), range(len(head.c_grid))))
         offsets = source_offsets(lesson.shares, lesson.source, lesson.matrix)
@@ -229,14 +229,14 @@ class _Work:
         (i, j), (loss, temperature) = places[best], found[best]
         truth = self.images.truth
         labelled = own & (truth >= 0)
-        threshold, held_out = 0.0, None
+        threshold, chosen_on = 0.0, None
         if labelled.any():
             z = logits[i, j, labelled]
             p = softmax(z, temperature)
             threshold = set_threshold(p, truth[labelled], self.recipe.protocol.coverage)
-            held_out = z, truth[labelled]
+            chosen_on = z, truth[labelled]
         penalty, errors = self._affect_choice(affect)
-        return JointChoice(
+        return JointOperatingPoint(
             c=head.c_grid[j],
             weights=grid[i],
             affect_penalty=penalty,
@@ -244,7 +244,7 @@ class _Work:
             threshold=threshold,
             nll=loss,
             affect_errors=errors,
-            held_out=held_out,
+            chosen_on=chosen_on,
         )
 
     def _affect_choice(
@@ -266,7 +266,7 @@ class _Work:
         assert teaching.scale is not None
         return fit_affect(self.rows[inside], ratings[inside], grid, teaching.scale)
 
-    def fit(self, chosen: JointChoice) -> JointHead:
+    def fit(self, chosen: JointOperatingPoint) -> JointHead:
         """Return the head of a choice, fitted on all images."""
         lesson, _ = self._lesson()
         emotions = fit_joint(lesson, chosen.weights, [chosen.c])[0]
@@ -314,7 +314,7 @@ def cross_validate_sources(
     images: LabelledImages,
     features: Features,
     advance: Advance | None = None,
-) -> HeldOutOfSources:
+) -> SourcePredictions:
     """Return the nested cross-validation of a head on images of several sources.
 
     Args:
@@ -327,20 +327,20 @@ def cross_validate_sources(
         DataError: a class of the first source is too small for the folds.
     """
     protocol = recipe.protocol
-    held_out = _Collected.empty(protocol.repeats, images)
+    collected = _Collected.empty(protocol.repeats, images)
     for repeat in range(protocol.repeats):
         seed = protocol.seed + repeat
         fold = source_folds(images, protocol.folds, seed)
         for number in range(protocol.folds):
-            held_out.add(repeat, number, recipe, (images, features), fold == number, seed)
+            collected.add(repeat, number, recipe, (images, features), fold == number, seed)
             if advance is not None:
                 advance(1)
-    return held_out.whole()
+    return collected.whole()
 
 
 def leave_out_source(
     recipe: Recipe, images: LabelledImages, features: Features, source: str
-) -> HeldOutOfSources:
+) -> SourcePredictions:
     """Return predictions of a source's images by a head that was taught by all others.
 
     Copies of its images among the others' are not learnt from.
@@ -364,9 +364,9 @@ def leave_out_source(
 class _Collected:
     """Predictions as they come in, fold by fold."""
 
-    found: HeldOutOfSources
+    found: SourcePredictions
     heads: list[JointHead] = field(default_factory=list)
-    choices: list[JointChoice] = field(default_factory=list)
+    choices: list[JointOperatingPoint] = field(default_factory=list)
 
     @classmethod
     def empty(cls, repeats: int, images: LabelledImages) -> _Collected:
@@ -375,7 +375,7 @@ class _Collected:
         def unknown(*more: int) -> NDArray[np.float64]:
             return np.full((*shape, *more), np.nan)
 
-        nothing = HeldOutOfSources(
+        nothing = SourcePredictions(
             probabilities=unknown(len(images.labels)),
             affect=unknown(2),
             half_width=unknown(2),
@@ -413,7 +413,7 @@ class _Collected:
         if repeat == 0:
             self.heads.append(head)
 
-    def whole(self) -> HeldOutOfSources:
+    def whole(self) -> SourcePredictions:
         found = self.found
         assert found.affect is not None
         rated = np.isfinite(found.affect).any()

@@ -26,9 +26,9 @@ from evoca.progress import Advance, Announce
 __all__ = [
     "Extractor",
     "FrozenTrunk",
+    "cached_features",
     "feature_networks",
     "features_of",
-    "kept_features",
     "load_pixels",
     "pooled_features",
 ]
@@ -156,7 +156,7 @@ def pooled_features(
     return np.concatenate(rows)
 
 
-def kept_features(
+def cached_features(
     trunk: Extractor,
     data: LabelledImages,
     preprocessing: Preprocessing,

@@ -151,8 +151,8 @@ def _check(system: System, task: Task) -> None:
         tested = 0 if images is None else int((images.split == "test").sum())
         if tested:
             raise DataError(
-                f"{tested} of the {name} images are of the split test: test images measure "
-                "a finished model; they are not learnt from, and they choose nothing"
+                f"{tested} of the {name} images are of the split test: test images are to "
+                "evaluate a finished model on; they are not learnt from, and they choose nothing"
             )
     chooses = [step.name for step in task.steps if step.stop is not None]
     if chooses and not (task.validation is not None and len(task.validation)):

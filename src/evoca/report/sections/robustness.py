@@ -10,7 +10,7 @@ from markupsafe import Markup
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.report.svg import interval_strip
-from evoca.runs.robustness import Probe
+from evoca.runs.robustness import RobustnessResult
 
 __all__ = ["MovedRow", "Robustness", "robustness"]
 
@@ -38,10 +38,10 @@ class MovedRow:
 
 @dataclass(frozen=True)
 class Robustness:
-    """The result of a probe in words.
+    """The result of a robustness test in words.
 
     Attributes:
-        lead: what was probed, and on what, in a sentence.
+        lead: which model, and on which pictures, in a sentence.
         rows: one per change.
         faces: faces hidden, as much hidden elsewhere, and the difference; empty where not
             measured.
@@ -58,8 +58,8 @@ class Robustness:
     labelled: bool
 
 
-def robustness(found: Probe | None) -> Robustness | None:
-    """Return a probe in words; ``None`` without one."""
+def robustness(found: RobustnessResult | None) -> Robustness | None:
+    """Return a robustness test in words; ``None`` without one."""
     if found is None:
         return None
     mask = found.masking
@@ -76,7 +76,7 @@ def robustness(found: Probe | None) -> Robustness | None:
     )
 
 
-def _lead(found: Probe) -> str:
+def _lead(found: RobustnessResult) -> str:
     of = f"{found.model} on {found.n:,} pictures of {found.data}"
     if found.accuracy is None:
         return f"{of}, which have no labels."

@@ -81,8 +81,8 @@ class Layer(nn.Module):
 class Subnetworks:
     """Which subnetwork each batch trains: one draw for all blocks.
 
-    Blocks ask in their order. The first block that asks begins a new draw; those before
-    it may be frozen or cached.
+    Blocks read the draw in their order. The first that reads begins a new draw; the blocks
+    before it may be frozen or cached.
     """
 
     def __init__(self, columns: int, share: float) -> None:

@@ -12,7 +12,6 @@ import time
 import pytest
 
 pytest.importorskip("httpx2")
-pytest.importorskip("imagehash")
 
 from PIL import Image
 from typer.testing import CliRunner
@@ -102,26 +101,17 @@ def test_strict_stops_at_the_first_bad_row(links, site, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("download",), ("download", "x", "--out", "y", "--attempts", "0"), ("duplicates",)],
+    [("download",), ("download", "x", "--out", "y", "--attempts", "0")],
 )
 def test_wrong_usage_is_status_2(arguments):
     assert run(*arguments).exit_code == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("download", "none.txt", "--out", "out"), "none.txt: cannot be read"),
-        (("duplicates", "none"), "none: no such file or folder"),
-        (("duplicates", "none.csv", "--out", "x.txt"), "a manifest's name ends in"),
-        (("duplicates", "."), "no images in this folder"),
-    ],
-)
-def test_bad_input_is_one_line(arguments, message, tmp_path, monkeypatch):
+def test_a_list_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(*arguments)
+    result = run("download", "none.txt", "--out", "out")
     assert result.exit_code == 1
-    assert message in result.stderr
+    assert "none.txt: cannot be read" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -184,87 +174,6 @@ def test_an_interrupt_does_not_wait_for_a_picture(site, tmp_path):
         ledger.close()
 
 
-def test_duplicates_across_a_manifest_and_a_folder(picture, tmp_path):
-    (tmp_path / "fi" / "awe").mkdir(parents=True)
-    picture(1).save(tmp_path / "fi" / "awe" / "one.jpg")
-    picture(2).save(tmp_path / "fi" / "awe" / "two.jpg")
-    picture(1).save(tmp_path / "copy.png")
-    (tmp_path / "cut.jpg").write_bytes((tmp_path / "fi" / "awe" / "two.jpg").read_bytes()[:900])
-    manifest = tmp_path / "other.csv"
-    manifest.write_text("image,emotion\ncopy.png,fear\ncut.jpg,awe\n")
-    out = tmp_path / "groups.csv"
-
-    result = run("duplicates", manifest, tmp_path / "fi", "--format", "json", "--out", out)
-
-    assert result.exit_code == 1, "an unreadable image is an input that failed"
-    report = json.loads(result.stdout)
-    (cluster,) = report["clusters"]
-    assert cluster["labels"] == ["awe", "fear"]
-    assert report["conflicts"] == [cluster["group"]]
-    assert [item["image"] for item in report["unreadable"]] == ["cut.jpg"]
-    rows = rows_of(out)
-    assert [row["image"] for row in rows] == [
-        "copy.png",
-        "cut.jpg",
-        "fi/awe/one.jpg",
-        "fi/awe/two.jpg",
-    ]
-    assert [row["source"] for row in rows] == ["other", "other", "fi", "fi"]
-    assert rows[0]["group"] == rows[2]["group"] == cluster["group"]
-    assert rows[1]["group"] == rows[1]["sha256"][:16], "a damaged file is a cluster of its own"
-    assert (rows[0]["width"], rows[1]["width"]) == ("256", "")
-
-    table = run("duplicates", manifest, tmp_path / "fi", "--threshold", "0")
-    assert "1 unreadable images" in table.stdout
-    assert "truncated" in table.stdout
-
-
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_the_groups_of_one_manifest_are_written_into_it(form, picture, tmp_path):
-    from evoca.data.manifest.table import read_manifest
-
-    for n, name in enumerate(("a.jpg", "b.jpg")):
-        picture(n).save(tmp_path / name)
-    picture(0).save(tmp_path / "c.png")
-    (tmp_path / "m.csv").write_text(
-        "image,emotion,votes_awe,photographer\na.jpg,awe,3,Ada\nb.jpg,fear,0,Bela\nc.png,awe,2,\n"
-    )
-    source, out = tmp_path / f"m.{form}", tmp_path / "sub" / f"grouped.{form}"
-    read_manifest(tmp_path / "m.csv").write(source)
-
-    assert run("duplicates", source, "--out", out).exit_code == 0
-
-    grouped = read_manifest(out)
-    group = grouped.texts("group")
-    assert group[0] == group[2] != group[1]
-    assert grouped.texts("photographer").tolist() == ["Ada", "Bela", ""]
-    assert grouped.counts("votes_").sum() == 5
-    assert all(path.is_file() for path in grouped.paths())
-    assert grouped.numbers("width").tolist() == [256, 256, 256]
-
-
-def test_a_folder_that_is_none_of_class_folders_is_searched_too(picture, tmp_path):
-    for name in ("old/fear/a.png", "copy.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(1).save(tmp_path / name)
-    report = json.loads(run("duplicates", tmp_path, "--format", "json").stdout)
-    (cluster,) = report["clusters"]
-    assert cluster["exact"] is True
-    assert {item["image"]: item["emotion"] for item in cluster["images"]} == {
-        "copy.png": "",
-        "old/fear/a.png": "fear",
-    }
-
-
-def test_bad_rows_are_reported_and_the_rest_is_searched(picture, tmp_path):
-    picture(1).save(tmp_path / "a.png")
-    (tmp_path / "m.csv").write_text("image,emotion\na.png,awe\nb.png,joy\n")
-    result = run("duplicates", tmp_path / "m.csv")
-    assert result.exit_code == 1
-    assert "1 images" in result.stdout
-    assert "row 3: unknown emotion 'joy'" in result.stderr
-
-
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_link_list_may_be_parquet(form, site, encoded, tmp_path):
     from evoca.data.manifest.table import read_manifest
@@ -308,11 +217,3 @@ def test_a_folder_with_tables_from_elsewhere_is_refused(command, table, tmp_path
     assert result.stderr.startswith(f"evoca: out/{table}: is there already")
     assert [path.name for path in (tmp_path / "out").iterdir()] == [table]
     assert (tmp_path / "out" / table).read_text() == "precious\n"
-
-
-def test_a_review_that_is_not_there_cannot_be_gone_on_with(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = run("collect", "--out", "revue", "--no-serve")
-    assert result.exit_code == 1
-    assert result.stderr == "evoca: revue: no review to go on with: name a SOURCE to begin\n"
-    assert not (tmp_path / "revue").exists()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["MeasuredOn", "measured_on"]
+__all__ = ["EvaluatedOn", "evaluated_on"]
 
 
-class MeasuredOn(StrEnum):
+class EvaluatedOn(StrEnum):
     """The entry ``kind`` of ``split`` in ``run.json``.
 
     Attributes:
@@ -33,34 +33,34 @@ class MeasuredOn(StrEnum):
     @property
     def of_folds(self) -> bool:
         """Whether every image was predicted by a model that was trained on other folds."""
-        return self in {MeasuredOn.FOLDS, MeasuredOn.PLAIN_FOLDS}
+        return self in {EvaluatedOn.FOLDS, EvaluatedOn.PLAIN_FOLDS}
 
     @classmethod
-    def of_split(cls, name: str) -> MeasuredOn:
+    def of_split(cls, name: str) -> EvaluatedOn:
         """Return the kind of an evaluation on a split: ``train``, ``val``, ``test`` or ``all``.
 
-        >>> MeasuredOn.of_split("test").value
+        >>> EvaluatedOn.of_split("test").value
         'the test split'
         """
         return _OF_SPLIT[name]
 
 
 _OF_SPLIT = {
-    "train": MeasuredOn.TRAIN,
-    "val": MeasuredOn.VAL,
-    "test": MeasuredOn.TEST,
-    "all": MeasuredOn.ALL,
+    "train": EvaluatedOn.TRAIN,
+    "val": EvaluatedOn.VAL,
+    "test": EvaluatedOn.TEST,
+    "all": EvaluatedOn.ALL,
 }
 _EARLIER = {
-    "cross-validation": MeasuredOn.FOLDS,
-    "held-out images": MeasuredOn.TEST,
-    "test": MeasuredOn.TEST,
+    "cross-validation": EvaluatedOn.FOLDS,
+    "held-out images": EvaluatedOn.TEST,
+    "test": EvaluatedOn.TEST,
 }
 """The entries that runs of earlier versions have."""
 
 
-def measured_on(split: object) -> MeasuredOn | None:
-    """Return which images were measured, from the entry ``split`` of any ``run.json``.
+def evaluated_on(split: object) -> EvaluatedOn | None:
+    """Return which images a run was evaluated on, from the entry ``split`` of any ``run.json``.
 
     Args:
         split: a mapping with ``kind`` or ``folds``; or the kind alone.
@@ -68,19 +68,19 @@ def measured_on(split: object) -> MeasuredOn | None:
     Returns:
         ``None`` where the entry is absent or unknown.
 
-    >>> measured_on({"kind": "the test split", "train": 90, "test": 20}).name
+    >>> evaluated_on({"kind": "the test split", "train": 90, "test": 20}).name
     'TEST'
-    >>> measured_on({"kind": "held-out images", "name": "test"}).name
+    >>> evaluated_on({"kind": "held-out images", "name": "test"}).name
     'TEST'
-    >>> measured_on({"folds": 5}).name
+    >>> evaluated_on({"folds": 5}).name
     'FOLDS'
-    >>> measured_on({}) is None
+    >>> evaluated_on({}) is None
     True
     """
     entry = split if isinstance(split, Mapping) else {"kind": split}
     kind = str(entry.get("kind"))
-    if kind in set(MeasuredOn):
-        return MeasuredOn(kind)
+    if kind in set(EvaluatedOn):
+        return EvaluatedOn(kind)
     if kind in _EARLIER:
         return _EARLIER[kind]
-    return MeasuredOn.FOLDS if isinstance(entry.get("folds"), int) else None
+    return EvaluatedOn.FOLDS if isinstance(entry.get("folds"), int) else None

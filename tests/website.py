@@ -1,3 +1,5 @@
+"""A server of pictures that misbehaves when told to, and the pictures: fixtures to import."""
+
 from __future__ import annotations
 
 import hashlib
@@ -44,7 +46,7 @@ def encoded() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def shared_photos() -> list[Path]:
     """Real photographs, where the research data lie beside the repository."""
-    folder = Path(__file__).resolve().parents[4] / "shared" / "data"
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     photos = sorted([*folder.glob("fi/*/*.jpg"), *folder.glob("oasis/images/*.jpg")])
     if not photos:
         pytest.skip("needs the research photographs in ../shared/data")

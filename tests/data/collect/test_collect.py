@@ -522,3 +522,11 @@ def test_a_manifest_of_either_kind_is_a_source(form, folder, tmp_path):
     assert "1 images that no keyword matches" in result.stderr
     assert ("row 5: unknown emotion 'joy'" in result.stderr) == (form == "csv")
     assert result.exit_code == int(form == "csv")
+
+
+def test_a_review_that_is_not_there_cannot_be_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("--out", "revue", "--no-serve")
+    assert result.exit_code == 1
+    assert result.stderr == "evoca: revue: no review to go on with: name a SOURCE to begin\n"
+    assert not (tmp_path / "revue").exists()
