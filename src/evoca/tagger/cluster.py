@@ -445,7 +445,9 @@ class _Run:
             memory=_MODEL_MEMORY,
         )
         rows.write_parquet(
-            os.fspath(self._directory.tags), min_rows_per_file=among(_LEAST_FILE, _FILE)
+            os.fspath(self._directory.tags),
+            min_rows_per_file=among(_LEAST_FILE, _FILE),
+            compression="zstd",  # three quarters of the size
         )
 
 
