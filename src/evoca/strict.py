@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Lenient", "Partial", "Strict", "place_and_reason", "plain_reason"]
+__all__ = [
+    "Lenient",
+    "Partial",
+    "Strict",
+    "YamlError",
+    "parse_yaml",
+    "place_and_reason",
+    "plain_reason",
+    "read_yaml",
+]
 
 
 class Strict(BaseModel):
@@ -26,6 +36,43 @@ class Partial(BaseModel):
     """A part of data, of which more may be recorded than is read: unknown keys are skipped."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class YamlError(ValueError):
+    """A text that is no YAML, or a file that cannot be read; without the file's name."""
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the content of a YAML text.
+
+    >>> parse_yaml("a: [1, 2]")
+    {'a': [1, 2]}
+
+    Raises:
+        YamlError: it is not YAML, or nested too deeply.
+    """
+    import yaml  # the runtime reads none
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise YamlError(f"not valid YAML: {reason}") from error
+
+
+def read_yaml(file: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises:
+        YamlError: it cannot be read, or is not YAML.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise YamlError(f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise YamlError(f"not valid YAML: {error}") from error
+    return parse_yaml(text)
 
 
 _REASONS = {

@@ -195,3 +195,32 @@ def test_roles_of_docstrings_are_links_or_code_on_the_page_of_python(tmp_path):
     first, second = api.faults(tmp_path)
     assert "a role: <p>:func:" in first
     assert second == "api.html: evoca.images.walk is described, which is not asked for"
+
+
+def test_every_role_with_a_whole_path_leads_somewhere():
+    pytest.importorskip("pytorch_lightning", reason="needs the extra train")
+    role = re.compile(r":(?:func|class|mod|meth|attr|data):`~?(evoca(?:\.\w+)+)`")
+    lost = []
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        names = set(role.findall(file.read_text(encoding="utf-8")))
+        lost += [f"{file.name}: {name}" for name in sorted(names) if not found_in_python(name)]
+    assert lost == []
+
+
+def found_in_python(name):
+    """Whether a dotted name is a module, or what one holds; fields of data classes too."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found = import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        for part in parts[count:]:
+            fields = getattr(found, "__annotations__", {})
+            if part in fields:
+                return True
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False

@@ -18,12 +18,9 @@ from evoca.lab.config.models import Pretrained
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.results import shareable
 from evoca.lab.experiments.run_files import Split, Training, read_head, read_training
-from evoca.lab.heads.base import FittedHead
 from evoca.lab.heads.factory import network_of
-from evoca.lab.heads.joint import JointHead
-from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
+from evoca.lab.heads.linear import AdditiveClassifier
 from evoca.lab.heads.svm import SvmClassifier, SvmMachine, VectorOf
-from evoca.lab.heads.visual_words import BagOfWords, WordsHead
 from evoca.lab.models import StagedSystem, build_system
 from evoca.lab.models.onnx_export import export_system, parity
 from evoca.lab.training.checkpoint import load_weights
@@ -119,18 +116,8 @@ def _trained_system(
         EvocaError: the weights are missing, damaged or not this recipe's.
     """
     if not recipe.steps:
-        network, fitted = network_of(recipe), read_head(folder)
-        head: FittedHead = fitted
-        if isinstance(fitted, WordsHead):
-            network, head = BagOfWords(network, fitted.words), fitted.head
-        if isinstance(head, SvmMachine):
-            return SvmClassifier(network, head).eval()
-        affect = None
-        if isinstance(fitted, JointHead):
-            head, affect = fitted.emotions, fitted.affect
-        return AdditiveClassifier(
-            network, cast("LinearHead", head), additive=recipe.additive_probe, affect=affect
-        ).eval()
+        fitted = read_head(folder).classifier(network_of(recipe), additive=recipe.additive_probe)
+        return cast("AdditiveClassifier | SvmClassifier", fitted.eval())
     system = build_system(recipe, [""] * labels, weights="random", seed=0)
     file = folder / "weights.safetensors"
     try:

@@ -213,25 +213,7 @@ def source_figures(
     count = int(index.max(initial=-1)) + 1
     if count < _FEWEST_GROUPS:
         return SourceFigures(name, len(shares), _names(labels, grouped), {}, {}, without)
-    runs = len(probabilities)
-    totals: list[dict[str, FloatArray]] = [{}, {}]
-    for run in range(runs):
-        found = resample(
-            partial(
-                _figures,
-                {key: _sums_of_mean(_run(own, run), index, count) for key, own in columns.items()},
-                {
-                    key: _sums_of_pair(_run(x, run), y, index, count)
-                    for key, (x, y) in pairs.items()
-                },
-            ),
-            count,
-            draws,
-            seed,
-        )
-        for total, one in zip(totals, found, strict=True):
-            for key, values in one.items():
-                total[key] = total.get(key, 0.0) + values / runs
+    totals = _resampled(columns, pairs, index, count, len(probabilities), (draws, seed))
     figures = {}
     for key, value in totals[0].items():
         low, high = interval(totals[1][key])
@@ -240,6 +222,28 @@ def source_figures(
     counts = {key: int(np.isfinite(_run(own, 0)).sum()) for key, own in columns.items()}
     counts |= {key: int(np.isfinite(y).sum()) for key, (_, y) in pairs.items()}
     return SourceFigures(name, len(shares), _names(labels, grouped), figures, counts, without)
+
+
+def _resampled(
+    columns: dict[str, FloatArray],
+    pairs: dict[str, tuple[FloatArray, FloatArray]],
+    index: NDArray[np.int64],
+    count: int,
+    runs: int,
+    drawn: tuple[int, int],
+) -> list[dict[str, FloatArray]]:
+    """Return the means over the runs: of each figure, and of its bootstrap draws."""
+    totals: list[dict[str, FloatArray]] = [{}, {}]
+    for run in range(runs):
+        means = {key: _sums_of_mean(_run(own, run), index, count) for key, own in columns.items()}
+        products = {
+            key: _sums_of_pair(_run(x, run), y, index, count) for key, (x, y) in pairs.items()
+        }
+        found = resample(partial(_figures, means, products), count, *drawn)
+        for total, one in zip(totals, found, strict=True):
+            for key, values in one.items():
+                total[key] = total.get(key, 0.0) + values / runs
+    return totals
 
 
 def _names(labels: Sequence[str], grouped: Sequence[Sequence[int]]) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
-import yaml
 from pydantic import ValidationError
 
 from evoca.errors import EvocaError, did_you_mean
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.plugins import plugins
-from evoca.strict import place_and_reason
+from evoca.strict import YamlError, parse_yaml, place_and_reason
 
 __all__ = ["PaperError", "load_paper", "load_papers", "paper_of_system", "published_system"]
 
@@ -62,9 +61,9 @@ def _rank(key: str) -> tuple[int, str]:
 
 def _parse(name: str, text: str) -> Paper:
     try:
-        paper = Paper.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise PaperError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from error
+        paper = Paper.model_validate(parse_yaml(text))
+    except YamlError as error:
+        raise PaperError(f"{name}: {error}") from error
     except ValidationError as error:
         raise PaperError(f"{name}: {place_and_reason(error)}") from error
     if f"{paper.key}.yaml" != name:

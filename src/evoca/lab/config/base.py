@@ -13,11 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from evoca.errors import EvocaError, OptionError, did_you_mean, listed
-from evoca.strict import plain_reason
+from evoca.strict import YamlError, parse_yaml, plain_reason, read_yaml
 
 __all__ = [
     "Packaged",
@@ -169,11 +168,9 @@ def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[
 
 def _parse(path: Path, what: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        content = read_yaml(path)
+    except YamlError as error:
+        raise RecipeError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise RecipeError(f"{path}: a {what} is a mapping of keys to values")
     return content
@@ -219,8 +216,8 @@ def apply_setting(content: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise SettingError(override, "write KEY=VALUE, such as protocol.repeats=5")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        parsed = parse_yaml(value)
+    except YamlError as error:
         raise SettingError(override, "the value is not valid YAML") from error
     try:
         _put(content, key, parsed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from evoca.lab.config.backbone import Backbone
 from evoca.lab.config.models import Pretrained
-from evoca.lab.config.recipe import Recipe, SvmHead
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.config.search import Choice, Search, short
 from evoca.lab.config.step import Augmentation, Schedule, Step
 from evoca.lab.config.summary import rate_in_words
@@ -45,9 +45,8 @@ def in_words(recipe: Recipe) -> Iterator[Section]:
     ]
     yield heading, [*words, *backbones, _input(recipe)]
     if recipe.steps:
-        after = recipe.head
-        fitted = [after.in_words(after_steps=True)] if isinstance(after, SvmHead) else []
-        yield "Training", [*_training(recipe), *fitted]
+        after = "" if recipe.head is None else recipe.head.in_words(after_steps=True)
+        yield "Training", [*_training(recipe), *([after] if after else [])]
     elif recipe.head is not None:
         yield "Training", [recipe.head.in_words()]
     protocol = recipe.protocol

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -53,12 +53,17 @@ class Head(Strict):
             inner folds choose by squared error.
     """
 
+    after_steps: ClassVar[bool] = False
+    """Whether it is fitted on the vectors of a network that steps have trained."""
+
     kind: Literal["linear"] = "linear"
     c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]
     affect_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)] = (30, 100, 300, 1000)
 
-    def in_words(self) -> str:
-        """Return a sentence on what is fitted."""
+    def in_words(self, *, after_steps: bool = False) -> str:
+        """Return a sentence on what is fitted; empty after steps, which train its like."""
+        if after_steps:
+            return ""
         grid = ", ".join(f"{c:g}" for c in self.c_grid)
         return f"The linear layer alone is fitted; inner folds choose its penalty from {grid}."
 
@@ -74,6 +79,8 @@ class SvmHead(Strict):
             is scikit-learn's ``scale``.
         standardise: whether every feature is given the mean 0 and the variance 1 first.
     """
+
+    after_steps: ClassVar[bool] = True
 
     kind: Literal["svm"]
     c_grid: Annotated[tuple[_Positive, ...], Field(min_length=1)]

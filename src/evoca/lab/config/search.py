@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     Discriminator,
     Field,
@@ -18,7 +17,7 @@ from pydantic import (
 
 from evoca.errors import EvocaError
 from evoca.lab.config.base import explain
-from evoca.strict import Strict
+from evoca.strict import Strict, YamlError, read_yaml
 
 __all__ = ["Choice", "Range", "Search", "read_space", "short", "short_names"]
 
@@ -97,10 +96,10 @@ def read_space(file: str | Path) -> Search:
         EvocaError: missing, not YAML, or not a search; one line.
     """
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = read_yaml(Path(file))
         return Search.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise EvocaError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    except YamlError as error:
+        raise EvocaError(f"{file}: {error}") from error
     except ValidationError as error:
         raise EvocaError(f"{file}: {explain(error, content, Search)}") from error
 

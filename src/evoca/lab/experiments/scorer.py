@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError
-from evoca.lab.config.recipe import Recipe, SvmHead
+from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.operating_point import predict_logits, run_over
-from evoca.lab.heads.svm import SvmFitter, SvmMachine
+from evoca.lab.heads.factory import head_fitter
+from evoca.lab.heads.svm import SvmMachine
 from evoca.lab.training import RunOptions
 from evoca.lab.training.freezing import System
 from evoca.metrics.calibration import likeliest
@@ -89,7 +90,7 @@ def scorer_of(
         ImageError: an image cannot be read.
     """
     head = recipe.head
-    if not isinstance(head, SvmHead):
+    if head is None or not head.after_steps:
         return NetworkScorer(recipe, system, options)
     train, validation = train.with_truth(), validation.with_truth()
     counts = np.bincount(train.truth, minlength=len(train.labels))
@@ -99,10 +100,10 @@ def scorer_of(
             f"from; none is {', '.join(missing)}"
         )
     vectors, seen = (_vectors(recipe, system, part, options) for part in (train, validation))
-    fitter = SvmFitter(head.c_grid, head.gamma, head.standardise)
+    fitter = head_fitter(head)
     machines = list(fitter.path(vectors, train.truth, fitter.candidates))
     best, _ = likeliest([machine.logits(seen) for machine in machines], validation.truth)
-    return MachineScorer(recipe, system, options, machines[best])
+    return MachineScorer(recipe, system, options, cast("SvmMachine", machines[best]))
 
 
 def _vectors(

@@ -86,7 +86,7 @@ class Searcher:
     def tune(self, data: LabelledImages, folder: Path) -> Recipe:
         """Return the recipe chosen inside a fold, whose images are in groups already.
 
-        See :data:`evoca.lab.experiments.Tune`.
+        See :data:`evoca.lab.experiments.finetune_fold.Tune`.
         """
         self._require(folder, resume=True)
         return self._search(data, folder).recipe

@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 __all__ = ["Features", "FittedHead", "Fitter", "Truth"]
 
@@ -28,6 +29,14 @@ class FittedHead(Protocol):
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """Return its arrays by name."""
+
+    def classifier(self, network: nn.Module, *, additive: bool) -> nn.Module:
+        """Return a network with this head on its features.
+
+        Args:
+            network: returns maps (N, C, h, w), or vectors as maps of one cell.
+            additive: whether its maps are maps, whose mean is the vector that was fitted on.
+        """
 
 
 class Fitter(Protocol):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import nn
 
 from evoca.lab.backbones import load_probe
-from evoca.lab.config.recipe import Recipe, RecipeError, SvmHead
+from evoca.lab.config.recipe import AnyHead, Head, Recipe, RecipeError, SvmHead
 from evoca.lab.features import colour, hog, sift  # noqa: F401 - they register
 from evoca.lab.features.extract import Extractor, FrozenTrunk, feature_networks
 from evoca.lab.heads.base import Fitter
@@ -15,8 +16,9 @@ from evoca.lab.heads.linear import GivenHead, LinearFitter
 from evoca.lab.heads.svm import SvmFitter
 from evoca.lab.heads.visual_words import WordsFitter
 from evoca.lab.heads.zero_shot import zero_shot_head
+from evoca.strict import Strict
 
-__all__ = ["extractor_of", "fitter_of", "network_of"]
+__all__ = ["extractor_of", "fitter_of", "head_fitter", "network_of"]
 
 
 def network_of(recipe: Recipe) -> nn.Module:
@@ -42,6 +44,17 @@ def extractor_of(recipe: Recipe) -> Extractor:
     return FrozenTrunk(network_of(recipe), recipe.preprocessing)
 
 
+_FITTERS: dict[type[Strict], Callable[[Any], Fitter]] = {
+    Head: lambda head: LinearFitter(head.c_grid),
+    SvmHead: lambda head: SvmFitter(head.c_grid, head.gamma, head.standardise),
+}
+
+
+def head_fitter(head: AnyHead) -> Fitter:
+    """Return the fitter of a head, which is the same on frozen features and after steps."""
+    return _FITTERS[type(head)](head)
+
+
 def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
     """Return the fitter of a recipe's head.
 
@@ -57,10 +70,6 @@ def fitter_of(recipe: Recipe, labels: Sequence[str]) -> Fitter:
     head = recipe.head
     if head is None:
         raise RecipeError(f"{recipe.name}: trains a {recipe.model.system} in steps, no head")
-    fitter: Fitter = (
-        SvmFitter(head.c_grid, head.gamma, head.standardise)
-        if isinstance(head, SvmHead)
-        else LinearFitter(head.c_grid)
-    )
+    fitter = head_fitter(head)
     words = recipe.model.visual_words()
     return fitter if words is None else WordsFitter(words, fitter, recipe.protocol.seed)

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
+from torch import nn
 
 from evoca.data.teaching import Teaching, source_offsets
 from evoca.lab.heads.base import Features
-from evoca.lab.heads.linear import LinearHead, standardised
+from evoca.lab.heads.linear import AdditiveClassifier, LinearHead, standardised
 from evoca.softmax import softmax
 
 __all__ = [
@@ -138,6 +139,10 @@ class JointHead:
                 "affect_scale": np.array(self.affect.scale),
             }
         return found
+
+    def classifier(self, network: nn.Module, *, additive: bool) -> AdditiveClassifier:
+        """Return a network with the layers of all tasks."""
+        return AdditiveClassifier(network, self.emotions, additive=additive, affect=self.affect)
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> JointHead:

@@ -55,6 +55,10 @@ class LinearHead:
         """Return its arrays by name."""
         return {"weight": self.weight, "bias": self.bias, "c": np.array(self.c)}
 
+    def classifier(self, network: nn.Module, *, additive: bool) -> AdditiveClassifier:
+        """Return a network with this head, and its exact evidence map where it has one."""
+        return AdditiveClassifier(network, self, additive=additive)
+
 
 def fit_linear_path(
     features: Features,

@@ -70,6 +70,11 @@ class SvmMachine:
             "c": np.array(self.c),
         }
 
+    def classifier(self, network: nn.Module, *, additive: bool) -> SvmClassifier:
+        """Return a network with this machine on its features; it has no evidence map."""
+        del additive
+        return SvmClassifier(network, self)
+
 
 def pairs(count: int) -> tuple[Floats, Floats]:
     """Return the first and the second label of each of P pairs, as (P, K) of 0 and 1."""

@@ -46,6 +46,10 @@ class WordsHead:
         """Return its arrays by name."""
         return {"words": self.words.astype(np.float64), **self.head.arrays()}
 
+    def classifier(self, network: nn.Module, *, additive: bool) -> nn.Module:
+        """Return a network of descriptors with the dictionary and its head."""
+        return self.head.classifier(BagOfWords(network, self.words), additive=additive)
+
 
 @dataclass(frozen=True)
 class WordsFitter:
