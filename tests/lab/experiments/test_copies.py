@@ -103,7 +103,9 @@ def test_training_leaves_copies_out_on_request(trained):
     assert not any("WARNING" in note for note in found["notes"])
     assert json.loads(Path("clean/run.json").read_text())["split"]["copies_left_out"] == 16
     refused = evoca(*command, "--resume")
-    assert "clean: a finished run was evaluated without copies; name another folder" in refused.stderr
+    assert (
+        "clean: a finished run was evaluated without copies; name another folder" in refused.stderr
+    )
     assert refused.exit_code == 1
 
 
