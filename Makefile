@@ -7,6 +7,7 @@ check:
 docs:
 	uv run --all-extras python docs/build.py
 	uv run --all-extras zensical build --strict
+	uv run --all-extras python docs/api.py build/site
 
 bench:
 	uv run --all-extras python benchmarks/startup.py

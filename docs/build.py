@@ -1,6 +1,6 @@
 """Fill ``build/docs`` with the pages of the site: copied from here, or made from their sources.
 
-    python docs/build.py && zensical build --strict      # make docs
+    python docs/build.py && zensical build --strict && python docs/api.py build/site   # make docs
 
 Commands are described by the command line itself, recipes by their files, functions by their
 docstrings. A link to a file that is no page is an error.
@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from api import API
 from notebooks import as_page
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -38,18 +39,6 @@ PAGES = {
 # Files that pages link to and that are shown as they are.
 PLAIN = ("LICENSE", "CITATION.cff", "src/evoca/models/LICENSE-WEIGHTS", "examples/README.md")
 PLAIN += ("benchmarks/README.md",)
-API = {
-    "evoca": ["load", "Predictor", "Prediction", "ImageError"],
-    "evoca.images": ["ImageLimits", "decode", "find_images"],
-    "evoca.metrics": ["evaluate_predictions", "Report", "Figure"],
-    "evoca.collection": ["read_tags", "find", "write_embeddings", "read_embeddings", "relate"],
-    "evoca.evaluation": ["open_system", "Options", "evaluate_system"],
-    "evoca.runs": ["read_run", "Run"],
-    "evoca.lab": ["load_recipe", "train", "cross_validate", "export_bundle", "RunOptions"],
-    "evoca.data.manifest.labelled": ["load_labelled", "LabelledImages"],
-    "evoca.data.manifest.table": ["read_manifest", "Manifest"],
-}
-"""What is described of each module."""
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
 
 

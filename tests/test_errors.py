@@ -1,5 +1,6 @@
-"""What to type to install a part that is missing."""
+"""What to type to install a part that is missing; errors are caught by whom they are meant for."""
 
+import ast
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import evoca
 from evoca.errors import MissingExtraError, install_hint
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "evoca"
 
 
 class Installed:
@@ -59,3 +61,37 @@ def test_the_hint_where_nobody_installed_it(monkeypatch):
 def test_the_version_is_written_once():
     assert "version =" not in (ROOT / "pyproject.toml").read_text().split("dependencies = [")[0]
     assert f"\nversion: {evoca.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def _names(node: ast.expr | None) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} if node else set()
+
+
+def test_no_reader_catches_an_error_of_its_own():
+    """Ours are ValueErrors too: one raised where these are caught would be wrapped in another."""
+    ours = {"BundleError", "DataError", "ImageError", "PriorError", "RecipeError"}
+    caught = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        for tried in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(tried, ast.Try):
+                continue
+            inside = [
+                node.exc.func.id
+                for part in tried.body
+                for node in ast.walk(part)
+                if isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Call)
+                and isinstance(node.exc.func, ast.Name)
+            ]
+            for name in ours.intersection(inside):
+                first = next(
+                    (
+                        _names(h.type)
+                        for h in tried.handlers
+                        if _names(h.type) & {name, "EvocaError", "ValueError", "Exception"}
+                    ),
+                    set(),
+                )
+                if first & {"ValueError", "Exception"}:
+                    caught.append(f"{file.relative_to(SOURCE)}:{tried.lineno}: {name}")
+    assert caught == []

@@ -177,14 +177,15 @@ def test_a_setting_of_the_user_is_kept():
         "print(*(os.environ[n] for n in SETTINGS))"
     )
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    for chosen, printed in (({}, "1"), (dict.fromkeys(SETTINGS, "0"), "0")):
+    others = dict.fromkeys(SETTINGS, "other")
+    for chosen, printed in (({}, SETTINGS), (others, others)):
         done = subprocess.run(
             [sys.executable, "-c", script],
             env=environment | chosen,
             capture_output=True,
             text=True,
         )
-        assert done.stdout.split() == [printed] * len(SETTINGS), done.stderr
+        assert done.stdout.split() == list(printed.values()), done.stderr
 
 
 @pytest.mark.parametrize("folder", ["src", "benchmarks"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,14 @@ __all__ = [
     "EvocaError",
     "ImageError",
     "MissingExtraError",
+    "OptionError",
     "did_you_mean",
     "first_line",
     "install_hint",
     "listed",
     "needs_extra",
     "single_line",
+    "typed_options",
     "visible_json",
 ]
 
@@ -160,6 +162,51 @@ class EngineError(EvocaError, ValueError):
 
 class DataError(EvocaError, ValueError):
     """Labelled images that cannot be used as they are."""
+
+
+class OptionError(EvocaError):
+    """An option whose value cannot be meant, named as it is in Python or on the command line.
+
+    >>> error = OptionError({"leave_out": "fi"}, "no source is called so")
+    >>> print(error)
+    leave_out fi: no source is called so
+    >>> error.typed
+    '--leave-out fi: no source is called so'
+
+    Attributes:
+        given: name of each option to its value; the name alone is shown where that is empty.
+        cause: what is wrong.
+    """
+
+    def __init__(self, given: Mapping[str, object], cause: str) -> None:
+        super().__init__(dict(given), cause)
+        self.given, self.cause = dict(given), cause
+
+    def __str__(self) -> str:
+        return f"{_listed_options(self.given)}: {self.cause}"
+
+    @property
+    def typed(self) -> str:
+        """The message for those who typed the options."""
+        return f"{typed_options(self.given)}: {self.cause}"
+
+
+_TYPED = {"settings": "set"}  # where the command line has another name
+
+
+def typed_options(given: Mapping[str, object]) -> str:
+    """Return options as they are typed.
+
+    >>> typed_options({"devices": 2, "settings": "protocol.folds=2"})
+    '--devices 2, --set protocol.folds=2'
+    """
+    return _listed_options(
+        {f"--{_TYPED.get(name, name).replace('_', '-')}": value for name, value in given.items()}
+    )
+
+
+def _listed_options(given: Mapping[str, object]) -> str:
+    return ", ".join(single_line(f"{name} {value}".rstrip()) for name, value in given.items())
 
 
 class MissingExtraError(EvocaError, ImportError):

@@ -130,14 +130,14 @@ def as_prior(frequencies: Mapping[str, Any], labels: Sequence[str], name: str) -
     return Prior(name, {label: frequencies[label] / total for label in labels}, name)
 
 
-def read_prior(file: Path, labels: Sequence[str]) -> Prior:
+def read_prior(file: str | Path, labels: Sequence[str]) -> Prior:
     """Read a JSON file that maps every label to its share.
 
     Raises:
         PriorError: it cannot be read, or is no prior of these labels.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = json.loads(Path(file).read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as error:
         raise PriorError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

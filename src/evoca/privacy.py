@@ -3,7 +3,8 @@
 Some collect by default how they are used: ONNX Runtime from 1.29 on writes a device id and a
 database of events into the user's cache folder and uploads them, on every system but where
 ``CI`` is set; the client of Hugging Face's hub describes the machine at every request, and
-asks the hub for more to look for. Each reads an environment variable when it is first
+asks the hub for more to look for; Ray counts which of its libraries are used, on what machines.
+Each reads an environment variable when it is first
 imported, so a call afterwards comes too late. ``evoca/__init__.py`` therefore imports this
 module before anything else, and :func:`onnxruntime` is the one way to ONNX Runtime.
 A setting that the user made is kept. OpenVINO has no such variable: see :func:`openvino`.
@@ -21,21 +22,25 @@ __all__ = ["SETTINGS", "onnxruntime", "openvino", "turn_off_reports"]
 
 _ORT = "ORT_DISABLE_TELEMETRY"
 
-SETTINGS = (
-    _ORT,
+SETTINGS = {
+    _ORT: "1",
     # Of huggingface_hub; through it of transformers, datasets, timm, open_clip and peft.
-    "HF_HUB_DISABLE_TELEMETRY",
-    "HF_HUB_DISABLE_UPDATE_CHECK",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     # transformers asks a service to convert weights, from a thread of its own.
-    "DISABLE_SAFETENSORS_CONVERSION",
-)
-"""Environment variables that are set to 1."""
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+    # Of a cluster that is started here. One that others started reports what they let it; then
+    # the second keeps the plan of our work out of what it reports.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_USAGE_DISABLED": "1",
+}
+"""Environment variables, and what each is set to."""
 
 
 def turn_off_reports() -> None:
     """Set each variable of :data:`SETTINGS` that the user did not set."""
-    for name in SETTINGS:
-        os.environ.setdefault(name, "1")
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
 
 
 def onnxruntime() -> ModuleType:

@@ -1,4 +1,4 @@
-"""The base of all data that are read from files: an unknown key is an error."""
+"""The bases of all data that are read from files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["Strict", "place_and_reason", "plain_reason"]
+__all__ = ["Lenient", "Partial", "Strict", "place_and_reason", "plain_reason"]
 
 
 class Strict(BaseModel):
     """Data that never change, in which an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Lenient(BaseModel):
+    """Data of another version, perhaps: known keys have their types, unknown ones hold anything."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+
+class Partial(BaseModel):
+    """A part of data, of which more may be recorded than is read: unknown keys are skipped."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 _REASONS = {

@@ -122,7 +122,6 @@ FITTED += ("--set", "protocol.folds=2", "--set", "protocol.repeats=1", "--set", 
     "option",
     [
         ("--accelerator", "gpu"),
-        ("--accelerator", "nosuch"),
         ("--precision", "16-mixed"),
         ("--devices", "2"),
         ("--nodes", "2"),
@@ -178,3 +177,41 @@ def test_nothing_is_gone_on_with_where_no_run_is_written(place):
     done = evoca("crossval", "recipe.yaml", "--data", "data", "--folds", "2", "--resume")
     assert done.exit_code == 1
     assert "--resume: goes on with a run directory: name it with --out" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "nosuch", "--data", "data", "--out", "run"), "nosuch: no such recipe"),
+        (("train", "recipe.yaml", "--data", "bad.csv", "--out", "run"), "bad.csv: row 2"),
+        (("crossval", "nosuch", "--data", "data"), "nosuch: no such recipe"),
+        (("crossval", "recipe.yaml", "--data", "bad.csv"), "bad.csv: row 2"),
+        (("search", "nosuch", "--data", "data", "--out", "run"), "nosuch: no such recipe"),
+        (("search", "recipe.yaml", "--data", "bad.csv", "--out", "run"), "bad.csv: row 2"),
+        (("matrix", "--recipe", "nosuch", "--data", "data"), "nosuch: no such recipe"),
+        (("reproduce", "--recipe", "nosuch", "--data", "data"), "nosuch: no such recipe"),
+        (("reproduce", "--recipe", "default", "--data", "bad.csv"), "bad.csv: row 2"),
+    ],
+)
+def test_a_slip_is_found_before_pytorch_is_imported(place, arguments, message):
+    """The import takes many times longer than reading the recipe and the manifest."""
+    Path("bad.csv").write_text("image,emotion\ndata/train/awe/0.png,awful\n")
+    script = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom evoca.cli import app\n"
+        f"done = CliRunner().invoke(app, {arguments!r})\n"
+        "print(done.exit_code, 'torch' in sys.modules, done.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 False "), done.stdout
+    assert message in done.stdout
+
+
+def test_options_are_named_as_they_are_typed(place):
+    crossval = ("crossval", "recipe.yaml", "--data", "data", "--folds", "2")
+    for option in ("--accelerator", "--precision", "--strategy"):
+        done = evoca("train", "recipe.yaml", "--data", "data", "--out", "run", option, "nosuch")
+        assert f"evoca: {option} nosuch: not known" in done.stderr
+    assert not Path("run").exists()
+    assert "evoca: --precision 99: not known" in evoca(*crossval, "--precision", "99").stderr
+    assert "evoca: --set folds: write KEY=VALUE" in evoca(*crossval, "--set", "folds").stderr

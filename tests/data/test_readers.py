@@ -162,6 +162,18 @@ def test_emoset_without_lists_is_the_image_tree(
     assert _rows(built.manifest, "emotion", "scene", "split") == [("fear", "forest path", None)]
 
 
+def test_an_annotation_that_is_too_large_is_said_once(
+    root: Path, make_image: MakeImage, build_in: Callable[..., Built]
+) -> None:
+    """The reader caught its own error, and called the file no valid JSON."""
+    for name in ("fear_1", "fear_2"):
+        make_image(root / "image" / "fear" / f"{name}.jpg")
+    (root / "annotation" / "fear").mkdir(parents=True)
+    file = root / "annotation" / "fear" / "fear_2.json"
+    file.write_text(" " * (1 << 20) + "{}")
+    assert _causes(build_in("emoset")) == [(0, f"{file}: larger than 1,048,576 bytes")]
+
+
 def test_artphoto(root: Path, make_image: MakeImage, build_in: Callable[..., Built]) -> None:
     for i, name in enumerate(("amusement_01", "content_b", "sad_0123", "fear_1_2", "Picture_9")):
         make_image(root / "testImages_artphoto" / f"{name}.jpg", i)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import evoca
 from evoca.cli import app
 from pages import agrees, commands_of, plain, run
 
@@ -143,3 +144,54 @@ def test_notebooks_show_what_they_print_now(path):
 def printed(cell):
     outputs = cell.get("outputs", [])
     return [one.get("text") or one["data"]["text/plain"] for one in outputs]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("README.md", ("accuracy", "polarity_accuracy", "set_coverage")),
+        ("docs/how-to/read-a-prediction.md", ("accuracy",)),
+        ("docs/results.md", ("polarity_accuracy", "nll")),
+        ("src/evoca/models/default/README.md", ("nll",)),
+    ],
+)
+def test_a_figure_of_the_bundled_model_has_one_interval(page, names):
+    """Names whose value no other figure of the page has."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in names:
+        metric = evoca.load().card.metrics[name]
+        numbers = (metric.value, *metric.ci95)
+        plain = [f"{x:.3f}" for x in numbers]
+        percent = [f"{100 * float(x):.1f}" for x in plain]
+        value, *interval = percent if f"{percent[0]}%" in text else plain
+        stated = re.findall(
+            re.escape(value) + r"%?(?: \(| \[| \| | of the cases \(95% interval )"
+            r"([\d.]+)(?: to |, )([\d.]+)",
+            text,
+        )
+        assert set(stated) == {tuple(interval)}, name
+
+
+def test_roles_of_docstrings_are_links_or_code_on_the_page_of_python(tmp_path):
+    pytest.importorskip("griffe", reason="needs the extra dev")
+    spec = spec_from_file_location("api", ROOT / "docs" / "api.py")
+    api = module_from_spec(spec)
+    spec.loader.exec_module(api)
+    text = (
+        ":meth:`predict`, :func:`~evoca.load`, :attr:`Manifest.rejects`, :func:`other.place.load`"
+    )
+    assert api.linked(text, "Predictor") == (
+        "[`predict`][evoca.Predictor.predict], [`load`][evoca.load], `Manifest.rejects`, "
+        "`other.place.load`"
+    )
+    for module, names in api.API.items():
+        import_module(module)
+        assert len(set(names)) == len(names)
+    ids = [f"{module}.{name}" for module, names in api.API.items() for name in names]
+    page = tmp_path / "api.html"
+    page.write_text("".join(f'<h3 id="{one}"></h3>\n' for one in ids))
+    assert list(api.faults(tmp_path)) == []
+    page.write_text(page.read_text() + '<h3 id="evoca.images.walk"></h3>\n<p>:func:<code>f</code>')
+    first, second = api.faults(tmp_path)
+    assert "a role: <p>:func:" in first
+    assert second == "api.html: evoca.images.walk is described, which is not asked for"

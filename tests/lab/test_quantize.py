@@ -128,6 +128,9 @@ def test_splits_say_who_calibrates_and_who_is_held_out(place):
     bundle, data = read_bundle(place / "bundle"), load_labelled(place / "set.csv")
     made = quantize_bundle(bundle, data, place / "split", images=16, exact_layers=0)
     assert made.card.quantisation.images == 8
+    only = data.in_split("train")
+    rest = quantize_bundle(bundle, only, place / "only", images=8, exact_layers=0)
+    assert rest.card.quantisation.images == len(only) - 8
     with pytest.raises(DataError, match="16 images to calibrate with, 24 are needed"):
         quantize_bundle(bundle, data, place / "more", images=24)
     with pytest.raises(DataError, match="a multiple of 8"):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from evoca.emotions import MIKELS8
-from evoca.metrics.by_source import SourceFigures, common_groups, source_figures
+from evoca.metrics import evaluate_predictions
+from evoca.metrics.by_source import (
+    SourceFigures,
+    as_reported,
+    common_groups,
+    source_figures,
+)
 
 LABELS = tuple(str(emotion) for emotion in MIKELS8)
 GOOD = [i for i, emotion in enumerate(MIKELS8) if emotion.polarity == "positive"]
@@ -91,6 +97,28 @@ def test_copies_are_drawn_together(drawn):
     ).figures["accuracy"]  # fmt: skip
     assert found.value == pytest.approx(alone.value)
     assert found.ci95 == pytest.approx(alone.ci95)
+
+
+def test_a_figure_of_the_first_source_has_the_interval_of_the_report(drawn):
+    """It was drawn again, and one figure had two intervals."""
+    probabilities = drawn[0]
+    truth = np.random.default_rng(1).integers(0, 8, 200)
+    report = evaluate_predictions(truth, probabilities, LABELS, draws=200)
+    alone = [(i,) for i in range(8)]
+    found = source_figures(
+        "first", LABELS, alone, np.eye(8)[truth], probabilities, np.arange(200), draws=199
+    )
+    same = as_reported(found, report).figures
+    assert set(same) == {"accuracy", "nll", "polarity_accuracy"}
+    assert all(same[name] == report[name] != found.figures[name] for name in same)
+    # Of other images, or of groups of labels, it is another figure.
+    fewer = evaluate_predictions(truth[1:], probabilities[:, 1:], LABELS, draws=200)
+    assert as_reported(found, fewer) == found
+    coarse = source_figures(
+        "first", LABELS, [(0, 1), *alone[2:]], np.eye(8)[truth][:, 1:], probabilities,
+        np.arange(200), draws=199,
+    )  # fmt: skip
+    assert as_reported(coarse, report) == coarse
 
 
 def test_what_is_read_back_is_what_was_written(drawn):

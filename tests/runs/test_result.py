@@ -1,6 +1,7 @@
 """One schema of scores, whoever made the run, read back from runs of any version."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ import yaml
 from typer.testing import CliRunner
 
 from evoca.cli import app
+from evoca.errors import DataError
 from evoca.metrics.result import HEADLINE
 from evoca.runs import read_run, write_json
-from evoca.runs.result import completed
+from evoca.runs.schema import Metrics, Scores
 from tiny_system import draw_pictures
 
 STEPS = {
@@ -82,7 +84,7 @@ def test_runs_of_the_version_before_still_open(runs):
                 (old / file.name).write_bytes(file.read_bytes())
         before = without_nothing(now) | {"schema_version": 1}
         write_json(old / "metrics.json", before)
-        assert read_run(old).metrics == completed(now) | {"schema_version": 1}
+        assert read_run(old).metrics == Scores.completed(now) | {"schema_version": 1}
     evoca("compare", *(f"older/{run}" for run in runs if run.startswith("crossval")))
     evoca("report", "older/evaluate", "--data", "data", "--out", "page.html")
     evoca("reproduce", *(f"older/{run}" for run in runs))
@@ -104,3 +106,58 @@ def test_scores_of_a_newer_version_are_refused_in_a_line(runs):
     assert (
         "metrics.json: schema_version 3; this Evoca reads up to 2: install a newer" in done.stderr
     )
+
+
+def test_what_is_written_fits_the_schema_and_is_read_back(runs):
+    for run in runs:
+        written = json.loads(Path(run, "metrics.json").read_text())
+        assert Scores.model_fields.keys() <= written.keys()
+        Metrics.model_validate(written)
+        result = read_run(run).result
+        assert result.to_dict() == written
+        assert list(result.to_dict()) == list(written)
+
+
+WRONG = {
+    "set_coverage": 5,
+    "set_size": "2",
+    "prediction_sets": {"model": {"coverage": 1}},
+    "calibration": {"perfect": 3},
+    "validation": [],
+    "chosen": {"temperature": "warm"},
+    "chosen_in_folds": [5],
+    "restricted": "no",
+    "test_uses": 5,
+    "fingerprint": 7,
+    "by_source": 5,
+    "notes": "none",
+    "copies_left_out": -1,
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_key_of_another_type_is_one_line_that_names_it(runs, tmp_path, key):
+    run = shutil.copytree("crossval-probe", tmp_path / "tm")
+    file = run / "metrics.json"
+    write_json(file, json.loads(file.read_text()) | {key: WRONG[key]})
+    with pytest.raises(DataError, match=rf"metrics\.json: not the figures of a run: {key}\b"):
+        _ = read_run(run).result
+    command = ("crossval", *PROBE, "--folds", "2", "--repeats", "1", "--data", "data", "--resume")
+    done = CliRunner().invoke(app, (*command, "--out", str(run)))
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1), done.stderr
+
+
+def test_an_error_of_ours_is_not_wrapped_in_another(runs, tmp_path):
+    """DataError is a ValueError, so that a reader caught its own."""
+    run = shutil.copytree("evaluate", tmp_path / "tm")
+    file = run / "metrics.json"
+    written = json.loads(file.read_text())
+    for content, reason in (
+        (written | {"schema_version": 3}, "schema_version 3; this Evoca reads up to 2"),
+        ({k: v for k, v in written.items() if k != "confusion"}, "a run: confusion is missing"),
+    ):
+        write_json(file, content)
+        for name in ("report", "result"):
+            with pytest.raises(DataError, match=reason) as caught:
+                getattr(read_run(run), name)
+            assert str(caught.value).count("metrics.json") == 1

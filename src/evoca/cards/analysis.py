@@ -128,7 +128,7 @@ def _metric(figure: Figure) -> Metric:
 _ROWS = TypeAdapter(tuple[Perturbation, ...])
 
 
-def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
+def read_perturbations(file: str | Path) -> tuple[Perturbation, ...]:
     """Return the list ``perturbations`` that ``evoca probe`` wrote.
 
     Keys that are not in a card are skipped.
@@ -138,7 +138,7 @@ def read_perturbations(file: Path) -> tuple[Perturbation, ...]:
     """
     where = printable_name(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -333,6 +333,9 @@ _OF_SOURCE = {
 }
 
 
+_SAME = 1e-9
+
+
 def by_source(card: ModelCard) -> Iterator[Block]:
     """Yield the figures of each source it learnt from: held out, and left out whole."""
     analysis = card.analysis
@@ -351,7 +354,8 @@ def by_source(card: ModelCard) -> Iterator[Block]:
         columns = ["figure", "held out [95% interval]"]
         columns += ["left out [95% interval]"] if own.source in left else []
         rows = []
-        for key, metric in own.figures.items():
+        for key, measured in own.figures.items():
+            metric = _as_reported(card, own, key, measured)
             row = [key, figure(metric)]
             if own.source in left:
                 other = left[own.source].figures.get(key)
@@ -363,6 +367,17 @@ def by_source(card: ModelCard) -> Iterator[Block]:
         yield Table((*columns, "without looking", "meaning"), tuple(rows))
         if own.source in left and left[own.source].groups != own.groups:
             yield from _coarser(left[own.source])
+
+
+def _as_reported(card: ModelCard, own: SourceScores, key: str, measured: Metric) -> Metric:
+    """Return the model's own figure where it is the same one, so that it has one interval.
+
+    A card of an earlier version may hold a second interval of other draws.
+    """
+    reported = card.metrics.get(key)
+    if reported is None or own.groups != card.labels:
+        return measured
+    return reported if abs(reported.value - measured.value) < _SAME else measured
 
 
 def _coarser(own: SourceScores) -> Iterator[Block]:

@@ -22,8 +22,10 @@ from evoca.commands.options import (
     SourcesOption,
     WorkersOption,
 )
+from evoca.commands.terminal import say
 from evoca.commands.training import display, print_result, say_finished
-from evoca.errors import EvocaError, needs_extra
+from evoca.errors import OptionError, needs_extra
+from evoca.runs import finished_run
 
 __all__ = ["app", "crossval"]
 
@@ -79,11 +81,13 @@ def crossval(
     """Evaluate a recipe by nested, stratified and grouped cross-validation."""
     with needs_extra("train"):
         from evoca import lab
-        from evoca.lab.experiments.run import finished_run
+        from evoca.lab.experiments.labelled import labelled_images
+    # Before PyTorch is imported: a slip in a name should not cost its seconds.
     own = [f"protocol.folds={folds}", f"protocol.repeats={repeats}", f"protocol.seed={seed}"]
     chosen = lab.load_recipe(recipe, [*own, *(settings or [])], profile)
     if resume and out is None:
-        raise EvocaError("--resume: goes on with a run directory: name it with --out")
+        raise OptionError({"resume": ""}, "goes on with a run directory: name it with --out")
+    labelled = labelled_images(data, say, chosen)
     finished = resume and out is not None and finished_run(out) is not None
     with display(
         accelerator=accelerator,
@@ -93,7 +97,7 @@ def crossval(
         cache=cache,
     ) as options:
         found = lab.cross_validate(
-            chosen, data, out, options=options, resume=resume, leave_out=leave_out
+            chosen, labelled, out, options=options, resume=resume, leave_out=leave_out
         )
     if finished and out is not None:
         say_finished(out, found)

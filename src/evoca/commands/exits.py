@@ -218,7 +218,9 @@ def _failed(error: Exception) -> int:
         # The reader has gone, as in `evoca ... | head`; nothing more can be printed.
         _drop_output()
     else:
-        _complain(str(error))
+        from evoca.errors import OptionError
+
+        _complain(error.typed if isinstance(error, OptionError) else str(error))
     return 1
 
 

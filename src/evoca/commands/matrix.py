@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -31,6 +31,9 @@ from evoca.runs import read_run
 from evoca.runs.evaluated_on import EvaluatedOn, evaluated_on
 from evoca.runs.provenance import code_version
 from evoca.runtime.predictor import load
+
+if TYPE_CHECKING:
+    from evoca.lab.config.recipe import Recipe
 
 __all__ = ["app", "matrix"]
 
@@ -117,11 +120,12 @@ def matrix(
     models, recipes, settings = models or [], recipes or [], settings or []
     if not models and not recipes:
         raise DataError("name a model (--model) or a recipe (--recipe)")
+    chosen = _chosen(recipes, settings)  # before anything slow
     columns = _columns(data)
     with announcing() as announce, _run_folder(out) as folder:
         rows = [Row(system.name, system) for system in map(open_system, models)]
-        for recipe in recipes:
-            rows += _trained(recipe, settings, columns, folder, announce)
+        for recipe in chosen:
+            rows += _trained(recipe, columns, folder, announce)
         found = fill_matrix(_named_apart(rows), columns, options, out and folder, announce)
     if not any(cell.figure(metric) for cell in found.cells):
         have = sorted({k for cell in found.cells for k in cell.figures if cell.figure(k)})
@@ -169,9 +173,16 @@ def _run_folder(out: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
+def _chosen(recipes: Sequence[str], settings: Sequence[str]) -> list[Recipe]:
+    if not recipes:
+        return []
+    with needs_extra("train"):
+        from evoca import lab
+    return [lab.load_recipe(recipe, settings) for recipe in recipes]
+
+
 def _trained(
-    recipe: str,
-    settings: Sequence[str],
+    chosen: Recipe,
     columns: Mapping[str, LabelledImages],
     folder: Path,
     announce: Announce,
@@ -180,7 +191,6 @@ def _trained(
     with needs_extra("train"):
         from evoca import lab
         from evoca.lab.experiments.finished import TRAINING, difference
-    chosen = lab.load_recipe(recipe, settings)
     for name, data in columns.items():
         place = folder / f"{chosen.name}--trained-on--{name.replace('/', '_')}"
         run, bundle = place / "run", place / "bundle"

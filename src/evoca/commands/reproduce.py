@@ -20,13 +20,13 @@ from evoca.commands.options import (
 from evoca.commands.terminal import console_for, say, say_left_out
 from evoca.commands.training import display
 from evoca.documents import Paragraph, print_document, to_markdown
-from evoca.errors import EvocaError, did_you_mean, needs_extra
+from evoca.errors import EvocaError, OptionError, did_you_mean, needs_extra, typed_options
 from evoca.papers import load_paper, load_papers, paper_of_system
 from evoca.papers.comparison_tables import comparison_document, glance
 from evoca.papers.recipes import published_by, recipe_name
 from evoca.papers.reproduce import reproduce as put_beside
 from evoca.papers.run_facts import training_images
-from evoca.runs import Run, find_runs, read_run
+from evoca.runs import Run, find_runs, finished_run, read_run
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
@@ -94,11 +94,12 @@ def run_recipes(requested: Requested, runs: Path) -> int:
     with needs_extra("train"):
         from evoca import lab
         from evoca.data.manifest.labelled import load_labelled
-        from evoca.lab.experiments.run import finished_run, unused_options
     settings = [f"protocol.folds={requested.folds}", *requested.settings]
     names = _names(requested.recipes)
     data = load_labelled(requested.data)
     say_left_out(data)
+    with needs_extra("train"):
+        from evoca.lab.experiments.run import unused_options
     data = replace(data, recorded_hashes=data.file_hashes())  # once, not by every recipe
     failed = 0
     for number, name in enumerate(names, start=1):
@@ -112,13 +113,15 @@ def run_recipes(requested: Requested, runs: Path) -> int:
                 if unused := unused_options(recipe, options):
                     options = _on_the_cpu(options)
                 if unused and not done:
-                    say(f"{name}: without steps: on the CPU, in full precision, without {unused}")
+                    without = typed_options(unused)
+                    say(f"{name}: without steps: on the CPU, in full precision, without {without}")
                 lab.cross_validate(recipe, data, out, options=options, resume=True)
             if done:  # and of these images, or it would have been refused
                 say(f"{name} ({number} of {len(names)}): finished already")
         except EvocaError as error:
             failed = 1
-            say(f"left out: {name}: {error}")
+            cause = error.typed if isinstance(error, OptionError) else str(error)
+            say(f"left out: {name}: {cause}")
     return failed
 
 

@@ -22,7 +22,7 @@ from evoca.commands.options import (
     SourcesOption,
     WorkersOption,
 )
-from evoca.commands.terminal import console_for
+from evoca.commands.terminal import console_for, say
 from evoca.commands.training import display, print_result
 from evoca.documents import Table, print_document
 from evoca.errors import EvocaError, needs_extra
@@ -82,8 +82,8 @@ def search(
         from evoca import lab
         from evoca.lab.config.recipe import load_recipe
         from evoca.lab.config.search import read_space
-        from evoca.lab.experiments.run import build, labelled_images
-        from evoca.lab.experiments.search import Searcher
+        from evoca.lab.experiments.labelled import labelled_images
+    # Before PyTorch is imported: a slip in a name should not cost its seconds.
     own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
     chosen = load_recipe(recipe, own, profile)
     chosen_space = chosen.search if space is None else read_space(space)
@@ -96,6 +96,10 @@ def search(
             f"{recipe}: a search scores its steps, not the machine after them: search with "
             "--set head=null, or evoca sweep a cross-validation"
         )
+    labelled = labelled_images(data, say, chosen)
+    with needs_extra("train"):
+        from evoca.lab.experiments.run import build
+        from evoca.lab.experiments.search import Searcher
     with display(
         accelerator=accelerator,
         precision=precision,
@@ -103,7 +107,6 @@ def search(
         deterministic=deterministic,
         cache=cache,
     ) as options:
-        labelled = labelled_images(data, options, chosen)
         searcher = Searcher(
             lambda tried: load_recipe(recipe, [*own, *tried], profile),
             chosen_space,

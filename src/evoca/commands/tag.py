@@ -40,6 +40,7 @@ app = command_app()
         "evoca tag photos/ --out tags.parquet",
         "evoca tag 'shards/*.tar' --out tags.parquet --resume",
         "evoca tag manifest.csv --out part-2.parquet --shard 2/16",
+        "evoca tag /shared/photos --out /shared/tags --ray auto",
     ),
     after_interrupt=RESUME_HINT,
 )
@@ -54,7 +55,11 @@ def tag(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="FILE", help="Write this .parquet, .csv or .jsonl."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write this .parquet, .csv or .jsonl; with --ray, this directory.",
+        ),
     ],
     model: ModelOption = None,
     prior: PriorOption = None,
@@ -102,6 +107,15 @@ def tag(
             help="Compute the I-th of N shares of the images; evoca merge joins them.",
         ),
     ] = "1/1",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Compute on the Ray cluster at HOST:PORT or ray://HOST:PORT, on that of this "
+            "machine (auto), or on one that is started for the run (local).",
+        ),
+    ] = None,
 ) -> int:
     """Predict images by the million into one table, safe to interrupt."""
     from evoca import tagger
@@ -112,7 +126,10 @@ def tag(
         share = Shard.of(shard)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--shard") from error
-    require_file_place(out)
+    if ray is None:
+        require_file_place(out)
+    else:
+        _require_for_cluster(shard=share, threads=threads, retry_errors=retry_errors)
     settings = TagSettings(
         model=model,
         prior=prior,
@@ -125,10 +142,26 @@ def tag(
         shard=share,
     )
     with _Progress() as progress:
-        done = tagger.tag(paths, out, settings, progress)
+        if ray is None:
+            done = tagger.tag(paths, out, settings, progress)
+        else:
+            done = tagger.tag_on_cluster(paths, out, ray, settings, progress)
     if not is_quiet():
         _print_summary(out, done)
     return int(done.unread > 0)
+
+
+def _require_for_cluster(*, shard: Shard, threads: int | None, retry_errors: bool) -> None:
+    """Refuse options of one machine."""
+    if shard != Shard():
+        raise typer.BadParameter("--shard and --ray: a cluster divides the images itself")
+    if threads is not None:
+        raise typer.BadParameter("--threads is for one machine: a cluster has a number of its own")
+    if retry_errors:
+        raise typer.BadParameter(
+            "--retry-errors is for one machine: with --ray, tag what could not be read into "
+            "another --out"
+        )
 
 
 def _print_summary(out: Path, done: Summary) -> None:

@@ -25,9 +25,10 @@ from evoca.commands.options import (
     StrategyOption,
     WorkersOption,
 )
-from evoca.commands.terminal import console_for
+from evoca.commands.terminal import console_for, say
 from evoca.commands.training import display, print_result, say_finished
 from evoca.errors import needs_extra
+from evoca.runs import finished_run
 
 __all__ = ["app", "train"]
 
@@ -74,8 +75,10 @@ def train(
     """Train a recipe on labelled images, and evaluate it on images it has not learnt from."""
     with needs_extra("train"):
         from evoca import lab
-        from evoca.lab.experiments.run import finished_run
+        from evoca.lab.experiments.labelled import labelled_images
+    # Before PyTorch is imported: a slip in a name should not cost its seconds.
     chosen = lab.load_recipe(recipe, settings or [], profile)
+    labelled = labelled_images(data, say, chosen)
     finished = resume and finished_run(out) is not None
     with display(
         accelerator=accelerator,
@@ -90,7 +93,7 @@ def train(
     ) as options:
         found = lab.train(
             chosen,
-            data,
+            labelled,
             out,
             options=options,
             resume=resume,

@@ -19,7 +19,7 @@ from evoca.commands.figures import (
 )
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
-from evoca.errors import EvocaError, did_you_mean, needs_extra
+from evoca.errors import needs_extra
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from evoca.runs.result import Result
 
 __all__ = ["display", "print_result", "say_finished"]
-
-_PRECISIONS = (
-    *("auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"),
-    *("32", "16", "bf16", "64", "transformer-engine", "transformer-engine-float16"),
-)
 
 
 @contextmanager
@@ -44,39 +39,10 @@ def display(*, cache: bool = True, **machine: Any) -> Iterator[RunOptions]:
     """
     with needs_extra("train"):
         from evoca.lab.features.cache import cache_folder
-        from evoca.lab.training import RunOptions
-        from evoca.lab.training.machine import require_cores
+        from evoca.lab.training.machine import RunOptions
     folder = cache_folder() if cache else None
     with announcing_lines() as (announce, say), _showing_hub_logs(say):
-        options = RunOptions(**machine, cache=folder, announce=announce, say=say)
-        _require_known(options)
-        require_cores(options)
-        yield options
-
-
-def _require_known(machine: RunOptions) -> None:
-    """Refuse what this machine does not have, in words of our own, before any work.
-
-    Raises:
-        EvocaError: no such accelerator, strategy or precision.
-    """
-    import torch
-    from pytorch_lightning.strategies import StrategyRegistry
-
-    known = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
-    for option, given, names in (
-        ("--accelerator", machine.accelerator, known),
-        ("--precision", machine.precision, _PRECISIONS),
-        ("--strategy", machine.strategy, ("auto", *StrategyRegistry.available_strategies())),
-    ):
-        if given not in names:
-            raise EvocaError(f"{option} {given}: not known{did_you_mean(given, names, limit=6)}")
-    on_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    if machine.accelerator in {"gpu", "cuda", "mps"} and not on_gpu:
-        raise EvocaError(
-            f"--accelerator {machine.accelerator}: this machine has none that PyTorch can use; "
-            "leave the option out, or give cpu"
-        )
+        yield RunOptions(**machine, cache=folder, announce=announce, say=say)
 
 
 class _Shown(logging.Handler):

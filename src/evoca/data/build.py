@@ -46,8 +46,8 @@ class Built:
 
 def build(
     reader: str,
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     *,
     options: ReadOptions | None = None,
     map_to: str | None = None,
@@ -75,6 +75,7 @@ def build(
             in it, a bad row while strict, or ``out`` is the source itself or a table of its own.
         MissingExtraError: DuckDB is not installed.
     """
+    source, out = Path(source), Path(out)
     chosen = get_reader(reader)
     if not source.exists():
         raise DataError(f"{printable_name(source)}: no such file or folder")
@@ -86,7 +87,8 @@ def build(
     taxonomy = options.taxonomy or chosen.taxonomy
     builder = TableBuilder(connect(), taxonomy, strict=strict)
     root = source if source.is_dir() else source.parent
-    locator = Locator(root, out.parent, files_required=chosen.files_required, also=options.images)
+    also = None if options.images is None else Path(options.images)
+    locator = Locator(root, out.parent, files_required=chosen.files_required, also=also)
     left_out = LeftOut()
     for batch in _batches(chosen.read(source, options), left_out):
         _add(builder, batch, chosen.name, locator)

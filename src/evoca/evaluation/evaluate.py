@@ -313,8 +313,9 @@ def _score_predictions(
     return Evaluation(result, description, predicted.errors)
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+def write_evaluation(folder: str | Path, evaluation: Evaluation) -> None:
     """Write ``run.json``, ``metrics.json`` and ``predictions.csv`` into a folder."""
+    folder = Path(folder)
     write_json(folder / "run.json", evaluation.description)
     write_json(folder / "metrics.json", evaluation.result.to_dict())
     write_predictions(folder / "predictions.csv", evaluation.result.predictions)

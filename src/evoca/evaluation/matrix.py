@@ -106,7 +106,7 @@ def fill_matrix(
     rows: Sequence[Row],
     columns: Mapping[str, LabelledImages],
     options: Options | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     announce: Announce = silent,
 ) -> Matrix:
     """Return the matrix of every row evaluated on every column.
@@ -131,7 +131,7 @@ def fill_matrix(
                 continue
             images, copies = without_copies(data, row.learnt_from)
             called = _called(announce, f"{row.name} on {name}")
-            place = None if out is None else out / f"{_safe(row.name)}--{_safe(name)}"
+            place = None if out is None else Path(out) / f"{_safe(row.name)}--{_safe(name)}"
             figures = _evaluated(row.system, images, options, place, called)
             cells.append(Cell(row.name, name, "evaluated", figures, copies))
     return Matrix(tuple(row.name for row in rows), tuple(columns), tuple(cells))

@@ -354,7 +354,7 @@ def _learnt_from(run: Run) -> dict[str, Any]:
     }
 
 
-def open_system(text: str, prior: PriorLike | None = None) -> System:
+def open_system(text: str | Path, prior: PriorLike | None = None) -> System:
     """Return the system of a model bundle, a table of predictions or a run directory.
 
     Args:

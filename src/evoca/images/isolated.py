@@ -198,9 +198,9 @@ class _Process:
             if "error" in response:
                 raise ImageError(response["error"])
             return read(response, running.stdout)
+        except ImageError:
+            raise
         except (OSError, ValueError) as error:
-            if isinstance(error, ImageError):
-                raise
             self.end()
             raise ImageError(
                 f"decoding it takes more than {self._seconds:g} s or "

@@ -37,11 +37,11 @@ EXPLAINED_SUFFIX = ".evoca.png"
 
 
 def find_images(
-    folder: Path,
+    folder: str | Path,
     on_error: Callable[[OSError], None] | None = None,
     on_explained: Callable[[Path], None] | None = None,
     on_left_out: Callable[[Path, str], None] | None = None,
-    top: Path | None = None,
+    top: str | Path | None = None,
 ) -> Iterator[Path]:
     """Yield the images in a folder and below, in a stable order.
 
@@ -75,7 +75,7 @@ def find_images(
         if on_left_out is not None:
             on_left_out(path, why)
 
-    links = _Links(top or folder)
+    links = _Links(Path(top or folder))
     for root, folders, files in os.walk(folder, onerror=on_error or fail, followlinks=True):
         kept = []
         for name in sorted(folders):

@@ -55,8 +55,10 @@ _LEARNT_TERMS = (
 )
 
 
-def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundle:
+def export_bundle(run: str | Path, out: str | Path, prior: PriorLike | None = None) -> Bundle:
     """Return the bundle exported from a run.
+
+    An example that runs stands in ``docs/recipes.md`` under "From Python".
 
     Args:
         run: a directory that ``evoca train`` wrote.
@@ -71,6 +73,7 @@ def export_bundle(run: Path, out: Path, prior: PriorLike | None = None) -> Bundl
         EvocaError: the run is incomplete, its network is no plain graph, or PyTorch and
             ONNX Runtime differ by more than :data:`PARITY`.
     """
+    run, out = Path(run), Path(out)
     training = read_training(run)
     recipe, labels = training.description.recipe, training.description.labels
     if reason := recipe.model.no_bundle():

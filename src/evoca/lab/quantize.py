@@ -69,9 +69,8 @@ def quantize_bundle(
 
     Args:
         bundle: of float32.
-        data: labelled images. Those of the split ``train`` calibrate and those of ``test`` are
-            held out, where there are splits; otherwise every image that does not calibrate is
-            held out.
+        data: labelled images. Those of the split ``train`` calibrate, all where there are no
+            splits; those of ``test`` are held out, or else the rest of the first.
         out: the new bundle's directory; appears only when it is complete.
         method: see :data:`Method`.
         images: how many calibrate, a multiple of 8, spread evenly.
@@ -120,14 +119,13 @@ def _divided(data: LabelledImages, images: int) -> tuple[LabelledImages, Labelle
     """Return the images that calibrate, and those that are held out."""
     if images < _AT_ONCE or images % _AT_ONCE:
         raise DataError(f"{images} images to calibrate: take a multiple of {_AT_ONCE}")
-    has_splits = bool((data.split != "").any())
-    pool = data.in_split("train") if has_splits else data
+    pool = data.in_split("train") if (data.split != "").any() else data
+    tested = data.in_split("test")
     if len(pool) < images:
         raise DataError(f"{data.source}: {len(pool)} images to calibrate with, {images} are needed")
     chosen = np.linspace(0, len(pool) - 1, images).round().astype(np.int64)
     rest = np.setdiff1d(np.arange(len(pool)), chosen)
-    held_out = data.in_split("test") if has_splits else pool.take(rest)
-    held_out = held_out.with_truth()
+    held_out = (tested if len(tested) else pool.take(rest)).with_truth()
     if not len(held_out):
         raise DataError(f"{data.source}: no labelled image is held out to measure with")
     return pool.take(chosen), held_out

@@ -7,7 +7,7 @@ other sources were learnt from, those that these could not tell apart either.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from evoca.emotions import Polarity, label_polarity
 from evoca.metrics.bootstrap import Figures, interval, resample, sum_by_group
 from evoca.metrics.checks import FloatArray
-from evoca.metrics.result import Figure
+from evoca.metrics.result import Figure, Report
 
-__all__ = ["SOURCE_FIGURES", "SourceFigures", "common_groups", "source_figures"]
+__all__ = ["SOURCE_FIGURES", "SourceFigures", "as_reported", "common_groups", "source_figures"]
 
 SOURCE_FIGURES = {
     "accuracy": "top emotion, of those told apart",
@@ -37,6 +37,7 @@ SOURCE_FIGURES = {
 
 _FEWEST_GROUPS = 2
 _TIE = 1e-9
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,28 @@ class SourceFigures:
             {name: int(own) for name, own in content["counts"].items()},
             {name: float(own) for name, own in content["without_looking"].items()},
         )
+
+
+def as_reported(found: SourceFigures, report: Report) -> SourceFigures:
+    """Return the figures of a source with the report's own in the place of those that it has too.
+
+    A figure of the same name is the same one where the source tells all labels apart and its value
+    over as many images is equal: it then has one interval, that of the report's draws.
+
+    Args:
+        found: of the source whose labels are predicted.
+        report: of the same predictions.
+    """
+    if found.groups != report.labels:
+        return found
+    same = {
+        name: report.figures[name]
+        for name, own in found.figures.items()
+        if name in report.figures
+        and found.counts.get(name) == report.labelled
+        and abs(report.figures[name].value - own.value) < _SAME
+    }
+    return replace(found, figures={**found.figures, **same})
 
 
 def common_groups(

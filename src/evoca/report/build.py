@@ -54,7 +54,7 @@ class Built:
 
 def build_report(
     runs: Sequence[Run],
-    out: Path,
+    out: str | Path,
     data: LabelledImages | None,
     announce: Announce,
     *,
@@ -82,6 +82,7 @@ def build_report(
     Raises:
         EvocaError: a run or the data cannot be used, or the file not be written.
     """
+    out = Path(out)
     scored = [
         ScoredRun.of_run(run, robustness if position == 0 else None)
         for position, run in enumerate(runs)

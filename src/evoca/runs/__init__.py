@@ -6,12 +6,15 @@ the figures, ``history.csv`` the epochs. Needs no PyTorch.
 
 from evoca.runs.directory import find_runs, new_run, read_json, write_json
 from evoca.runs.predictions import Predictions, read_predictions, write_predictions
-from evoca.runs.run import Run, read_run
+from evoca.runs.result import Result
+from evoca.runs.run import Run, finished_run, read_run
 
 __all__ = [
     "Predictions",
+    "Result",
     "Run",
     "find_runs",
+    "finished_run",
     "new_run",
     "read_json",
     "read_predictions",

@@ -21,12 +21,13 @@ RUN_VERSION = 1
 
 
 @contextmanager
-def new_run(out: Path) -> Iterator[Path]:
+def new_run(out: str | Path) -> Iterator[Path]:
     """Yield a folder to write into, which becomes ``out`` when all of it is written.
 
     Raises:
         EvocaError: ``out`` exists, or cannot be written.
     """
+    out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EvocaError(f"{out}: exists already; remove it or name another")
     try:
@@ -38,19 +39,19 @@ def new_run(out: Path) -> Iterator[Path]:
         raise EvocaError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
+def write_json(file: str | Path, content: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON."""
-    file.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    Path(file).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: str | Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 
     Raises:
         EvocaError: missing, or not JSON.
     """
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        content = parse_json(Path(file).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EvocaError(f"{file}: missing: this is not a complete run directory") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -80,7 +81,7 @@ def _finite(number: str) -> float:
     return value
 
 
-def find_runs(folder: Path) -> Iterator[Path]:
+def find_runs(folder: str | Path) -> Iterator[Path]:
     """Yield the folder itself if it is a run, else the runs below it, by name.
 
     Hidden folders (such as a run that is being written), links and runs are not searched.
@@ -88,6 +89,7 @@ def find_runs(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: no such folder.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{printable_name(folder)}: no such folder of runs")
     for parent, children, files in os.walk(folder):

@@ -91,7 +91,7 @@ class Predictions:
         return np.asarray(self.probabilities.mean(axis=0))
 
 
-def write_predictions(file: Path, predictions: Predictions) -> None:
+def write_predictions(file: str | Path, predictions: Predictions) -> None:
     """Write ``predictions.csv``, without columns that are unknown for all images."""
     header = ["image", "group", "fold", "repeat", "truth"]
     header += emotion_columns(PROBABILITY, predictions.labels)
@@ -107,7 +107,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
         header += _PREDICTED_AFFECT
     if predictions.hashes is not None:
         header.append(_HASH)
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    with Path(file).open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         for repeat in range(predictions.repeats):
@@ -143,7 +143,7 @@ def _cells(values: NDArray[np.float64]) -> list[str]:
     return ["" if np.isnan(value) else f"{value:.8g}" for value in values.tolist()]
 
 
-def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predictions:
+def read_predictions(file: str | Path, labels: Sequence[str] | None = None) -> Predictions:
     """Return the predictions in a table, CSV or Parquet.
 
     Args:
@@ -158,6 +158,7 @@ def read_predictions(file: Path, labels: Sequence[str] | None = None) -> Predict
             truth outside the labels, a score that is no number or not a distribution; the
             row is named.
     """
+    file = Path(file)
     where = printable_name(file)
     columns = read_columns(file)
     names, causes = texts(columns, "image", where, required=True), texts(columns, "error", where)

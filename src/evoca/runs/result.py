@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.metrics import Report, evaluate_predictions, paired_affect
+from evoca.metrics import Figure, Report, evaluate_predictions, paired_affect
 from evoca.metrics.by_source import SourceFigures
 from evoca.metrics.calibration_check import CalibrationCheck, check_calibration, group_folds
 from evoca.metrics.conformal import SetFigures, class_conditional_sets, set_figures
 from evoca.runs.predictions import Predictions
+from evoca.runs.schema import PredictionSets, Scores
 
-__all__ = ["Counts", "Result", "completed", "score"]
+__all__ = ["Counts", "Result", "score"]
 
 _FEWEST_GROUPS = 2  # an interval needs as many
-_OF_SETS = ("set_coverage", "set_size")
-_FIGURES = (*_OF_SETS, "calibration", "validation", "chosen")
+_OF_SETS = ("set_coverage", "set_size")  # figures of the sets, not of the report
 _COPIES = ("copies_of_training_images", "copies_of_validation_images")
-_SETS = ("model", "class_conditional")
 
 
 @dataclass(frozen=True)
@@ -89,49 +88,64 @@ class Result:
         """The counts of copies, as in ``run.json``."""
         return {name: getattr(self.counts, name) for name in _COPIES}
 
+    @property
+    def set_coverage(self) -> Figure | None:
+        """Share of the images whose label is in their set."""
+        return None if self.sets is None else self.sets.coverage
+
+    @property
+    def set_size(self) -> Figure | None:
+        """Labels in a set, on average."""
+        return None if self.sets is None else self.sets.size
+
+    @property
+    def prediction_sets(self) -> dict[str, SetFigures | None]:
+        """Figures of the sets of each kind."""
+        return {"model": self.sets, "class_conditional": self.conditional}
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``metrics.json``: every key, ``None`` where not measured."""
-        sets = zip(_SETS, (self.sets, self.conditional), strict=True)
+        """Return the content of ``metrics.json``: every key, ``None`` where not measured.
+
+        The keys are those of :class:`evoca.runs.schema.Scores`.
+        """
+        found = vars(self.counts)
         return self.report.to_dict() | {
-            "set_coverage": None if self.sets is None else self.sets.coverage.to_dict(),
-            "set_size": None if self.sets is None else self.sets.size.to_dict(),
-            "prediction_sets": {k: None if one is None else one.to_dict() for k, one in sets},
-            "calibration": None if self.calibration is None else self.calibration.to_dict(),
-            "validation": None if self.validation is None else dict(self.validation),
-            "chosen": None if self.chosen is None else dict(self.chosen),
-            "chosen_in_folds": [dict(one) for one in self.chosen_in_folds],
-            **asdict(self.counts),
-            "restricted": self.restricted,
-            "test_uses": None if self.test_uses is None else dict(self.test_uses),
-            "fingerprint": self.fingerprint,
-            "by_source": [one.to_dict() for one in self.by_source],
-            "notes": list(self.notes),
+            name: _plain(found[name] if name in found else getattr(self, name))
+            for name in Scores.model_fields
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], predictions: Predictions) -> Result:
         """Return the result from the data of :meth:`to_dict`; unknown keys are skipped.
 
+        Args:
+            content: of :class:`evoca.runs.schema.Metrics`, of any version.
+            predictions: that were scored.
+
         Raises:
             KeyError, TypeError, ValueError: it is not such data.
         """
-        found = completed(content)
-        sets, calibration = found["prediction_sets"], found["calibration"]
+        found = Scores.completed(content)
+        read: dict[str, Callable[[Any], Any]] = {
+            "calibration": CalibrationCheck.from_dict,
+            "chosen_in_folds": tuple,
+            "by_source": lambda own: tuple(map(SourceFigures.from_dict, own)),
+            "notes": tuple,
+        }
+        sets = {kind: _sets(found["prediction_sets"][kind]) for kind in PredictionSets.model_fields}
+        own = {field.name for field in fields(cls)} & Scores.model_fields.keys()
         return cls(
             predictions,
             Report.from_dict({k: v for k, v in found.items() if k not in _OF_SETS}),
-            _sets(sets["model"]),
-            _sets(sets["class_conditional"]),
-            None if calibration is None else CalibrationCheck.from_dict(calibration),
-            notes=tuple(map(str, found["notes"])),
-            validation=found["validation"],
-            chosen=found["chosen"],
-            chosen_in_folds=tuple(found["chosen_in_folds"]),
-            counts=Counts(**{name: found[name] for name in asdict(Counts())}),
-            restricted=bool(found["restricted"]),
-            test_uses=found["test_uses"],
-            fingerprint=str(found["fingerprint"]),
-            by_source=tuple(SourceFigures.from_dict(one) for one in found["by_source"]),
+            sets["model"],
+            sets["class_conditional"],
+            counts=Counts(**{field.name: found[field.name] for field in fields(Counts)}),
+            **{
+                name: read[name](found[name])
+                if name in read and found[name] is not None
+                else found[name]
+                for name in own
+            },
         )
 
 
@@ -139,23 +153,13 @@ def _sets(content: Mapping[str, Any] | None) -> SetFigures | None:
     return None if content is None else SetFigures.from_dict(content)
 
 
-def completed(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a ``metrics.json`` of any version under the current keys.
-
-    Earlier versions left out keys without a value, depending on the kind of run.
-    """
-    found = dict.fromkeys((*_FIGURES, *asdict(Counts()), "test_uses")) | {
-        "chosen_in_folds": [],
-        "restricted": False,
-        "fingerprint": "",
-        "by_source": [],
-        "notes": [],
-    }
-    found |= metrics
-    sets = found.get("prediction_sets")
-    if sets is None or isinstance(sets, Mapping):
-        found["prediction_sets"] = dict.fromkeys(_SETS) | dict(sets or {})
-    return found
+def _plain(value: Any) -> Any:
+    """Return an attribute of a result as it stands in JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(own) for key, own in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(own) for own in value]
+    return value.to_dict() if hasattr(value, "to_dict") else value
 
 
 def score(

@@ -109,12 +109,13 @@ class RobustnessResult:
         )
 
 
-def read_robustness(file: Path) -> RobustnessResult:
+def read_robustness(file: str | Path) -> RobustnessResult:
     """Return the result that ``evoca probe --out`` wrote.
 
     Raises:
         DataError: missing, not JSON, of a newer version, or not the result of a robustness test.
     """
+    file = Path(file)
     where = printable_name(file)
     try:
         content = parse_json(file.read_text(encoding="utf-8"))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evoca.errors import DataError
+from evoca.errors import DataError, first_line
 from evoca.images import printable_name
 from evoca.metrics.result import SCHEMA_VERSION, Figure, Report
 from evoca.runs.directory import RUN_VERSION, read_json
 from evoca.runs.predictions import Predictions, read_predictions
-from evoca.runs.result import Result, completed
+from evoca.runs.result import Result
 from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult, read_robustness
-from evoca.runs.schema import Description, Metrics, require
+from evoca.runs.schema import Description, Metrics, Scores, require
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Run", "finished_run", "read_run"]
 
 _TABLE_SUFFIXES = {".csv", ".parquet", ".jsonl", ".json"}
 _LONGEST = 1e9  # minutes of an epoch
@@ -79,7 +80,7 @@ class Run:
                 f"{SCHEMA_VERSION}: install a newer one"
             )
         require(Metrics, found, file, "the figures of a run")
-        return completed(found)
+        return Scores.completed(found)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -100,12 +101,9 @@ class Run:
         Raises:
             EvocaError: missing or not the figures of a run.
         """
-        try:
-            return Report.from_dict(self.metrics)
-        except (KeyError, TypeError, ValueError) as error:  # a key is absent
-            raise DataError(
-                f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
-            ) from error
+        metrics = self.metrics
+        with self._complete():
+            return Report.from_dict(metrics)
 
     @cached_property
     def result(self) -> Result:
@@ -114,12 +112,23 @@ class Run:
         Raises:
             EvocaError: missing or not the scores of a run.
         """
+        metrics, predictions = self.metrics, self.predictions
+        with self._complete():
+            return Result.from_dict(metrics, predictions)
+
+    @contextmanager
+    def _complete(self) -> Iterator[None]:
+        """Say in words what content lacks, which has the types that it should have."""
         try:
-            return Result.from_dict(self.metrics, self.predictions)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{printable_name(self.path / 'metrics.json')}: not the figures of a run ({error})"
-            ) from error
+            yield
+        except KeyError as error:
+            reason = f"{error.args[0]} is missing"
+        except (TypeError, ValueError, AttributeError) as error:
+            reason = first_line(error)
+        else:
+            return
+        file = printable_name(self.path / "metrics.json")
+        raise DataError(f"{file}: not the figures of a run: {reason}")
 
     @cached_property
     def validation(self) -> Mapping[str, Figure]:
@@ -215,3 +224,12 @@ def read_run(path: Path | str) -> Run:
         )
     require(Description, description, path / "run.json", "the description of a run")
     return Run(path, description)
+
+
+def finished_run(path: Path | str) -> Run | None:
+    """Return the finished run of a directory; ``None`` where there is none.
+
+    Raises:
+        EvocaError: its ``run.json`` cannot be read, or is of a newer version.
+    """
+    return read_run(path) if (Path(path) / "run.json").is_file() else None

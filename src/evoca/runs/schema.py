@@ -10,13 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from evoca.errors import DataError
 from evoca.images import printable_name
-from evoca.strict import place_and_reason
+from evoca.strict import Lenient, place_and_reason
 
-__all__ = ["Description", "Metrics", "RobustnessContent", "require"]
+__all__ = [
+    "Description",
+    "Metrics",
+    "PredictionSets",
+    "RobustnessContent",
+    "Scores",
+    "require",
+]
 
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -25,11 +32,7 @@ _Ends = tuple[_Number | None, _Number | None]
 _Cell = Annotated[float, Field(ge=0, le=1e12)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-
-
-class _Interval(_Part):
+class _Interval(Lenient):
     value: _Number | None
     # JSON has lists only, which a strict tuple does not accept.
     ci95: Annotated[_Ends, Field(strict=False)]
@@ -43,14 +46,14 @@ class _Interval(_Part):
         return self
 
 
-class _Data(_Part):
+class _Data(Lenient):
     images: _Count | None = None
     name: str | None = None
     fingerprint: str | None = None
     location: str | None = None
 
 
-class _Split(_Part):
+class _Split(Lenient):
     kind: str | None = None
     name: str | None = None
     folds: _Count | None = None
@@ -60,18 +63,20 @@ class _Split(_Part):
     test: _Count | None = None
 
 
-class _Origin(_Part):
+class _Origin(Lenient):
     recipe: dict[str, Any] | None = None
     data: _Data | None = None
     split: _Split | str | None = None
     training_images: _Count | None = None
 
 
-class _Choice(_Part):
+class _Choice(Lenient):
     c: _Number | None = None
+    temperature: _Number | None = None
+    set_threshold: _Number | None = None
 
 
-class Description(_Part):
+class Description(Lenient):
     """The content of ``run.json``."""
 
     kind: str | None = None
@@ -103,7 +108,7 @@ class Description(_Part):
         return self
 
 
-class _Emotion(_Part):
+class _Emotion(Lenient):
     support: _Count
     precision: _Number | None
     recall: _Number | None
@@ -111,27 +116,104 @@ class _Emotion(_Part):
     ci95: dict[str, Annotated[_Ends, Field(strict=False)]]
 
 
-class _Bootstrap(_Part):
+class _Bootstrap(Lenient):
     draws: _Count
     groups: _Count
 
 
-class _Method(_Part):
+class _Method(Lenient):
     nll: _Interval
     brier: _Interval
     ece: _Number
+    nll_change: _Interval | None = None
+    brier_change: _Interval | None = None
 
 
-class _Calibration(_Part):
+class _Band(Lenient):
+    mean: _Number
+    ci95: Annotated[tuple[_Number, _Number], Field(strict=False)]
+
+
+class _Calibration(Lenient):
+    ece: _Number | None = None
+    perfect: _Band | None = None
     methods: dict[str, _Method] | None = None
 
 
-class Metrics(_Part):
+class _Sets(Lenient):
+    coverage: _Interval | None = None
+    size: _Interval | None = None
+    by_emotion: dict[str, _Interval] = Field(default_factory=dict)
+
+
+class PredictionSets(Lenient):
+    """The section ``prediction_sets`` of ``metrics.json``."""
+
+    model: _Sets | None = None
+    class_conditional: _Sets | None = None
+
+
+class _TestUses(Lenient):
+    by_this_model: _Count | None = None
+    by_other_models: _Count | None = None
+    other_models: _Count | None = None
+    last: str | None = None
+
+
+class _Source(Lenient):
+    source: str
+    images: _Count
+    groups: list[str]
+    figures: dict[str, _Interval]
+    counts: dict[str, _Count]
+    without_looking: dict[str, _Number]
+
+
+class Scores(Lenient):
+    """What :class:`evoca.runs.result.Result` adds to the figures, in the order of the file.
+
+    The one declaration of these keys: what is written is the attribute of each name, and what
+    an older run lacks is read as the value given here.
+    """
+
+    set_coverage: _Interval | None = None
+    set_size: _Interval | None = None
+    prediction_sets: PredictionSets | None = None
+    calibration: _Calibration | None = None
+    validation: dict[str, Any] | None = None
+    chosen: _Choice | None = None
+    chosen_in_folds: list[_Choice] = Field(default_factory=list)
+    training_images: _Count | None = None
+    copies_of_training_images: _Count | None = None
+    copies_of_validation_images: _Count | None = None
+    copies_left_out: _Count | None = None
+    left_out: _Count | None = None
+    unreadable: _Count | None = None
+    restricted: bool = False
+    test_uses: _TestUses | None = None
+    fingerprint: str = ""
+    by_source: list[_Source] = Field(default_factory=list)
+    notes: list[str] | None = Field(default_factory=list)
+
+    @classmethod
+    def completed(cls, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the content of a file of any version, with every key of this schema."""
+        absent = {
+            name: field.get_default(call_default_factory=True)
+            for name, field in cls.model_fields.items()
+        }
+        given = {k: v for k, v in content.items() if v is not None or absent.get(k) is None}
+        sets = dict.fromkeys(PredictionSets.model_fields)
+        found = {**absent, **given}
+        return found | {"prediction_sets": sets | dict(found["prediction_sets"] or {})}
+
+
+class Metrics(Scores):
     """The content of ``metrics.json``; an object with the key ``ci95`` is a figure."""
 
     n: _Count = 0
-    labels: list[str] = []
-    per_emotion: dict[str, _Emotion] = {}
+    labels: list[str] = Field(default_factory=list)
+    per_emotion: dict[str, _Emotion] = Field(default_factory=dict)
     confusion: list[list[_Cell]] | None = None
     bootstrap: _Bootstrap | None = None
     n_labelled: _Count = 0
@@ -139,20 +221,8 @@ class Metrics(_Part):
     n_rated: _Count = 0
     ties: _Count = 0
     polarity_ties: _Count = 0
-    exact_intervals: list[str] = []
-    unvaried: list[str] = []
-    notes: list[str] | None = None
-    calibration: _Calibration | None = None
-    validation: dict[str, Any] | None = None
-    chosen: _Choice | None = None
-    chosen_in_folds: list[_Choice] = []
-    prediction_sets: dict[str, dict[str, Any] | None] = {}
-    training_images: _Count | None = None
-    copies_of_training_images: _Count | None = None
-    copies_of_validation_images: _Count | None = None
-    copies_left_out: _Count | None = None
-    left_out: _Count | None = None
-    unreadable: _Count | None = None
+    exact_intervals: list[str] = Field(default_factory=list)
+    unvaried: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _agree(self) -> Metrics:
@@ -170,7 +240,7 @@ class Metrics(_Part):
         return self
 
 
-class _Movement(_Part):
+class _Movement(Lenient):
     change: str
     accuracy: _Interval | None
     accuracy_change: _Interval | None
@@ -179,7 +249,7 @@ class _Movement(_Part):
     drop: _Interval
 
 
-class _Masking(_Part):
+class _Masking(Lenient):
     faces: _Movement
     elsewhere: _Movement
     n: _Count
@@ -190,7 +260,7 @@ class _RobustnessBootstrap(_Bootstrap):
     basis: str
 
 
-class RobustnessContent(_Part):
+class RobustnessContent(Lenient):
     """The content of ``probe.json``."""
 
     model: str

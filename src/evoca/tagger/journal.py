@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from evoca.images.walk import printable_name
 from evoca.tagger.inputs import Listed
 from evoca.tagger.shards import Shard
 
-__all__ = ["Computed", "Counts", "Journal", "JournalError", "journal_of"]
+__all__ = ["Computed", "Counts", "Journal", "JournalError", "journal_of", "require_pins"]
 
 _VERSION = 1
 # Names of files may be any bytes; how they are shown is text.
@@ -104,6 +105,25 @@ def journal_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.journal")
 
 
+def require_pins(where: str, known: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
+    """Require that a run goes on with what it was begun with.
+
+    Args:
+        where: what keeps it, for the error.
+        known: name to value; what is missing may be anything.
+        wanted: likewise.
+
+    Raises:
+        JournalError: the run was begun with another.
+    """
+    for name, value in wanted.items():
+        if known.get(name, value) != value:
+            raise JournalError(
+                f"{where}: this run was begun with {name} {known[name]}, not {value}: "
+                "give what it was begun with, or name another --out"
+            )
+
+
 class Journal:
     """A journal, opened by one process at a time; a context manager.
 
@@ -154,13 +174,7 @@ class Journal:
         Raises:
             JournalError: this run was begun with another.
         """
-        known = self.pins()
-        for name, value in wanted.items():
-            if known.get(name, value) != value:
-                raise JournalError(
-                    f"{self._name}: this run was begun with {name} {known[name]}, not {value}: "
-                    "give what it was begun with, or name another --out"
-                )
+        require_pins(self._name, self.pins(), wanted)
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO pin VALUES (?, ?)", wanted.items())
 

@@ -22,7 +22,7 @@ __all__ = ["merge"]
 _OF_A_SHARE = ("shard", "images", "unread")
 
 
-def merge(parts: Sequence[Path], out: Path) -> int:
+def merge(parts: Sequence[str | Path], out: str | Path) -> int:
     """Write the shares of a run as one table, in the order of the images.
 
     The rows are those that one run over all of the images would have written.
@@ -38,13 +38,14 @@ def merge(parts: Sequence[Path], out: Path) -> int:
         EvocaError: a share is missing or given twice, the parts are of different runs, or the
             output exists.
     """
+    tables, out = [Path(part) for part in parts], Path(out)
     require_table(out)
     if out.exists():
         raise EvocaError(f"{printable_name(out)}: exists already: name another --out")
-    runs = [_record(part) for part in parts]
-    _require_one_run(parts, runs)
-    ordered = [part for _, part in sorted(zip(map(_number, runs), parts, strict=True))]
-    _require_one_kind([*parts, out])
+    runs = [_record(part) for part in tables]
+    _require_one_run(tables, runs)
+    ordered = [part for _, part in sorted(zip(map(_number, runs), tables, strict=True))]
+    _require_one_kind([*tables, out])
     try:
         with drafted(out) as draft:
             _join(ordered, draft, out)

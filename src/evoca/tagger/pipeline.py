@@ -14,26 +14,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoca.errors import ImageError
-from evoca.images.addresses import scheme_of
 from evoca.images.decode import ImageLimits
 from evoca.images.isolated import DecodingPool, DecodingStoppedError
 from evoca.images.sources import LoadedImage
 from evoca.tagger.inputs import Listed
 from evoca.tagger.journal import Computed
-from evoca.tagger.reading import MemberReader, fetched
+from evoca.tagger.reading import MemberReader, load_listed
 
 if TYPE_CHECKING:
     from evoca.images.preprocess import Preprocessing
-    from evoca.runtime.engines import Engine
+    from evoca.runtime.engines import Engine, Outputs
 
-__all__ = ["Machine", "best_batch_size", "compute"]
+__all__ = ["Machine", "best_batch_size", "compute", "run_padded"]
 
 _FETCHERS = 16
 _BATCH_SIZES = (1, 2, 4, 8, 16)
@@ -130,12 +128,7 @@ class _Pipeline:
     def _load(self, image: Listed, data: bytes | ImageError | None) -> None:
         """Read and decode an image, in another thread."""
         try:
-            if isinstance(data, ImageError):
-                raise data
-            if data is None and scheme_of(image.place):
-                data = fetched(image.place, self._limits)
-            source = Path(image.place) if data is None else data
-            loaded = self._pool.load(source, self._preprocessing, self._limits)
+            loaded = load_listed(image, data, self._pool, self._preprocessing, self._limits)
         except DecodingStoppedError:
             return
         except ImageError as error:
@@ -166,11 +159,10 @@ class _Pipeline:
             self._runs.submit(self._run, batch)
 
     def _run(self, batch: Sequence[tuple[Listed, LoadedImage]]) -> None:
-        """Compute a batch, in another thread; always of one size, as its result may vary by it."""
+        """Compute a batch, in another thread."""
         pixels = [loaded.pixels for _, loaded in batch]
-        padded = pixels + pixels[-1:] * (self._machine.batch_size - len(pixels))
         try:
-            outputs = self._engine.run(np.stack(padded))
+            outputs = run_padded(self._engine, pixels, self._machine.batch_size)
         except Exception as error:
             self._pass_on(error)
         else:
@@ -201,6 +193,15 @@ class _Pipeline:
             raise error
 
         self._events.put(fail)
+
+
+def run_padded(engine: Engine, pixels: Sequence[NDArray[np.uint8]], size: int) -> Outputs:
+    """Return what an engine computes for a batch, and for copies of its last picture up to a size.
+
+    A picture's outputs may vary, in their last digits, with the size of the batch it is in.
+    """
+    padded = [*pixels, *[pixels[-1]] * (size - len(pixels))]
+    return engine.run(np.stack(padded))
 
 
 def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> int:

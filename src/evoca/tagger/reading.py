@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evoca.errors import EvocaError, ImageError, first_line, needs_extra
-from evoca.images.addresses import is_address
+from evoca.images.addresses import is_address, scheme_of
 from evoca.images.decode import ImageLimits
+from evoca.images.isolated import DecodingPool
+from evoca.images.preprocess import Preprocessing
+from evoca.images.sources import LoadedImage, pixels_of
 from evoca.images.walk import printable_name
 from evoca.tagger.inputs import Listed, open_archive
 
 if TYPE_CHECKING:
     from evoca.data.readers.tar import TarMember, TarReader
 
-__all__ = ["MemberReader", "fetched"]
+__all__ = ["MemberReader", "fetched", "first_pixels", "load_listed"]
+
+_SAMPLED = 8
+
+
+def load_listed(
+    image: Listed,
+    data: bytes | ImageError | None,
+    pool: DecodingPool,
+    preprocessing: Preprocessing,
+    limits: ImageLimits,
+) -> LoadedImage:
+    """Return an image that was listed, decoded in another process.
+
+    Args:
+        image: to read.
+        data: of a member of an archive, or why there is none; ``None`` of other images.
+        pool: that decodes.
+        preprocessing: of the model.
+        limits: on the image.
+
+    Raises:
+        ImageError: it cannot be read.
+        DecodingStoppedError: the pool was stopped.
+        MissingExtraError: a package that reads its address is not installed.
+    """
+    if isinstance(data, ImageError):
+        raise data
+    if data is None and scheme_of(image.place):
+        data = fetched(image.place, limits)
+    return pool.load(Path(image.place) if data is None else data, preprocessing, limits)
+
+
+def first_pixels(images: Iterable[Listed], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Return pixels to measure an engine with, uint8 (8, H, W, 3).
+
+    They are those of the first images that are files; black where none of them can be read.
+    """
+    shape = preprocessing.height, preprocessing.width, 3
+    found = []
+    for image in islice(images, _SAMPLED):
+        if not (image.member or image.problem or scheme_of(image.place)):
+            with suppress(ImageError):
+                found.append(pixels_of(Path(image.place), preprocessing))
+    return np.resize(np.stack(found or [np.zeros(shape, np.uint8)]), (_SAMPLED, *shape))
 
 
 class MemberReader:

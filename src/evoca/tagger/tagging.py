@@ -7,10 +7,9 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,47 +18,43 @@ from numpy.typing import NDArray
 
 from evoca.drafts import drafted
 from evoca.errors import EvocaError, ImageError
-from evoca.images.addresses import scheme_of
-from evoca.images.sources import pixels_of
 from evoca.images.walk import printable_name
-from evoca.priors import BALANCED, NATURAL, TRAINED
-from evoca.runtime.bundle import read_bundle
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import DEFAULT_ENGINE, open_engine, own_precision
-from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
-from evoca.runtime.predictor import prediction_of
+from evoca.runtime.operating_point import PriorLike
 from evoca.tagger.inputs import Listed, list_inputs
 from evoca.tagger.journal import Computed, Journal, journal_of
+from evoca.tagger.model import ESTIMATE, RunModel
 from evoca.tagger.pipeline import Machine, best_batch_size, compute
+from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import Predicted, TableFile, require_table
 
 if TYPE_CHECKING:
-    from evoca.runtime.card import ModelCard
+    from evoca.runtime.bundle import Bundle
     from evoca.runtime.engines import Engine
 
 __all__ = [
     "AUTO",
-    "ESTIMATE",
+    "BATCH_SIZE",
+    "MEASURED_FROM",
     "Summary",
     "TagSettings",
     "Watcher",
+    "named_engine",
     "record_of",
     "tag",
     "write_record",
 ]
 
-_BATCH_SIZE = 4
-# Below so many images, measuring takes longer than it saves.
-_MEASURED_FROM = 2_000
+BATCH_SIZE = 4
+"""Images per run of the model where that is not measured."""
+MEASURED_FROM = 2_000
+"""Images below which measuring takes longer than it saves."""
 _SECONDS_BETWEEN_RECORDS = 1.0
 _MOST_UNRECORDED = 1_000
-_SAMPLED = 8
 AUTO = "auto"
 """The engine that is chosen by measurement."""
-_NAMED = {NATURAL, BALANCED, TRAINED}
-ESTIMATE = "estimate"
-"""The prior that is estimated from the images of the run."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ class Watcher:
 
 def tag(
     paths: Sequence[str],
-    out: Path,
+    out: str | Path,
     settings: TagSettings | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
@@ -165,7 +160,7 @@ def tag(
     (6, 0, 7)
     """
     settings, watcher = settings or TagSettings(), watcher or Watcher()
-    began = time.monotonic()
+    began, out = time.monotonic(), Path(out)
     require_table(out)
     _require_own(out, resume=settings.resume)
     with Journal(journal_of(out)) as journal:
@@ -199,33 +194,41 @@ def _require_own(out: Path, *, resume: bool) -> None:
             )
 
 
+def named_engine(
+    settings: TagSettings, bundle: Bundle, known: Mapping[str, str], left: int
+) -> tuple[str, str] | None:
+    """Return the engine and precision of a run, or ``None`` where the fastest is to be taken.
+
+    Args:
+        settings: of the run.
+        bundle: of the model.
+        known: what the run was begun with.
+        left: images to compute.
+
+    Raises:
+        EvocaError: a precision is named without its engine.
+    """
+    wanted, precision = settings.engine, settings.precision
+    if precision is not None and wanted in (None, AUTO):
+        raise EvocaError(
+            f"precision {precision}: name the engine too, such as openvino; auto takes the "
+            "fastest of both"
+        )
+    if wanted in (None, AUTO) and "engine" in known:
+        return known["engine"], known["precision"]
+    if wanted == AUTO or (wanted is None and left >= MEASURED_FROM):
+        return None
+    return wanted or DEFAULT_ENGINE, precision or own_precision(bundle)
+
+
 class _Run:
     """One run, from its list of images to its table."""
 
     def __init__(self, settings: TagSettings, watcher: Watcher, journal: Journal) -> None:
         self._settings, self._watcher, self._journal = settings, watcher, journal
         self._threads = settings.threads or os.cpu_count() or 1
-        self._bundle = read_bundle(settings.model)
-        self._card = self._bundle.card
-        self._point = self._operating_point(settings.prior)
-        journal.pin(self._pins())
-
-    def _operating_point(self, prior: PriorLike | None) -> OperatingPoint:
-        # An estimate is made of the predictions under the frequencies that were learnt from.
-        return operating_point(self._card, TRAINED if prior == ESTIMATE else prior)
-
-    def _pins(self) -> dict[str, str]:
-        prior = self._point.prior
-        name = "none" if prior is None else prior.name
-        if self._settings.prior == ESTIMATE:
-            name = ESTIMATE
-        elif prior is not None and name not in _NAMED:
-            name += f" {json.dumps(dict(prior.frequencies), sort_keys=True)}"
-        return {
-            "model": f"{self._card.name} ({_digest(self._card)})",
-            "prior": name,
-            "shard": str(self._settings.shard),
-        }
+        self._model = RunModel.read(settings.model, settings.prior)
+        journal.pin({**self._model.pins(), "shard": str(settings.shard)})
 
     def list_images(self, paths: Sequence[str]) -> str:
         """List the images of this run's share, and return a hash of the names of all."""
@@ -248,66 +251,46 @@ class _Run:
         self._journal.pin({"engine": name, "precision": precision})
         # Each run of the model has one thread, and there are as many runs as threads: they wait
         # for each other less than the threads of one run do.
-        engine = open_engine(name, self._bundle, 1, precision, runs=self._threads)
+        engine = open_engine(name, self._model.bundle, 1, precision, runs=self._threads)
         size = self._batch_size(engine, counts.left)
         self._journal.pin({"batch size": str(size)})
         self._watcher.begin(counts.left, counts.listed)
         machine = Machine(self._threads, self._threads, size)
         images = self._journal.left(retry_errors=retry)
-        computed = compute(images, engine, self._card.preprocessing, machine)
+        computed = compute(images, engine, self._model.card.preprocessing, machine)
         return _record(self._journal, computed, self._watcher)
 
     def _engine_and_precision(self, left: int) -> tuple[str, str]:
         """Return what the settings name, what the run was begun with, or what is fastest."""
-        wanted, precision = self._settings.engine, self._settings.precision
-        if precision is not None and wanted in (None, AUTO):
-            raise EvocaError(
-                f"precision {precision}: name the engine too, such as openvino; auto takes the "
-                "fastest of both"
-            )
-        known = self._journal.pins()
-        if wanted in (None, AUTO) and "engine" in known:
-            return known["engine"], known["precision"]
-        if wanted == AUTO or (wanted is None and left >= _MEASURED_FROM):
-            found = choose_engine(self._bundle, self._batch(), self._threads)
-            self._watcher.say(found.why)
-            return found.engine, found.precision
-        own = own_precision(self._bundle)
-        return wanted or DEFAULT_ENGINE, precision or own
+        named = named_engine(self._settings, self._model.bundle, self._journal.pins(), left)
+        if named is not None:
+            return named
+        found = choose_engine(self._model.bundle, self._batch(), self._threads)
+        self._watcher.say(found.why)
+        return found.engine, found.precision
 
     def _batch_size(self, engine: Engine, left: int) -> int:
         given, before = self._settings.batch_size, self._journal.pins().get("batch size")
         if given is not None or before is not None:
             return given or int(before or 0)
-        if left < _MEASURED_FROM:
-            return _BATCH_SIZE
+        if left < MEASURED_FROM:
+            return BATCH_SIZE
         size = best_batch_size(engine, self._batch(), self._threads)
         self._watcher.say(f"{size} images per run of the model: the fastest here")
         return size
 
     def _batch(self) -> NDArray[np.uint8]:
-        """Return pixels to measure with, uint8 (8, H, W, 3): those of the first images."""
-        shape = self._card.preprocessing.height, self._card.preprocessing.width, 3
-        found = self._sample() or [np.zeros(shape, np.uint8)]
-        return np.resize(np.stack(found), (_SAMPLED, *shape))
-
-    def _sample(self) -> list[NDArray[np.uint8]]:
-        """Return the pixels of a few of the first images that are files."""
-        found = []
-        for image in islice(self._journal.left(), _SAMPLED):
-            if not image.member and not scheme_of(image.place):
-                with suppress(ImageError):
-                    found.append(pixels_of(Path(image.place), self._card.preprocessing))
-        return found
+        """Return pixels to measure with: those of the first images."""
+        return first_pixels(self._journal.left(), self._model.card.preprocessing)
 
     def write(self, out: Path) -> Summary:
         """Write the table, in the order of the images."""
         if self._settings.prior == ESTIMATE:
             self._estimate()
         summary = Summary()
-        table = TableFile(out, self._card.labels)
+        table = TableFile(out, self._model.card.labels)
         with closing(table):
-            for predicted in self._predictions():
+            for predicted in map(self._model.predicted, self._journal.results()):
                 summary.add(predicted)
                 table.add(predicted)
         return summary
@@ -316,34 +299,15 @@ class _Run:
         """Take the class frequencies of these very images as the prior."""
         from evoca.evaluation.estimated_prior import estimate_prior
 
-        logits = self._journal.logits(len(self._card.labels))
-        found = estimate_prior(self._card, self._point.probabilities(logits))
+        logits = self._journal.logits(len(self._model.card.labels))
+        found = estimate_prior(self._model.card, self._model.point.probabilities(logits))
         for line in found.lines:
             self._watcher.say(line)
-        self._point = operating_point(self._card, found.prior)
-
-    def _predictions(self) -> Iterator[Predicted]:
-        for one in self._journal.results():
-            if one.logits is None:
-                yield ImageError(one.error, one.path)
-                continue
-            yield prediction_of(
-                self._card,
-                self._point,
-                self._point.probabilities(one.logits),
-                one.affect,
-                path=one.path,
-                sha256=one.sha256,
-                warnings=one.warnings,
-            )
+        self._model = self._model.under(found.prior)
 
     def record(self) -> dict[str, Any]:
         """Return what the run computed with."""
-        prior = self._point.prior
-        return {
-            **self._journal.pins(),
-            "frequencies": None if prior is None else dict(prior.frequencies),
-        }
+        return {**self._journal.pins(), "frequencies": self._model.frequencies}
 
 
 def _record(journal: Journal, computed: Iterator[Computed], watcher: Watcher) -> int:
@@ -361,11 +325,6 @@ def _record(journal: Journal, computed: Iterator[Computed], watcher: Watcher) ->
     finally:  # what is computed is kept, whatever ends the run
         journal.record(waiting)
     return count
-
-
-def _digest(card: ModelCard) -> str:
-    """Return what tells two models apart: a hash of the card, which has that of the graph."""
-    return hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16]
 
 
 def record_of(out: Path) -> Path:

@@ -204,7 +204,7 @@ def test_a_profile_that_a_file_records_was_applied(changes, message, tmp_path):
 
 @pytest.mark.parametrize("setting", ["profile=lite0", "stand_ins.backbone=x", "name=default"])
 def test_what_records_a_recipe_is_no_setting(setting):
-    with pytest.raises(RecipeError, match=rf"--set {setting}: .* records what a recipe is"):
+    with pytest.raises(RecipeError, match=rf"^settings {setting}: .* records what a recipe is"):
         load_recipe("najid2018-resnet101-fc", [setting])
 
 

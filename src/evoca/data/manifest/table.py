@@ -240,7 +240,7 @@ class Manifest:
         while batch := found.fetchmany(10_000):
             yield from batch
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the manifest as CSV or Parquet, whole or not at all.
 
         Image paths are stored relative to the file where they lie below its folder, and
@@ -249,6 +249,7 @@ class Manifest:
         Raises:
             DataError: another file type, or the folder cannot be written to.
         """
+        path = Path(path)
         where = printable_name(path)
         check_table_name(path)
         manifest = self._rebased(path.parent)
@@ -356,14 +357,14 @@ def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
     return manifest
 
 
-def read_folder(path: Path, *, taxonomy: str | None = None) -> Manifest:
+def read_folder(path: str | Path, *, taxonomy: str | None = None) -> Manifest:
     """Return any folder of images as a manifest, class folders or not.
 
     Raises:
         DataError: no images, or a folder that cannot be read.
         MissingExtraError: DuckDB is not installed.
     """
-    taxonomy = taxonomy or DEFAULT_TAXONOMY
+    path, taxonomy = Path(path), taxonomy or DEFAULT_TAXONOMY
     builder = TableBuilder(connect(), taxonomy, strict=False)
     left_out = LeftOut()
     _add_files(builder, path, scan_any_folder(path, taxonomy, left_out))

@@ -83,7 +83,7 @@ class ReadOptions:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    images: Path | None = None
+    images: str | Path | None = None
     taxonomy: str = ""
     max_ratio: int | None = None
 

@@ -110,10 +110,13 @@ def _text(value: Any) -> Cell:
 def _load(path: Path, limit: int | None) -> Any:
     name = printable_name(path)
     try:
-        if limit is not None and path.stat().st_size > limit:
-            raise DataError(f"{name}: larger than {limit:,} bytes")
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: not valid JSON: {error}") from error
+        too_large = limit is not None and path.stat().st_size > limit
+        raw = b"" if too_large else path.read_bytes()
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+    if too_large:
+        raise DataError(f"{name}: larger than {limit:,} bytes")
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: not valid JSON: {error}") from error

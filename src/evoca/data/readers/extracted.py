@@ -35,7 +35,7 @@ def extraction_folder(options: ReadOptions, what: str) -> Path:
     """
     if options.images is None:
         raise DataError(f"{what} holds images inside: say where to write them (--images FOLDER)")
-    return options.images
+    return Path(options.images)
 
 
 class Allowance:

@@ -16,13 +16,15 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from evoca.errors import EvocaError, did_you_mean, listed
+from evoca.errors import EvocaError, OptionError, did_you_mean, listed
 from evoca.strict import plain_reason
 
 __all__ = [
     "Packaged",
     "RecipeError",
+    "SettingError",
     "apply_setting",
+    "as_settings",
     "explain",
     "is_file_name",
 ]
@@ -38,6 +40,17 @@ M = TypeVar("M", bound=BaseModel)
 
 class RecipeError(EvocaError, ValueError):
     """A recipe, or a backbone, that does not exist or does not hold together."""
+
+
+class SettingError(OptionError, RecipeError):
+    """A setting that does not fit."""
+
+    def __init__(self, setting: str, cause: str) -> None:
+        super().__init__({"settings": setting}, cause)
+
+
+class _NoPlaceError(ValueError):
+    """A key that leads nowhere."""
 
 
 def is_file_name(name: str) -> bool:
@@ -147,7 +160,10 @@ def _read(name: str, beside: Path, folder: Path, what: str, depth: int) -> dict[
     if not isinstance(settings, dict):
         raise RecipeError(f"{path}: set: a mapping of dotted keys to values")
     for key, value in settings.items():
-        _put(content, str(key), value, f"{path}: set: {key}")
+        try:
+            _put(content, str(key), value)
+        except _NoPlaceError as error:
+            raise RecipeError(f"{path}: set: {key}: {error}") from error
     return content
 
 
@@ -172,6 +188,22 @@ def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def as_settings(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return settings that may be given as one text.
+
+    >>> as_settings("protocol.folds=2"), as_settings(["a=1", "b=2"])
+    (('protocol.folds=2',), ('a=1', 'b=2'))
+
+    Raises:
+        SettingError: one is no text.
+    """
+    settings = (given,) if isinstance(given, str) else tuple(given)
+    for setting in settings:
+        if not isinstance(setting, str):
+            raise SettingError(str(setting), "write a text, such as 'protocol.repeats=5'")
+    return settings
+
+
 def apply_setting(content: dict[str, Any], override: str) -> None:
     """Change one value of a content, as ``--set`` does.
 
@@ -181,38 +213,41 @@ def apply_setting(content: dict[str, Any], override: str) -> None:
             or its ``name``, or all of them by ``*``; the value is YAML.
 
     Raises:
-        RecipeError: no such place, or no YAML.
+        SettingError: no such place, or no YAML.
     """
     key, equals, value = override.partition("=")
     if not equals or not key:
-        raise RecipeError(f"--set {override}: write KEY=VALUE, such as protocol.repeats=5")
+        raise SettingError(override, "write KEY=VALUE, such as protocol.repeats=5")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML") from error
-    _put(content, key, parsed, f"--set {override}")
+        raise SettingError(override, "the value is not valid YAML") from error
+    try:
+        _put(content, key, parsed)
+    except _NoPlaceError as error:
+        raise SettingError(override, str(error)) from error
 
 
-def _put(content: dict[str, Any], key: str, value: Any, where: str) -> None:
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     places: list[Any] = [content]
     for parent in parents:
-        places = [inner for place in places for inner in _inside(place, parent, where)]
+        places = [inner for place in places for inner in _inside(place, parent)]
     for place in places:
-        for position in _positions(place, last, where):
+        for position in _positions(place, last):
             place[position] = value
 
 
-def _inside(place: Any, key: str, where: str) -> list[Any]:
+def _inside(place: Any, key: str) -> list[Any]:
     if isinstance(place, dict):
         place.setdefault(key, {})
-    found = [place[position] for position in _positions(place, key, where)]
+    found = [place[position] for position in _positions(place, key)]
     if not all(isinstance(inner, dict | list) for inner in found):
-        raise RecipeError(f"{where}: {key} is not a group of keys")
+        raise _NoPlaceError(f"{key} is not a group of keys")
     return found
 
 
-def _positions(place: Any, key: str, where: str) -> Sequence[Any]:
+def _positions(place: Any, key: str) -> Sequence[Any]:
     if isinstance(place, dict):
         return [key]
     if key == EVERY:
@@ -223,8 +258,8 @@ def _positions(place: Any, key: str, where: str) -> Sequence[Any]:
     if key in names:
         return [names.index(key)]
     known = ", ".join(str(name) for name in names if name is not None)
-    raise RecipeError(
-        f"{where}: {key} is neither the number of an entry, 0 to {len(place) - 1}, nor a name"
+    raise _NoPlaceError(
+        f"{key} is neither the number of an entry, 0 to {len(place) - 1}, nor a name"
         + (f" ({known})" if known else "")
     )
 

@@ -14,7 +14,9 @@ from evoca.lab.config.backbone import Backbone, find_backbone
 from evoca.lab.config.base import (
     Packaged,
     RecipeError,
+    SettingError,
     apply_setting,
+    as_settings,
     is_file_name,
 )
 from evoca.lab.config.models import Model, Pretrained
@@ -292,12 +294,17 @@ def recipe_names() -> list[str]:
     return _PACKAGED.names()
 
 
-def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = None) -> Recipe:
+def load_recipe(
+    name: str | Path, overrides: str | Sequence[str] = (), profile: str | Path | None = None
+) -> Recipe:
     """Return a recipe by name, or from a ``.yaml`` file.
+
+    >>> load_recipe("colour-svm", "protocol.folds=2").protocol.folds
+    2
 
     Args:
         name: a name in :func:`recipe_names`, or the path of a file.
-        overrides: ``KEY=VALUE`` pairs, the key dotted, the value in YAML, such as
+        overrides: one or several ``KEY=VALUE``, the key dotted, the value in YAML, such as
             ``model.backbone=efficientnet_lite0`` or ``steps.*.epochs=2``.
         profile: name or file of a profile, which is applied before the overrides.
 
@@ -305,6 +312,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
         RecipeError: unknown name, unknown key (the nearest one is named), bad value, a key
             that records what was done, or a file that records a profile it does not follow.
     """
+    name, settings = str(name), as_settings(overrides)
+    profile = None if profile is None else str(profile)
     content = _PACKAGED.read(name)
     beside = Path(name).parent if is_file_name(name) else Path()
     own = _validated(name, content, beside)
@@ -318,10 +327,10 @@ def load_recipe(name: str, overrides: Sequence[str] = (), profile: str | None = 
         content = load_profile(profile).changed(
             own.model_copy(update={"summary": content["summary"]})
         )
-    for override in overrides:
+    for override in settings:
         _refuse_recorded(override)
         apply_setting(content, override)
-    changes = Changes(overrides, Path(name).name, changed_keys(profiled, own))
+    changes = Changes(settings, Path(name).name, changed_keys(profiled, own))
     return described(_validated(name, content, beside), before, changes)
 
 
@@ -377,7 +386,7 @@ def _refuse_recorded(override: str) -> None:
     key = override.partition("=")[0].split(".")[0]
     if key in {"name", "profile", "stand_ins"}:
         how = ": give the profile with --profile" if key == "profile" else ""
-        raise RecipeError(f"--set {override}: {key} records what a recipe is, no setting{how}")
+        raise SettingError(override, f"{key} records what a recipe is, no setting{how}")
 
 
 def _validated(name: str, content: dict[str, Any], beside: Path) -> Recipe:

@@ -90,14 +90,14 @@ class Search(Strict):
         return self
 
 
-def read_space(file: Path) -> Search:
+def read_space(file: str | Path) -> Search:
     """Return a search read from a YAML file.
 
     Raises:
         EvocaError: missing, not YAML, or not a search; one line.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         return Search.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise EvocaError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error

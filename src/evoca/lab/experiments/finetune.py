@@ -148,14 +148,6 @@ def _evaluate(
         temperature=chosen.temperature,
         affect=affect_in(found, labels),
     )
-    by_source: tuple[SourceFigures, ...] = ()
-    if kept.evaluated.teaching is not None:
-        widths = None
-        if chosen.affect_errors is not None and predictions.affect is not None:
-            widths = np.broadcast_to(chosen.affect_errors, predictions.affect.shape)
-        by_source = figures_by_source(
-            kept.evaluated, predictions.probabilities, predictions.affect, widths
-        )
     notes = copies.notes()
     notes += () if chose else parts.chosen_by_copies()
     if chose:
@@ -164,6 +156,18 @@ def _evaluate(
     if lost:
         notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
     result = result_of(kept.evaluated, predictions, coverage, notes=notes, chose=chose)
+    by_source: tuple[SourceFigures, ...] = ()
+    if kept.evaluated.teaching is not None:
+        widths = None
+        if chosen.affect_errors is not None and predictions.affect is not None:
+            widths = np.broadcast_to(chosen.affect_errors, predictions.affect.shape)
+        by_source = figures_by_source(
+            kept.evaluated,
+            predictions.probabilities,
+            predictions.affect,
+            widths,
+            report=result.report,
+        )
     on_validation = validation_figures([Seen.of(own, parts.validation)], parts.validation.labels)
     return chosen, replace(
         result,

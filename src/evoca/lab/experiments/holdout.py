@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.data.merging import merge_labels
-from evoca.errors import DataError
+from evoca.errors import DataError, OptionError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import Copied, copied
 from evoca.lab.training.data import ratings_of
@@ -317,7 +317,7 @@ def of_first_source(
         leave_out: name of the source that is left out: of the first, nothing is checked.
 
     Raises:
-        DataError: no source is called so.
+        OptionError: no source is called so.
     """
     assert data.teaching is not None  # several
     if leave_out is not None:
@@ -336,8 +336,9 @@ def in_source(images: LabelledImages, source: str) -> NDArray[np.bool_]:
     teaching = images.teaching
     assert teaching is not None
     if source not in teaching.sources:
-        raise DataError(
-            f"--leave-out {source}: no source is called so; they are {', '.join(teaching.sources)}"
+        raise OptionError(
+            {"leave_out": source},
+            f"no source is called so; they are {', '.join(teaching.sources)}",
         )
     return np.asarray(teaching.of == teaching.sources.index(source))
 

@@ -110,7 +110,7 @@ def _evaluated(
     trunk = extractor_of(recipe)
     images, protocol = prepared.images, recipe.protocol
     features = cached_features(
-        trunk, images, recipe.preprocessing, options.cache, options.announce, options.workers
+        trunk, images, recipe.preprocessing, options.cache_folder, options.announce, options.workers
     )
     if leave_out is None:
         advance = options.announce("cross-validation", protocol.folds * protocol.repeats)

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-from evoca.data.manifest.labelled import LabelledImages, load_labelled
-from evoca.data.sources import join_sources
-from evoca.errors import EvocaError
+from evoca.data.manifest.labelled import LabelledImages
+from evoca.errors import EvocaError, OptionError
 from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.experiments import probing
 from evoca.lab.experiments.finetune import train_steps
 from evoca.lab.experiments.finetune_cv import crossval_steps
 from evoca.lab.experiments.finetune_fold import Tune
 from evoca.lab.experiments.finished import CROSS_VALIDATION, TRAINING, difference
+from evoca.lab.experiments.labelled import Data, labelled_images
 from evoca.lab.experiments.probing_sources import evaluate_sources, train_sources
 from evoca.lab.models import build_system
 from evoca.lab.training.freezing import System
-from evoca.lab.training.machine import RunOptions
-from evoca.runs import Run, new_run, read_run
+from evoca.lab.training.machine import RunOptions, require_available
+from evoca.runs import Run, finished_run, new_run
 from evoca.runs.result import Result
 
-Data: TypeAlias = LabelledImages | str | Path | Sequence[LabelledImages | str | Path]
-"""A manifest, a folder of class folders, labelled images, or several of these."""
-
-__all__ = [
-    "Data",
-    "build",
-    "cross_validate",
-    "finished_run",
-    "labelled_images",
-    "train",
-    "unused_options",
-]
+__all__ = ["build", "cross_validate", "train", "unused_options"]
 
 
 def train(
@@ -41,8 +29,8 @@ def train(
     data: Data,
     out: str | Path,
     *,
-    settings: Sequence[str] = (),
-    profile: str | None = None,
+    settings: str | Sequence[str] = (),
+    profile: str | Path | None = None,
     options: RunOptions | None = None,
     resume: bool = False,
     data_name: str | None = None,
@@ -54,13 +42,15 @@ def train(
     scored on its validation images, which have chosen, and records this; one without is
     cross-validated on what it is trained on.
 
+    An example that runs stands in ``docs/recipes.md`` under "From Python".
+
     Args:
         recipe: a packaged recipe's name, a file, or a recipe.
         data: a manifest, a folder of class folders, or labelled images; or several of these,
             each of which teaches what its own vocabulary says about the labels of the first
             (see :mod:`evoca.data.teaching`).
         out: the run directory; unfinished work stays in it.
-        settings: ``KEY=VALUE`` of a recipe that is named.
+        settings: ``KEY=VALUE`` of a recipe that is named, one or several.
         profile: packaged changes for a smaller machine, of a recipe that is named.
         options: where and how to run.
         resume: go on with an unfinished run, and read a finished one; start where ``out``
@@ -79,7 +69,7 @@ def train(
     """
     options = options or RunOptions()
     recipe, out = _recipe(recipe, settings, profile), Path(out)
-    images = labelled_images(data, options, recipe)
+    images = labelled_images(data, options.say, recipe)
     _require_meant(recipe, options)
     if resume and (done := finished_run(out)) is not None:
         _require_same_copies(done, without_copies=without_copies)
@@ -105,7 +95,7 @@ def train(
         options.announce,
         say=options.say,
         data_name=data_name,
-        cache=options.cache,
+        cache=options.cache_folder,
         workers=options.workers,
         without_copies=without_copies,
         deletion=options.deletion_test,
@@ -117,8 +107,8 @@ def cross_validate(
     data: Data,
     out: str | Path | None = None,
     *,
-    settings: Sequence[str] = (),
-    profile: str | None = None,
+    settings: str | Sequence[str] = (),
+    profile: str | Path | None = None,
     options: RunOptions | None = None,
     resume: bool = False,
     tune: Tune | None = None,
@@ -128,6 +118,8 @@ def cross_validate(
 
     Folds, repeats and seed are the recipe's (``protocol``). Images of the split ``test`` stay
     unseen; near copies stay in one fold.
+
+    An example that runs stands in ``docs/recipes.md`` under "From Python".
 
     Args:
         recipe: as for :func:`train`.
@@ -149,13 +141,15 @@ def cross_validate(
     """
     options = options or RunOptions()
     recipe = _recipe(recipe, settings, profile)
-    images = labelled_images(data, options, recipe)
+    images = labelled_images(data, options.say, recipe)
     if leave_out is not None and images.teaching is None:
-        raise EvocaError("--leave-out: leaves out one of several sources: give --data for each")
+        raise OptionError(
+            {"leave_out": leave_out}, "leaves out one of several sources: give each as data"
+        )
     out = None if out is None else Path(out)
     _require_meant(recipe, options)
     if resume and out is None:
-        raise EvocaError("resume: goes on with a run directory: name it with out")
+        raise OptionError({"resume": ""}, "goes on with a run directory: name it with out")
     done = finished_run(out) if resume and out is not None and tune is None else None
     if done is not None:
         _require_same(done, recipe, images, CROSS_VALIDATION)
@@ -182,7 +176,7 @@ def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> prob
         images,
         options.announce,
         say=options.say,
-        cache=options.cache,
+        cache=options.cache_folder,
         workers=options.workers,
     )
 
@@ -190,11 +184,6 @@ def _probed(recipe: Recipe, images: LabelledImages, options: RunOptions) -> prob
 def build(recipe: Recipe, labels: Sequence[str], seed: int) -> System:
     """Return a recipe's system with the pretrained weights it names."""
     return build_system(recipe, labels, seed=seed)
-
-
-def finished_run(out: Path) -> Run | None:
-    """Return the finished run of a directory; ``None`` where there is none."""
-    return read_run(out) if (out / "run.json").is_file() else None
 
 
 def _require_same(run: Run, recipe: Recipe, data: LabelledImages, kind: str) -> None:
@@ -224,14 +213,14 @@ def _require_same_copies(run: Run, *, without_copies: bool) -> None:
         )
 
 
-def unused_options(recipe: Recipe, options: RunOptions) -> str:
-    """Return the options without effect on a recipe without steps, as words; else empty.
+def unused_options(recipe: Recipe, options: RunOptions) -> dict[str, object]:
+    """Return the options without effect on a recipe without steps, by name.
 
     Its features are computed by ONNX Runtime on the CPU, in full precision and the same in
     every run, and its head is fitted there.
     """
     if recipe.steps:
-        return ""
+        return {}
     given = {
         "accelerator": options.accelerator not in {"auto", "cpu"},
         "devices": options.devices != 1,
@@ -239,52 +228,25 @@ def unused_options(recipe: Recipe, options: RunOptions) -> str:
         "strategy": options.strategy != "auto",
         "precision": options.precision not in {"auto", "32", "32-true"},
     }
-    return ", ".join(f"--{name} {getattr(options, name)}" for name in given if given[name])
+    return {name: getattr(options, name) for name in given if given[name]}
 
 
 def _require_meant(recipe: Recipe, options: RunOptions) -> None:
-    """Refuse options of the machine that a recipe has no use for."""
+    """Refuse options of the machine that a recipe has no use for, or the machine has not."""
     if unused := unused_options(recipe, options):
-        raise EvocaError(
-            f"{unused}: {recipe.name} has no steps to train: its features are computed on the "
-            "CPU in full precision, and its head is fitted there; leave this out"
+        raise OptionError(
+            unused,
+            f"{recipe.name} has no steps to train: its features are computed on the CPU in full "
+            "precision, and its head is fitted there; leave this out",
         )
+    require_available(options)
 
 
-def _recipe(recipe: Recipe | str | Path, settings: Sequence[str], profile: str | None) -> Recipe:
+def _recipe(
+    recipe: Recipe | str | Path, settings: str | Sequence[str], profile: str | Path | None
+) -> Recipe:
     if not isinstance(recipe, Recipe):
-        return load_recipe(str(recipe), settings, profile)
+        return load_recipe(recipe, settings, profile)
     if settings or profile:
         raise EvocaError("settings, profile: they change a recipe that is named, not one built")
     return recipe
-
-
-def labelled_images(data: Data, options: RunOptions, recipe: Recipe) -> LabelledImages:
-    """Return labelled images to learn from, those of several sources as one set.
-
-    Args:
-        data: see :data:`Data`.
-        options: shows what was left out of a folder.
-        recipe: states scales of ratings.
-
-    Raises:
-        DataError: they cannot be read, or say nothing about each other.
-    """
-    if isinstance(data, Sequence) and not isinstance(data, str):
-        several = [_one(own, options) for own in data]
-        if not several:
-            raise EvocaError("data: no source to learn from")
-        if len(several) == 1:
-            return several[0]
-        own = recipe.sources
-        return join_sources(several, scale=own.scale, scales=own.scales)
-    return _one(data, options)
-
-
-def _one(data: LabelledImages | str | Path, options: RunOptions) -> LabelledImages:
-    if isinstance(data, LabelledImages):
-        return data
-    images = load_labelled(Path(data))
-    if images.left_out:
-        options.say(f"evoca: {images.source}: {images.left_out}")
-    return images

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError, field_validator
 
 from evoca.cards.analysis import analysis_of
 from evoca.data.manifest.labelled import LabelledImages
@@ -32,7 +32,7 @@ from evoca.runs.evaluated_on import EvaluatedOn
 from evoca.runs.provenance import describe_data, describe_run
 from evoca.runs.result import Result
 from evoca.runtime.card import Analysis, CalibrationRows, DeletionTest, Metric
-from evoca.strict import place_and_reason
+from evoca.strict import Partial, place_and_reason
 
 __all__ = [
     "CALIBRATION_FILE",
@@ -58,13 +58,7 @@ MOST_ROWS = 10_000
 _CARRIED = (*HEADLINE, "top2_accuracy", "set_coverage", "set_size")
 
 
-class _Part(BaseModel):
-    """A part of a run's files; a run may record more than an export needs."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class RecordedOperatingPoint(_Part):
+class RecordedOperatingPoint(Partial):
     """What the inner folds chose: see :class:`evoca.runtime.card.ModelCard`."""
 
     temperature: float
@@ -73,7 +67,7 @@ class RecordedOperatingPoint(_Part):
     affect_errors: tuple[float, float] | None = None
 
 
-class Data(_Part):
+class Data(Partial):
     """The labelled images: how many, what they are called, and their SHA-256."""
 
     images: int
@@ -81,7 +75,7 @@ class Data(_Part):
     fingerprint: str
 
 
-class Split(_Part):
+class Split(Partial):
     """How the figures were measured: a cross-validation has folds, one training has parts.
 
     Attributes:
@@ -103,7 +97,7 @@ class Split(_Part):
     test: int = 0
 
 
-class Description(_Part):
+class Description(Partial):
     """The content of ``run.json`` that a bundle needs."""
 
     recipe: Recipe
@@ -137,7 +131,7 @@ def _taxonomies_of(labels: tuple[str, ...]) -> list[str]:
     return [name for name, own in TAXONOMIES.items() if sorted(own) == parts]
 
 
-class EmotionFigures(_Part):
+class EmotionFigures(Partial):
     """How well one emotion is found; ``None`` where no image has it."""
 
     precision: float | None
@@ -146,7 +140,7 @@ class EmotionFigures(_Part):
     support: float
 
 
-class Figures(_Part):
+class Figures(Partial):
     """The content of ``metrics.json`` that a bundle needs.
 
     Attributes:

@@ -27,6 +27,7 @@ from evoca.lab.experiments.holdout import hold_out, require_parts, usable
 from evoca.lab.experiments.optuna_study import CAUSE, draw, finished, open_study, possible, requeue
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import HistoryRow, identity_of
+from evoca.lab.training.machine import require_available
 from evoca.lab.training.step_context import TrainingError
 from evoca.runs.provenance import describe_division
 
@@ -90,7 +91,7 @@ class Searcher:
         self._require(folder, resume=True)
         return self._search(data, folder).recipe
 
-    def search(self, data: LabelledImages, out: Path, *, resume: bool = False) -> Found:
+    def search(self, data: LabelledImages, out: str | Path, *, resume: bool = False) -> Found:
         """Return what a search in a folder found.
 
         Images of the split ``test`` are never read. Near copies stay together where
@@ -109,6 +110,7 @@ class Searcher:
             MissingExtraError: imagehash is not installed, so that copies could be on both sides.
             KeyboardInterrupt: stopped on request; the trial goes on where it was.
         """
+        out = Path(out)
         self._require(out, resume=resume)
         plain = self.variant([])
         seen = usable(data.take(data.split != "test").in_order(), plain)
@@ -124,6 +126,7 @@ class Searcher:
 
     def _require(self, out: Path, *, resume: bool) -> None:
         """Refuse a folder in use, and settings that do not fit, before anything takes long."""
+        require_available(self.options)
         if not resume and out.exists() and any(out.iterdir()):
             raise EvocaError(
                 f"{out}: exists already; add --resume to go on with it, or name another"

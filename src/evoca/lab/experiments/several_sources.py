@@ -36,7 +36,8 @@ from evoca.lab.heads.joint import (
     fit_joint,
     group_nll,
 )
-from evoca.metrics.by_source import SourceFigures, common_groups, source_figures
+from evoca.metrics import Report
+from evoca.metrics.by_source import SourceFigures, as_reported, common_groups, source_figures
 from evoca.metrics.conformal import interval_errors, set_threshold
 from evoca.progress import Advance
 from evoca.runs.result import Result
@@ -432,6 +433,7 @@ def figures_by_source(
     half_width: NDArray[np.float64] | None = None,
     *,
     left_out: str | None = None,
+    report: Report | None = None,
 ) -> tuple[SourceFigures, ...]:
     """Return the figures of each source that has predictions, in its own vocabulary.
 
@@ -442,6 +444,7 @@ def figures_by_source(
         half_width: (R, n, 2).
         left_out: name of the source that was not learnt from; its labels are told apart as far
             as the others' are.
+        report: of the same predictions, whose figures are the first source's too.
     """
     teaching = images.teaching
     assert teaching is not None
@@ -476,6 +479,8 @@ def figures_by_source(
                 middle=middle,
             )
         )
+    if report is not None and found and found[0].source == teaching.sources[0]:
+        found[0] = as_reported(found[0], report)
     return tuple(found)
 
 
@@ -500,7 +505,9 @@ def with_figures_by_source(
         left_out: name of the source that was not learnt from.
         say: shows the note.
     """
-    found = figures_by_source(images, probabilities, affect, half_width, left_out=left_out)
+    found = figures_by_source(
+        images, probabilities, affect, half_width, left_out=left_out, report=result.report
+    )
     notes = _not_taught(result.predictions.truth, found, left_out)
     for note in notes:
         say(f"evoca: {note}")

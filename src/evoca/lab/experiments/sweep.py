@@ -127,7 +127,7 @@ class Sweep:
     choices: tuple[Cell, ...]
 
 
-def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
+def sweep(run: str | Path, grid: Grid, announce: Announce = silent) -> Sweep:
     """Return the accuracy of every cell, fitted and scored in every fold.
 
     Args:
@@ -140,6 +140,7 @@ def sweep(run: Path, grid: Grid, announce: Announce = silent) -> Sweep:
         DataError: an alpha, where there are more than two networks; a beta, where nothing
             names objects; or a label without image.
     """
+    run = Path(run)
     folds = read_vectors(run)
     layout = _layout_of(run, len(folds[0][1].vectors))
     if any(alpha is not None for alpha in grid.alphas) and layout.networks > 2:

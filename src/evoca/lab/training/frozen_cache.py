@@ -114,7 +114,7 @@ class FrozenStart:
         self, data: LabelledImages, changes: tuple[Augmentation, ...], seed: int
     ) -> CachedExamples:
         """Return the cached outputs of images, computing what is missing."""
-        folder = cast("Path", self._options.cache) / "features" / self._key()
+        folder = cast("Path", self._options.cache_folder) / "features" / self._key()
         store = RowStore(folder, self._width)
         hashes = data.file_hashes(trust_recorded=False)
         names = list(hashes)
@@ -264,7 +264,8 @@ def cache_frozen(
         EvocaError: the cache cannot be written.
     """
     chain: Callable[[], list[nn.Module]] | None = getattr(system, "chain", None)
-    if options.cache is None or chain is None or step.mixup or not enumerable(step.augmentation):
+    folder = options.cache_folder
+    if folder is None or chain is None or step.mixup or not enumerable(step.augmentation):
         return None
     modules = chain()
     length = frozen_length(modules)
@@ -273,7 +274,7 @@ def cache_frozen(
     trunk = FrozenStart(nn.ModuleList(modules[:length]), preprocessing, options)
     train, validation = images
     forms = variants(step.augmentation)
-    if not trunk.fits(options.cache, len(train) * forms + len(validation or ())):
+    if not trunk.fits(folder, len(train) * forms + len(validation or ())):
         options.say("the disk lacks room to cache features; they are computed anew each time")
         return None
     return CachedStart(

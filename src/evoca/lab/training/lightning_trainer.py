@@ -16,7 +16,7 @@ from evoca.errors import EvocaError, single_line
 from evoca.lab.logs import quiet_loggers
 from evoca.lab.training.checkpoint import TrainingState
 from evoca.lab.training.lightning_module import StepModule
-from evoca.lab.training.machine import RunOptions, require_cores
+from evoca.lab.training.machine import RunOptions, require_available
 from evoca.lab.training.step_context import Interrupted, Job
 
 __all__ = ["is_main", "require_machine", "run_job"]
@@ -36,14 +36,14 @@ def require_machine(options: RunOptions) -> None:
     Raises:
         EvocaError: no such accelerator, strategy or precision, or too few devices.
     """
-    require_cores(options)
+    require_available(options)
     try:
         with _quiet():
             pl.Trainer(**_machine(options), logger=False, enable_checkpointing=False)
     except (MisconfigurationException, ValueError, RuntimeError, ImportError) as error:
         raise EvocaError(
-            f"this machine cannot train so: {single_line(str(error))}; see --accelerator, "
-            "--devices, --strategy and --precision"
+            f"this machine cannot train so: {single_line(str(error))}; see accelerator, "
+            "devices, strategy and precision"
         ) from error
 
 
