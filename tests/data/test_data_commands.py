@@ -116,7 +116,7 @@ def test_a_leak_makes_the_status_1(tmp_path: Path) -> None:
     path.write_text("image,emotion,split,group\na,awe,train,g\nb,awe,test,g\n")
     status, out, _ = _run("check", path, "--no-files")
     assert status == 1
-    assert "leak-group: 1 duplicate groups are in several splits" in out
+    assert "leak-group (1): duplicate groups are in several splits" in out
     assert "g: test, train" in out
 
 
