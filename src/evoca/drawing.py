@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -48,6 +49,21 @@ black end, even steps, readable in every colour vision."""
 HEAT_OPACITY = 0.72
 """How much of the strongest evidence's colour covers the picture, 0..1."""
 
+# Found by name where systems keep fonts: of Linux, Windows and macOS.
+_WIDER_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "wqy-microhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "NotoSans-Regular.ttf",
+    "DejaVuSans.ttf",
+    "LiberationSans-Regular.ttf",
+    "msyh.ttc",
+    "YuGothM.ttc",
+    "malgun.ttf",
+    "segoeui.ttf",
+    "PingFang.ttc",
+    "Arial Unicode.ttf",
+)
 _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -71,8 +87,9 @@ def draw_prediction(
     canvas.paste(pictures, (_MARGIN, top + (inner - pictures.height) // 2))
     canvas.paste(panel, (pictures.width + 2 * _MARGIN, top + (inner - panel.height) // 2))
     if prediction.path:
-        draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(18)
-        name = _cut(draw, single_line(Path(prediction.path).name), font, canvas.width - 2 * _MARGIN)
+        name = single_line(Path(prediction.path).name)
+        draw, font = ImageDraw.Draw(canvas), _font_with(name, 18)
+        name = _cut(draw, name, font, canvas.width - 2 * _MARGIN)
         draw.text((_MARGIN, _MARGIN - 4), name, _INK, font)
     return canvas
 
@@ -86,6 +103,27 @@ def _beside_or_below(views: list[Image.Image]) -> Image.Image:
     for i, view in enumerate(views):
         both.paste(view, (i * right, i * down))
     return both
+
+
+def _font_with(text: str, size: int) -> _Font:
+    """Return Pillow's own font, or the one of this machine that has most of the characters.
+
+    Pillow's has the letters of English alone; names of files are in every script.
+    """
+    own = ImageFont.load_default(size)
+    if text.isascii() or not isinstance(own, ImageFont.FreeTypeFont):
+        return own
+    found = [own]
+    for name in _WIDER_FONTS:
+        with suppress(OSError):  # not on this machine
+            found.append(ImageFont.truetype(name, size))
+    return min(found, key=lambda font: _lacking(font, text))
+
+
+def _lacking(font: ImageFont.FreeTypeFont, text: str) -> int:
+    """Return how many characters a font draws as the box that stands for those it lacks."""
+    box = bytes(font.getmask("\uffff"))
+    return sum(bytes(font.getmask(character)) == box for character in set(text))
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width: int) -> str:

@@ -411,6 +411,19 @@ def test_predictions_are_sorted_and_chosen(tmp_path):
     assert "polarity, doubt or one of amusement" in " ".join(done.stderr.decode().split())
 
 
+def test_that_no_image_is_kept_is_said(tmp_path):
+    out, err = text(evoca("predict", *PHOTOS, "--emotion", "fear"))
+    assert (out, err) == ("", "evoca: no image has fear as its likeliest emotion\n")
+    page = tmp_path / "page.html"
+    done = evoca("predict", *PHOTOS, "--emotion", "fear", "--html", page)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "evoca: no image has fear as its likeliest emotion",
+        f"evoca: {page}: not written, since there is no image to show",
+    ]
+    assert not page.exists()
+
+
 def test_errors_are_not_lost_in_sorting(tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"")
     done = evoca(

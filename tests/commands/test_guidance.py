@@ -3,12 +3,16 @@
 import re
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from evoca.cli import app
 from samples import photo
 
-LEAKS = re.compile(r"pydantic|[Ll]ightning|Input should|type=|strategies\.|Traceback")
+LEAKS = re.compile(
+    r"pydantic|[Ll]ightning|Input should|Value error|unable to parse|x[<>]=|type=|strategies\."
+    r"|Traceback"
+)
 EMOTIONS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 
 
@@ -42,6 +46,46 @@ def told(*arguments):
     ],
 )
 def test_a_mistake_is_answered_with_what_was_meant(arguments, message):
+    assert message in told(*arguments)
+
+
+def refused_values():
+    """A value that each option with a limit, of whole numbers or of choices, refuses."""
+    limited = re.compile(r"x>=|<=x|^\S+ (<.*\|.*>|.*\w\|\w.*|N|PORT|SECONDS)\n")
+    for names, command in commands():
+        for option in command.params:
+            context = command.make_context("x", [], resilient_parsing=True)
+            record = option.get_help_record(context)
+            if option.param_type_name == "option" and record and limited.search("\n".join(record)):
+                for value in ("word", "-7e99"):
+                    yield [*names, option.opts[-1], value]
+
+
+def commands(names=(), command=None):
+    command = command or get_command(app)
+    if not hasattr(command, "list_commands"):
+        yield names, command
+        return
+    for name in command.list_commands(None):
+        yield from commands((*names, name), command.get_command(None, name))
+
+
+@pytest.mark.parametrize("arguments", list(refused_values()), ids=" ".join)
+def test_no_library_tells_what_is_wrong_with_a_value(arguments):
+    assert "Invalid value for" in told(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "x", "--threads", "0"], "'--threads': 0: must be at least 1"),
+        (["predict", "x", "--threads", "two"], "two: must be a whole number"),
+        (["predict", "x", "--text-weight", "2"], "2: must be at most 1"),
+        (["recipes", "list", "--minutes", "soon"], "soon: must be a number"),
+        (["predict", "x", "--format", "xml"], "'--format': 'xml' is not one of 'table', 'json'"),
+    ],
+)
+def test_a_value_that_is_refused_is_told_what_it_must_be(arguments, message):
     assert message in told(*arguments)
 
 

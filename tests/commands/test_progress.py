@@ -32,11 +32,12 @@ def labelled(tmp_path):
     return tmp_path / "set"
 
 
-def on_a_terminal(*arguments):
-    """What a command shows on a terminal's standard error."""
+def on_a_terminal(*arguments, stdout=subprocess.DEVNULL):
+    """What a command shows on a terminal's standard error, and its standard output too if None."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", MAIN, *map(os.fspath, arguments)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
+    printed = theirs if stdout is None else stdout
+    running = subprocess.Popen(command, stdout=printed, stderr=theirs)
     os.close(theirs)
     shown = b""
     while True:
@@ -57,6 +58,34 @@ def test_what_is_evaluated_is_counted(labelled):
     counts = re.findall(r"(\d+)/(\d+)", shown)
     assert {total for _, total in counts} == {"8"}
     assert counts[-1] == ("8", "8")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_results_reach_their_file_past_a_bar(labelled, tmp_path, form):
+    piped = subprocess.run(
+        [sys.executable, "-c", MAIN, "predict", labelled, "--format", form],
+        capture_output=True,
+        check=True,
+    )
+    with (tmp_path / "printed").open("wb") as file:
+        shown = on_a_terminal("predict", labelled, "--format", form, stdout=file)
+    assert (tmp_path / "printed").read_bytes() == piped.stdout
+    assert "56/56" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "bar"),
+    [
+        ((), False),
+        (("--format", "json"), False),
+        (("--sort", "doubt"), True),
+        (("--emotion", "awe"), True),
+        (("--out", "tags.csv"), True),
+    ],
+)
+def test_a_bar_stands_where_no_lines_scroll(labelled, tmp_path, monkeypatch, options, bar):
+    monkeypatch.chdir(tmp_path)
+    assert ("predicting" in on_a_terminal("predict", labelled, *options, stdout=None)) == bar
 
 
 def test_bars_stand_one_at_a_time_and_end_full(monkeypatch):
@@ -96,6 +125,18 @@ def test_a_log_gets_a_line_a_minute(monkeypatch, capsys):
     assert lines[-1] == "evoca: a remark is never lost"
     assert lines[-2] == "epoch 249"
     assert len(lines) == 1 + 2 + 2  # the start, one minute and two, the end, and the remark
+
+
+def test_short_work_of_one_part_leaves_no_line(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.advancing("images", 5000) as advance:
+        for _ in range(5000):
+            now[0] += 0.03
+            advance(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2  # of two and a half minutes
+    assert re.fullmatch(r"images \(2,0\d\d of 5,000\)", lines[0])
 
 
 def test_quiet_shows_results_alone(labelled, tmp_path):

@@ -215,7 +215,7 @@ def test_a_list_without_images_is_divided_with_a_word_about_copies(tmp_path: Pat
     [
         (["build", "fii", "x", "--out", "m.csv"], "did you mean fi"),
         (["build", "csv", "x"], "--out"),
-        (["build", "csv", "x", "--out", "m.csv", "--column", "image"], "not NAME=VALUE"),
+        (["build", "csv", "x", "--out", "m.csv", "--column", "image"], "not THEIRS=OURS"),
         (["votes", "m.csv", "--rule", "plurality"], "--rule and --out go together"),
         (["split", "m.csv", "--out", "o.csv", "--folds", "1"], "--folds"),
         (["stats", "m.csv", "--format", "xml"], "--format"),

@@ -438,7 +438,7 @@ def test_csv_of_links_names_the_files(root: Path, build_in: Callable[..., Built]
     ("reader", "options", "says"),
     [
         ("csv", ReadOptions({"image": "file"}), "no column file; it has a, b"),
-        ("csv", ReadOptions(), "--column NAME=image"),
+        ("csv", ReadOptions(), "--column THEIRS=image"),
         (
             "fi",
             ReadOptions({"image": "file"}),

@@ -82,7 +82,7 @@ def test_a_page_that_cannot_be_written_is_refused_first(tmp_path, examples):
         assert message in done.stderr
     (tmp_path / "bad.jpg").write_bytes(b"")
     done = predict(tmp_path / "bad.jpg", "--html", tmp_path / "page.html")
-    assert "not written, since no image could be read" in done.stderr
+    assert "not written, since there is no image to show" in done.stderr
     assert not (tmp_path / "page.html").exists()
 
 
@@ -102,7 +102,7 @@ def test_a_page_has_a_largest_size(examples):
     assert page._notes() == ["The page holds the first 2 of 6 images."]
     with pytest.raises(ValueError, match="keep their picture"):
         PredictionPage(model.labels, expected=1).add(model.predict(examples / "china.jpg"))
-    with pytest.raises(EvocaError, match="no image could be read"):
+    with pytest.raises(EvocaError, match="there is no image to show"):
         PredictionPage(model.labels, expected=1).write(examples / "no.html")
 
 

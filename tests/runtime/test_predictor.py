@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 import evoca
+from evoca import drawing
 from evoca.prediction import prediction_set
 from evoca.runtime.tables import table_columns
 from evoca.softmax import softmax
@@ -273,3 +274,25 @@ def test_lists_of_mixed_inputs_are_typed(tmp_path):
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache"]
     done = subprocess.run([*command, tmp_path / "used.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["Σκύλος.jpg", "Собака.jpg", "Łódź.jpg", "été.jpg"])
+def test_a_name_is_drawn_in_a_font_that_has_its_letters(name):
+    font = drawing._font_with(name, 18)
+    if not any(map(_is_on_this_machine, ("DejaVuSans.ttf", "LiberationSans-Regular.ttf"))):
+        pytest.skip("neither DejaVu nor Liberation is on this machine")
+    assert drawing._lacking(font, name) == 0
+
+
+def test_an_english_name_keeps_the_font_of_the_other_words():
+    own = ImageFont.load_default(18)
+    assert drawing._font_with("dog 1.jpg", 18).getname() == own.getname()
+    assert drawing._lacking(own, "文件") == 2
+
+
+def _is_on_this_machine(name):
+    try:
+        ImageFont.truetype(name, 18)
+    except OSError:
+        return False
+    return True

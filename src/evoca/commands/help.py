@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from evoca.errors import did_you_mean, single_line
@@ -18,6 +19,7 @@ _RANGES = (
     (re.compile(r"x>=(-?[\d.]+)"), r"at least \1"),
     (re.compile(r"x<=(-?[\d.]+)"), r"at most \1"),
 )
+_OUT_OF_RANGE = re.compile(r"(.+) is not in the range (.+)\.")
 
 
 def as_epilog(examples: Sequence[str]) -> str:
@@ -30,6 +32,14 @@ class _Help:
 
     epilog: str | None
     params: list[Any]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; a value that is refused is told in words of our own."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc, no-any-return]
+        except typer.BadParameter as error:
+            error.message = _refusal(error)
+            raise
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples, a line each, which no width breaks."""
@@ -133,6 +143,25 @@ def _argument(param: Any) -> tuple[str, str]:
     if param.nargs != 1 and not name.endswith("..."):
         name += "..."
     return name, name if param.required else f"[{name}]"
+
+
+def _refusal(error: typer.BadParameter) -> str:
+    """Return why a value was refused, without the words of the libraries below.
+
+    >>> _refusal(typer.BadParameter("0 is not in the range x>=1."))
+    '0: must be at least 1'
+    """
+    cause = error.__cause__
+    if cause is not None and hasattr(cause, "errors"):  # newer releases validate by pydantic
+        from evoca.strict import plain_reason
+
+        first = cause.errors(include_url=False)[0]
+        if first["type"] == "value_error":  # names the value itself
+            return plain_reason(first)
+        return f"{single_line(str(first['input']))}: {plain_reason(first)}"
+    if found := _OUT_OF_RANGE.fullmatch(error.message):
+        return f"{found[1]}: must be {_in_words(found[2])}"
+    return error.message
 
 
 def _choices(found: re.Match[str]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, nullcontext
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,22 +23,20 @@ from evoca.commands.options import (
 )
 from evoca.commands.prediction_writers import Gallery, Ordered, Page, Source, printing
 from evoca.commands.priors import ESTIMATE, estimated
-from evoca.commands.progress import is_quiet
+from evoca.commands.progress import advancing, is_quiet
 from evoca.commands.remote import Fetch, RemoteImage
-from evoca.commands.terminal import clean, console_for, duration
-from evoca.errors import EvocaError, ImageError, did_you_mean
+from evoca.commands.terminal import clean, duration
+from evoca.errors import EvocaError, ImageError, did_you_mean, listed
 from evoca.images.addresses import is_address, local_path
 from evoca.images.sources import open_picture
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction
+from evoca.progress import Advance, advance_silently
 from evoca.runtime.engines import DEFAULT_ENGINE
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
 from evoca.tagger.inputs import folder_images
 from evoca.tagger.table_file import Predicted, TableFile, Writer, require_table
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 __all__ = ["app", "expand", "predict", "with_errors"]
 
@@ -201,7 +199,8 @@ def predict(
         if out is None
         else TableFile(out, predictor.labels)
     )
-    if sort is not None or emotions:
+    held = sort is not None or bool(emotions)
+    if held:
         writer = Ordered(writer, sort)
     pictures = _Pictures(
         None if explain is None else Gallery(explain, explain_emotion),
@@ -211,9 +210,10 @@ def predict(
     min_size = None if reading is not None else predictor.card.preprocessing.decode_size
     fetch = partial(RemoteImage.fetch, min_size=min_size, networks=tuple(allow_network or ()))
     stream = pictures.stream(predictor, batch_size)
-    unread = 0
-    bar = _progress(len(inputs), shown=not (output == "table" and sys.stdout.isatty()))
-    with closing(writer), bar as advance:
+    unread = kept = 0
+    # Lines on the same terminal are progress enough, and a bar would cut them.
+    scrolls = out is None and not held and sys.stdout.isatty()
+    with closing(writer), _progress(0 if scrolls else len(inputs)) as advance:
         for source, predicted in zip(inputs, with_errors(stream, inputs, fetch), strict=True):
             if isinstance(predicted, Prediction) and reading is not None:
                 assert not isinstance(source, ImageError)
@@ -222,15 +222,19 @@ def predict(
                 unread += 1
                 _complain(predicted)
             if isinstance(predicted, ImageError) or not emotions or predicted.emotion in emotions:
+                kept += isinstance(predicted, Prediction)
                 pictures.add(predicted, source)
                 writer.add(predicted)
-            advance()
+            advance(1)
+    if emotions and not kept and unread < len(inputs):
+        _say(f"no image has {listed(emotions, 'or')} as its likeliest emotion")
     for line in pictures.finish(sort):
         if not is_quiet():
             _say(line)
     if not is_quiet() and (out is not None or len(inputs) >= _PROGRESS_FROM):
         where = "" if out is None else f"{printable_name(out)}: "
-        _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began)}")
+        chosen = kept if emotions else None
+        _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began, chosen)}")
     return int(unread > 0)
 
 
@@ -280,14 +284,24 @@ def _require_place(out: Path, output: PredictFormat) -> None:
     require_file_place(out)
 
 
-def _summary(images: int, unread: int, seconds: float) -> str:
+def _summary(images: int, unread: int, seconds: float, kept: int | None = None) -> str:
     """Return what was done in a line.
 
     >>> _summary(5002, 2, 192.4)
     '5,002 images, 2 could not be read, 3 min 12 s'
+    >>> _summary(5002, 0, 192.4, kept=31)
+    '5,002 images, 31 kept, 3 min 12 s'
     """
     lost = f", {unread:,} could not be read" if unread else ""
-    return f"{images:,} {'image' if images == 1 else 'images'}{lost}, {duration(seconds)}"
+    chosen = "" if kept is None else f", {kept:,} kept"
+    return f"{images:,} {'image' if images == 1 else 'images'}{lost}{chosen}, {duration(seconds)}"
+
+
+def _progress(total: int) -> AbstractContextManager[Advance]:
+    """Show how far work is that takes a while."""
+    return (
+        advancing("predicting", total) if total >= _PROGRESS_FROM else nullcontext(advance_silently)
+    )
 
 
 class _Reading:
@@ -372,30 +386,6 @@ def with_errors(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Pre
 
 def _complain(error: ImageError) -> None:
     print(f"evoca: {clean(str(error))}", file=sys.stderr)
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Any]:
-    """Show a bar on a terminal's standard error for work that takes a while.
-
-    Lines of a table on the same terminal are progress enough, and a bar would cut them.
-    """
-    if is_quiet() or not shown or total < _PROGRESS_FROM or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    progress: Progress = Progress(
-        "predicting",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console_for("stderr"),
-        transient=True,
-    )
-    with progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)
 
 
 def _require_labels(

@@ -57,12 +57,14 @@ class _TableWriter:
         names = [cell_len(clean(printable_name(i))) for i in given if not isinstance(i, ImageError)]
         self._detailed = len(names) <= _DETAILED_UP_TO or top is not None
         self._columns = columns_for(self._console, max(names, default=0))
-        if not self._detailed:
-            self._print(heading(self._columns))
+        self._headed = self._detailed
 
     def add(self, predicted: Predicted) -> None:
         if isinstance(predicted, ImageError):
             return
+        if not self._headed:  # with the first line: where lines are sorted, they come late
+            self._print(heading(self._columns))
+            self._headed = True
         if self._detailed:
             self._print(detailed(predicted, self._console, self._top))
         else:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evoca.commands.terminal import clean, console_for
 from evoca.progress import Advance, Announce, advance_silently
@@ -14,7 +14,14 @@ from evoca.progress import Advance, Announce, advance_silently
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["announcing", "announcing_lines", "is_quiet", "quietly"]
+__all__ = [
+    "advancing",
+    "announcing",
+    "announcing_lines",
+    "is_quiet",
+    "quietly",
+    "terminal_bar",
+]
 
 _SECONDS_BETWEEN_LINES = 60.0
 _quiet = False
@@ -44,8 +51,26 @@ def announcing() -> Iterator[Announce]:
 
 
 @contextmanager
-def announcing_lines() -> Iterator[tuple[Announce, Callable[[str], None]]]:
+def advancing(what: str, total: int) -> Iterator[Advance]:
+    """Show work of one part; elsewhere than on a terminal, nothing in its first minute.
+
+    Args:
+        what: is done, or the things that are counted.
+        total: how many there are.
+
+    Yields:
+        A callback that takes the number of finished things.
+    """
+    with announcing_lines(briefly=True) as (announce, _):
+        yield announce(what, total)
+
+
+@contextmanager
+def announcing_lines(*, briefly: bool = False) -> Iterator[tuple[Announce, Callable[[str], None]]]:
     """Show each part of the work as :func:`announcing` does, and lines that stay above the bar.
+
+    Args:
+        briefly: whether work that takes less than a minute leaves no line.
 
     Yields:
         The callback for parts, and the one for lines.
@@ -54,17 +79,36 @@ def announcing_lines() -> Iterator[tuple[Announce, Callable[[str], None]]]:
         yield _announce_nothing, _say_what_matters
         return
     if not sys.stderr.isatty():
-        lines = _Lines()
+        lines = _Lines(time.monotonic() if briefly else float("-inf"))
         yield lines.announce, lines.say
         lines.catch_up()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console_for("stderr"), transient=True) as progress:
+    with terminal_bar(*columns) as progress:
         bar = _Bar(progress)
         yield bar.announce, lambda line: progress.console.print(clean(line))
         bar.end()
+
+
+def terminal_bar(*columns: Any) -> Progress:
+    """Return a bar on standard error that is gone when it ends.
+
+    Rich would print above the bar, and so on standard error, what is meant for standard
+    output: on the same terminal that is right, in a file the results would be missing.
+
+    Args:
+        columns: of the bar, as ``rich.progress.Progress`` takes them.
+    """
+    from rich.progress import Progress
+
+    return Progress(
+        *columns,
+        console=console_for("stderr"),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
 
 
 class _Bar:
@@ -92,8 +136,8 @@ class _Bar:
 class _Lines:
     """At most a line a minute, for logs; what is said of an epoch counts as one."""
 
-    def __init__(self) -> None:
-        self._last = float("-inf")
+    def __init__(self, last: float) -> None:
+        self._last = last
         self._unsaid = ""
 
     def announce(self, name: str, total: int) -> Advance:

@@ -20,7 +20,7 @@ from evoca.commands.options import (
     engines_known,
     require_file_place,
 )
-from evoca.commands.progress import is_quiet
+from evoca.commands.progress import is_quiet, terminal_bar
 from evoca.commands.terminal import console_for, counted, duration, say
 from evoca.images.walk import printable_name
 from evoca.tagger import Shard, Summary, TagSettings, Watcher
@@ -218,12 +218,10 @@ class _Progress(Watcher):
             self._show_bar()
 
     def _show_bar(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        self._bar = self._opened.enter_context(
-            Progress(*columns, console=console_for("stderr"), transient=True)
-        )
+        self._bar = self._opened.enter_context(terminal_bar(*columns))
         self._task = self._bar.add_task("", total=self._total)
 
     def advance(self, computed: int, unread: int) -> None:

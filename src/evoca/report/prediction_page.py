@@ -79,7 +79,7 @@ class PredictionPage:
             EvocaError: nothing was added, or the file cannot be written.
         """
         if not self._shown:
-            raise EvocaError(f"{printable_name(out)}: not written, since no image could be read")
+            raise EvocaError(f"{printable_name(out)}: not written, since there is no image to show")
         likeliest = Counter(prediction.emotion for prediction in self._shown)
         content = {
             "title": f"{len(self._shown):,} images – Evoca predictions",

@@ -25,7 +25,7 @@ def _pairs(values: list[str] | None, option: str) -> dict[str, str]:
     for value in values or []:
         name, equals, other = value.partition("=")
         if not (name and equals and other):
-            raise typer.BadParameter(f"{value!r} is not NAME=VALUE", param_hint=option)
+            raise typer.BadParameter(f"{value!r} is not THEIRS=OURS", param_hint=option)
         found[name.strip()] = other.strip()
     return found
 

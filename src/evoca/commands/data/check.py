@@ -11,10 +11,10 @@ from evoca.commands.data.common import (
     FormatOption,
     TaxonomyOption,
     print_json,
-    progress,
 )
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import FigureFormat
+from evoca.commands.progress import advancing
 from evoca.commands.terminal import say
 
 __all__ = ["app", "check"]
@@ -53,7 +53,7 @@ def check(
     from evoca.data.manifest.table import read_manifest
 
     manifest = read_manifest(data, taxonomy=taxonomy, strict=False)
-    with progress("images", len(manifest)) as advance:
+    with advancing("images", len(manifest)) as advance:
         report = run(manifest, files=files, verify=verify, advance=advance)
     if report.clusters is not None:
         given = "groups are given" if has_groups(manifest) else "no group is given"

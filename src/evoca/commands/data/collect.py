@@ -16,10 +16,10 @@ from evoca.commands.data.common import (
     SHOWN,
     NetworksOption,
     note_rejects,
-    progress,
     report_rejects,
 )
 from evoca.commands.exits import command, command_app
+from evoca.commands.progress import advancing
 from evoca.commands.terminal import say
 from evoca.data.manifest.overwrite import claim_tables, keep_apart
 from evoca.data.manifest.schema import TABLE_SUFFIXES
@@ -175,7 +175,7 @@ def _fetched_candidates(
     listed = read_links(source)
     note_rejects(listed)
     settings = DownloadSettings(addresses=AddressPolicy.of(networks))
-    with progress("links", len({link.url for link in listed.links})) as advance:
+    with advancing("links", len({link.url for link in listed.links})) as advance:
         outcomes = run(listed.links, out, settings, on_settled=advance)
     lost = Counter(str(o.reason) for o in outcomes if o.reason)
     for reason, n in lost.most_common():

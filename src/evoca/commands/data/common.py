@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evoca.commands.options import FigureFormat
-from evoca.commands.progress import is_quiet
-from evoca.commands.terminal import console_for, say
+from evoca.commands.terminal import say
 from evoca.errors import DataError, visible_json
-from evoca.progress import Advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from evoca.data.download import LinkList
     from evoca.data.manifest.rejects import Reject
@@ -31,7 +27,6 @@ __all__ = [
     "TaxonomyOption",
     "note_rejects",
     "print_json",
-    "progress",
     "report_rejects",
 ]
 
@@ -86,28 +81,6 @@ def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
     if rejects and listed:
         say(f"evoca: {len(rejects):,} rows refused, listed in {listed}")
     return int(bool(rejects))
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Advance]:
-    """Show a bar on standard error where that is a terminal.
-
-    Args:
-        what: the things that are counted.
-        total: how many there are.
-
-    Yields:
-        A callback that takes the number of finished things.
-    """
-    if is_quiet() or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console_for("stderr"), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda steps: bar.advance(task, steps)
 
 
 def note_rejects(listed: LinkList, *, strict: bool = False) -> None:

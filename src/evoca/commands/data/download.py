@@ -15,10 +15,10 @@ from evoca.commands.data.common import (
     NetworksOption,
     note_rejects,
     print_json,
-    progress,
 )
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import FigureFormat
+from evoca.commands.progress import advancing
 from evoca.commands.terminal import say
 from evoca.data.manifest.overwrite import claim_tables, keep_apart
 from evoca.errors import needs_extra
@@ -104,7 +104,7 @@ def download(
         refresh=refresh,
         heed_robots=heed_robots,
     )
-    with progress("links", len({link.url for link in listed.links})) as advance:
+    with advancing("links", len({link.url for link in listed.links})) as advance:
         outcomes = run(listed.links, out, settings, on_settled=advance)
     write_tables(out, listed, outcomes)
     _print_download(outcomes, listed, out, output)

@@ -11,11 +11,11 @@ from evoca.commands.data.common import (
     SHOWN,
     FormatOption,
     print_json,
-    progress,
     report_rejects,
 )
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import FigureFormat
+from evoca.commands.progress import advancing
 from evoca.commands.terminal import clean, say
 from evoca.data.manifest.overwrite import check_table_name, keep_apart
 from evoca.errors import needs_extra
@@ -67,7 +67,7 @@ def duplicates(
     manifest = together(manifests)
     listed = [image for one in manifests for image in listed_images(one)]
     bits = DEFAULT_THRESHOLD if threshold is None else threshold
-    with progress("images", len(manifest)) as advance:
+    with advancing("images", len(manifest)) as advance:
         found = search_copies(manifest, threshold=bits, listed=listed, advance=advance)
     if output == "json":
         print_json(_as_json(found.report))

@@ -10,9 +10,9 @@ from evoca.commands.data.common import (
     DataArgument,
     OutOption,
     TaxonomyOption,
-    progress,
 )
 from evoca.commands.exits import command, command_app
+from evoca.commands.progress import advancing
 from evoca.commands.terminal import say, say_left_out
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _grouped(manifest: Manifest, *, files: bool) -> Manifest:
         groups = "the column group alone" if has_groups(manifest) else "no column group"
         say(f"evoca: {groups}, and {why}: near-duplicates may be divided")
         return manifest
-    with progress("images", len(manifest)) as advance:
+    with advancing("images", len(manifest)) as advance:
         searched = search_copies(manifest, advance=advance)
     say(f"evoca: {searched.summary()}")
     return searched.manifest

@@ -38,8 +38,8 @@ def read(source: Path, options: ReadOptions) -> Iterator[Row]:
     00002.parquet``) hold an image column of ``{bytes, path}`` and a label; names of a
     ``ClassLabel`` are taken from the file's metadata. ``save_to_disk`` writes Arrow
     files, which need the extra ``hf``. The split is the shard's or the folder's name.
-    Images are written below ``--images``; ``--column NAME=image`` and
-    ``--column NAME=emotion`` name the columns, ``--label OLD=NEW`` the labels. The cells
+    Images are written below ``--images``; ``--column THEIRS=image`` and
+    ``--column THEIRS=emotion`` name the columns, ``--label THEIRS=OURS`` the labels. The cells
     may come to 64 MiB and 20 times what the files weigh (``--max-ratio``).
 
     Source: https://huggingface.co/docs/datasets/image_dataset.

@@ -83,5 +83,5 @@ def _check_mapping(columns: Mapping[str, str], header: list[str], where: str) ->
     if not {"image", "url"} & named:
         raise DataError(
             f"{where}: no column 'image'; say which of {', '.join(header)} names the image: "
-            "--column NAME=image, or --column NAME=url for links"
+            "--column THEIRS=image, or --column THEIRS=url for links"
         )
