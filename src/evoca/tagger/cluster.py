@@ -322,10 +322,13 @@ def _connected(address: str) -> Iterator[None]:
             ray.init(address=address, **options)
     except Exception as error:  # each kind of address has errors of its own
         raise EvocaError(f"--ray {address}: no cluster there: {first_line(error)}") from error
+    # What a node warns of, such as slow workers, comes on standard output, log_to_driver or not.
+    ray._private.worker._worker_logs_enabled = False
     try:
         yield
     finally:
         ray.shutdown()
+        ray._private.worker._worker_logs_enabled = True
 
 
 @contextmanager
@@ -386,11 +389,11 @@ class _Run:
         with _counted(self._watcher, left) as counter, _quiet_context(self._directory.checkpoint):
             try:
                 self._stages(left, (shipped, engine, precision, size, counter))
-            except Exception as error:  # Ray wraps what happens elsewhere in errors of its own
+            except Exception as error:
                 raise _cause(error) from error
 
     def _settled(self, shipped: Any, left: int) -> tuple[str, str, int]:
-        """Return engine, precision and batch size, measured on one machine of the cluster."""
+        """Return engine, precision and batch size, as one machine of the cluster finds them."""
         import ray
 
         from evoca.tagger.cluster_stages import settled
@@ -400,14 +403,13 @@ class _Run:
         size = self._settings.batch_size or int(known.get("batch size", 0)) or None
         if size is None and left < MEASURED_FROM:
             size = BATCH_SIZE
-        if named is not None and size is not None:
-            return *named, size
-        pixels = first_pixels(self._directory.first(), self._model.card.preprocessing)
-        gpus = 1 if named is not None and named[0] == _CUDA else 0
-        there = ray.remote(num_gpus=gpus)(settled)
+        pixels = None
+        if named is None or size is None:
+            pixels = first_pixels(self._directory.first(), self._model.card.preprocessing)
+        there = ray.remote(num_gpus=1 if named is not None and named[0] == _CUDA else 0)(settled)
         try:
             engine, precision, size, said = ray.get(there.remote(shipped, pixels, named, size))
-        except Exception as error:
+        except Exception as error:  # Ray wraps what happens elsewhere in errors of its own
             raise _cause(error) from error
         for line in said:
             self._watcher.say(line)

@@ -189,7 +189,7 @@ class ShippedModel:
 
 def settled(
     shipped: ShippedModel,
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | None,
     named: tuple[str, str] | None,
     batch_size: int | None,
 ) -> tuple[str, str, int, list[str]]:
@@ -197,18 +197,26 @@ def settled(
 
     Args:
         shipped: the model.
-        pixels: to measure with.
+        pixels: to measure with; ``None`` where nothing is to be measured.
         named: engine and precision; ``None`` for the fastest on this machine.
         batch_size: ``None`` for the fastest.
+
+    Raises:
+        BundleError: the graph is damaged.
+        EngineError: no such engine or precision, or not on this machine or for this model.
+        MissingExtraError: the engine is not installed here.
     """
     said = []
     if named is None:
+        assert pixels is not None
         with shipped.unpacked() as bundle:
             found = choose_engine(bundle, pixels, 1)
         named = found.engine, found.precision
         said.append(found.why)
+    engine = shipped.open(*named)  # it fails here, before the work, if at all
     if batch_size is None:
-        batch_size = best_batch_size(shipped.open(*named), pixels, 1)
+        assert pixels is not None
+        batch_size = best_batch_size(engine, pixels, 1)
         said.append(f"{batch_size} images per run of the model: the fastest there")
     return *named, batch_size, said
 
