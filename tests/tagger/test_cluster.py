@@ -161,6 +161,9 @@ def test_another_model_prior_or_directory_is_refused(tmp_path):
         status, _, err = evoca(*options, *given)
         assert (status, reason in err, err.count("\n")) == (1, True, 1)
     assert [one.name for one in out.iterdir()] == ["run.json"]
+    status, _, err = evoca("tag", "examples", "--out", tmp_path / "other", *nowhere)
+    assert (status, "no cluster there" in err, err.count("\n")) == (1, True, 1)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

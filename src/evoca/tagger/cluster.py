@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 import sqlite3
 import sys
 import threading
@@ -57,6 +58,7 @@ _LEAST_BLOCK, _LEAST_FILE, _FILES = 8, 32, 64
 _FEW_CPUS = 3
 _MODEL_MEMORY = 512 * 1024**2
 _SECONDS_BETWEEN_COUNTS = 0.5
+_SECONDS_TO_CONNECT = 10.0
 _CUDA = "onnxruntime-cuda"
 _RECORD = "run.json"
 _PINNED = ("model", "prior", "engine", "precision", "batch size")
@@ -96,11 +98,13 @@ def tag_on_cluster(
         import ray.data  # noqa: F401
     model = RunModel.read(settings.model, settings.prior)
     directory = _Directory.of(out, resume=settings.resume)
-    with _writing(out):
-        directory.pin(model.pins())
-        listed, images = directory.write_list(list_inputs(paths, watcher.say))
-        known = directory.known()
+    directory.require(model.pins())
     with _connected(address):
+        with _writing(out):
+            directory.make()
+            directory.pin(model.pins())
+            listed, images = directory.write_list(list_inputs(paths, watcher.say))
+            known = directory.known()
         _Run(directory, model, settings, watcher).compute(images, known)
     with _writing(out):
         summary = directory.summary()
@@ -180,17 +184,23 @@ class _Directory:
             )
         if not out.absolute().parent.is_dir():
             raise EvocaError(f"--out {name}: there is no such folder to write into")
-        with _writing(out):
-            out.mkdir(exist_ok=True)
         return cls(out.absolute(), run)
+
+    def make(self) -> None:
+        """Make the directory where there is none."""
+        self._path.mkdir(exist_ok=True)
 
     def pins(self) -> dict[str, str]:
         """Return what the run was begun with."""
         return {name: str(self._run[name]) for name in _PINNED if name in self._run}
 
+    def require(self, wanted: dict[str, str]) -> None:
+        """Require that what the run computes with is what was recorded, if anything was."""
+        require_pins(printable_name(self._path), self._run, wanted)
+
     def pin(self, wanted: dict[str, str]) -> None:
         """Record what the run computes with, or require that it is what was recorded."""
-        require_pins(printable_name(self._path), self._run, wanted)
+        self.require(wanted)
         self.record(wanted)
 
     def record(self, facts: dict[str, Any]) -> None:
@@ -318,6 +328,7 @@ def _connected(address: str) -> Iterator[None]:
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
     try:
+        _require_open(address)
         with _muted():
             ray.init(address=address, **options)
     except Exception as error:  # each kind of address has errors of its own
@@ -329,6 +340,13 @@ def _connected(address: str) -> Iterator[None]:
     finally:
         ray.shutdown()
         ray._private.worker._worker_logs_enabled = True
+
+
+def _require_open(address: str) -> None:
+    """Require that something listens at HOST:PORT: Ray itself tries for minutes, then aborts."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
 
 
 @contextmanager
