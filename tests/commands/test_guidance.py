@@ -40,7 +40,7 @@ def told(*arguments):
         (["data", "readers", "show", "emoset2"], "did you mean emoset"),
         (["recipes", "show", "defualt"], "no such recipe; did you mean default?"),
         (["recipes", "show", "x", "--profile", "lit0"], "known are"),
-        (["models", "show", "defalt"], "did you mean default?"),
+        (["models", "show", "defalt"], "did you mean default or default-int8?"),
         (["reproduce", "--paper", "najid"], "did you mean najid2018?"),
         (["predict", "x.jpg", "--sort", "ave"], "did you mean awe"),
     ],
