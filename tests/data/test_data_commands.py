@@ -259,7 +259,7 @@ def test_without_duckdb_one_line_says_what_to_install(class_folders: Path, tmp_p
 
     done = run(f"from evoca.commands.data.app import app; app(['stats', {str(class_folders)!r}])")
     assert done.returncode == 1
-    assert done.stderr.startswith("evoca: reading and writing manifests needs the package duckdb")
+    assert done.stderr.startswith("evoca: reading and writing tables needs the package duckdb")
     assert "pip install '.[data]' in " in done.stderr
     table = tmp_path / "m.csv"
     table.write_text("image,emotion\nset/awe/a0.jpg,awe\n")

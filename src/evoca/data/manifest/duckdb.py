@@ -121,7 +121,7 @@ def connect() -> Database:
     try:
         import duckdb
     except ImportError as error:
-        raise MissingExtraError("reading and writing manifests", "data", "duckdb") from error
+        raise MissingExtraError("reading and writing tables", "data", "duckdb") from error
     spill = Path(tempfile.gettempdir()) / f"evoca-{secrets.token_hex(8)}"
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": _MEMORY_LIMIT,
