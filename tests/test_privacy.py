@@ -34,6 +34,12 @@ BASE = [
     "predict set",
     "predict set/awe/0.png --explain maps --format json",
     "predict set --html page.html",
+    "tag set --out tags.csv",
+    "tag set --out one.csv --shard 1/2",
+    "tag set --out two.csv --shard 2/2",
+    "merge one.csv two.csv --out both.csv",
+    "find awe>0.001 tags.csv --format csv",
+    "embed set --out vectors.parquet",
     "doctor",
     "models list",
     "models show default",
@@ -71,6 +77,7 @@ LAB = [
     "models quantize exported --data drawn --images 8 --out smaller",
 ]
 REFUSED = ["sweep folds"]  # not of a differential system
+TOO_FEW = ["relate tags.csv --outcome votes.csv --column votes_awe"]
 ASKING = {"data download"}
 
 
@@ -127,7 +134,7 @@ def hold(commands, place, *, status=0):
 
 def test_every_command_is_tried():
     names = leaves(typer.main.get_command(app))
-    tried = {called(line, names) for line in (*BASE, *LAB, *REFUSED)}
+    tried = {called(line, names) for line in (*BASE, *LAB, *REFUSED, *TOO_FEW)}
     assert names - tried == ASKING
 
 
@@ -139,6 +146,7 @@ def test_commands_of_the_base_ask_nobody_and_write_what_they_were_asked_to(place
     for file in shipped.iterdir():
         (place / "work" / "bundle" / file.name).write_bytes(file.read_bytes())
     hold(BASE, place)
+    hold(TOO_FEW, place, status=1)
 
 
 def test_commands_of_the_lab_ask_nobody_and_write_what_they_were_asked_to(place):
