@@ -143,7 +143,7 @@ def test_ratings_that_are_missing_are_named(labelled, tmp_path, command):
 def test_a_machine_that_is_not_there_is_told_first(labelled, tmp_path, options, message):
     pytest.importorskip("pytorch_lightning", reason="needs the extra train")
     place = ["--data", labelled, "--out", tmp_path / "run"]
-    assert message in told("train", "default", *place, *options)
+    assert message in told("train", "najid2018-resnet101-fc", *place, *options)
 
 
 def test_a_bundle_that_does_not_hold_is_told_in_plain_words(tmp_path):
