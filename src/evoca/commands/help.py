@@ -20,6 +20,7 @@ _RANGES = (
     (re.compile(r"x<=(-?[\d.]+)"), r"at most \1"),
 )
 _OUT_OF_RANGE = re.compile(r"(.+) is not in the range (.+)\.")
+_NO_NUMBER = re.compile(r"'(.*)' is not a valid (integer|float)(?: range)?\.")
 
 
 def as_epilog(examples: Sequence[str]) -> str:
@@ -161,6 +162,8 @@ def _refusal(error: typer.BadParameter) -> str:
         return f"{single_line(str(first['input']))}: {plain_reason(first)}"
     if found := _OUT_OF_RANGE.fullmatch(error.message):
         return f"{found[1]}: must be {_in_words(found[2])}"
+    if found := _NO_NUMBER.fullmatch(error.message):
+        return f"{found[1]}: must be a {'whole ' * (found[2] == 'integer')}number"
     return error.message
 
 
