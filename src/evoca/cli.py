@@ -25,7 +25,10 @@ COMMANDS = {
         "evoca.commands.find",
         "Find images again by what they evoke, in the tables of predictions.",
     ),
-    "embed": ("evoca.commands.embed", "Write the model's embedding of each image to a file."),
+    "embed": (
+        "evoca.commands.embed",
+        "Write the model's embedding of each image to a file; unreadable ones are left out.",
+    ),
     "relate": (
         "evoca.commands.relate",
         "Relate what images evoke to an outcome, such as clicks on advertisements.",
