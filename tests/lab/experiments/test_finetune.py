@@ -330,7 +330,7 @@ def test_a_grid_tries_each_once_and_notes_what_cannot_be_trained(data, tmp_path,
         ("settings: {a: {low: 0, high: 1, log: true}}", "begins above 0"),
         ("sampler: grid\nsettings: {a: {low: 0, high: 1}}", "a grid needs values, but a is a"),
         ("settings: {}", "settings"),
-        ("settings: [", "cannot be read"),
+        ("settings: [", "not valid YAML"),
         (
             "settings: {a: {lo: 0, high: 1}}",
             "settings.a.lo; did you mean settings.*.low?",
