@@ -242,7 +242,10 @@ def test_an_engine(place: Path) -> None:
     )
     done = python(place, "-c", script)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "engine none: no such engine; there are counting, onnxruntime\n"
+    assert done.stdout == (
+        "engine none: no such engine; known are onnxruntime, openvino, onnxruntime-cuda, "
+        "onnxruntime-coreml, onnxruntime-directml and counting\n"
+    )
 
 
 def test_a_metric_of_ones_own_has_an_interval() -> None:

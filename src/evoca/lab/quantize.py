@@ -65,7 +65,8 @@ def quantize_bundle(
 
     Weights have a scale per channel, activations one per tensor, which ``images`` choose.
     The first convolutions stay in float32: in the bundled model the first of all costs more
-    agreement than all others together (docs/results.md).
+    agreement than all others together (docs/results.md). ``docs/how-to/run-faster.md`` shows
+    how it is used.
 
     Args:
         bundle: of float32.
