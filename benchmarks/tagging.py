@@ -259,7 +259,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.way:
         found = [str(path) for path in find_images(given.folder)]
-        WAYS[given.way]((found * (given.images // len(found) + 1))[: given.images])
+        if given.images > len(found):  # the same image twice is computed once
+            raise SystemExit(f"--images {given.images}: the folder has {len(found)}")
+        WAYS[given.way](found[: given.images])
         return
     names = given.only.split(",") if given.only else list(WAYS)
     rounds = [
