@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from evoca.commands.exits import command, command_app
-from evoca.commands.options import ModelOption, require_file_place
+from evoca.commands.options import ModelOption, ThreadsOption, require_file_place
 from evoca.commands.progress import announcing, is_quiet
 from evoca.commands.terminal import say
 from evoca.errors import EvocaError, ImageError
@@ -51,15 +51,7 @@ def embed(
         int,
         typer.Option("--batch-size", min=1, metavar="N", help="Compute N images at once."),
     ] = 8,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            metavar="N",
-            help="Run the model on N threads; one per core if omitted.",
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> int:
     """Write the model's embedding of each image to a file; unreadable ones are left out."""
     from evoca.collection.embeddings import paths_beside, write_embeddings

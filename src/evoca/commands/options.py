@@ -33,6 +33,7 @@ __all__ = [
     "SourcesOption",
     "Split",
     "StrategyOption",
+    "ThreadsOption",
     "WorkersOption",
     "engines_known",
     "model_names",
@@ -112,6 +113,16 @@ InferencePrecisionOption = Annotated[
         metavar="NAME",
         autocompletion=precisions_known,
         help="Compute in float32, bf16 or int8 (a quantised model); the model's own if omitted.",
+    ),
+]
+
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="Run the model on N threads; one per core if omitted.",
     ),
 ]
 

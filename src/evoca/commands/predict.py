@@ -19,6 +19,7 @@ from evoca.commands.options import (
     InferencePrecisionOption,
     ModelOption,
     PriorOption,
+    ThreadsOption,
     require_file_place,
 )
 from evoca.commands.prediction_writers import Gallery, Ordered, Page, Source, printing
@@ -136,15 +137,7 @@ def predict(
             "--batch-size", min=1, metavar="N", help="Predict N images at once; more take memory."
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            metavar="N",
-            help="Run the model on N threads; one per core if omitted.",
-        ),
-    ] = None,
+    threads: ThreadsOption = None,
     read_text: Annotated[
         str | None,
         typer.Option(

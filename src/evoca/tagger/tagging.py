@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -265,7 +266,7 @@ class _Run:
         named = named_engine(self._settings, self._model.bundle, self._journal.pins(), left)
         if named is not None:
             return named
-        found = choose_engine(self._model.bundle, self._batch(), self._threads)
+        found = choose_engine(self._model.bundle, self._batch, self._threads)
         self._watcher.say(found.why)
         return found.engine, found.precision
 
@@ -275,12 +276,13 @@ class _Run:
             return given or int(before or 0)
         if left < MEASURED_FROM:
             return BATCH_SIZE
-        size = best_batch_size(engine, self._batch(), self._threads)
+        size = best_batch_size(engine, self._batch, self._threads)
         self._watcher.say(f"{size} images per run of the model: the fastest here")
         return size
 
+    @cached_property
     def _batch(self) -> NDArray[np.uint8]:
-        """Return pixels to measure with: those of the first images."""
+        """Pixels to measure engines and batches with: those of the first images."""
         return first_pixels(self._journal.left(), self._model.card.preprocessing)
 
     def write(self, out: Path) -> Summary:
