@@ -161,3 +161,18 @@ def test_the_command_line_takes_engine_and_precision():
     assert said[0].returncode == 0, said[0].stderr
     assert said[1].returncode == 1
     assert said[1].stderr.startswith("evoca: engine onnxruntime: it has no bf16 here")
+
+
+def test_a_signal_after_several_models_is_handled():
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    script = (
+        "import pickle, signal, evoca\n"
+        "model = evoca.load(engine='openvino', threads=1)\n"
+        "copy = pickle.loads(pickle.dumps(model))\n"
+        f"found = [one.predict({str(EXAMPLES / 'rocket.jpg')!r}) for one in (model, copy)]\n"
+        "del model, copy\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('handled'))\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -50,14 +52,14 @@ class OpenVinoModel(GraphEngine):
         """
         super().__init__(bundle, precision)
         with needs_extra("openvino", "the engine openvino"):
-            library = openvino()
+            openvino()
         # OpenVINO reads weights from other files that a graph names, whichever they are. What
         # the reference refuses, for this or for another reason, must not come this far.
         OrtSession(bundle, threads)
         self._stopped = False
         self._running: set[Any] = set()
         self._own = threading.local()
-        core = library.Core()
+        core = _core(os.getpid())
         if _CAPABILITIES[precision] not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError(f"engine openvino: this CPU has no {precision}")
         data = bundle.onnx_bytes()
@@ -102,6 +104,18 @@ class OpenVinoModel(GraphEngine):
         self._stopped = True
         for request in tuple(self._running):
             request.cancel()
+
+
+@cache
+def _core(process: int) -> Any:
+    """Return OpenVINO's core of a process, which stays as long as the process does.
+
+    The plugin for CPUs gives the thread that loads it a stack for signals, and puts back the one
+    before when it ends. Of several cores the last to end puts back one that is gone: the next
+    Ctrl-C would crash. A process that was forked needs threads, and so a core, of its own.
+    """
+    del process
+    return openvino().Core()
 
 
 def _settings(threads: int | None, precision: Precision, runs: int) -> dict[str, Any]:
