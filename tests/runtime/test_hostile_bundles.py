@@ -230,6 +230,16 @@ def test_a_graph_that_loops_can_be_interrupted(tmp_path, nodes, engine):
     assert interrupted(command) == (130, "evoca: interrupted\n")
 
 
+def test_predictions_in_threads_of_a_graph_that_loops_can_be_interrupted(tmp_path):
+    bundle = write_bundle(tmp_path / "bundle", initializers=[], nodes=endless())
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        photo().save(tmp_path / "photos" / f"{number}.png")
+    command = [*EVOCA, "predict", str(tmp_path / "photos"), "--model", str(bundle)]
+    status, said = interrupted(command)
+    assert (status, said.splitlines()[-1]) == (130, "evoca: interrupted")
+
+
 def test_a_robustness_test_of_a_graph_that_loops_can_be_interrupted(tmp_path):
     """It predicts in threads, which no signal reaches."""
     pytest.importorskip("cv2", reason="needs evoca[vision]")

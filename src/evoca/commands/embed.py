@@ -48,9 +48,9 @@ def embed(
     ],
     model: ModelOption = None,
     batch_size: Annotated[
-        int,
+        int | None,
         typer.Option("--batch-size", min=1, metavar="N", help="Compute N images at once."),
-    ] = 8,
+    ] = None,
     threads: ThreadsOption = None,
 ) -> int:
     """Write the model's embedding of each image to a file; unreadable ones are left out."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
@@ -22,12 +19,11 @@ from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs, open_engine
+from evoca.runtime.engines import CPU_ENGINES, DEFAULT_ENGINE, Engine, Outputs
 from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
+from evoca.runtime.sessions import Sessions, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from evoca.runtime.card import ModelCard
 
 __all__ = ["Predictor", "load", "prediction_of"]
@@ -81,9 +77,7 @@ def load(
     )
 
 
-# Destroying a session in a forked child waits for ever for the threads it had in the
-# parent, so an inherited session is not destroyed until the child ends.
-_orphans: list[Engine | None] = []
+_MANY = 16  # images from which on a second engine is worth the time to open it
 _ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
@@ -107,18 +101,11 @@ class Predictor:
             EngineError: no such engine or precision, or not here.
             ValueError: fewer than one thread.
         """
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be 1 or more, not {threads}")
         self._bundle = bundle
-        self._threads = threads
         self._limits = limits or ImageLimits()
-        self._engine = engine
-        self._precision = precision
+        self._batch_size = 1 if engine in CPU_ENGINES else 8
         self.operating_point = operating_point(bundle.card, prior)
-        self._lock = threading.Lock()
-        self._session: Engine | None = None
-        self._session_pid = 0
-        self._ready_session()
+        self._sessions = Sessions(bundle, engine, threads, precision)
 
     @property
     def card(self) -> ModelCard:
@@ -152,7 +139,8 @@ class Predictor:
             TypeError: an input is of another kind.
         """
         if isinstance(images, _ONE_IMAGE):
-            return self._predict_loaded([images], [self._load(images)])[0]
+            loaded = self._load(images)
+            return self._predict_loaded([(images, loaded)], self._sessions.for_one_run())[0]
         if not isinstance(images, Sequence):
             raise TypeError(
                 "give one image (a path, bytes, a PIL image or an array) or a list of them, "
@@ -169,17 +157,18 @@ class Predictor:
         self,
         images: Iterable[ImageInput],
         *,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         picture_side: int | None = None,
     ) -> Iterator[Prediction | ImageError]:
         """Yield the predictions for many images in order, with errors in their place.
 
-        Decoding of the next images runs in other threads while the model computes. Only a
-        few batches are held in memory, so the input may be a generator without end.
+        Each core decodes and computes images of its own. Only a few are held in memory, so the
+        input may be a generator without end.
 
         Args:
             images: any iterable of what :meth:`predict` takes.
-            batch_size: images in one run of the model.
+            batch_size: images in one run of the model; if omitted 1 with an engine of the CPU,
+                which is fastest there and takes least memory, and 8 with others.
             picture_side: keep each picture as :attr:`Prediction.picture
                 <evoca.Prediction.picture>`, its longer side at most this many pixels, so
                 that drawing it needs no second decode.
@@ -187,33 +176,29 @@ class Predictor:
         Yields:
             For each input, in order, its prediction, or an :class:`~evoca.ImageError` with the
             reason why there is none.
+
+        Raises:
+            ValueError: fewer than one image in a run.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        size = self._batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {size}")
         load = partial(self._load, picture_side=picture_side)
         source = iter(images)
         first = list(islice(source, 2))
         if len(first) < 2:  # no threads for one image
-            yield from self._predictions(first, [_outcome(load, image) for image in first])
+            yield from self._predictions(first, load, self._sessions.for_few_runs())
             return
-        with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-            waiting: deque[tuple[ImageInput, Future[LoadedImage | ImageError]]] = deque()
 
-            def submit(items: Iterable[ImageInput]) -> None:
-                for item in items:
-                    waiting.append((item, pool.submit(_outcome, load, item)))
+        def predicted(i: int, batch: list[ImageInput]) -> list[Prediction | ImageError]:
+            # A second engine is opened only where there are images enough to be worth it.
+            many = i * size >= _MANY
+            engine = self._sessions.for_many_runs() if many else self._sessions.for_few_runs()
+            return list(self._predictions(batch, load, engine))
 
-            submit(first)
-            submit(islice(source, 2 * batch_size - len(first)))
-            try:
-                while waiting:
-                    batch = [waiting.popleft() for _ in range(min(batch_size, len(waiting)))]
-                    submit(islice(source, len(batch)))
-                    inputs = [item for item, _ in batch]
-                    yield from self._predictions(inputs, [future.result() for _, future in batch])
-            finally:
-                for _, future in waiting:
-                    future.cancel()
+        batches = _in_batches(chain(first, source), size)
+        for found in in_order(predicted, batches, self._sessions.runs, self._sessions.abandon):
+            yield from found
 
     def embed(self, images: Sequence[ImageInput]) -> NDArray[np.float32]:
         """Return the model's features, for search, clustering or another head.
@@ -248,30 +233,33 @@ class Predictor:
 
         Ctrl-C reaches only the main thread, which must then wait for the others.
         """
-        self._ready_session().stop()
+        self._sessions.stop()
 
     def _load(self, image: ImageInput, *, picture_side: int | None = None) -> LoadedImage:
         preprocessing = self.card.preprocessing
         return load_image(image, preprocessing, self._limits, picture_side=picture_side)
 
     def _predictions(
-        self, inputs: list[ImageInput], outcomes: list[LoadedImage | ImageError]
+        self,
+        images: Sequence[ImageInput],
+        load: Callable[[ImageInput], LoadedImage],
+        engine: Engine,
     ) -> Iterator[Prediction | ImageError]:
-        good = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, LoadedImage)]
-        loaded = [outcome for outcome in outcomes if isinstance(outcome, LoadedImage)]
-        predictions = self._predict_loaded([inputs[i] for i in good], loaded) if good else []
-        by_place = dict(zip(good, predictions, strict=True))
-        for i, outcome in enumerate(outcomes):
-            yield by_place[i] if isinstance(outcome, LoadedImage) else outcome
+        outcomes = [_outcome(load, image) for image in images]
+        pairs = zip(images, outcomes, strict=True)
+        good = [(image, loaded) for image, loaded in pairs if isinstance(loaded, LoadedImage)]
+        predictions = iter(self._predict_loaded(good, engine) if good else [])
+        for outcome in outcomes:
+            yield next(predictions) if isinstance(outcome, LoadedImage) else outcome
 
     def _predict_loaded(
-        self, inputs: Sequence[ImageInput], loaded: Sequence[LoadedImage]
+        self, images: Sequence[tuple[ImageInput, LoadedImage]], engine: Engine
     ) -> list[Prediction]:
-        outputs = self._ready_session().run(np.stack([image.pixels for image in loaded]))
+        outputs = engine.run(np.stack([loaded.pixels for _, loaded in images]))
         probabilities = self.operating_point.probabilities(outputs.logits)
         return [
-            self._prediction(i, source, image, probabilities[i], outputs)
-            for i, (source, image) in enumerate(zip(inputs, loaded, strict=True))
+            self._prediction(i, source, loaded, probabilities[i], outputs)
+            for i, (source, loaded) in enumerate(images)
         ]
 
     def _prediction(
@@ -304,42 +292,6 @@ class Predictor:
             warnings=image.warnings,
             picture=image.picture,
         )
-
-    def _ready_session(self) -> Engine:
-        # The thread pool of a session does not survive a fork, and a session is not
-        # pickled: in both cases a new one is made on first use.
-        session = self._session
-        if session is not None and self._session_pid == os.getpid():
-            return session
-        with self._lock:
-            if self._session is None or self._session_pid != os.getpid():
-                _orphans.append(self._session)
-                self._session = open_engine(
-                    self._engine, self._bundle, self._threads, self._precision
-                )
-                self._session_pid = os.getpid()
-            return self._session
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            "bundle": self._bundle,
-            "threads": self._threads,
-            "limits": self._limits,
-            "engine": self._engine,
-            "precision": self._precision,
-            "operating_point": self.operating_point,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._bundle = state["bundle"]
-        self._threads = state["threads"]
-        self._limits = state["limits"]
-        self._engine = state["engine"]
-        self._precision = state["precision"]
-        self.operating_point = state["operating_point"]
-        self._lock = threading.Lock()
-        self._session = None
-        self._session_pid = 0
 
     def __repr__(self) -> str:
         return f"<evoca.Predictor {self.card.name} at {printable_name(self._bundle.path)}>"
@@ -381,9 +333,16 @@ def _pair(values: NDArray[np.float32]) -> tuple[float, float]:
     return valence, arousal
 
 
-def _outcome(load: Any, image: ImageInput) -> LoadedImage | ImageError:
+def _outcome(
+    load: Callable[[ImageInput], LoadedImage], image: ImageInput
+) -> LoadedImage | ImageError:
     try:
-        loaded: LoadedImage = load(image)
+        return load(image)
     except ImageError as error:
         return error
-    return loaded
+
+
+def _in_batches(images: Iterable[ImageInput], size: int) -> Iterator[list[ImageInput]]:
+    source = iter(images)
+    while batch := list(islice(source, size)):
+        yield batch

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evoca.runtime.bundle import Bundle
 
 __all__ = [
+    "CPU_ENGINES",
     "DEFAULT_ENGINE",
     "ENGINES",
     "PRECISIONS",
@@ -37,6 +38,8 @@ ENGINES = (
     "onnxruntime-directml",
 )
 """The engines that Evoca knows; not all of them run everywhere."""
+CPU_ENGINES = (DEFAULT_ENGINE, "openvino")
+"""Those that compute on the CPU, where one image a run is fastest."""
 _GROUP = "evoca.engines"
 
 
