@@ -148,17 +148,19 @@ def openvino_loop(files: list[str], precision: str) -> None:
             compiled([np.asarray(pixels)[None]])
 
 
-def network_alone(files: list[str]) -> None:
+def network_alone(
+    files: list[str], model: str = "default", engine_name: str = "onnxruntime", precision: str = ""
+) -> None:
     """The bundled network alone, one thread a run, as many runs as cores: the bound."""
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
 
     from evoca.runtime.bundle import read_bundle
-    from evoca.runtime.engines import find_engine
+    from evoca.runtime.engines import open_engine
 
-    bundle = read_bundle()
-    engine = find_engine("onnxruntime")(bundle, 1)
+    bundle = read_bundle(model)
+    engine = open_engine(engine_name, bundle, 1, precision or None, runs=CORES)
     batch = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
     with timed(files), ThreadPoolExecutor(CORES) as threads:
         list(threads.map(lambda _: engine.run(batch), files))
@@ -205,9 +207,18 @@ WAYS: dict[str, Callable[[list[str]], None]] = {
     "openvino-loop-f32": lambda files: openvino_loop(files, "f32"),
     "openvino-loop-bf16": lambda files: openvino_loop(files, "bf16"),
     "network-alone": network_alone,
+    "network-alone-bf16": lambda files: network_alone(files, "default", "openvino", "bf16"),
+    "network-alone-int8": lambda files: network_alone(files, "default-int8", "openvino"),
     "decoding-alone": decoding_alone,
     "evoca-stream": evoca_stream,
-    "evoca-tag": evoca_tag,
+    "evoca-tag": lambda files: evoca_tag(files, engine="onnxruntime", batch_size=1),
+    "evoca-tag-bf16": lambda files: evoca_tag(
+        files, engine="openvino", precision="bf16", batch_size=1
+    ),
+    "evoca-tag-int8": lambda files: evoca_tag(
+        files, model="default-int8", engine="openvino", batch_size=1
+    ),
+    "evoca-tag-auto": evoca_tag,
 }
 
 

@@ -213,9 +213,10 @@ def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> 
         runners: batches that are computed at once.
 
     Returns:
-        The smallest of 1, 2, 4, 8 and 16 that is within 3% of the fastest.
+        1, 2, 4, 8 or 16: doubled as long as that gains more than 3%. On a CPU 1 is often the
+        fastest, and then the larger ones cost no time.
     """
-    rates = {}
+    best, rate = 0, 0.0
     with ThreadPoolExecutor(runners) as threads:
         for size in _BATCH_SIZES:
             batch = np.resize(pixels, (size, *pixels.shape[1:]))
@@ -223,5 +224,8 @@ def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> 
             rounds = runners * max(1, max(_BATCH_SIZES) // size)
             began = time.perf_counter()
             list(threads.map(engine.run, [batch] * rounds))
-            rates[size] = rounds * size / (time.perf_counter() - began)
-    return next(size for size in _BATCH_SIZES if rates[size] * _WORTH >= max(rates.values()))
+            found = rounds * size / (time.perf_counter() - began)
+            if found < _WORTH * rate:
+                break
+            best, rate = size, found
+    return best
