@@ -2,9 +2,10 @@
 
 Every way is a process of its own that takes its turn in each round; what is compared are images
 a second, as ratios to the transformers pipeline at its best batch size. Networks of other
-libraries have the bundled model's architecture and input size, with random weights.
+libraries have the architecture and input size of Evoca's model, with random weights.
 
     python benchmarks/tagging.py FOLDER [--images 600] [--rounds 3] [--only evoca-tag,pipeline-1]
+        [--model BUNDLE --int8-model BUNDLE --network tf_efficientnet_lite0 --side 224]
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rich.table import Table
 
 from evoca.images import find_images
 
+MODEL, INT8_MODEL = "default", "default-int8"
 NETWORK, SIDE = "tf_efficientnet_lite2", 320
 CORES = os.cpu_count() or 1
 
@@ -121,7 +123,7 @@ def onnx_loop(files: list[str]) -> None:
     from evoca.runtime.bundle import read_bundle
 
     session = onnxruntime().InferenceSession(
-        read_bundle().onnx_bytes(), providers=["CPUExecutionProvider"]
+        read_bundle(MODEL).onnx_bytes(), providers=["CPUExecutionProvider"]
     )
     with timed(files):
         for file in files:
@@ -139,7 +141,7 @@ def openvino_loop(files: list[str], precision: str) -> None:
     from evoca.runtime.bundle import find_bundle
 
     compiled = openvino.Core().compile_model(
-        str(find_bundle() / "model.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": precision}
+        str(find_bundle(MODEL) / "model.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": precision}
     )
     with timed(files):
         for file in files:
@@ -149,7 +151,7 @@ def openvino_loop(files: list[str], precision: str) -> None:
 
 
 def network_alone(
-    files: list[str], model: str = "default", engine_name: str = "onnxruntime", precision: str = ""
+    files: list[str], model: str = "", engine_name: str = "onnxruntime", precision: str = ""
 ) -> None:
     """The bundled network alone, one thread a run, as many runs as cores: the bound."""
     from concurrent.futures import ThreadPoolExecutor
@@ -159,7 +161,7 @@ def network_alone(
     from evoca.runtime.bundle import read_bundle
     from evoca.runtime.engines import open_engine
 
-    bundle = read_bundle(model)
+    bundle = read_bundle(model or MODEL)
     engine = open_engine(engine_name, bundle, 1, precision or None, runs=CORES)
     batch = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
     with timed(files), ThreadPoolExecutor(CORES) as threads:
@@ -171,7 +173,7 @@ def decoding_alone(files: list[str]) -> None:
     import evoca
     from evoca.images.sources import load_image
 
-    preprocessing = evoca.load().card.preprocessing
+    preprocessing = evoca.load(MODEL).card.preprocessing
     with timed(files):
         for file in files:
             load_image(file, preprocessing)
@@ -181,7 +183,7 @@ def evoca_stream(files: list[str]) -> None:
     """``Predictor.stream``, with its defaults."""
     import evoca
 
-    model = evoca.load()
+    model = evoca.load(MODEL)
     with timed(files):
         for _ in model.stream(files):
             pass
@@ -195,7 +197,8 @@ def evoca_tag(files: list[str], **settings: object) -> None:
         names = Path(folder) / "list.txt"
         names.write_text("\n".join(map(os.path.abspath, files)))
         with timed(files):
-            tag([str(names)], Path(folder) / "tags.csv", TagSettings(**settings))  # type: ignore[arg-type]
+            chosen = TagSettings(**{"model": MODEL, **settings})  # type: ignore[arg-type]
+            tag([str(names)], Path(folder) / "tags.csv", chosen)
 
 
 WAYS: dict[str, Callable[[list[str]], None]] = {
@@ -207,8 +210,8 @@ WAYS: dict[str, Callable[[list[str]], None]] = {
     "openvino-loop-f32": lambda files: openvino_loop(files, "f32"),
     "openvino-loop-bf16": lambda files: openvino_loop(files, "bf16"),
     "network-alone": network_alone,
-    "network-alone-bf16": lambda files: network_alone(files, "default", "openvino", "bf16"),
-    "network-alone-int8": lambda files: network_alone(files, "default-int8", "openvino"),
+    "network-alone-bf16": lambda files: network_alone(files, "", "openvino", "bf16"),
+    "network-alone-int8": lambda files: network_alone(files, INT8_MODEL, "openvino"),
     "decoding-alone": decoding_alone,
     "evoca-stream": evoca_stream,
     "evoca-tag": lambda files: evoca_tag(files, engine="onnxruntime", batch_size=1),
@@ -216,15 +219,15 @@ WAYS: dict[str, Callable[[list[str]], None]] = {
         files, engine="openvino", precision="bf16", batch_size=1
     ),
     "evoca-tag-int8": lambda files: evoca_tag(
-        files, model="default-int8", engine="openvino", batch_size=1
+        files, model=INT8_MODEL, engine="openvino", batch_size=1
     ),
     "evoca-tag-auto": evoca_tag,
 }
 
 
-def measured(name: str, folder: Path, images: int) -> dict[str, float]:
+def measured(name: str) -> dict[str, float]:
     """Run one way in a process of its own, and return what it took and its peak memory."""
-    command = [sys.executable, __file__, str(folder), "--images", str(images), "--way", name]
+    command = [sys.executable, __file__, *sys.argv[1:], "--way", name]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak = [0.0]
     over = threading.Event()
@@ -267,7 +270,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="")
     parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--int8-model", default=INT8_MODEL)
+    parser.add_argument("--network", default=NETWORK)
+    parser.add_argument("--side", type=int, default=SIDE)
     given = parser.parse_args()
+    globals().update(
+        MODEL=given.model, INT8_MODEL=given.int8_model, NETWORK=given.network, SIDE=given.side
+    )
     if given.way:
         found = [str(path) for path in find_images(given.folder)]
         if given.images > len(found):  # the same image twice is computed once
@@ -275,9 +285,7 @@ def main() -> None:
         WAYS[given.way](found[: given.images])
         return
     names = given.only.split(",") if given.only else list(WAYS)
-    rounds = [
-        {n: measured(n, given.folder, given.images) for n in names} for _ in range(given.rounds)
-    ]
+    rounds = [{name: measured(name) for name in names} for _ in range(given.rounds)]
     show(names, rounds, given.images)
 
 
