@@ -19,9 +19,10 @@ from evoca.images.sources import ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
-from evoca.runtime.engines import CPU_ENGINES, DEFAULT_ENGINE, Engine, Outputs
+from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Outputs
 from evoca.runtime.operating_point import OperatingPoint, PriorLike, operating_point
 from evoca.runtime.sessions import Sessions, in_order
+from evoca.runtime.throughput import usual_batch_size
 
 if TYPE_CHECKING:
     from evoca.runtime.card import ModelCard
@@ -103,7 +104,7 @@ class Predictor:
         """
         self._bundle = bundle
         self._limits = limits or ImageLimits()
-        self._batch_size = 1 if engine in CPU_ENGINES else 8
+        self._batch_size = usual_batch_size(engine)
         self.operating_point = operating_point(bundle.card, prior)
         self._sessions = Sessions(bundle, engine, threads, precision)
 

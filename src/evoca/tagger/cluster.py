@@ -30,6 +30,7 @@ from evoca.drafts import drafted
 from evoca.errors import EvocaError, first_line, needs_extra
 from evoca.images.addresses import scheme_of
 from evoca.images.walk import printable_name
+from evoca.runtime.throughput import usual_batch_size
 from evoca.tagger.inputs import Listed, list_inputs
 from evoca.tagger.journal import require_pins
 from evoca.tagger.model import ESTIMATE, RunModel
@@ -37,7 +38,6 @@ from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import synced
 from evoca.tagger.tagging import (
-    BATCH_SIZE,
     MEASURED_FROM,
     Summary,
     TagSettings,
@@ -419,8 +419,8 @@ class _Run:
         known = self._directory.pins()
         named = named_engine(self._settings, self._model.bundle, known, left)
         size = self._settings.batch_size or int(known.get("batch size", 0)) or None
-        if size is None and left < MEASURED_FROM:
-            size = BATCH_SIZE
+        if size is None and left < MEASURED_FROM and named is not None:
+            size = usual_batch_size(named[0])
         pixels = None
         if named is None or size is None:
             pixels = first_pixels(self._directory.first(), self._model.card.preprocessing)

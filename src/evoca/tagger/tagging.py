@@ -23,10 +23,11 @@ from evoca.images.walk import printable_name
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import DEFAULT_ENGINE, open_engine, own_precision
 from evoca.runtime.operating_point import PriorLike
+from evoca.runtime.throughput import AUTO, Machine, best_batch_size, usual_batch_size
 from evoca.tagger.inputs import Listed, list_inputs
 from evoca.tagger.journal import Computed, Journal, journal_of
 from evoca.tagger.model import ESTIMATE, RunModel
-from evoca.tagger.pipeline import Machine, best_batch_size, compute
+from evoca.tagger.pipeline import compute
 from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import Predicted, TableFile, require_table
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from evoca.runtime.engines import Engine
 
 __all__ = [
-    "AUTO",
-    "BATCH_SIZE",
     "MEASURED_FROM",
     "Summary",
     "TagSettings",
@@ -48,14 +47,10 @@ __all__ = [
     "write_record",
 ]
 
-BATCH_SIZE = 4
-"""Images per run of the model where that is not measured."""
 MEASURED_FROM = 2_000
 """Images below which measuring takes longer than it saves."""
 _SECONDS_BETWEEN_RECORDS = 1.0
 _MOST_UNRECORDED = 1_000
-AUTO = "auto"
-"""The engine that is chosen by measurement."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +248,7 @@ class _Run:
         # Each run of the model has one thread, and there are as many runs as threads: they wait
         # for each other less than the threads of one run do.
         engine = open_engine(name, self._model.bundle, 1, precision, runs=self._threads)
-        size = self._batch_size(engine, counts.left)
+        size = self._batch_size(name, engine, counts.left)
         self._journal.pin({"batch size": str(size)})
         self._watcher.begin(counts.left, counts.listed)
         machine = Machine(self._threads, self._threads, size)
@@ -270,12 +265,12 @@ class _Run:
         self._watcher.say(found.why)
         return found.engine, found.precision
 
-    def _batch_size(self, engine: Engine, left: int) -> int:
+    def _batch_size(self, name: str, engine: Engine, left: int) -> int:
         given, before = self._settings.batch_size, self._journal.pins().get("batch size")
         if given is not None or before is not None:
             return given or int(before or 0)
         if left < MEASURED_FROM:
-            return BATCH_SIZE
+            return usual_batch_size(name)
         size = best_batch_size(engine, self._batch, self._threads)
         self._watcher.say(f"{size} images per run of the model: the fastest here")
         return size

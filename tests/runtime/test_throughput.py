@@ -1,9 +1,9 @@
-"""The size of batches, by measurement; the pipeline itself is tested through the command."""
+"""The size of batches, by measurement."""
 
 import numpy as np
 import pytest
 
-from evoca.tagger import pipeline
+from evoca.runtime import throughput
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,6 @@ def test_the_batch_grows_as_long_as_it_gains(monkeypatch, seconds, size):
         def run(self, batch):
             clock[0] += seconds(len(batch))
 
-    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(throughput.time, "perf_counter", lambda: clock[0])
     pixels = np.zeros((8, 4, 4, 3), np.uint8)
-    assert pipeline.best_batch_size(Timed(), pixels, 1) == size
+    assert throughput.best_batch_size(Timed(), pixels, 1) == size
