@@ -26,6 +26,7 @@ T = TypeVar("T")
 API = "/v1/"
 """Routes below it need a key where the server has keys, and are not taken while it ends."""
 _METRICS = "/metrics"
+_HEALTH = ("/healthz", "/readyz")
 _GONE = 499  # nginx' number for a client that did not wait
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 # A body must come at this rate, counted from its beginning, after the seconds of patience.
@@ -57,8 +58,9 @@ class Exchange:
         request_id: that its log line and its answer have.
         began: when, in the time of ``time.monotonic``.
         images: in it.
-        received: bytes of its body, so far.
-        is_read: whether that is all of it.
+        received: bytes of its body that have come.
+        held: of them, those in memory.
+        is_read: whether all of it has come.
         status: of the answer; 0 before it begins.
     """
 
@@ -70,6 +72,7 @@ class Exchange:
     began: float = field(default_factory=time.monotonic)
     images: int = 0
     received: int = 0
+    held: int = 0
     is_read: bool = False
     status: int = 0
 
@@ -87,26 +90,26 @@ class Exchange:
         """
         self._require_size(_stated_length(self.scope))
         while not self.is_read:
-            message = await self._next()
-            part = message.get("body", b"")
-            self._require_size(self.received + len(part))
+            part = await self._next()
+            self._require_size(self.received)
             self.service.admission.hold(len(part))
-            self.received += len(part)
-            self.is_read = not message.get("more_body", False)
+            self.held += len(part)
             if part:
                 yield part
 
     async def skip_body(self) -> None:
         """Read the body of a request that is refused, so that its client reads the answer.
 
-        One that is too large, too slow or of no known length is left unread.
+        A connection that is closed with bytes unread is reset, and the answer lost. What comes
+        too slowly, or is more than another whole request, is left unread; so is what a client
+        sends only when it is told to.
         """
-        if not 0 < _stated_length(self.scope) <= self.service.settings.max_request_bytes:
+        if "expect" in Headers(scope=self.scope):
             return
+        most = self.received + self.service.settings.max_request_bytes
         try:
-            while not self.is_read:
-                message = await self._next()
-                self.is_read = not message.get("more_body", False)
+            while not self.is_read and self.received <= most:
+                await self._next()
         except (Refusal, GoneError):
             return
 
@@ -139,19 +142,21 @@ class Exchange:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    async def _next(self) -> Message:
+    async def _next(self) -> bytes:
+        """Return the next part of the body."""
         patience = self.service.settings.patience_seconds
         slowest = self.began + patience + self.received / _SLOWEST_BYTES_PER_SECOND
         try:
             async with asyncio.timeout(max(0.0, slowest - time.monotonic())):
                 message = await self.receive()
         except TimeoutError as error:
-            raise Refusal(408, "the body came too slowly", headers={"Connection": "close"}) from (
-                error
-            )
+            raise Refusal(408, "the body came too slowly") from error
         if message["type"] == "http.disconnect":
             raise GoneError
-        return message
+        part: bytes = message.get("body", b"")
+        self.received += len(part)
+        self.is_read = not message.get("more_body", False)
+        return part
 
     def _require_size(self, count: int) -> None:
         most = self.service.settings.max_request_bytes
@@ -192,7 +197,7 @@ class Guard:
             await self._guarded(exchange, headers, _Sending(send, exchange))
         finally:
             self._service.requests -= counted
-            self._service.admission.release(exchange.received)
+            self._service.admission.release(exchange.held)
             self._note(exchange)
 
     async def _guarded(self, exchange: Exchange, headers: Headers, send: _Sending) -> None:
@@ -214,7 +219,8 @@ class Guard:
             await response(exchange.scope, exchange.receive, send)
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal, send: _Sending) -> None:
-        await exchange.skip_body()
+        if refusal.status != 408:
+            await exchange.skip_body()
         response = refusal.response()
         if not exchange.is_read and _has_body(exchange.scope):
             response.headers["Connection"] = "close"
@@ -228,7 +234,12 @@ class Guard:
                 where the server ends.
         """
         settings, path = self._service.settings, exchange.scope["path"]
-        if settings.hosts and _name_of(headers.get("host", "")) not in settings.hosts:
+        health = path in _HEALTH  # asked by address, and says nothing about anyone
+        if (
+            settings.hosts
+            and not health
+            and _name_of(headers.get("host", "")) not in settings.hosts
+        ):
             raise Refusal(400, "this Host is not served here: see --allowed-host")
         if exchange.scope["method"] == "POST" and _is_foreign(headers):
             raise Refusal(403, "a page of another site may not send images here")

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Security
+from fastapi.security import HTTPBearer
 from pydantic import Field, ValidationError, create_model
 from starlette.responses import Response
 
@@ -19,7 +20,7 @@ from evoca.strict import Strict, place_and_reason
 __all__ = ["api_router", "health_router"]
 
 _FETCHED_AT_ONCE = 4
-_BINARY = {"type": "string", "format": "binary"}
+_BINARY = {"type": "string", "format": "binary", "minLength": 1}
 _IMAGES = {
     "requestBody": {
         "required": True,
@@ -108,7 +109,7 @@ def health_router(service: Service) -> APIRouter:
 
 def api_router(service: Service) -> APIRouter:
     """Return the routes that predict."""
-    router = APIRouter(prefix="/v1", tags=["predictions"])
+    router = APIRouter(prefix="/v1", tags=["predictions"], dependencies=_described_key(service))
     options = _options(service)
 
     @router.get(
@@ -145,6 +146,13 @@ def api_router(service: Service) -> APIRouter:
     if service.settings.allow_urls:
         _add_urls(router, service, options)
     return router
+
+
+def _described_key(service: Service) -> list[Any]:
+    """Return what describes that routes need a key; the guard is what refuses."""
+    if service.keys is None:
+        return []
+    return [Security(HTTPBearer(auto_error=False, description="A key of --api-keys"))]
 
 
 def _response(

@@ -198,7 +198,7 @@ class UrlList(Strict):
     """Addresses of images."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"urls": ["https://example.org/photo.jpg"]}}
+        json_schema_extra={"example": {"urls": ["https://photos.example/awe.jpg"]}}
     )
     urls: list[str] = Field(min_length=1)
 
