@@ -1,0 +1,33 @@
+"""Films: which emotions each moment evokes, as a timeline with shots and key frames.
+
+The door is :func:`timeline`; the extra ``video`` brings PyAV, which holds FFmpeg's decoders. A film
+is decoded once, in a process of its own, and never held in memory.
+
+The table of a film
+    :func:`write_timeline` writes, and ``evoca video --out`` with it, one row per predicted frame, in
+    the order of time, as .csv, .jsonl or .parquet; :func:`read_timeline` reads it back. All rows of
+    a table are of one film. A table of predictions is that of a film where it has the columns
+    ``time`` and ``shot``. Its columns are those of every table of predictions
+    (:func:`evoca.runtime.tables.table_columns`) with these after them:
+
+    ==========================  =======================================================
+    ``time``                    seconds from the start of the film, as players count them
+                                (``HTMLMediaElement.currentTime``); three decimals
+    ``frame``                   number of the frame in the stream as decoded, from 0
+    ``shot``                    number of its shot, from 0; every shot has at least one row
+    ``shot_start``              seconds at which the shot starts
+    ``shot_end``                seconds at which it ends, that is, the next one starts
+    ``key_frame``               1 in the one row of each shot that represents it best, else 0
+    ``smoothed_<emotion>``      the probability smoothed over time within the shot; they sum to 1
+    ``smoothed_valence``,       likewise, where the model predicts them
+    ``smoothed_arousal``
+    ==========================  =======================================================
+
+    ``path`` is the film as it was named, the same in each row, ``p_<emotion>`` the prediction for
+    the frame alone; ``sha256`` and ``error`` are empty. The shots are in the same rows
+    (``shot``, ``shot_start``, ``shot_end``); a second table, ``NAME.shots.EXT`` beside ``NAME.EXT``,
+    has them one a row: the columns of every table of predictions, of the mean over the shot's time,
+    then ``shot``, ``start``, ``end``, ``frames`` (predicted ones) and ``key_time``.
+"""
+
+from __future__ import annotations
