@@ -64,6 +64,10 @@ MAY_IMPORT = {
         "data",
         "evaluation",
     },
+    "video": {
+        *("errors", "emotions", "softmax", "images", "prediction", "runtime", "evaluation"),
+        *("tagger", "report"),
+    },
     "documents": {"errors"},
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},

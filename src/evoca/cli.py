@@ -17,6 +17,10 @@ COMMANDS = {
         "evoca.commands.tag",
         "Predict images by the million into one table, safe to interrupt.",
     ),
+    "video": (
+        "evoca.commands.video",
+        "Predict which emotions each moment of a film evokes: a timeline with shots.",
+    ),
     "merge": (
         "evoca.commands.merge",
         "Join the tables of all shares of a run of evoca tag as one.",
@@ -85,7 +89,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "tag", "merge", "models", "doctor"),
+    "Predict": ("predict", "tag", "video", "merge", "models", "doctor"),
     "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
