@@ -32,7 +32,8 @@ _FORMATS = (
     # Sound alone, so that such a file is named for what it is.
     *("mp3", "wav", "flac", "aac", "aiff", "ac3", "eac3", "ape", "wv", "tta", "amr", "au"),
 )
-_NO_INDEX = "moov atom not found"
+_NO_INDEX, _NOT_LISTED = "moov atom not found", "Format not on whitelist"
+_IMAGES = ("_pipe", "image2", "ico")
 
 
 class VideoError(EvocaError, ValueError):
@@ -103,19 +104,26 @@ def open_video(path: Path, limits: ImageLimits) -> Iterator[InputContainer]:
             container.close()
 
 
+class _Nameless:
+    """The bytes of a file; PyAV would tell FFmpeg its name, by which formats are guessed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 def _refuse_others(url: str, flags: int, options: dict[str, str]) -> Any:
     del url, flags, options
     raise PermissionError("a film may not open other files")
 
 
 @contextmanager
-def _regular(path: Path) -> Iterator[BinaryIO]:
+def _regular(path: Path) -> Iterator[_Nameless]:
     """Yield an opened regular file that is not empty; a pipe or a device could never end."""
     try:
         _refuse_unfit(path.stat())  # without opening it, since that may affect a device
         with open(path, "rb", opener=open_without_waiting) as file:
             _refuse_unfit(os.fstat(file.fileno()))  # the path may be another file by now
-            yield file
+            yield _Nameless(file)
     except FileNotFoundError as error:
         raise VideoError(f"no such file{_address_hint(path)}") from error
     except PermissionError as error:
@@ -157,14 +165,19 @@ def read_errors() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
+    """Return what is wrong, by what FFmpeg logged and by its kind of error."""
     import av
 
-    text = first_line(error)
-    if _NO_INDEX in str(getattr(error, "log", "")):
+    _, kind, logged = getattr(error, "log", None) or (0, "", "")
+    if _NO_INDEX in logged:
         return "the file is truncated: its index is missing, as of a recording that was not ended"
+    if _NOT_LISTED in logged:
+        if kind.endswith(_IMAGES):
+            return "an image, not a film: evoca predict reads it"
+        return f"not a video, but of the kind {first_line(ValueError(kind))}, which is not read"
     if isinstance(error, av.InvalidDataError | av.error.EOFError):
         return "not a video that can be read, or damaged"
-    return f"cannot be read as a video: {text}"
+    return f"cannot be read as a video: {first_line(ValueError(getattr(error, 'strerror', error)))}"
 
 
 def video_stream(container: InputContainer, limits: ImageLimits) -> tuple[VideoStream, list[str]]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.images.decode import ImageLimits
-from evoca.images.preprocess import Preprocessing, shrunk
+from evoca.images.preprocess import Preprocessing
 from evoca.images.screening import screen
 from evoca.video.container import Facts, VideoError, open_video, read_errors, video_stream
 from evoca.video.picture import Shape, picture_of, small_of
@@ -380,18 +380,29 @@ class _Sampler:
 
     def _prepared(self, place: int, frame: VideoFrame, time: float, number: int) -> _Waiting:
         shape = Shape.of(frame, self._pixel_aspect)
-        model = self._preprocessing
-        picture = picture_of(frame, shape, model.decode_size, true_aspect=model.resize != "squash")
+        model, shown = self._preprocessing, shape.shown_size(frame.width, frame.height)
+        picture = picture_of(frame, shape, _needed(model, shown), model.filter)
         thumbnail = None
         if self._reading.thumbnail:
-            width, height = shape.shown_size(frame.width, frame.height)
-            scale = min(1.0, self._reading.thumbnail / max(width, height))
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            small = shrunk(picture, 2 * max(size)).resize(size)
-            thumbnail = np.asarray(small, np.uint8)
+            small = _fitted(shown, self._reading.thumbnail)
+            thumbnail = np.asarray(picture_of(frame, shape, small), np.uint8)
         return _Waiting(place, time, number, model(picture), thumbnail)
 
     def _sampled(self, one: _Waiting) -> Sampled:
         self._samples += 1
         warnings = screen(one.pixels)
         return Sampled(one.time, one.number, self._shot, one.pixels, one.thumbnail, warnings)
+
+
+def _needed(model: Preprocessing, shown: tuple[int, int]) -> tuple[int, int]:
+    """Return the size that a frame is scaled to, so that the model's own resizing does least."""
+    if model.resize == "squash":
+        return model.width, model.height
+    scale = max(model.width / shown[0], model.height / shown[1])
+    return max(model.width, round(shown[0] * scale)), max(model.height, round(shown[1] * scale))
+
+
+def _fitted(shown: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return a size of the same shape whose longer side is at most so many pixels."""
+    scale = min(1.0, side / max(shown))
+    return max(1, round(shown[0] * scale)), max(1, round(shown[1] * scale))

@@ -56,7 +56,7 @@ class ShotDetector:
     """Finds the first frames of shots among frames that are given one by one."""
 
     def __init__(self) -> None:
-        self._frames: deque[_Seen] = deque(maxlen=2 * _WINDOW + 2)
+        self._frames: deque[_Seen] = deque(maxlen=2 * _WINDOW + 3)
         self._count = 0
         self._last: Cut | None = None
         self._black_frames = 0
@@ -119,7 +119,8 @@ class ShotDetector:
         around = before + after
         if around and change < _RATIO * float(np.mean(around)):
             return False
-        return self._differ(frames[max(0, at - _WINDOW) : at], frames[at : at + 1 + _WINDOW])
+        # One more before than after, as the end of a flash is met later than its beginning.
+        return self._differ(frames[max(0, at - _WINDOW - 1) : at], frames[at : at + 1 + _WINDOW])
 
     def _differ(self, before: list[_Seen], after: list[_Seen]) -> bool:
         """Return whether every frame before differs from every frame after: not in a flash."""

@@ -43,7 +43,7 @@ const show = (seconds) => {
   document.querySelector(".now .time").textContent = clock(now);
   rows.forEach((li, k) => {
     const share = film.permille[row][k] / 1000;
-    li.querySelector(".bar span").style.transform = `scaleX(${share})`;
+    li.querySelector(".level span").style.transform = `scaleX(${share})`;
     li.querySelector(".share").textContent = `${Math.round(100 * share)}%`;
   });
   const affect = film.affect?.[row];
@@ -63,10 +63,14 @@ const timeAt = (event) => {
   return film.seconds * (x - film.places.left) / (film.places.right - film.places.left);
 };
 
+// A mouse drags the time; a finger scrolls, and taps to go.
 seek.addEventListener("pointerdown", (event) => {
-  if (event.button) return;
+  if (event.button || event.pointerType !== "mouse") return;
   seek.setPointerCapture(event.pointerId);
   go(timeAt(event));
+});
+seek.addEventListener("click", (event) => {
+  if (event.pointerType !== "mouse") go(timeAt(event));
 });
 seek.addEventListener("pointermove", (event) => {
   if (seek.hasPointerCapture(event.pointerId)) go(timeAt(event));
