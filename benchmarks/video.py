@@ -1,6 +1,7 @@
 """Films: how many times faster than they play, and memory on a long film beside a short one.
 
 python benchmarks/video.py [--seconds 60] [--repeat 20] [--size 1280x720] [--rate 2] [--threads 2]
+python benchmarks/video.py --cuts 300
 
 A film of photographs, panned and cut every 2 to 6 seconds, with grain, is coded in H.264 by x264's
 preset "medium" (B-frames as most films have them, about 3 Mbit/s). Each measurement is a whole
@@ -30,6 +31,7 @@ from evoca.images import find_images
 from evoca.runtime.bundle import read_bundle
 from evoca.video.decoding import Ended, Reading
 from evoca.video.process import FilmProcess
+from evoca.video.shots import SMALL, ShotDetector
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "fi"
@@ -124,6 +126,39 @@ def decoding(film: Path, rate: float, threads: int) -> float:
     return time.perf_counter() - began
 
 
+def panned(
+    photograph: Path, draw: random.Random, noise: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield 12 to 40 small frames of a photograph, moved 0 to 10 pixels of 256 each, with grain."""
+    width, height = SMALL
+    with Image.open(photograph) as opened:
+        wide = opened.convert("RGB").resize((8 * width, 8 * height)).convert("YCbCr")
+    planes = np.asarray(wide).transpose(2, 0, 1)
+    speed, angle = draw.choice([0, 0, 1, 2, 4, 10]), draw.uniform(0, 2 * np.pi)
+    x, y = draw.uniform(0, 4 * width), draw.uniform(0, 4 * height)
+    for i in range(draw.randint(12, 40)):
+        left = int(np.clip(x + speed * i * np.cos(angle), 0, 4 * width))
+        top = int(np.clip(y + speed * i * np.sin(angle), 0, 4 * height))
+        part = planes[:, top : top + 4 * height, left : left + 4 * width]
+        small = part.reshape(3, height, 4, width, 4).mean(axis=(2, 4))
+        yield (small + noise.normal(0, 2, small.shape)).clip(0, 255).astype(np.uint8)
+
+
+def cuts(photographs: list[Path], count: int) -> str:
+    """Return how many of the cuts between panned photographs are found, and how many others."""
+    draw, noise = random.Random(0), np.random.default_rng(0)  # noqa: S311
+    detector, true, found, place = ShotDetector(), set(), set(), 0
+    for photograph in draw.sample(photographs, count):
+        true.add(place)
+        for small in panned(photograph, draw, noise):
+            cut = detector.add(small, place / 12)  # as many as are left of 25 a second
+            found |= {cut.place} if cut else set()
+            place += 1
+    found |= {cut.place for cut in detector.finish()}
+    true.discard(0)
+    return f"{len(found & true)} of {len(true)} cuts found, and {len(found - true)} that are none"
+
+
 def main() -> None:
     """Make the films, measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -134,15 +169,20 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--engine", default=None)
+    parser.add_argument("--cuts", type=int, default=0, help="find the cuts of so many photographs")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     folder = given.images if given.images.is_dir() else ROOT / "examples"
+    photographs = list(find_images(folder))
+    if given.cuts:
+        print(cuts(photographs, min(given.cuts, len(photographs))))
+        return
     options = ["--rate", str(given.rate), "--threads", str(given.threads)]
     options += ["--engine", given.engine] if given.engine else []
     table = Table("film", "seconds", "took, s", "times as fast", "peak MB")
     with tempfile.TemporaryDirectory() as place:
         short, long = Path(place) / "short.mp4", Path(place) / "long.mp4"
-        make(short, list(find_images(folder)), (width, height), given.seconds)
+        make(short, photographs, (width, height), given.seconds)
         repeat(short, long, given.repeat)
         rate = short.stat().st_size * 8 / given.seconds / 1e6
         took = decoding(short, given.rate, given.threads)

@@ -35,6 +35,7 @@ __all__ = [
     "DecodingStoppedError",
     "exactly",
     "limit_memory",
+    "limit_seconds",
     "widen_pipe",
 ]
 
@@ -274,7 +275,7 @@ def _main(seconds: float, memory: int) -> None:
     """Decode pictures from standard input, one after the other."""
     limit_memory(memory)
     for request, data in _requests(sys.stdin.buffer):
-        _limit_seconds(seconds)
+        limit_seconds(seconds)
         limits = ImageLimits(**request["limits"])
         try:
             if "preprocessing" in request:
@@ -340,7 +341,7 @@ def _address_space() -> int | None:
         return None
 
 
-def _limit_seconds(seconds: float) -> None:
+def limit_seconds(seconds: float) -> None:
     """Set a time limit after which the system ends this process."""
     try:
         import resource

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from evoca.errors import MissingExtraError
 from evoca.images.decode import ImageLimits
-from evoca.images.isolated import exactly, limit_memory, widen_pipe
+from evoca.images.isolated import exactly, limit_memory, limit_seconds, widen_pipe
 from evoca.images.preprocess import Preprocessing
 from evoca.images.walk import printable_name
 from evoca.video.container import Facts, VideoError
@@ -37,8 +37,10 @@ from evoca.video.decoding import Ended, Event, Reading, Sampled, ShotEnded, deco
 __all__ = ["FilmProcess"]
 
 _MEMORY = 4 * 1024**3
-# Without a word for so long, it hangs: a busy machine decodes more than a frame a minute.
-_SILENCE = 120.0
+# Without a frame for so long it hangs: seconds of the processor, since on a busy machine a process
+# gets little of it, and far more seconds of the clock, for one that sleeps.
+_CPU_SECONDS = 60.0
+_SILENCE = 1_200.0
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_TIMES = 0.25
 _LINE = 1024 * 1024
@@ -54,7 +56,7 @@ class FilmProcess:
         reading: which frames, and how.
         memory: bytes that the process may use beside those it starts with; not limited on
             Windows and macOS.
-        silence: seconds without a word after which it is ended.
+        silence: seconds of the clock without a word after which it is ended.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -186,6 +188,8 @@ class FilmProcess:
         where = f" at {self._reached:.1f} s" if self._reached else ""
         if self._late:
             cause = f"decoding it hangs{where}: no frame in {self._silence:g} s"
+        elif status == -getattr(signal, "SIGXCPU", 0):
+            cause = f"decoding it hangs{where}: no frame in {_CPU_SECONDS:g} s of the processor"
         elif status < 0:
             name = signal.Signals(-status).name
             cause = f"the decoder crashed{where} ({name}): the file is damaged, or made to do so"
@@ -221,6 +225,7 @@ def _main(memory: int) -> None:
 
 def _send_all(events: Iterator[Event]) -> None:
     last = float("-inf")
+    limit_seconds(_CPU_SECONDS)
     for event in events:
         if not isinstance(event, float):
             _send_event(event)
@@ -228,6 +233,7 @@ def _send_all(events: Iterator[Event]) -> None:
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_TIMES:
             last = now
+            limit_seconds(_CPU_SECONDS)
             _send({"kind": "time", "time": event})
 
 

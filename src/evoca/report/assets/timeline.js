@@ -37,6 +37,8 @@ const show = (seconds) => {
   const shot = lastUpTo(film.starts, now), row = nearestRow(shot, now);
   const place = film.places.left + (film.places.right - film.places.left) * (film.seconds ? now / film.seconds : 0);
   cursor.style.left = `${100 * place / film.places.width}%`;
+  const at = cursor.offsetLeft;
+  if (at < seek.scrollLeft || at > seek.scrollLeft + seek.clientWidth) seek.scrollLeft = at - seek.clientWidth / 2;
   seek.setAttribute("aria-valuenow", now.toFixed(1));
   const top = film.labels[film.permille[row].indexOf(Math.max(...film.permille[row]))];
   seek.setAttribute("aria-valuetext", `${clock(now)}, ${top}`);
