@@ -23,6 +23,10 @@ API = {
     "evoca.images": ["ImageLimits", "decode.decode", "find_images"],
     "evoca.metrics": ["evaluate_predictions", "Report", "Figure"],
     "evoca.tagger": ["tag", "TagSettings", "Summary", "merge"],
+    "evoca.video": [
+        *("timeline", "TimelineSettings", "Timeline", "Shot", "write_timeline", "write_chart"),
+        *("write_timeline_page", "VideoError"),
+    ],
     "evoca.collection": ["read_tags", "find", "write_embeddings", "read_embeddings", "relate"],
     "evoca.evaluation": ["open_system", "Options", "evaluate_system"],
     "evoca.runs": ["read_run", "Run", "Result"],

@@ -68,6 +68,10 @@ MAY_IMPORT = {
         *("errors", "emotions", "evidence", "images", "prediction", "runtime", "data"),
         "collection",
     },
+    "video": {
+        *("errors", "emotions", "softmax", "images", "prediction", "runtime", "evaluation"),
+        *("tagger", "report"),
+    },
     "documents": {"errors"},
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},

@@ -18,6 +18,10 @@ COMMANDS = {
         "Predict images by the million into one table, safe to interrupt.",
     ),
     "serve": ("evoca.commands.serve", "Serve predictions over HTTP, to programs and pages."),
+    "video": (
+        "evoca.commands.video",
+        "Predict which emotions each moment of a film evokes: a timeline with shots.",
+    ),
     "merge": (
         "evoca.commands.merge",
         "Join the tables of all shares of a run of evoca tag as one.",
@@ -86,7 +90,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "tag", "merge", "serve", "models", "doctor"),
+    "Predict": ("predict", "tag", "video", "merge", "serve", "models", "doctor"),
     "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),

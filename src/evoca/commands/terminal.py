@@ -31,6 +31,7 @@ __all__ = [
     "counted",
     "detailed",
     "duration",
+    "emotion_bar",
     "heading",
     "indented",
     "one_line",
@@ -161,16 +162,19 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
     return Text("\n").join([*lines, Text()])
 
 
+def emotion_bar(label: str, share: float, console: Console, count: str = "") -> Text:
+    """Return the start of a line for a label: its glyph and name, a count, its share, a bar."""
+    line = Text("  ").append_text(_glyph(label, console))
+    line.append(f" {label:<12}{count} {share:6.1%} ")
+    bar = max(0, min(_BAR, console.width - line.cell_len))
+    return line.append_text(_bar(share, bar, label, console))
+
+
 def counted(counts: Mapping[str, int], console: Console) -> list[Text]:
     """Return a line for each label, the commonest first: its number of images, and a bar."""
     total = max(1, sum(counts.values()))
-    lines = []
-    for label, count in sorted(counts.items(), key=lambda pair: -pair[1]):
-        line = Text("  ").append_text(_glyph(label, console))
-        line.append(f" {label:<12}{count:>10,} {count / total:6.1%} ")
-        bar = max(0, min(_BAR, console.width - line.cell_len))
-        lines.append(line.append_text(_bar(count / total, bar, label, console)))
-    return lines
+    ranked = sorted(counts.items(), key=lambda pair: -pair[1])
+    return [emotion_bar(label, n / total, console, f"{n:>10,}") for label, n in ranked]
 
 
 def duration(seconds: float) -> str:

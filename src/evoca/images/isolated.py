@@ -30,7 +30,14 @@ from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import LoadedImage, load_image
 from evoca.images.walk import printable_name
 
-__all__ = ["DecodingPool", "DecodingStoppedError"]
+__all__ = [
+    "DecodingPool",
+    "DecodingStoppedError",
+    "exactly",
+    "limit_memory",
+    "limit_seconds",
+    "widen_pipe",
+]
 
 _CPU_SECONDS = 20.0
 _MEMORY = 2 * 1024**3
@@ -222,13 +229,13 @@ class _Process:
             # A signal from the keyboard must reach only the parent, which ends this process.
             start_new_session=True,
         )
-        _widen(self._running.stdout)
+        widen_pipe(self._running.stdout)
         return self._running
 
 
 def _decoded(response: dict[str, Any], stream: IO[bytes]) -> DecodedImage:
     width, height = response["size"]
-    pixels = _exactly(stream, 3 * width * height)
+    pixels = exactly(stream, 3 * width * height)
     return DecodedImage(
         Image.frombytes("RGB", (width, height), pixels),
         tuple(response["stored"]),
@@ -238,7 +245,7 @@ def _decoded(response: dict[str, Any], stream: IO[bytes]) -> DecodedImage:
 
 def _loaded(response: dict[str, Any], stream: IO[bytes]) -> LoadedImage:
     height, width, bands = response["shape"]
-    pixels = np.frombuffer(_exactly(stream, height * width * bands), np.uint8)
+    pixels = np.frombuffer(exactly(stream, height * width * bands), np.uint8)
     return LoadedImage(
         pixels.reshape(height, width, bands),
         tuple(response["stored"]),
@@ -247,7 +254,7 @@ def _loaded(response: dict[str, Any], stream: IO[bytes]) -> LoadedImage:
     )
 
 
-def _widen(pipe: IO[bytes] | None) -> None:
+def widen_pipe(pipe: IO[bytes] | None) -> None:
     """Let a whole picture into a pipe at once, which spares both sides many waits."""
     with contextlib.suppress(ImportError, OSError):  # not on Windows, macOS or above a limit
         import fcntl
@@ -256,7 +263,8 @@ def _widen(pipe: IO[bytes] | None) -> None:
             fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
 
 
-def _exactly(stream: IO[bytes], count: int) -> bytes:
+def exactly(stream: IO[bytes], count: int) -> bytes:
+    """Return so many bytes of a stream; fewer are an ``EOFError``."""
     data = stream.read(count)
     if len(data) != count:
         raise EOFError(f"{len(data)} of {count} bytes")
@@ -265,9 +273,9 @@ def _exactly(stream: IO[bytes], count: int) -> bytes:
 
 def _main(seconds: float, memory: int) -> None:
     """Decode pictures from standard input, one after the other."""
-    _limit_memory(memory)
+    limit_memory(memory)
     for request, data in _requests(sys.stdin.buffer):
-        _limit_seconds(seconds)
+        limit_seconds(seconds)
         limits = ImageLimits(**request["limits"])
         try:
             if "preprocessing" in request:
@@ -310,10 +318,10 @@ def _load(
 def _requests(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any], bytes]]:
     while line := stream.readline(_HEADER_BYTES):
         request = json.loads(line)
-        yield request, _exactly(stream, request["bytes"])
+        yield request, exactly(stream, request["bytes"])
 
 
-def _limit_memory(memory: int) -> None:
+def limit_memory(memory: int) -> None:
     """Limit the address space to the current use plus some bytes."""
     try:
         import resource
@@ -333,7 +341,7 @@ def _address_space() -> int | None:
         return None
 
 
-def _limit_seconds(seconds: float) -> None:
+def limit_seconds(seconds: float) -> None:
     """Set a time limit after which the system ends this process."""
     try:
         import resource

@@ -20,7 +20,15 @@ from evoca.images.preprocess import Preprocessing, shrunk
 from evoca.images.screening import screen
 from evoca.images.walk import backslash_hint, printable_name
 
-__all__ = ["ImageInput", "LoadedImage", "load_image", "open_picture", "pixels_of", "read_file"]
+__all__ = [
+    "ImageInput",
+    "LoadedImage",
+    "load_image",
+    "open_picture",
+    "open_without_waiting",
+    "pixels_of",
+    "read_file",
+]
 
 ImageInput: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
@@ -169,7 +177,7 @@ def read_file(path: Path, limits: ImageLimits) -> bytes:
     """
     try:
         _refuse_unfit(path.stat())  # without opening it, since that may affect a device
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             status = os.fstat(file.fileno())
             _refuse_unfit(status)  # the path may be another file by now
             limits.check_bytes(status.st_size)
@@ -198,5 +206,6 @@ def _refuse_unfit(status: os.stat_result) -> None:
         raise ImageError("not a regular file")
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file as ``os.open`` does, a pipe or device too without waiting for the other end."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

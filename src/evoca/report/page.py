@@ -22,11 +22,12 @@ from evoca.emotions import MIKELS8, style_of
 
 __all__ = ["emotion_class", "page_parts"]
 
-_STYLES = ("base", "layout", "numbers", "matrix", "plots", "images", "predictions")
+_STYLES = ("base", "layout", "numbers", "matrix", "plots", "images", "predictions", "timeline")
 _SHARED = ("store", "pictures", "cards", "detail", "gallery")
 _SCRIPTS = {
     "report": (*_SHARED, "filters", "matrix", "tables", "tabs"),
     "predictions": (*_SHARED, "predictions"),
+    "timeline": ("timeline",),
 }
 
 
@@ -35,7 +36,7 @@ def page_parts(content: Mapping[str, Any], page: str = "report") -> Iterator[str
 
     Args:
         content: of the templates, without style, script and policy.
-        page: ``report`` or ``predictions``.
+        page: ``report``, ``predictions`` or ``timeline``, which alone may play films beside it.
     """
     style, script = _style(), _script(_SCRIPTS[page])
     yield from (
@@ -45,7 +46,7 @@ def page_parts(content: Mapping[str, Any], page: str = "report") -> Iterator[str
             content,
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704
-            policy=_policy(style, script),
+            policy=_policy(style, script, media=page == "timeline"),
             version=__version__,
         )
     )
@@ -92,10 +93,12 @@ def _assets(names: Iterable[str]) -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, script: str, *, media: bool) -> str:
+    # A page opened as a file has no origin that 'self' could name.
+    films = "media-src 'self' file:; " if media else ""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"img-src data:; {films}base-uri 'none'; form-action 'none'"
     )
 
 

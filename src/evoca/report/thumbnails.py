@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,8 @@ from evoca.progress import Advance, advance_silently
 
 __all__ = ["Picture", "encoded", "pictures_of", "thumbnail_side"]
 
-_FORMAT, _QUALITY = "WEBP", 70
+_FORMAT: Literal["WEBP"] = "WEBP"
+_QUALITY = 70
 # With this, 5,000 thumbnails, a third larger in base64, are well below 50 MB.
 _SIDES = ((1_000, 320), (2_500, 240), (None, 192))
 
@@ -71,16 +73,17 @@ def _picture(path: Path, side: int) -> Picture:
     return Picture(encoded(image, side))
 
 
-def encoded(image: Image.Image, side: int) -> str:
-    """Return the thumbnail of a picture: base64 of a WebP file without metadata.
+def encoded(image: Image.Image, side: int, form: Literal["WEBP", "JPEG"] = _FORMAT) -> str:
+    """Return the thumbnail of a picture: base64 of a file without metadata.
 
     Args:
         image: upright, mode RGB.
         side: longest side in pixels.
+        form: WebP, or JPEG where programs that are no browsers must read it.
     """
     small = image.copy()
     small.thumbnail((side, side))
     file = io.BytesIO()
     # A new image from the pixels only: Pillow would copy EXIF, comments and profiles.
-    Image.fromarray(np.array(small)).save(file, _FORMAT, quality=_QUALITY, method=3)
+    Image.fromarray(np.array(small)).save(file, form, quality=_QUALITY, method=3)
     return base64.b64encode(file.getvalue()).decode("ascii")

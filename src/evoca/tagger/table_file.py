@@ -6,10 +6,10 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from evoca.drafts import drafted, uninterrupted
 from evoca.errors import EvocaError, ImageError, visible_json
@@ -68,11 +68,12 @@ class JsonLinesTable:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def add(self, predicted: Predicted) -> None:
+    def add(self, predicted: Predicted, more: Mapping[str, Any] | None = None) -> None:
         """Write a line."""
         row = table_row(predicted)
         if isinstance(predicted, Prediction):
             row["prediction_set"] = list(predicted.prediction_set)
+        row |= more or {}
         text = visible_json(json.dumps(row, ensure_ascii=False, allow_nan=False))
         with uninterrupted():
             self._stream.write(text + "\n")
@@ -87,6 +88,7 @@ class CsvTable:
     Args:
         stream: to write to.
         labels: of the model.
+        more: names of further columns, after those of every table of predictions.
         shown: applied to each text; as it is if omitted.
     """
 
@@ -95,16 +97,17 @@ class CsvTable:
         stream: TextIO,
         labels: Sequence[str],
         *,
+        more: Iterable[str] = (),
         shown: Callable[[str], str] | None = None,
     ) -> None:
         self._shown = shown
-        columns = table_columns(labels)
+        columns = [*table_columns(labels), *more]
         self._csv = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
         self._csv.writeheader()
 
-    def add(self, predicted: Predicted) -> None:
+    def add(self, predicted: Predicted, more: Mapping[str, Any] | None = None) -> None:
         """Write a line."""
-        row = table_row(predicted)
+        row = table_row(predicted) | dict(more or {})
         if self._shown is not None:
             row = {key: self._shown(v) if isinstance(v, str) else v for key, v in row.items()}
         with uninterrupted():
@@ -117,12 +120,19 @@ class CsvTable:
 class TableFile:
     """A table in a file that appears when it is complete.
 
+    Args:
+        out: the file.
+        labels: of the model.
+        more: further columns, after those of every table of predictions, and their types in SQL.
+
     Raises:
         EvocaError: it cannot be written.
     """
 
-    def __init__(self, out: Path, labels: Sequence[str]) -> None:
-        self._out, self._labels = out, labels
+    def __init__(
+        self, out: Path, labels: Sequence[str], more: Mapping[str, str] | None = None
+    ) -> None:
+        self._out, self._labels, self._more = out, labels, dict(more or {})
         self._open = ExitStack()
         try:
             self._draft = self._open.enter_context(drafted(out))
@@ -130,14 +140,16 @@ class TableFile:
         except OSError as error:
             raise self._failure(error) from error
         lines = out.suffix.lower() == ".jsonl"
-        self._rows: Writer = (
-            JsonLinesTable(self._stream) if lines else CsvTable(self._stream, labels)
+        self._rows: JsonLinesTable | CsvTable = (
+            JsonLinesTable(self._stream)
+            if lines
+            else CsvTable(self._stream, labels, more=self._more)
         )
 
-    def add(self, predicted: Predicted) -> None:
+    def add(self, predicted: Predicted, more: Mapping[str, Any] | None = None) -> None:
         """Write a row."""
         try:
-            self._rows.add(predicted)
+            self._rows.add(predicted, more)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -163,7 +175,7 @@ class TableFile:
         kinds = {
             column: "DOUBLE" if column in numbers else "VARCHAR"
             for column in table_columns(self._labels)
-        }
+        } | self._more
         csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
 
     def _failure(self, error: OSError) -> EvocaError:
