@@ -18,7 +18,10 @@ import griffe
 __all__ = ["API", "Roles", "faults", "linked"]
 
 API = {
-    "evoca": ["load", "Predictor", "Prediction", "ImageError"],
+    "evoca": [
+        *("load", "Predictor", "Prediction", "ImageError", "to_frame", "to_pandas", "to_polars"),
+        *("pipeline", "EmotionClassifier"),
+    ],
     # The module of decode has the function's name.
     "evoca.images": ["ImageLimits", "decode.decode", "find_images"],
     "evoca.metrics": ["evaluate_predictions", "Report", "Figure"],
@@ -28,6 +31,7 @@ API = {
         *("write_timeline_page", "VideoError"),
     ],
     "evoca.collection": ["read_tags", "find", "write_embeddings", "read_embeddings", "relate"],
+    "evoca.adapters": ["convert", "Converted", "labels_and_scores", "label_config"],
     "evoca.evaluation": ["open_system", "Options", "evaluate_system"],
     "evoca.runs": ["read_run", "Run", "Result"],
     "evoca.lab": ["load_recipe", "train", "cross_validate", "export_bundle", "RunOptions"],

@@ -40,6 +40,9 @@ MAY_IMPORT = {
     "collection": {
         *("drafts", "errors", "emotions", "images", "prediction", "runtime", "data", "metrics"),
     },
+    "adapters": {
+        *("drafts", "errors", "emotions", "images", "prediction", "runtime", "data", "collection"),
+    },
     "runs": {"drafts", "errors", "emotions", "images", "data", "metrics"},
     "report": {
         "evidence",
@@ -101,7 +104,7 @@ EVERYWHERE = {"progress", "strict", "lazy", "plugins", "priors"}
 # Rooms inside the lab, from the ground up: each may use those before it.
 ROOMS = (
     *("arrays", "logs", "config", "backbones", "models", "features", "heads", "training"),
-    *("experiments", "export", "quantize"),
+    *("experiments", "export", "quantize", "estimator"),
 )
 
 # Folders of tests of what lies outside the source: the pages.

@@ -17,16 +17,19 @@ from evoca.errors import BundleError, EvocaError, ImageError
 from evoca.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from evoca.adapters.huggingface import pipeline
     from evoca.evidence import EvidenceMap
+    from evoca.lab.estimator import EmotionClassifier
     from evoca.prediction import Prediction
     from evoca.runtime.predictor import Predictor, load
-    from evoca.runtime.tables import to_frame
+    from evoca.runtime.tables import to_frame, to_pandas, to_polars
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BundleError",
     "Emotion",
+    "EmotionClassifier",
     "EvidenceMap",
     "EvocaError",
     "ImageError",
@@ -35,16 +38,23 @@ __all__ = [
     "Predictor",
     "__version__",
     "load",
+    "pipeline",
     "to_frame",
+    "to_pandas",
+    "to_polars",
 ]
 
 # NumPy and Pillow take a quarter of the start-up time: `evoca --help` does without.
 _LAZY = {
+    "EmotionClassifier": "evoca.lab.estimator",
     "EvidenceMap": "evoca.prediction",
     "Prediction": "evoca.prediction",
     "Predictor": "evoca.runtime.predictor",
     "load": "evoca.runtime.predictor",
+    "pipeline": "evoca.adapters.huggingface",
     "to_frame": "evoca.runtime.tables",
+    "to_pandas": "evoca.runtime.tables",
+    "to_polars": "evoca.runtime.tables",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _LAZY, __all__)

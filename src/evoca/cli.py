@@ -34,6 +34,10 @@ COMMANDS = {
         "evoca.commands.embed",
         "Write the model's embedding of each image to a file; unreadable ones are left out.",
     ),
+    "convert": (
+        "evoca.commands.convert",
+        "Convert tables of predictions for FiftyOne or Label Studio.",
+    ),
     "relate": (
         "evoca.commands.relate",
         "Relate what images evoke to an outcome, such as clicks on advertisements.",
@@ -91,7 +95,7 @@ COMMANDS = {
 
 SECTIONS = {
     "Predict": ("predict", "tag", "video", "merge", "serve", "models", "doctor"),
-    "Collections": ("find", "embed", "relate"),
+    "Collections": ("find", "embed", "convert", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
     "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),

@@ -14,7 +14,7 @@ from PIL import Image, ImageFont
 import evoca
 from evoca import drawing
 from evoca.prediction import prediction_set
-from evoca.runtime.tables import table_columns
+from evoca.runtime.tables import number_columns, table_columns
 from evoca.softmax import softmax
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -237,17 +237,25 @@ def test_a_prediction_shows_itself(model, tmp_path):
     assert "<img" not in model.predict(np.zeros((64, 64, 3), np.uint8))._repr_html_()
 
 
-def test_predictions_become_a_frame(model, tmp_path):
-    pandas = pytest.importorskip("pandas")
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_predictions_become_a_frame(model, tmp_path, library):
+    module = pytest.importorskip(library)
     (tmp_path / "bad.jpg").write_bytes(b"")
-    found = evoca.to_frame(model.stream([ROCKET, tmp_path / "bad.jpg"]))
-    assert isinstance(found, pandas.DataFrame)
+    # The error first: no type may be guessed from it.
+    predictions = list(model.stream([tmp_path / "bad.jpg", ROCKET]))
+    found = getattr(evoca, f"to_{library}")(predictions)
+    assert isinstance(found, module.DataFrame)
     assert list(found.columns) == table_columns(model.labels)
-    assert found["emotion"].tolist()[0] == "amusement"
-    assert found["error"].tolist()[1] == "the file is empty"
-    assert found["prior"].tolist()[0] == "natural"
+    assert found["emotion"].to_list()[1] == "amusement"
+    assert found["error"].to_list()[0] == "the file is empty"
+    assert found["p_awe"].to_list()[1] == predictions[1].probabilities["awe"]
+    assert {str(found[name].dtype).lower() for name in number_columns(model.labels)} == {"float64"}
+    assert found["prior"].to_list()[1] == "natural"
+    alone = evoca.to_frame(predictions[:1], library)
+    assert alone["path"].to_list() == [str(tmp_path / "bad.jpg")]
+    assert evoca.to_frame(predictions[1], library)["model"].to_list() == [model.card.name]
     with pytest.raises(evoca.EvocaError, match="no predictions"):
-        evoca.to_frame([])
+        evoca.to_frame([], library)
 
 
 def test_what_the_package_offers_is_listed():

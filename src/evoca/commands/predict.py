@@ -51,6 +51,7 @@ class PredictFormat(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    HF = "hf"
 
 
 _PROGRESS_FROM = 16
@@ -63,6 +64,7 @@ _PROGRESS_FROM = 16
         "evoca predict photo.jpg folder/",
         "evoca predict folder/ --html page.html --sort awe",
         "evoca predict folder/ --out tags.csv",
+        "evoca predict photo.jpg --format hf --top 3",
         "evoca predict folder/ --explain maps/ --explain-emotion fear",
     ),
 )
@@ -78,7 +80,11 @@ def predict(
     engine: EngineOption = DEFAULT_ENGINE,
     precision: InferencePrecisionOption = None,
     output: Annotated[
-        PredictFormat, typer.Option("--format", help="Print it in this form.")
+        PredictFormat,
+        typer.Option(
+            "--format",
+            help="Print it in this form; hf is that of a pipeline of Hugging Face transformers.",
+        ),
     ] = PredictFormat.TABLE,
     out: Annotated[
         Path | None,
@@ -88,7 +94,12 @@ def predict(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", min=1, metavar="K", help="Show the K likeliest in the table."),
+        typer.Option(
+            "--top",
+            min=1,
+            metavar="K",
+            help="Show the K likeliest in the table, or in hf (5 if omitted).",
+        ),
     ] = None,
     sort: Annotated[
         str | None,

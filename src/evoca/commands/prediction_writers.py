@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
 
+from evoca.adapters.huggingface import TOP_K, labels_and_scores
 from evoca.commands.remote import RemoteImage
 from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
 from evoca.drafts import drafted, uninterrupted
@@ -42,7 +44,9 @@ def printing(output: str, labels: Sequence[str], inputs: list[Source], top: int 
     # Programs read this: UTF-8, whatever the locale is.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     if output == "json":
-        return _JsonWriter()
+        return _JsonWriter(_object)
+    if output == "hf":
+        return _JsonWriter(partial(labels_and_scores, top_k=top or TOP_K))
     if output == "jsonl":
         return JsonLinesTable(sys.stdout)
     # A file keeps names as they are; a terminal would interpret them.
@@ -115,17 +119,14 @@ class Ordered:
 
 
 class _JsonWriter:
-    """One array, one object per line; printed as predictions come, complete when closed."""
+    """One array, one item per line; printed as predictions come, complete when closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, item: Callable[[Predicted], Any]) -> None:
+        self._item = item
         self._before = "[\n"
 
     def add(self, predicted: Predicted) -> None:
-        if isinstance(predicted, ImageError):
-            item: dict[str, Any] = {"path": predicted.source, "error": predicted.cause}
-        else:
-            item = predicted.to_dict()
-        text = visible_json(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        text = visible_json(json.dumps(self._item(predicted), ensure_ascii=False, allow_nan=False))
         with uninterrupted():
             sys.stdout.write(self._before + text)
             self._before = ",\n"
@@ -133,6 +134,12 @@ class _JsonWriter:
     def close(self) -> None:
         with uninterrupted():
             sys.stdout.write("\n]\n" if self._before == ",\n" else "[\n]\n")
+
+
+def _object(predicted: Predicted) -> dict[str, Any]:
+    if isinstance(predicted, ImageError):
+        return {"path": predicted.source, "error": predicted.cause}
+    return predicted.to_dict()
 
 
 class Gallery:

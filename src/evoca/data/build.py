@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoca.data.crowd import AnnotatorVote, write_annotations
 from evoca.data.manifest.builder import TableBuilder
 from evoca.data.manifest.csv_table import BATCH_ROWS, CsvBatch
 from evoca.data.manifest.duckdb import connect
@@ -35,6 +36,8 @@ class Built:
         manifest: as written.
         dropped: label to the rows that lost it in a mapping to another taxonomy.
         rejects_file: where the refused rows are listed; ``None`` without any.
+        votes_file: the votes by annotator, ``<out without suffix>.votes.csv``; ``None`` where
+            the source does not know who voted.
         basis: where labels come from that no viewer gave; empty where viewers gave them.
     """
 
@@ -42,6 +45,7 @@ class Built:
     dropped: Mapping[str, int]
     rejects_file: Path | None
     basis: str = ""
+    votes_file: Path | None = None
 
 
 def build(
@@ -64,7 +68,8 @@ def build(
         source: file or folder as distributed; its images must lie inside its folder.
         out: the manifest, ``.parquet`` or ``.csv``.
         options: of the reader. Images that lie inside other files go to
-            ``<out without suffix>_images`` where they name no folder.
+            ``<out without suffix>_images`` where they name no folder. Votes by annotator
+            go to ``<out without suffix>.votes.csv``.
         map_to: bring the labels to this taxonomy.
         variant: which mapping, where there are several; ``valence-midpoint`` makes a polarity
             of a source of ratings.
@@ -90,8 +95,9 @@ def build(
     also = None if options.images is None else Path(options.images)
     locator = Locator(root, out.parent, files_required=chosen.files_required, also=also)
     left_out = LeftOut()
+    votes: list[AnnotatorVote] = []
     for batch in _batches(chosen.read(source, options), left_out):
-        _add(builder, batch, chosen.name, locator)
+        votes += _add(builder, batch, chosen.name, locator)
     manifest = _labelled(manifest_of(builder, out.parent, printable_name(source)))
     dropped: Mapping[str, int] = {}
     basis = ""
@@ -107,7 +113,18 @@ def build(
         manifest, dropped = remapped.manifest, remapped.dropped
     manifest.write(out)
     manifest.left_out.update(left_out)
-    return Built(manifest, dropped, write_rejects(manifest.rejects, out), basis)
+    rejects_file = write_rejects(manifest.rejects, out)
+    return Built(manifest, dropped, rejects_file, basis, _write_votes(votes, manifest, out))
+
+
+def _write_votes(votes: list[AnnotatorVote], manifest: Manifest, out: Path) -> Path | None:
+    """Write the votes by annotator on the images of a manifest, and return the file."""
+    if not votes:
+        return None
+    kept = set(manifest.texts("image"))
+    path = out.with_name(out.stem + ".votes.csv")
+    write_annotations(path, (vote for vote in votes if vote[0] in kept))
+    return path
 
 
 def _by_valence(reader: Reader, map_to: str | None, variant: str) -> tuple[float, float] | None:
@@ -154,6 +171,7 @@ class _Batch:
     values: dict[str, NDArray[np.object_]]
     rows: NDArray[np.int64]
     causes: list[str | None]
+    annotations: tuple[tuple[tuple[str, str], ...], ...] = ()
 
 
 def _batches(rows: Iterable[Row | TableBatch | LeftOut], left_out: LeftOut) -> Iterator[_Batch]:
@@ -183,14 +201,18 @@ def _columns(rows: list[Row]) -> _Batch:
         if name == "image" or any(row.cells.get(name) not in {None, ""} for row in rows)
     }
     numbers = np.array([row.row for row in rows], dtype=np.int64)
-    return _Batch(rows[0].file, values, numbers, [row.cause or None for row in rows])
+    causes = [row.cause or None for row in rows]
+    return _Batch(rows[0].file, values, numbers, causes, tuple(row.annotations for row in rows))
 
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) -> None:
+def _add(
+    builder: TableBuilder, batch: _Batch, reader: str, locator: Locator
+) -> list[AnnotatorVote]:
+    """Add rows, and return the votes by annotator on their images."""
     n = len(batch.rows)
     values: dict[str, NDArray[Any]] = dict(batch.values)
     names = [str(name or "").strip() for name in values["image"].tolist()]
@@ -201,6 +223,11 @@ def _add(builder: TableBuilder, batch: _Batch, reader: str, locator: Locator) ->
     stated = [first or second for first, second in zip(batch.causes, causes, strict=True)]
     refused = np.array(stated, dtype=object) if any(stated) else None
     builder.add(values, batch.rows, batch.file, causes=refused, constants=constants)
+    return [
+        (name, annotator, emotion)
+        for name, given in zip(names, batch.annotations, strict=False)  # none of whole tables
+        for annotator, emotion in given
+    ]
 
 
 def _labelled(manifest: Manifest) -> Manifest:

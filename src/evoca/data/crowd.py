@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import csv
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,20 +16,26 @@ from numpy.typing import NDArray
 from evoca.data.manifest.columns import Columns, read_columns, texts
 from evoca.data.taxonomies import DEFAULT_TAXONOMY, labels_of
 from evoca.data.votes import most_likely
+from evoca.drafts import drafted
 from evoca.errors import DataError, MissingExtraError, first_line
 from evoca.images import printable_name
 
 __all__ = [
     "Annotations",
+    "AnnotatorVote",
     "CrowdLabels",
     "cautions",
     "crowdlab",
     "dawid_skene",
     "read_annotations",
     "require_overlap",
+    "write_annotations",
 ]
 
 Floats = NDArray[np.float64]
+
+AnnotatorVote = tuple[str, str, str]
+"""An image, who voted, and for which emotion."""
 
 _COIN_VOTES = 4.0
 _FEW_VOTES = 10
@@ -116,6 +123,14 @@ def read_annotations(path: Path, taxonomy: str = DEFAULT_TAXONOMY) -> Annotation
     again[first] = False
     _refuse(again, columns, where, "this annotator has voted on this image before")
     return Annotations(images, annotators, labels, image, annotator, label, where)
+
+
+def write_annotations(path: Path, votes: Iterable[AnnotatorVote]) -> None:
+    """Write the table ``image, annotator, emotion`` that :func:`read_annotations` reads."""
+    with drafted(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("image", "annotator", "emotion"))
+        writer.writerows(votes)
 
 
 def _refuse(bad: NDArray[np.bool_], columns: Columns, where: str, cause: str) -> None:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evoca.errors import DataError, EvocaError, ImageError
 from evoca.prediction import Prediction
 from evoca.priors import Prior
 
-__all__ = ["number_columns", "row_prediction", "table_columns", "table_row", "to_frame"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = [
+    "number_columns",
+    "row_prediction",
+    "table_columns",
+    "table_row",
+    "to_frame",
+    "to_pandas",
+    "to_polars",
+]
 
 
 def table_columns(labels: Sequence[str]) -> list[str]:
@@ -77,33 +89,62 @@ def _set_of(cell: str | None, path: str) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def to_pandas(predictions: Iterable[Prediction | ImageError]) -> pd.DataFrame:
+    """Return predictions as a pandas data frame, one row per image; see :func:`to_frame`."""
+    return to_frame(predictions, "pandas")
+
+
+def to_polars(predictions: Iterable[Prediction | ImageError]) -> pl.DataFrame:
+    """Return predictions as a polars data frame, one row per image; see :func:`to_frame`."""
+    frame: pl.DataFrame = to_frame(predictions, "polars")
+    return frame
+
+
 def to_frame(
     predictions: Iterable[Prediction | ImageError],
     library: Literal["pandas", "polars"] | None = None,
 ) -> Any:
     """Return predictions as a data frame, one row per image, with the columns of the CSV.
 
+    Probabilities, confidence, valence and arousal are 64-bit floats, all other columns are texts;
+    a value that is absent is missing (NaN or null).
+
     Args:
         predictions: of one model, as :meth:`evoca.Predictor.predict` or ``stream`` returns
-            them; errors become rows with ``path`` and ``error``.
+            them; one prediction is a frame of one row. Errors are kept as rows with ``path``
+            and ``error``.
         library: whose frame; pandas if it is installed, else polars, if omitted.
 
     Raises:
         EvocaError: there are no predictions, or neither library is installed.
     """
+    if isinstance(predictions, Prediction | ImageError):
+        predictions = [predictions]
     rows = [table_row(predicted) for predicted in predictions]
-    labels = next((_labels(row) for row in rows if "emotion" in row), [])
     if not rows:
         raise EvocaError("to_frame: no predictions, and so no columns")
-    columns = table_columns(labels)
-    values = {column: [row.get(column) for row in rows] for column in columns}
+    labels = next((_labels(row) for row in rows if "emotion" in row), [])
+    values = {column: [row.get(column) for row in rows] for column in table_columns(labels)}
     for name in ("pandas", "polars") if library is None else (library,):
         try:
-            return import_module(name).DataFrame(values)
+            frames = import_module(name)
         except ImportError:
             continue
+        return _frame(frames, values, number_columns(labels))
     wanted = library or "pandas or polars"
     raise EvocaError(f"to_frame: {wanted} is not installed: install it with pip")
+
+
+def _frame(library: Any, values: dict[str, list[Any]], numbers: set[str]) -> Any:
+    # Types are stated: where the first rows are errors, a library would guess another one.
+    if library.__name__ == "polars":
+        kinds = {name: library.Float64 if name in numbers else library.String for name in values}
+        return library.DataFrame(values, schema=kinds)
+    columns = {
+        name: library.Series(cells, dtype="float64" if name in numbers else None)
+        for name, cells in values.items()
+    }
+    return library.DataFrame(columns)
 
 
 def _labels(row: dict[str, Any]) -> list[str]:

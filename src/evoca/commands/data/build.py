@@ -84,6 +84,7 @@ def _reader_name(value: str) -> str:
         "evoca data build fi fi/ --out fi.csv",
         "evoca data build csv mine.csv --column file=image --label joy=amusement --out m.csv",
         "evoca data build oasis oasis/ --map-to polarity --out oasis.parquet",
+        "evoca data build label_studio export.json --images photos/ --out voted.csv",
     ),
 )
 def build(
@@ -94,8 +95,9 @@ def build(
             callback=_reader_name,
             autocompletion=readers_named,
             help="Take the reader of the set: fi, emoset, artphoto, abstract, emotionroi, "
-            "emotion6, flickr_ldl, twitter_ldl, oasis, twitter1, twitter2, webemo, folder, csv, hf "
-            "or webdataset; evoca data readers show READER says which layout it reads.",
+            "emotion6, flickr_ldl, twitter_ldl, oasis, twitter1, twitter2, webemo, folder, csv, "
+            "hf, webdataset or label_studio; evoca data readers show READER says which layout it "
+            "reads.",
         ),
     ],
     source: Annotated[
@@ -105,28 +107,31 @@ def build(
     column: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="THEIRS=OURS", help="Read their column as ours (csv, hf); repeatable."
+            metavar="THEIRS=OURS",
+            help="Read their column as ours (csv, hf, label_studio); repeatable.",
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
             metavar="THEIRS=OURS",
-            help="Read their label as ours (csv, hf, webdataset); repeatable.",
+            help="Read their label as ours (csv, hf, webdataset, label_studio); repeatable.",
         ),
     ] = None,
     images: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write images that lie inside other files here (hf, webdataset)."
+            metavar="DIR",
+            help="Write images that lie inside other files here (hf, webdataset); find those of "
+            "an export below this folder (label_studio).",
         ),
     ] = None,
     taxonomy: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Take the source's labels from this taxonomy (folder, csv, hf, webdataset); "
-            "mikels8 if omitted.",
+            help="Take the source's labels from this taxonomy (folder, csv, hf, webdataset, "
+            "label_studio); mikels8 if omitted.",
         ),
     ] = None,
     max_ratio: Annotated[
@@ -169,6 +174,8 @@ def build(
     options = ReadOptions(columns, labels, images, taxonomy or "", max_ratio)
     built = run(reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict)
     print(f"{clean(str(out))}: {len(built.manifest):,} images")
+    if built.votes_file is not None:
+        print(f"{clean(str(built.votes_file))}: the votes by annotator")
     say_left_out(built.manifest)
     unlabelled = built.manifest.label_codes() < 0
     # A set of ratings alone lacks no labels.

@@ -13,6 +13,7 @@ from evoca.data.readers import (  # noqa: F401 (each registers itself)
     fi,
     folder,
     hf,
+    label_studio,
     ldl,
     oasis,
     table,

@@ -52,12 +52,14 @@ class Row:
         cells: column of the manifest to value; ``image`` is relative to the source's
             folder, with ``/``.
         cause: why the row cannot be used; empty where it can.
+        annotations: (annotator, emotion) of each vote, where the source has them.
     """
 
     file: str
     row: int
     cells: Mapping[str, Cell]
     cause: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class ReadOptions:
     Attributes:
         columns: column of the manifest to column of the source.
         labels: label of the source to label of the taxonomy.
-        images: where images that lie inside other files are written.
+        images: where images that lie inside other files are written, or those of an
+            export start from.
         taxonomy: of the source's labels; ``mikels8`` if empty.
         max_ratio: to how many times its size a source with images inside may unpack,
             beyond 64 MiB; 20 if ``None``.
@@ -155,18 +158,27 @@ def reader(
     return register
 
 
-def configurable_reader(name: str, *accepts: str) -> Callable[[ConfigurableRead], ConfigurableRead]:
+def configurable_reader(
+    name: str, *accepts: str, files_required: bool = True
+) -> Callable[[ConfigurableRead], ConfigurableRead]:
     """Return a decorator like :func:`reader`, for a layout that needs options.
 
     Args:
         name: of the reader.
         accepts: the fields of :class:`ReadOptions` that it uses.
+        files_required: see :class:`Reader`.
     """
 
     def register(function: ConfigurableRead) -> ConfigurableRead:
         summary, layout = _described(function)
         _READERS[name] = Reader(
-            name, summary, DEFAULT_TAXONOMY, function, True, frozenset(accepts), layout=layout
+            name,
+            summary,
+            DEFAULT_TAXONOMY,
+            function,
+            files_required,
+            frozenset(accepts),
+            layout=layout,
         )
         return function
 

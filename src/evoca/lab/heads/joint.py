@@ -21,7 +21,8 @@ from torch import nn
 
 from evoca.data.teaching import Teaching, source_offsets
 from evoca.lab.heads.base import Features
-from evoca.lab.heads.linear import AdditiveClassifier, LinearHead, standardised
+from evoca.lab.heads.linear import AdditiveClassifier, LinearHead
+from evoca.lab.heads.logistic import standardised
 from evoca.softmax import softmax
 
 __all__ = [
