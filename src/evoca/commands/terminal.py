@@ -28,11 +28,11 @@ __all__ = [
     "clean",
     "columns_for",
     "console_for",
-    "counted",
     "detailed",
     "duration",
     "heading",
     "indented",
+    "label_lines",
     "one_line",
     "say",
     "say_left_out",
@@ -161,7 +161,7 @@ def detailed(prediction: Prediction, console: Console, top: int | None) -> Text:
     return Text("\n").join([*lines, Text()])
 
 
-def counted(counts: Mapping[str, int], console: Console) -> list[Text]:
+def label_lines(counts: Mapping[str, int], console: Console) -> list[Text]:
     """Return a line for each label, the commonest first: its number of images, and a bar."""
     total = max(1, sum(counts.values()))
     lines = []
