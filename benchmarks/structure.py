@@ -1,7 +1,7 @@
 """Count how far one has to walk through the code to follow what a command does.
 
 For three commands on small data: how many of the project's files they enter, and how often
-the next call is into another file. Then circles between modules, and short files.
+the next call is into another file. Then circles between modules, short files and long functions.
 
     python benchmarks/structure.py
 """
@@ -28,6 +28,7 @@ from evoca.emotions import MIKELS8
 
 SOURCE = Path(evoca.__file__).resolve().parent
 SHORT = 60
+LONG = 60
 EACH = 12
 
 
@@ -198,6 +199,19 @@ def sizes() -> tuple[list[int], list[str]]:
     return list(lines.values()), sorted(_short(str(p)) for p in short)
 
 
+def long_functions() -> list[str]:
+    """Return the functions of which what follows signature and docstring is above 60 lines."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            if body and (body[-1].end_lineno or 0) - body[0].lineno >= LONG:
+                found.append(f"{_short(str(path))}: {node.name}")
+    return found
+
+
 def main() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as name:
@@ -214,6 +228,7 @@ def main() -> None:
     lines, short = sizes()
     median = int(np.median(lines))
     print(f"{len(lines)} files of median {median} lines; {len(short)} below {SHORT} lines")
+    print(f"{len(long_functions())} functions above {LONG} lines")
 
 
 def _short(file: str) -> str:

@@ -32,9 +32,15 @@ API = {
     ],
     "evoca.collection": ["read_tags", "find", "write_embeddings", "read_embeddings", "relate"],
     "evoca.adapters": ["convert", "Converted", "labels_and_scores", "label_config"],
-    "evoca.evaluation": ["open_system", "Options", "evaluate_system"],
+    "evoca.evaluation": [
+        *("open_system", "Options", "evaluate_system"),
+        *("named_data", "model_rows", "fill_matrix", "Matrix"),
+    ],
     "evoca.runs": ["read_run", "Run", "Result"],
-    "evoca.lab": ["load_recipe", "train", "cross_validate", "export_bundle", "RunOptions"],
+    "evoca.lab": [
+        *("load_recipe", "train", "cross_validate", "export_bundle", "RunOptions"),
+        *("search", "cross_validate_search", "sweep", "cross_validate_recipes", "trained_rows"),
+    ],
     "evoca.data.manifest.labelled": ["load_labelled", "LabelledImages"],
     "evoca.data.manifest.table": ["read_manifest", "Manifest"],
 }

@@ -98,7 +98,7 @@ SECTIONS = {
     "Collections": ("find", "embed", "convert", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
-    "Judge": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),
+    "Evaluate": ("evaluate", "compare", "matrix", "probe", "report", "reproduce"),
 }
 """The sections of the help."""
 

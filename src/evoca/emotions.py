@@ -211,7 +211,7 @@ def label_polarity(label: str) -> Polarity | None:
 
 
 def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | None:
-    """Sum a distribution into its polarity.
+    """Return the polarity of a distribution, its probabilities summed.
 
     Args:
         probabilities: label to probability; the probabilities sum to 1.
@@ -236,7 +236,7 @@ def polarity_of(probabilities: dict[str, float]) -> tuple[Polarity, float] | Non
 
 
 def wheel_steps(first: str, second: str) -> int:
-    """Count the steps from one emotion to another around Mikels' wheel.
+    """Return the number of steps from one emotion to another around Mikels' wheel.
 
     Zhao et al. (2016) define the distance of two emotions as 1 + this number.
 

@@ -37,7 +37,7 @@ _DISTRIBUTIONS = {
 
 
 def single_line(text: str) -> str:
-    r"""Escape what would break the line, steer the terminal or cannot be printed.
+    r"""Return a text in which what breaks the line or steers the terminal is escaped.
 
     These are control characters, line separators, marks that change the direction of
     writing, and what no character stands for.
@@ -107,7 +107,7 @@ def listed(names: Sequence[str], last: str) -> str:
 
 
 def visible_json(text: str) -> str:
-    r"""Escape inside JSON what could steer a terminal; it reads back as the same text.
+    r"""Return JSON in which what steers a terminal is escaped; it reads back as the same text.
 
     JSON itself escapes control characters below a space alone.
 
@@ -276,7 +276,7 @@ def install_hint(extra: str = "", *, options: str = "") -> str:
 
 
 def _origin() -> dict[str, Any] | None:
-    """Read where Evoca came from; ``None``: an index, ``{}``: nobody installed it."""
+    """Return where Evoca came from; ``None``: an index, ``{}``: nobody installed it."""
     import json
     from importlib.metadata import PackageNotFoundError, distribution
 
@@ -289,5 +289,5 @@ def _origin() -> dict[str, Any] | None:
 
 
 def _quoted(requirement: str) -> str:
-    """Quote for a shell where it is needed: brackets and spaces are special."""
+    """Return a requirement, quoted for a shell where it has brackets or spaces."""
     return f"'{requirement}'" if set(requirement) & set("[ ") else requirement

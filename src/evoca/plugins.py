@@ -19,7 +19,7 @@ __all__ = ["object_at", "plugin_names", "plugins"]
 
 @cache
 def plugins(group: str) -> Mapping[str, Any]:
-    """Import and return what packages offer in a group, by name.
+    """Return what packages offer in a group, imported, by name.
 
     Args:
         group: such as ``evoca.readers``.
@@ -50,7 +50,7 @@ def plugin_names(group: str) -> Mapping[str, str]:
 
 
 def object_at(reference: str) -> Any:
-    """Import and return what ``module:object`` names, such as a value of :func:`plugin_names`.
+    """Return what ``module:object`` names, imported, such as a value of :func:`plugin_names`.
 
     Raises:
         Exception: whatever the code of the module raises.

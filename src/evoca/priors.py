@@ -131,7 +131,7 @@ def as_prior(frequencies: Mapping[str, Any], labels: Sequence[str], name: str) -
 
 
 def read_prior(file: str | Path, labels: Sequence[str]) -> Prior:
-    """Read a JSON file that maps every label to its share.
+    """Return the prior of a JSON file that maps every label to its share.
 
     Raises:
         PriorError: it cannot be read, or is no prior of these labels.

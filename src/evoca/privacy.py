@@ -44,7 +44,7 @@ def turn_off_reports() -> None:
 
 
 def onnxruntime() -> ModuleType:
-    """Import ONNX Runtime with its reports turned off, unless the user turned them on.
+    """Return ONNX Runtime with its reports turned off, unless the user turned them on.
 
     The variable is not read on Windows, where events go to the system's own tracing: there
     a call after the import is all that can be done. The same holds where a program imported
@@ -59,7 +59,7 @@ def onnxruntime() -> ModuleType:
 
 
 def openvino() -> ModuleType:
-    """Import OpenVINO without its reports.
+    """Return OpenVINO without its reports.
 
     Its tools, which the import brings along, write an id of the user and a count of the uses
     into ``~/intel`` and send events when they convert a model, unless the package

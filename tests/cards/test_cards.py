@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from evoca.cards import card_document, render_card
+from evoca.cards import card_document, description, render_card
 from evoca.cards.analysis import analysis_of
-from evoca.commands import models
 from evoca.commands.models import write_card
 from evoca.errors import DataError, EvocaError
 from evoca.metrics.functional import ece
@@ -47,7 +46,7 @@ def test_a_model_of_the_installed_package_is_not_changed(folder, tmp_path, monke
     installed = tmp_path / folder / "evoca" / "models" / "default"
     installed.mkdir(parents=True)
     copied_to(installed)
-    monkeypatch.setattr(models, "bundled_models", lambda: {"default": installed})
+    monkeypatch.setattr(description, "bundled_models", lambda: {"default": installed})
     (tmp_path / "link").symlink_to(installed)
     for name in ("default", str(installed), str(tmp_path / "link")):
         with pytest.raises(EvocaError, match="is part of the installed package"):
@@ -60,7 +59,7 @@ def test_a_checkout_writes_its_own_cards(tmp_path, monkeypatch):
     own = tmp_path / "src" / "evoca" / "models" / "default"
     own.mkdir(parents=True)
     copied_to(own)
-    monkeypatch.setattr(models, "bundled_models", lambda: {"default": own})
+    monkeypatch.setattr(description, "bundled_models", lambda: {"default": own})
     write_card(str(own))
     assert (own / "README.md").exists()
 

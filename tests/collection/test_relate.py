@@ -112,7 +112,7 @@ def test_brightness_and_the_command(evoca, tmp_path) -> None:
     given = ("relate", "tags.csv", "--outcome", file, "--column", "ctr", "--draws", 200)
     status, out, err = evoca(*given, "--confounders", "brightness", "--format", "json")
     assert status == 1
-    assert "1 images could not be read for their confounders, and are left out" in err
+    assert "1 image could not be read for confounders, and is left out" in err
     found = json.loads(out)
     assert (found["n"], found["joined"]["unread"]) == (23, 1)
     assert found["confounders"][0]["spearman"]["value"] == pytest.approx(1.0)

@@ -136,7 +136,7 @@ def test_every_help_has_an_example_that_parses(names, command):
 def test_commands_stand_in_groups():
     text = help_of(())
     places = [
-        text.index(f"{title}:") for title in ("Predict", "Collections", "Data", "Train", "Judge")
+        text.index(f"{title}:") for title in ("Predict", "Collections", "Data", "Train", "Evaluate")
     ]
     assert places == sorted(places)
     grouped = [name for names in cli.SECTIONS.values() for name in names]

@@ -1,4 +1,4 @@
-"""A recipe trained on each data set and judged on the other."""
+"""A recipe trained on each data set and evaluated on the other."""
 
 import json
 

@@ -282,5 +282,5 @@ def test_minutes_without_the_frozen_layers_stand_beside_no_published_minutes(pla
     assert minutes["whole"]["measured"]["value"] == pytest.approx(mean)
     assert found["whole"]["notes"] == []
     text = evoca("reproduce", "kept", "--format", "markdown")
-    assert "| minutes an epoch | 4.86 |  | not of the whole network |" in text
+    assert "| minutes per epoch | 4.86 |  | not of the whole network |" in text
     assert "--no-cache" in text

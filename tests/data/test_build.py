@@ -82,7 +82,7 @@ def test_a_file_name_that_is_no_utf8_cannot_be_in_a_table(
 
 def test_a_set_with_nothing_usable_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,emotion\ngone.jpg,awe\n")
-    with pytest.raises(DataError, match=r"no rows; the first of 1 bad rows: .*row 2: no such file"):
+    with pytest.raises(DataError, match=r"no rows; the first of 1 bad row: .*row 2: no such file"):
         build("csv", tmp_path / "t.csv", tmp_path / "m.csv")
 
 

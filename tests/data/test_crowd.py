@@ -276,7 +276,7 @@ def test_annotators_who_share_no_image_count_as_the_average(tmp_path: Path) -> N
     rows += [(i, "alone", "fear") for i in range(12, 20)]
     done = _votes(tmp_path, rows, "dawid-skene")
     assert done.exit_code == 0
-    assert "1 of 4 annotators share no image with another" in done.stderr
+    assert "1 of 4 annotators shares no image with another" in done.stderr
     text = (tmp_path / "out.csv").read_text()
     assert text.count(",fear,") == 8
     votes = read_annotations(tmp_path / "votes.csv")

@@ -165,7 +165,7 @@ def test_labels_from_annotators_and_a_classifier(tmp_path: Path) -> None:
     made = label_by(manifest, "crowdlab", annotations=votes, predictions=predictions)
     assert made.manifest.texts("emotion").tolist() == ["awe", "fear"]
     predictions.write_text(f"image,{columns}\na.jpg,{shares['a.jpg']}\n")
-    with pytest.raises(DataError, match=r"p\.csv: no prediction for 1 images, first b\.jpg"):
+    with pytest.raises(DataError, match=r"p\.csv: no prediction for 1 image, first b\.jpg"):
         label_by(manifest, "crowdlab", annotations=votes, predictions=predictions)
 
 

@@ -80,7 +80,7 @@ def test_training_images_are_told_apart(system, labelled, photos):
     digest = hashlib.sha256(Path(photos[0]["image"]).read_bytes()).hexdigest()
     seen = replace(system, trained_on=frozenset({digest[:16]}))
     found = evaluation_of(seen, labelled())
-    assert found.result.notes[0].startswith("WARNING: 1 of 6 images are among the training images")
+    assert found.result.notes[0].startswith("WARNING: 1 of 6 images is among the training images")
     assert found.result.to_dict()["training_images"] == 1
 
 

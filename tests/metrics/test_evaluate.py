@@ -250,7 +250,7 @@ GOOD = [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]
         ({"truth": [0, 0, 0]}, "labelled fear"),
         ({"truth": [-1, -1, -1]}, "0 of 3 rows have a truth"),
         ({"groups": ["one", "one", "one"]}, "at least two groups"),
-        ({"groups": ["one"]}, "1 groups are given for 3 rows"),
+        ({"groups": ["one"]}, "1 group is given for 3 rows"),
         ({"distributions": [[0.5, 0.5]]}, "distributions have shape"),
         (
             {"distributions": [GOOD[0], [np.nan, 0.1], GOOD[2]]},

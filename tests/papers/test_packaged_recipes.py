@@ -53,7 +53,7 @@ def attempt_of(folder, name, *settings, profile=None):
     )
     own = description.pop("recipe")
     run = write_run(folder, own, predictions=make_predictions(80), **description)
-    rows = reproduce([read_run(run)], [paper], PACKAGED)
+    rows = reproduce([read_run(run)], [paper], PACKAGED).rows
     (attempt,) = (attempt for row in rows for attempt in row.attempts)
     return attempt, data
 
@@ -143,7 +143,7 @@ def test_the_legend_speaks_of_known_images_only_where_there_are_some(tmp_path):
             tmp_path / str(known), recipe, images=880, split=split, training_images=known
         )
         runs = [read_run(run)]
-        rows = reproduce(runs, [load_papers()["najid2018"]], PACKAGED)
+        rows = reproduce(runs, [load_papers()["najid2018"]], PACKAGED).rows
         documents = (comparison_document(rows), glance(runs, [load_papers()["najid2018"]]))
         texts = [to_markdown(document) for document in documents]
         assert ["learnt from" in text for text in texts] == [bool(known)] * 2, texts
@@ -178,7 +178,7 @@ def test_a_recipe_of_an_earlier_version_is_compared_as_far_as_it_goes(tmp_path):
     }
     split = {"kind": "the test split", "train": 18400, "validation": 1150, "test": 3450}
     run = read_run(write_run(tmp_path / "run", old, images=23000, split=split))
-    rows = reproduce([run], [load_papers()["najid2018"]], PACKAGED)
+    rows = reproduce([run], [load_papers()["najid2018"]], PACKAGED).rows
     (attempt,) = (attempt for row in rows for attempt in row.attempts)
     assert [str(d) for d in attempt.differs] == [
         "rate: 0.001; recipe: 0.0001",

@@ -31,7 +31,7 @@ STAND_IN = {
 
 def row_of(name, *runs):
     paper = next(p for p in load_papers().values() for s in p.systems if s.name == name)
-    rows = reproduce([read_run(run) for run in runs], [paper])
+    rows = reproduce([read_run(run) for run in runs], [paper]).rows
     return next(row for row in rows if row.system.name == name)
 
 
@@ -53,14 +53,14 @@ def test_the_figures_of_a_run_stand_beside_the_published_ones(tmp_path):
     pairs = {pair.target.name: pair for pair in attempt.pairs}
     report = read_run(run).report
     assert set(pairs) == {
-        *("accuracy", "average recall", "minutes an epoch"),
+        *("accuracy", "average recall", "minutes per epoch"),
         *("recall of anger", "recall of fear"),
     }
     assert pairs["accuracy"].target.value == 0.6273
     assert pairs["accuracy"].measured == report["accuracy"]
     assert pairs["average recall"].measured == report["balanced_accuracy"]
     assert pairs["recall of fear"].measured == report.per_emotion["fear"].recall
-    assert pairs["minutes an epoch"].measured is None
+    assert pairs["minutes per epoch"].measured is None
 
 
 def test_minutes_come_from_the_history(tmp_path):
@@ -70,7 +70,7 @@ def test_minutes_come_from_the_history(tmp_path):
     (pair,) = (pair for pair in attempt.pairs if pair.target.metric == "minutes_per_epoch")
     assert pair.measured.value == 1.0
     assert pair.inside is None
-    assert "| minutes an epoch | 4.86 | unlike | 1.00 |" in markdown(NAJID, run)
+    assert "| minutes per epoch | 4.86 | unlike | 1.00 |" in markdown(NAJID, run)
 
 
 def test_a_stand_in_on_a_sample_is_told_apart_in_every_respect(tmp_path):
@@ -245,7 +245,7 @@ def test_every_recipe_has_a_row_of_its_own_where_rows_name_recipes(recipe):
 
 
 def markdown(name, *runs):
-    rows = reproduce([read_run(run) for run in runs], [load_paper(name.split("-")[0])])
+    rows = reproduce([read_run(run) for run in runs], [load_paper(name.split("-")[0])]).rows
     return to_markdown(comparison_document(rows))
 
 

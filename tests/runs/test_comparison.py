@@ -203,7 +203,7 @@ def test_other_ratings_of_an_image_are_named(make):
     runs = [
         make(name, p, rated=r, predicted_affect=felt(1)) for name, r in (("a", RATED), ("b", other))
     ]
-    with pytest.raises(DataError, match=r"disagree about the ratings of 1 images: row 3 \(3.jpg"):
+    with pytest.raises(DataError, match=r"disagree about the ratings of 1 image: row 3 \(3.jpg"):
         compare_runs(runs, "ccc", draws=10)
 
 

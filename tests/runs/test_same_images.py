@@ -72,7 +72,7 @@ def test_files_that_differ_in_part_are_left_out_with_a_warning(tmp_path, run_of)
     done = evoca("compare", first, second, "--draws", 20, "--format", "json")
     found = json.loads(done.stdout)
     assert found["n"] == 15
-    assert found["notes"][0].startswith("WARNING: a and b: 1 images share a name, but the files")
+    assert found["notes"][0].startswith("WARNING: a and b: 1 image shares a name, but the files")
 
 
 def test_the_same_files_under_other_names_are_found(tmp_path, run_of):

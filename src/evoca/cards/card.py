@@ -14,6 +14,7 @@ from evoca.runtime.card import (
     Perturbation,
     SourceScores,
 )
+from evoca.words import counted
 
 __all__ = [
     "by_source",
@@ -95,7 +96,7 @@ def data(card: ModelCard) -> Iterator[Block]:
             "wherever the same images lie."
         )
     yield Paragraph(
-        "Labels of such sets come from a few paid online workers an image (FI: Amazon Mechanical "
+        "Labels of such sets come from a few paid online workers per image (FI: Amazon Mechanical "
         "Turk), who were asked whether it evokes an emotion. The model carries their culture and "
         "their disagreements, and is no better than their majority."
     )
@@ -306,7 +307,9 @@ def elsewhere(card: ModelCard) -> Iterator[Block]:
     )
     for one in card.analysis.elsewhere:
         seen = f"; {one.seen:,} of them it has learnt from" if one.seen else ""
-        yield Paragraph(f"{one.data}: {one.images:,} images, {', '.join(one.labels)}{seen}.")
+        yield Paragraph(
+            f"{one.data}: {counted(one.images, 'image')}, {', '.join(one.labels)}{seen}."
+        )
         rows = tuple(
             (
                 key,
@@ -350,7 +353,7 @@ def by_source(card: ModelCard) -> Iterator[Block]:
     left = {own.source: own for own in analysis.left_out}
     for own in analysis.by_source:
         apart = "; ".join(group.replace("+", " or ") for group in own.groups)
-        yield Paragraph(f"{own.source}: {own.images:,} images. Told apart: {apart}.")
+        yield Paragraph(f"{own.source}: {counted(own.images, 'image')}. Told apart: {apart}.")
         columns = ["figure", "held out [95% interval]"]
         columns += ["left out [95% interval]"] if own.source in left else []
         rows = []

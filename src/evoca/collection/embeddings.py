@@ -28,6 +28,7 @@ from evoca.errors import DataError, EvocaError, ImageError
 from evoca.images import printable_name
 from evoca.metrics.checks import IntArray
 from evoca.prediction import Prediction
+from evoca.words import counted
 
 __all__ = [
     "EMBEDDING_SUFFIXES",
@@ -122,7 +123,7 @@ def paths_beside(array: Path) -> Path:
 
 
 def write_embeddings(predicted: Iterable[Prediction | ImageError], out: Path) -> Written:
-    """Write the embedding of each image; the file appears only when it is complete.
+    """Return what was written: a file of embeddings, which appears only when it is complete.
 
     Only a few thousand embeddings are held in memory.
 
@@ -278,7 +279,10 @@ def read_embeddings(file: Path) -> Embeddings:
     paths = texts(columns, "image", name, required=True)
     models = sorted(set(texts(columns, "model", name).tolist()))
     if len(paths) != rows:
-        raise DataError(f"{name}: {rows:,} rows, but {len(paths):,} paths beside it: embed again")
+        raise DataError(
+            f"{name}: {counted(rows, 'row')}, but {counted(len(paths), 'path')} beside it: embed "
+            "again"
+        )
     if len(models) > 1:
         raise DataError(f"{name}: embeddings of several models, {' and '.join(models[:2])}")
     return Embeddings(file, paths, texts(columns, "sha256", name), "".join(models), size)

@@ -27,6 +27,7 @@ from evoca.metrics.rank_correlation import (
 )
 from evoca.metrics.significance import holm, p_value
 from evoca.progress import Announce, silent
+from evoca.words import counted
 
 __all__ = ["LEAST_GROUPS", "LEAST_ROWS", "Association", "Relation", "relate"]
 
@@ -181,8 +182,10 @@ def _traits(
 def _check_enough(joined: Joined, column: str, where: str) -> None:
     if len(joined) < LEAST_ROWS:
         raise DataError(
-            f"{where}: {len(joined):,} images have a prediction and a number in {column}, and at "
-            f"least {LEAST_ROWS} are needed ({joined.unmatched:,} rows name no image of the "
+            f"{where}: {counted(len(joined), 'image has', 'images have')} a prediction and a "
+            f"number in {column}, and at "
+            f"least {LEAST_ROWS} are needed "
+            f"({counted(joined.unmatched, 'row names', 'rows name')} no image of the "
             f"predictions, {joined.empty:,} have an empty cell)"
         )
     if (joined.outcome == joined.outcome[0]).all():
@@ -199,7 +202,8 @@ def _check_groups(index: IntArray, group: str | None, where: str) -> None:
     groups = int(index.max()) + 1
     if groups < LEAST_GROUPS:
         raise DataError(
-            f"{where}: {group} has {groups} groups, and an interval over groups needs at least "
+            f"{where}: {group} has {counted(groups, 'group')}, and an interval over groups needs "
+            "at least "
             f"{LEAST_GROUPS}"
         )
     if groups == len(index):

@@ -31,7 +31,7 @@ _COLUMNS = 10
 
 
 def write_sheet(rows: Iterable[dict[str, Any]], tags: Tags, out: Path) -> int:
-    """Write a picture of the first images of a search, each with its likeliest emotion.
+    """Return how many images a contact sheet lacks; it has each with its likeliest emotion.
 
     Args:
         rows: of the table, in order; those after :data:`MOST_ON_SHEET` are left out.

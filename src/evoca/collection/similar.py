@@ -17,10 +17,11 @@ from evoca.collection.look_index import nearest, wants_index
 from evoca.collection.search import SIMILARITY, Order, most_similar
 from evoca.collection.tags import Tags
 from evoca.data.manifest.schema import PROBABILITY
-from evoca.errors import ImageError
+from evoca.errors import EvocaError, ImageError
 from evoca.images import ImageLimits, printable_name
 from evoca.images.sources import read_file
 from evoca.metrics.checks import divide
+from evoca.priors import BALANCED, NATURAL, TRAINED
 from evoca.progress import Announce, silent
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "example_of",
     "like_in_emotion",
     "like_in_look",
+    "order_by_emotion",
+    "order_by_look",
     "without_look",
 ]
 
@@ -141,6 +144,85 @@ def like_in_look(
     return Order(
         f"{table}.cosine", name=SIMILARITY, joined=f"JOIN {table} USING (path)", rows=example.others
     )
+
+
+def order_by_emotion(tags: Tags, image: Path, model: str | None = None) -> Order:
+    """Return the order by shared probability with an image, itself left out.
+
+    Args:
+        tags: the table.
+        image: a file, or a path of the table.
+        model: a bundle that predicts an image which the table does not have; the default one if
+            omitted. It must be the table's.
+
+    Raises:
+        EvocaError: the table is of another model, or of a prior from a file.
+        ImageError: the image is not in the table, and cannot be read.
+    """
+    example = example_of(image)
+    known = distribution_of(tags, example)
+    return like_in_emotion(example, known or _predicted(tags, image, model))
+
+
+def order_by_look(
+    tags: Tags,
+    image: Path,
+    looks: Embeddings,
+    model: str | None = None,
+    announce: Announce = silent,
+) -> Order:
+    """Return the order by the cosine of embeddings with an image, see :func:`like_in_look`.
+
+    Args:
+        tags: the table, whose paths are those of the embeddings.
+        image: a file, or a path of the embeddings.
+        looks: embeddings of the table's images.
+        model: a bundle that embeds an image which ``looks`` do not have; the default one if
+            omitted. It must be that of ``looks``.
+        announce: shows the progress of making an index.
+
+    Raises:
+        EvocaError: the embeddings are of another model.
+        ImageError: the image is not among them, and cannot be read.
+    """
+    example = example_of(image)
+    vector = embedding_of(looks, example)
+    vector = _embedded(looks, image, model) if vector is None else vector
+    return like_in_look(tags, example, looks, vector, announce)
+
+
+def _predicted(tags: Tags, image: Path, model: str | None) -> dict[str, float]:
+    """Return the distribution of an image that the table does not have, by the same model."""
+    made = tags.made_by()
+    name, prior = made[0] if len(made) == 1 else ("", "")
+    if prior not in (NATURAL, BALANCED, TRAINED, ""):
+        raise EvocaError(
+            f"--like {printable_name(image)}: not in {tags.source}, whose prior {prior} is of a "
+            "file: tag the image with it too"
+        )
+    from evoca.runtime.predictor import load  # most searches need no model
+
+    predictor = load(model, prior=prior or None)
+    _check_model(predictor.card.name, name, tags.source, image)
+    return dict(predictor.predict(image).probabilities)
+
+
+def _embedded(looks: Embeddings, image: Path, model: str | None) -> NDArray[np.float32]:
+    """Return the embedding of an image that the file does not have, by the same model."""
+    from evoca.runtime.predictor import load
+
+    predictor = load(model)
+    _check_model(predictor.card.name, looks.model, printable_name(looks.file), image)
+    vector: NDArray[np.float32] = predictor.embed([image])[0]
+    return vector
+
+
+def _check_model(loaded: str, wanted: str, source: str, image: Path) -> None:
+    if loaded != wanted:
+        raise EvocaError(
+            f"--like {printable_name(image)}: {source} is by the model {wanted or 'of no name'}, "
+            f"not by {loaded}: name that one with --model"
+        )
 
 
 def without_look(tags: Tags, order: Order) -> int:

@@ -19,6 +19,7 @@ from evoca.commands.terminal import clean, console_for, say
 from evoca.metrics.result import LOWER_IS_BETTER
 from evoca.runs import read_run
 from evoca.runs.comparison import Compared, Comparison, compare_runs
+from evoca.words import counted
 
 __all__ = ["app", "compare"]
 
@@ -79,7 +80,8 @@ def _print(found: Comparison) -> None:
     console = console_for()
     better = "lower is better" if found.metric in LOWER_IS_BETTER else "higher is better"
     console.print(
-        f"{found.metric} ({better}) on {found.n:,} shared images in {found.groups:,} groups; "
+        f"{found.metric} ({better}) on {counted(found.n, 'shared image')} in "
+        f"{counted(found.groups, 'group')}; "
         f"differences from {clean(found.reference)}",
         style="bold",
     )

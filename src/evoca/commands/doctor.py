@@ -18,6 +18,7 @@ from evoca.errors import EvocaError, install_hint
 from evoca.lab.features.cache import CACHE_VARIABLE, cache_folder
 from evoca.runtime.bundle import MODEL_VARIABLE
 from evoca.runtime.predictor import load
+from evoca.words import counted
 
 __all__ = ["app", "doctor"]
 
@@ -45,7 +46,7 @@ def _installation() -> list[Row]:
     rows = [
         (_GOOD, "evoca", f"{evoca.__version__} in {os.path.dirname(evoca.__file__)}"),  # noqa: PTH120
         (_GOOD, "python", f"{platform.python_version()} ({sys.executable})"),
-        (_GOOD, "machine", f"{platform.platform()}, {os.cpu_count()} cores"),
+        (_GOOD, "machine", f"{platform.platform()}, {counted(os.cpu_count() or 1, 'core')}"),
     ]
     for name in ("numpy", "onnxruntime", "pillow", "pydantic", "pyyaml", "rich", "typer"):
         try:

@@ -15,6 +15,7 @@ from evoca.commands.progress import announcing, is_quiet
 from evoca.commands.terminal import say
 from evoca.errors import EvocaError, ImageError
 from evoca.images.walk import printable_name
+from evoca.inputs import RemoteImage, list_sources, predict_sources
 from evoca.progress import Advance
 from evoca.tagger.table_file import Predicted
 
@@ -55,18 +56,16 @@ def embed(
 ) -> int:
     """Write the model's embedding of each image to a file; unreadable ones are left out."""
     from evoca.collection.embeddings import paths_beside, write_embeddings
-    from evoca.commands.predict import expand, with_errors
-    from evoca.commands.remote import RemoteImage
     from evoca.runtime.predictor import load
 
     _check_out(out)
-    inputs = list(expand(paths))
+    inputs = list(list_sources(paths, lambda line: say(f"evoca: {line}")))
     predictor = load(model, threads=threads)
     fetch = partial(RemoteImage.fetch, min_size=predictor.card.preprocessing.decode_size)
     stream = partial(predictor.stream, batch_size=batch_size)
     with announcing() as announce:
         advance = announce("embedding", len(inputs))
-        found = write_embeddings(_counted(with_errors(stream, inputs, fetch), advance), out)
+        found = write_embeddings(_counted(predict_sources(stream, inputs, fetch), advance), out)
     if not is_quiet():
         beside = f", paths in {printable_name(paths_beside(out))}" if _is_array(out) else ""
         lost = f"; {len(found.unread):,} could not be read, and are left out"

@@ -14,6 +14,7 @@ from evoca.metrics import Figure, Report
 from evoca.metrics.by_source import SOURCE_FIGURES, SourceFigures
 from evoca.metrics.calibration_check import CalibrationCheck
 from evoca.metrics.conformal import SetFigures
+from evoca.words import counted
 
 __all__ = [
     "p_in_words",
@@ -72,7 +73,7 @@ def print_by_source(found: Sequence[SourceFigures], console: Console) -> None:
     """Print what each source's images scored, in its own vocabulary, beside not looking."""
     for own in found:
         groups = "; ".join(group.replace("+", " or ") for group in own.groups)
-        console.print(f"{own.source}: {own.images:,} images", style="bold", soft_wrap=True)
+        console.print(f"{own.source}: {counted(own.images, 'image')}", style="bold", soft_wrap=True)
         console.print(f"  told apart: {groups}", soft_wrap=True)
         for name, figure in own.figures.items():
             blind = own.without_looking.get(name)

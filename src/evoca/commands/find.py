@@ -16,12 +16,9 @@ from evoca.commands.progress import announcing, is_quiet
 from evoca.commands.terminal import say
 from evoca.errors import EvocaError, install_hint, listed
 from evoca.images.walk import printable_name
+from evoca.words import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from evoca.collection.embeddings import Embeddings
     from evoca.collection.search import Found, Order
     from evoca.collection.tags import Tags
 
@@ -148,7 +145,7 @@ def find(
     except ExpressionError as error:
         raise typer.BadParameter(f"{text!r}, {error}", param_hint="EXPRESSION") from error
     if not (count := len(found)):
-        say(f"evoca: none of {len(known):,} images found")
+        say(f"evoca: none of {counted(len(known), 'image')} found")
     form = FindFormat.PATHS if print0 else output
     if form is None and sheet is None and html is None:
         form = FindFormat.TABLE if sys.stdout.isatty() else FindFormat.PATHS
@@ -235,7 +232,7 @@ def _order(
     divided: bool,
 ) -> Order | None:
     from evoca.collection.search import UnknownOrderError, most, most_divided
-    from evoca.collection.similar import distribution_of, example_of, like_in_emotion
+    from evoca.collection.similar import order_by_emotion
 
     if divided:
         return most_divided(tags)
@@ -246,73 +243,37 @@ def _order(
             raise typer.BadParameter(str(error), param_hint="--most") from error
     if like is None:
         return None
-    example = example_of(like)
     if embeddings is None:
-        known = distribution_of(tags, example)
-        return like_in_emotion(example, known or _predicted(tags, like, model))
+        return order_by_emotion(tags, like, model)
     return _order_by_look(tags, like, embeddings, model)
 
 
 def _order_by_look(tags: Tags, image: Path, file: Path, model: str | None) -> Order:
     from evoca.collection.embeddings import read_embeddings
     from evoca.collection.look_index import EXACT_UP_TO, wants_index
-    from evoca.collection.similar import (
-        CANDIDATES,
-        embedding_of,
-        example_of,
-        like_in_look,
-        without_look,
-    )
+    from evoca.collection.similar import CANDIDATES, order_by_look, without_look
 
-    example, looks = example_of(image), read_embeddings(file)
-    vector = embedding_of(looks, example)
-    vector = _embedded(looks, image, model) if vector is None else vector
+    looks = read_embeddings(file)
     with announcing() as announce:
-        order = like_in_look(tags, example, looks, vector, announce)
+        order = order_by_look(tags, image, looks, model, announce)
     if is_quiet():
         return order
     if wants_index(looks):
-        say(f"evoca: {len(looks):,} embeddings: found among the {CANDIDATES:,} that an index gave")
+        say(
+            f"evoca: {counted(len(looks), 'embedding')}: found among the {CANDIDATES:,} that an "
+            "index gave"
+        )
     elif lost := without_look(tags, order):
-        say(f"evoca: {lost:,} images are not in {printable_name(file)}, and not looked for")
+        say(
+            f"evoca: {counted(lost, 'image is', 'images are')} not in {printable_name(file)}, and "
+            "not looked for"
+        )
     elif len(looks) > EXACT_UP_TO:
-        say(f"evoca: {len(looks):,} embeddings all compared; faster: {install_hint('search')}")
+        say(
+            f"evoca: {counted(len(looks), 'embedding')} all compared; faster: "
+            f"{install_hint('search')}"
+        )
     return order
-
-
-def _predicted(tags: Tags, image: Path, model: str | None) -> dict[str, float]:
-    """Return the distribution of an image that the table does not have, by the same model."""
-    from evoca.priors import BALANCED, NATURAL, TRAINED
-    from evoca.runtime.predictor import load
-
-    made = tags.made_by()
-    name, prior = made[0] if len(made) == 1 else ("", "")
-    if prior not in (NATURAL, BALANCED, TRAINED, ""):
-        raise EvocaError(
-            f"--like {printable_name(image)}: not in {tags.source}, whose prior {prior} is of a "
-            "file: tag the image with it too"
-        )
-    predictor = load(model, prior=prior or None)
-    _check_model(predictor.card.name, name, tags.source, image)
-    return dict(predictor.predict(image).probabilities)
-
-
-def _embedded(looks: Embeddings, image: Path, model: str | None) -> NDArray[np.float32]:
-    """Return the embedding of an image that the file does not have, by the same model."""
-    from evoca.runtime.predictor import load
-
-    predictor = load(model)
-    _check_model(predictor.card.name, looks.model, printable_name(looks.file), image)
-    vector: NDArray[np.float32] = predictor.embed([image])[0]
-    return vector
-
-
-def _check_model(loaded: str, wanted: str, source: str, image: Path) -> None:
-    if loaded != wanted:
-        raise EvocaError(
-            f"--like {printable_name(image)}: {source} is by the model {wanted or 'of no name'}, "
-            f"not by {loaded}: name that one with --model"
-        )
 
 
 def _print(found: Found, form: FindFormat, count: int, end: str) -> None:
@@ -328,7 +289,10 @@ def _print(found: Found, form: FindFormat, count: int, end: str) -> None:
         limit = found.limit or _ROWS_OF_TABLE
         print_table(replace(found, limit=limit))
         if count > limit and not is_quiet():
-            say(f"evoca: {count:,} images found, the first {limit:,} shown; --limit N shows more")
+            say(
+                f"evoca: {counted(count, 'image')} found, the first {limit:,} shown; --limit N "
+                "shows more"
+            )
 
 
 def _draw(found: Found, sheet: Path | None, html: Path | None, count: int, text: str) -> int:

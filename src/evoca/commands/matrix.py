@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,16 +18,12 @@ from evoca.commands.options import (
 )
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say, say_left_out
-from evoca.data.manifest.labelled import LabelledImages, load_labelled
+from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, needs_extra
-from evoca.evaluation import Options, model_system, open_system
-from evoca.evaluation.matrix import Cell, Matrix, Row, fill_matrix
-from evoca.images import printable_name
+from evoca.evaluation import Matrix, Options, Row, fill_matrix, model_rows, named_data
+from evoca.evaluation.matrix import Cell
 from evoca.progress import Announce
-from evoca.runs import read_run
-from evoca.runs.evaluated_on import EvaluatedOn, evaluated_on
-from evoca.runs.provenance import code_version
-from evoca.runtime.predictor import load
+from evoca.words import by_number, counted
 
 if TYPE_CHECKING:
     from evoca.lab.config.recipe import Recipe
@@ -39,12 +32,6 @@ __all__ = ["app", "matrix"]
 
 app = command_app()
 
-_PROTOCOLS = {
-    EvaluatedOn.FOLDS: "cross-validated",
-    EvaluatedOn.PLAIN_FOLDS: "cross-validated",
-    EvaluatedOn.TEST: "tested",
-    EvaluatedOn.VALIDATION: "validation",
-}
 _MARKS = {"cross-validated": "*", "tested": "+", "validation": "~"}
 _LEGEND = {
     "cross-validated": "cross-validated on the data it is trained on",
@@ -117,60 +104,23 @@ def matrix(
     options = Options(
         split=split.value, restrict=restrict, draws=draws, without_copies=without_copies
     )
-    models, recipes, settings = models or [], recipes or [], settings or []
     if not models and not recipes:
         raise DataError("name a model (--model) or a recipe (--recipe)")
-    chosen = _chosen(recipes, settings)  # before anything slow
-    columns = _columns(data)
-    with announcing() as announce, _run_folder(out) as folder:
-        rows = [Row(system.name, system) for system in map(open_system, models)]
+    chosen = _chosen(recipes or [], settings or [])  # before anything slow
+    columns = named_data(data)
+    for images in columns.values():
+        say_left_out(images)
+    with announcing() as announce:
+        rows = model_rows(models or [])
         for recipe in chosen:
-            rows += _trained(recipe, columns, folder, announce)
-        found = fill_matrix(_named_apart(rows), columns, options, out and folder, announce)
-    if not any(cell.figure(metric) for cell in found.cells):
-        have = sorted({k for cell in found.cells for k in cell.figures if cell.figure(k)})
-        raise DataError(f"no figure {metric!r} here; there are: {', '.join(have)}")
+            rows += _trained(recipe, columns, out, announce)
+        found = fill_matrix(rows, columns, options, out, announce)
+    found.require_figure(metric)
     if output == "json":
         print(json.dumps({"metric": metric, **found.to_dict()}, allow_nan=False))
     else:
         _print(found, metric)
     return int(any(cell.figures.get("unreadable") for cell in found.cells))
-
-
-def _columns(data: Sequence[Path]) -> dict[str, LabelledImages]:
-    """Return the data sets, each named after its file or folder."""
-    columns: dict[str, LabelledImages] = {}
-    for path in data:
-        name = path.resolve().stem or str(path)
-        if name in columns:
-            name = f"{path.resolve().parent.name}/{name}"
-        if name in columns:
-            raise DataError(f"{path}: given twice, or named like another data set")
-        columns[name] = load_labelled(path, require_files=False)
-        say_left_out(columns[name])
-    return columns
-
-
-def _named_apart(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows, those that share a name numbered, such as two bundles of one recipe."""
-    counts: dict[str, int] = {}
-    named = []
-    for row in rows:
-        counts[row.name] = counts.get(row.name, 0) + 1
-        number = counts[row.name]
-        name = row.name if number == 1 else f"{row.name} ({number})"
-        named.append(replace(row, name=name))
-    return named
-
-
-@contextmanager
-def _run_folder(out: Path | None) -> Iterator[Path]:
-    """Yield the folder that trainings go to: the user's, or one that is removed after."""
-    if out is not None:
-        yield out
-        return
-    with tempfile.TemporaryDirectory(prefix="evoca-matrix-") as folder:
-        yield Path(folder)
 
 
 def _chosen(recipes: Sequence[str], settings: Sequence[str]) -> list[Recipe]:
@@ -182,35 +132,13 @@ def _chosen(recipes: Sequence[str], settings: Sequence[str]) -> list[Recipe]:
 
 
 def _trained(
-    chosen: Recipe,
-    columns: Mapping[str, LabelledImages],
-    folder: Path,
-    announce: Announce,
-) -> Iterator[Row]:
-    """Yield a recipe trained on each data set, unless a training is there already."""
+    recipe: Recipe, columns: Mapping[str, LabelledImages], out: Path | None, announce: Announce
+) -> list[Row]:
     with needs_extra("train"):
         from evoca import lab
-        from evoca.lab.experiments.finished import TRAINING, difference
-    for name, data in columns.items():
-        place = folder / f"{chosen.name}--trained-on--{name.replace('/', '_')}"
-        run, bundle = place / "run", place / "bundle"
-        learnt_from = data.take(data.split != "test")
-        if not (run / "run.json").is_file():
-            options = lab.RunOptions(announce=announce, say=say)
-            lab.train(chosen, data, run, options=options, resume=True, data_name=name)
-        if not (bundle / "model.json").is_file():
-            lab.export_bundle(run, bundle)
-        done = read_run(run)
-        other = difference(done.description, chosen, data, TRAINING)
-        if other or done.description.get("code") != dict(code_version()):
-            raise DataError(
-                f"{printable_name(place)}: trained on other data, with other settings or by "
-                "another version of Evoca; remove it or name another --out"
-            )
-        system = model_system(load(bundle))
-        protocol = _PROTOCOLS[evaluated_on(done.description["split"]) or EvaluatedOn.FOLDS]
-        own = {name: done.metrics}
-        yield Row(f"{chosen.name} from {name}", system, learnt_from, own, protocol)
+
+        options = lab.RunOptions(announce=announce, say=say)
+    return lab.trained_rows(recipe, columns, out, options=options)
 
 
 def _print(found: Matrix, metric: str) -> None:
@@ -233,21 +161,34 @@ def _print(found: Matrix, metric: str) -> None:
         notes = [str(note) for note in cell.figures.get("notes") or ()]
         if cell.seen and not any("training images of" in note for note in notes):
             of = cell.figures["n"]
-            say(f"evoca: ! {where}: {cell.seen:,} of {of:,} images are training images")
+            say(
+                f"evoca: ! {where}: {cell.seen:,} of {counted(of, 'image')} "
+                f"{by_number(cell.seen, 'is a training image', 'are training images')}"
+            )
         for note in notes:
             say(f"evoca: {where}: {note}")
         if cell.seen_copies:
             of = cell.figures["n"]
             say(
-                f"evoca: ! {where}: {cell.seen_copies:,} of {of:,} images are copies of training "
+                f"evoca: ! {where}: {cell.seen_copies:,} of {counted(of, 'image')} "
+                f"{by_number(cell.seen_copies, 'is a copy', 'are copies')} of training "
                 "or validation images"
             )
         if left := cell.figures.get("copies_left_out"):
-            say(f"evoca: {where}: {left:,} images that the model knows are left out")
+            say(
+                f"evoca: {where}: {counted(left, 'image')} that the model knows "
+                f"{by_number(left, 'is', 'are')} left out"
+            )
         if unread := cell.figures.get("unreadable"):
-            say(f"evoca: {where}: {unread:,} images cannot be read, and are left out")
+            say(
+                f"evoca: {where}: {counted(unread, 'image')} cannot be read, and "
+                f"{by_number(unread, 'is', 'are')} left out"
+            )
         if cell.copies:
-            say(f"evoca: {where}: {cell.copies:,} copies of training images are left out")
+            say(
+                f"evoca: {where}: {counted(cell.copies, 'copy')} of training images "
+                f"{by_number(cell.copies, 'is', 'are')} left out"
+            )
 
 
 def _cell(cell: Cell, metric: str) -> str:

@@ -11,6 +11,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.options import require_file_place
 from evoca.commands.terminal import say
 from evoca.images.walk import printable_name
+from evoca.words import counted
 
 __all__ = ["app", "merge"]
 
@@ -32,4 +33,4 @@ def merge(
 
     require_file_place(out)
     rows = tagger.merge(parts, out)
-    say(f"evoca: {printable_name(out)}: {rows:,} images of {len(parts):,} shares")
+    say(f"evoca: {printable_name(out)}: {counted(rows, 'image')} of {counted(len(parts), 'share')}")

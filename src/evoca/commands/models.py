@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from evoca.cards import card_document, render_card
+from evoca.cards import card_document
 from evoca.cards.analysis import read_perturbations, with_perturbations
 from evoca.cards.card import figure
+from evoca.cards.description import require_changeable, write_description
 from evoca.cards.elsewhere import with_cautions, with_elsewhere, with_left_out
 from evoca.commands.exits import command, command_app, finish
 from evoca.commands.options import (
@@ -24,14 +25,13 @@ from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say, say_left_out
 from evoca.data.manifest.labelled import load_labelled
 from evoca.documents import print_document
-from evoca.drafts import drafted
-from evoca.errors import EvocaError, needs_extra
+from evoca.errors import needs_extra
 from evoca.images import printable_name
-from evoca.runtime.bundle import Bundle, bundled_models, read_bundle
-from evoca.runtime.card import ModelCard
+from evoca.runtime.bundle import bundled_models, read_bundle
 from evoca.runtime.conformance import TOLERANCES, Conformance, conformance, opened_engines
 from evoca.runtime.fixture import fixture_of, write_fixture
 from evoca.runtime.predictor import Predictor
+from evoca.words import counted
 
 __all__ = ["app", "list_models", "quantize_model", "show_model", "verify_model", "write_card"]
 
@@ -93,7 +93,9 @@ def write_card(
     name: Annotated[str, typer.Argument(metavar="BUNDLE", help="Take this bundle directory.")],
     probe: Annotated[
         Path | None,
-        typer.Option("--probe", metavar="FILE", help="Put this robustness probe into it first."),
+        typer.Option(
+            "--probe", metavar="FILE", help="Put this robustness test of evoca probe into it first."
+        ),
     ] = None,
     evaluations: Annotated[
         list[str] | None,
@@ -128,7 +130,7 @@ def write_card(
         if not (words.strip() and equals and run):
             raise typer.BadParameter(f"{one!r} is not WORDS=RUN", param_hint="--evaluation")
         named[words.strip()] = run
-    _require_changeable(name)
+    require_changeable(name)
     bundle = read_bundle(name)
     card = bundle.card
     if probe is not None:
@@ -139,7 +141,7 @@ def write_card(
         card = with_left_out(card, left_out)
     if cautions:
         card = with_cautions(card, cautions)
-    _write_description(bundle, card)
+    write_description(bundle, card)
     console_for().print(f"wrote {printable_name(bundle.path / 'README.md')}", soft_wrap=True)
 
 
@@ -182,8 +184,8 @@ def verify_model(
     """Run a model's drawn pictures in every engine, and compare with its exact outputs."""
     bundle = read_bundle(name)
     if write:
-        _require_changeable(str(bundle.path))
-        _write_description(bundle, write_fixture(bundle))
+        require_changeable(str(bundle.path))
+        write_description(bundle, write_fixture(bundle))
         bundle = read_bundle(bundle.path)
     fixture = fixture_of(bundle)
     if not fixture.shipped:
@@ -288,7 +290,8 @@ def quantize_model(
     seen = f", {found.seen:,} of which the model had learnt from" if found.seen else ""
     console_for().print(
         clean(
-            f"{printable_name(out)}: {made.card.name}; on {found.images:,} held-out images{seen}: "
+            f"{printable_name(out)}: {made.card.name}; on "
+            f"{counted(found.images, 'held-out image')}{seen}: "
             f"same top emotion {figure(found.same_emotion)}, change of the negative "
             f"log-likelihood {figure(found.nll_change)}"
         ),
@@ -296,44 +299,3 @@ def quantize_model(
     )
     if not is_as_good(found):
         say("evoca: that is worse than float32 by more than is right for taking its place")
-
-
-def _require_changeable(name: str) -> None:
-    """Refuse a bundle of the installed package.
-
-    Raises:
-        EvocaError: it is one.
-    """
-    shipped = bundled_models().get(name) or _installed(Path(name))
-    if shipped is not None:
-        raise EvocaError(
-            f"{name}: is part of the installed package, whose files are not changed: copy "
-            f"{printable_name(shipped)} to a folder of your own and name that"
-        )
-
-
-def _write_description(bundle: Bundle, card: ModelCard) -> None:
-    """Write a changed card into ``model.json``, and ``README.md`` in any case."""
-    if card is not bundle.card:
-        _replace(bundle.path / "model.json", card.model_dump_json(indent=2) + "\n")
-    _replace(bundle.path / "README.md", render_card(card))
-
-
-def _installed(path: Path) -> Path | None:
-    """Return the target of a path, if that is a model of the installed package."""
-    real = path.resolve()
-    ships = real in {shipped.resolve() for shipped in bundled_models().values()}
-    return real if ships and not _is_checkout(real.parents[1]) else None
-
-
-def _is_checkout(package: Path) -> bool:
-    """Return whether the package lies in its own sources, whose files may be changed."""
-    project = package.parent.parent / "pyproject.toml"
-    is_file = package.parent.name == "src" and project.is_file()
-    return is_file and 'name = "evoca"' in project.read_text(encoding="utf-8")
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write all of a file or none of it."""
-    with drafted(file) as draft:
-        draft.write_text(text, encoding="utf-8")

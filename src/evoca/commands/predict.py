@@ -22,24 +22,23 @@ from evoca.commands.options import (
     ThreadsOption,
     require_file_place,
 )
-from evoca.commands.prediction_writers import Gallery, Ordered, Page, Source, printing
+from evoca.commands.prediction_writers import Gallery, Ordered, Page, printing
 from evoca.commands.priors import ESTIMATE, estimated
 from evoca.commands.progress import advancing, is_quiet
-from evoca.commands.remote import Fetch, RemoteImage
 from evoca.commands.terminal import clean, duration
 from evoca.errors import EvocaError, ImageError, did_you_mean, listed
-from evoca.images.addresses import is_address, local_path
 from evoca.images.sources import open_picture
 from evoca.images.walk import printable_name
+from evoca.inputs import RemoteImage, Source, list_sources, predict_sources
 from evoca.prediction import Prediction
 from evoca.progress import Advance, advance_silently
 from evoca.runtime.engines import DEFAULT_ENGINE
 from evoca.runtime.operating_point import PriorLike
 from evoca.runtime.predictor import Predictor, load
-from evoca.tagger.inputs import folder_images
 from evoca.tagger.table_file import Predicted, TableFile, Writer, require_table
+from evoca.words import counted
 
-__all__ = ["app", "expand", "predict", "with_errors"]
+__all__ = ["app", "predict"]
 
 app = command_app()
 
@@ -186,7 +185,7 @@ def predict(
     if html is not None:
         _require_page(html)
     began = time.monotonic()
-    inputs = list(expand(paths))
+    inputs = list(list_sources(paths, _say))
     in_force: PriorLike | None = prior
     if prior == ESTIMATE:
         in_force = estimated(model, [item for item in inputs if isinstance(item, Path)])
@@ -198,12 +197,8 @@ def predict(
     )
     emotions = emotion or []
     _require_labels(predictor.labels, sort, emotions, explain_emotion)
-    writer: Writer = (
-        printing(output, predictor.labels, inputs, top)
-        if out is None
-        else TableFile(out, predictor.labels)
-    )
     held = sort is not None or bool(emotions)
+    writer = _writer(out, output, predictor.labels, inputs, top)
     if held:
         writer = Ordered(writer, sort)
     pictures = _Pictures(
@@ -218,7 +213,7 @@ def predict(
     # Lines on the same terminal are progress enough, and a bar would cut them.
     scrolls = out is None and not held and sys.stdout.isatty()
     with closing(writer), _progress(0 if scrolls else len(inputs)) as advance:
-        for source, predicted in zip(inputs, with_errors(stream, inputs, fetch), strict=True):
+        for source, predicted in zip(inputs, predict_sources(stream, inputs, fetch), strict=True):
             if isinstance(predicted, Prediction) and reading is not None:
                 assert not isinstance(source, ImageError)
                 predicted = reading.add_to(predicted, source)
@@ -240,6 +235,12 @@ def predict(
         chosen = kept if emotions else None
         _say(f"{where}{_summary(len(inputs), unread, time.monotonic() - began, chosen)}")
     return int(unread > 0)
+
+
+def _writer(
+    out: Path | None, output: str, labels: Sequence[str], inputs: list[Source], top: int | None
+) -> Writer:
+    return printing(output, labels, inputs, top) if out is None else TableFile(out, labels)
 
 
 class _Pictures:
@@ -298,7 +299,7 @@ def _summary(images: int, unread: int, seconds: float, kept: int | None = None) 
     """
     lost = f", {unread:,} could not be read" if unread else ""
     chosen = "" if kept is None else f", {kept:,} kept"
-    return f"{images:,} {'image' if images == 1 else 'images'}{lost}{chosen}, {duration(seconds)}"
+    return f"{counted(images, 'image')}{lost}{chosen}, {duration(seconds)}"
 
 
 def _progress(total: int) -> AbstractContextManager[Advance]:
@@ -335,57 +336,8 @@ class _Reading:
             return ImageError(str(error), prediction.path or "")
 
 
-def expand(paths: Sequence[str]) -> Iterator[Source]:
-    """Return the inputs: folders walked, addresses kept, an empty folder as an error.
-
-    Pictures that ``--explain`` drew earlier are left out of a folder, and named on
-    standard error; given by name they are inputs like any other.
-    """
-    for text in paths:
-        if not text:  # Path("") is the current folder: nobody means that
-            yield ImageError("an empty path")
-            continue
-        if is_address(text):
-            yield RemoteImage(text)
-            continue
-        try:
-            path = local_path(text)
-        except ImageError as no_path:
-            yield no_path
-            continue
-        try:
-            is_folder = path.is_dir()
-        except (OSError, ValueError):
-            is_folder = False  # reading it gives the reason
-        if is_folder:
-            yield from folder_images(path, _say)
-        else:
-            yield path
-
-
 def _say(line: str) -> None:
     print(f"evoca: {clean(line)}", file=sys.stderr)
-
-
-def with_errors(stream: Any, inputs: list[Source], fetch: Fetch) -> Iterator[Predicted]:
-    """Yield the model's predictions with the errors of the walk among them, in order.
-
-    Args:
-        stream: of a predictor, as :meth:`evoca.Predictor.stream`.
-        inputs: as :func:`expand` returns them.
-        fetch: fetches those that are addresses.
-    """
-    predictions = stream(
-        fetch(item) if isinstance(item, RemoteImage) else item
-        for item in inputs
-        if not isinstance(item, ImageError)
-    )
-    for item in inputs:
-        if isinstance(item, ImageError):
-            yield item
-        else:
-            predicted = next(predictions)
-            yield item.named(predicted) if isinstance(item, RemoteImage) else predicted
 
 
 def _complain(error: ImageError) -> None:

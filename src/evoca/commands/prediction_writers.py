@@ -15,24 +15,23 @@ from typing import Any
 from rich.cells import cell_len
 
 from evoca.adapters.huggingface import TOP_K, labels_and_scores
-from evoca.commands.remote import RemoteImage
 from evoca.commands.terminal import clean, columns_for, console_for, detailed, heading, one_line
 from evoca.drafts import drafted, uninterrupted
 from evoca.errors import EvocaError, ImageError, visible_json
 from evoca.images.walk import EXPLAINED_SUFFIX, printable_name
+from evoca.inputs import RemoteImage, Source
 from evoca.prediction import Prediction
 from evoca.tagger.table_file import CsvTable, JsonLinesTable, Predicted, Writer
+from evoca.words import counted
 
 __all__ = [
     "Gallery",
     "Ordered",
     "Page",
-    "Source",
     "printing",
     "written",
 ]
 
-Source = Path | RemoteImage | ImageError
 
 _DETAILED_UP_TO = 4
 
@@ -211,5 +210,4 @@ def written(place: Path, count: int, size: int, what: str) -> str:
     >>> written(Path("page.html"), 1204, 18_300_000, "image")
     'page.html: 1,204 images, 18.3 MB'
     """
-    things = what if count == 1 else f"{what}s"
-    return f"{printable_name(place)}: {count:,} {things}, {size / 1e6:.1f} MB"
+    return f"{printable_name(place)}: {counted(count, what)}, {size / 1e6:.1f} MB"

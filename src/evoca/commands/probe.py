@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -19,19 +17,16 @@ from evoca.commands.options import (
     model_names,
 )
 from evoca.commands.progress import announcing
-from evoca.commands.terminal import clean, console_for, say_left_out
-from evoca.data.manifest.labelled import LabelledImages, load_labelled
-from evoca.drafts import drafted
-from evoca.errors import DataError, EvocaError
-from evoca.evaluation.robustness import run_probe
+from evoca.commands.terminal import clean, console_for, say, say_left_out
+from evoca.evaluation.robustness import images_to_probe, run_probe, spread
 from evoca.evaluation.selection import select_split
-from evoca.images import LeftOut, find_images, printable_name
 from evoca.images.detectors import installed_detectors
 from evoca.images.perturb import perturbations_for
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
-from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult
+from evoca.runs.robustness import RobustnessResult, write_robustness
 from evoca.runtime.predictor import load
+from evoca.words import counted
 
 __all__ = ["app", "probe"]
 
@@ -87,18 +82,18 @@ def probe(
 ) -> int:
     """Measure how predictions move under compression, blur, crops, colour and hidden faces."""
     predictor = load(model, threads=1)
-    labelled = _read(data, predictor.labels)
+    labelled = images_to_probe(data, predictor.labels)
     say_left_out(labelled)
-    images = _spread(select_split(labelled, split).images, limit)
+    images = spread(select_split(labelled, split).images, limit)
     changes = perturbations_for(predictor.card.preprocessing)
     faces = installed_detectors().faces
     with announcing() as announce:
         advance = announce("probing", len(images))
         found = run_probe(predictor, images, changes, faces, advance)
     for line in (*found.unreadable, *found.notes):
-        print(f"evoca: {clean(line)}", file=sys.stderr)
+        say(f"evoca: {line}")
     if out is not None:
-        _write(out, found)
+        write_robustness(out, found)
     if output == "json":
         print(json.dumps(found.to_dict(), allow_nan=False))
     else:
@@ -106,67 +101,16 @@ def probe(
     return int(bool(found.unreadable))
 
 
-def _read(data: Path, labels: tuple[str, ...]) -> LabelledImages:
-    """Return labelled images, also of a folder without class folders."""
-    if data.is_dir() and not any(entry.is_dir() for entry in data.iterdir()):
-        return _unlabelled(data, labels)
-    return load_labelled(data, require_files=False)
-
-
-def _unlabelled(folder: Path, labels: tuple[str, ...]) -> LabelledImages:
-    left_out = LeftOut()
-    paths = tuple(find_images(folder, on_left_out=left_out))
-    if not paths:
-        raise DataError(f"{printable_name(folder)}: no images in this folder")
-    n = len(paths)
-    return LabelledImages(
-        paths=paths,
-        names=tuple(printable_name(path.relative_to(folder)) for path in paths),
-        truth=np.full(n, -1, dtype=np.int64),
-        labels=labels,
-        groups=np.arange(n, dtype=np.int64),
-        has_groups=False,
-        split=np.full(n, "", dtype=np.str_),
-        distribution=None,
-        agreement=None,
-        affect=None,
-        recorded_hashes=("",) * n,
-        taxonomy="",
-        source=printable_name(folder),
-        left_out=left_out,
-    )
-
-
-def _spread(images: LabelledImages, limit: int | None) -> LabelledImages:
-    """Return at most so many images, spread evenly: class folders come one after the other."""
-    if limit is None or limit >= len(images):
-        return images
-    return images.take(np.linspace(0, len(images) - 1, limit).round().astype(np.int64))
-
-
-def _write(out: Path, found: RobustnessResult) -> None:
-    """Write into a file that ends in .json, else into a run directory; whole or not at all."""
-    file = out if out.suffix.lower() == ".json" else out / ROBUSTNESS_FILE
-    content = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with drafted(file) as draft:
-            draft.write_text(content, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise EvocaError(f"--out {printable_name(file)}: cannot be written: {reason}") from error
-
-
 def _print(found: RobustnessResult, console: Console) -> None:
     before = "no labels"
     if found.accuracy is not None:
         low, high = found.accuracy.ci95
         before = f"accuracy {found.accuracy.value:.3f} [{low:.3f}, {high:.3f}]"
-    head = f"{clean(found.model)} on {clean(found.data)}: {found.n:,} pictures, {before}"
+    head = f"{clean(found.model)} on {clean(found.data)}: {counted(found.n, 'picture')}, {before}"
     console.print(head, style="bold", soft_wrap=True)
     console.print(
         f"percent, with 95% intervals from {found.draws:,} bootstrap draws over "
-        f"{found.groups:,} groups",
+        f"{counted(found.groups, 'group')}",
         style="dim",
         soft_wrap=True,
     )
@@ -183,7 +127,7 @@ def _print(found: RobustnessResult, console: Console) -> None:
 
 def _print_masking(found: Masking, names: Sequence[str], console: Console) -> None:
     console.print(
-        f"{found.n:,} pictures with a face and room to hide as much elsewhere, of "
+        f"{counted(found.n, 'picture')} with a face and room to hide as much elsewhere, of "
         f"{found.with_faces:,} with a face",
         style="bold",
         soft_wrap=True,

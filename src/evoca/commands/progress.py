@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 __all__ = [
+    "SECONDS_BETWEEN_LINES",
     "advancing",
     "announcing",
     "announcing_lines",
@@ -23,7 +24,9 @@ __all__ = [
     "terminal_bar",
 ]
 
-_SECONDS_BETWEEN_LINES = 60.0
+SECONDS_BETWEEN_LINES = 60.0
+"""Off a terminal, progress takes at most a line in so long."""
+
 _quiet = False
 
 
@@ -166,7 +169,7 @@ class _Lines:
 
     def _show(self, line: str) -> bool:
         now = time.monotonic()
-        if now - self._last < _SECONDS_BETWEEN_LINES:
+        if now - self._last < SECONDS_BETWEEN_LINES:
             return False
         self._last, self._unsaid = now, ""
         _say(line)

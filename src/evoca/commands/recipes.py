@@ -14,6 +14,7 @@ from evoca.commands.options import (
 )
 from evoca.commands.terminal import clean, console_for, indented, say
 from evoca.errors import did_you_mean
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from evoca.lab.config.needs import Took
@@ -98,7 +99,7 @@ def list_recipes(
             _entry(recipe.name, recipe.summary)
             indented(f"needs {needs_of(recipe)}; {took or 'time not measured'}", 4)
     if len(kept) < len(recipes):
-        say(f"evoca: {len(kept)} of {len(recipes)} recipes")
+        say(f"evoca: {len(kept)} of {counted(len(recipes), 'recipe')}")
 
 
 def _within(took: Took | None, minutes: float) -> bool:

@@ -16,6 +16,7 @@ from evoca.commands.figures import p_in_words
 from evoca.commands.options import FigureFormat
 from evoca.commands.progress import announcing
 from evoca.commands.terminal import clean, console_for, say
+from evoca.words import by_number, counted
 
 if TYPE_CHECKING:
     from evoca.collection.relate import Association, Relation
@@ -107,7 +108,10 @@ def relate(
     else:
         _print(found, group, names)
     if unread := found.joined["unread"]:
-        say(f"evoca: {unread:,} images could not be read for their confounders, and are left out")
+        say(
+            f"evoca: {counted(unread, 'image')} could not be read for confounders, and "
+            f"{by_number(unread, 'is', 'are')} left out"
+        )
     return int(unread > 0)
 
 
@@ -135,9 +139,9 @@ def _print(found: Relation, group: str | None, confounders: list[str]) -> None:
 def _joined(found: Relation, group: str | None) -> str:
     """Return how many images there are, and how they were joined."""
     joined = found.joined
-    parts = [f"{found.rows:,} images"]
+    parts = [counted(found.rows, "image")]
     if group is not None:
-        parts[0] += f" in {found.groups:,} groups ({clean(group)})"
+        parts[0] += f" in {counted(found.groups or 0, 'group')} ({clean(group)})"
     said = {
         "by_name": "joined by file name",
         "without_prediction": "outcomes without a prediction",

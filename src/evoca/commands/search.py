@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ from evoca.commands.options import (
 from evoca.commands.terminal import console_for, say
 from evoca.commands.training import display, print_result
 from evoca.documents import Table, print_document
-from evoca.errors import EvocaError, needs_extra
+from evoca.errors import needs_extra
 from evoca.lab.config.search import short, short_names
 
 if TYPE_CHECKING:
@@ -80,26 +80,12 @@ def search(
     """Search a recipe's settings on validation images."""
     with needs_extra("train"):
         from evoca import lab
-        from evoca.lab.config.recipe import load_recipe
-        from evoca.lab.config.search import read_space
         from evoca.lab.experiments.labelled import labelled_images
     # Before PyTorch is imported: a slip in a name should not cost its seconds.
     own = [*(settings or [])] if folds is None else [f"protocol.folds={folds}", *(settings or [])]
-    chosen = load_recipe(recipe, own, profile)
-    chosen_space = chosen.search if space is None else read_space(space)
-    if chosen_space is None:
-        raise EvocaError(f"{recipe}: names nothing to search: give a file with --space")
-    if not chosen.steps:
-        raise EvocaError(f"{recipe}: has no steps to train; its inner folds choose already")
-    if chosen.head is not None:
-        raise EvocaError(
-            f"{recipe}: a search scores its steps, not the machine after them: search with "
-            "--set head=null, or evoca sweep a cross-validation"
-        )
+    chosen = lab.load_recipe(recipe, own, profile)
+    chosen_space = chosen.search_space(space)
     labelled = labelled_images(data, say, chosen)
-    with needs_extra("train"):
-        from evoca.lab.experiments.run import build
-        from evoca.lab.experiments.search import Searcher
     with display(
         accelerator=accelerator,
         precision=precision,
@@ -107,20 +93,19 @@ def search(
         deterministic=deterministic,
         cache=cache,
     ) as options:
-        searcher = Searcher(
-            lambda tried: load_recipe(recipe, [*own, *tried], profile),
-            chosen_space,
-            build,
-            options,
-            trials,
-        )
+        how: dict[str, Any] = {
+            "space": chosen_space,
+            "trials": trials,
+            "settings": own,
+            "profile": profile,
+            "options": options,
+            "resume": resume,
+        }
         if folds is not None:
-            result = lab.cross_validate(
-                chosen, labelled, out, options=options, resume=resume, tune=searcher.tune
-            )
+            result = lab.cross_validate_search(recipe, labelled, out, **how)
             print_result(chosen, result, "table")
             return
-        found = searcher.search(labelled, out, resume=resume)
+        found = lab.search(recipe, labelled, out, **how)
     print_document([trials_table(found.trials, chosen_space.metric)], console_for())
     console_for("stderr").print(f"wrote {out / 'best.yaml'}, a recipe", soft_wrap=True)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,11 +18,8 @@ from evoca.commands.options import (
 from evoca.commands.terminal import console_for, say
 from evoca.commands.training import display
 from evoca.documents import Paragraph, Table, print_document
-from evoca.drafts import drafted
 from evoca.errors import EvocaError, needs_extra
 from evoca.images import printable_name
-from evoca.papers import load_paper
-from evoca.runs import read_json
 
 if TYPE_CHECKING:
     from evoca.lab.experiments.sweep import Accuracy, Cell, Sweep
@@ -43,17 +38,11 @@ class BetaForm(StrEnum):
 
 _ALPHAS = "0,0.25,0.5,0.75,1"
 _MOST_C = 1e6  # beyond it, the penalty has no effect, and fitting may never end
-_COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high", "published")
-_LAYER = "logistic regression"
-_PAPER = "rapolu2023"
 _LEGEND = (
     "paper: the figure of that alpha, beta and C that rapolu2023 prints (tables 2 and 3; under "
     "logistic, of the layer it trains), on its test part of FI and with its own networks: other "
     "images, unless the run states so."
 )
-
-Published: TypeAlias = Mapping[tuple[float | None, float | None, float | None], float]
-"""Alpha, beta and C to the printed accuracy, 0..1."""
 
 
 @command(
@@ -117,18 +106,16 @@ def sweep(
     if out is not None:
         _require_place(out)
     file = run / "sweep.csv" if out is None else out
-    # The paper's beta takes from the vectors.
-    published = _published(run) if form == "convex" or beta is None else {}
     grid = Grid(alphas, betas, form.value, costs)
     with display(accelerator="cpu") as options:
         found = run_sweep(run, grid, options.announce)
-    _write(file, found, published)
+    found.write(file)
     if output == "json":
-        print(json.dumps(_as_json(found, published), indent=2))
+        print(json.dumps(found.to_dict(), indent=2))
     else:
         text = [Paragraph(_chosen_in_words(found))]
-        text += [Paragraph(_LEGEND)] if published else []
-        print_document([_table(found, costs, published), *text], console_for())
+        text += [Paragraph(_LEGEND)] if found.published else []
+        print_document([_table(found, costs), *text], console_for())
     say(f"wrote {file}")
 
 
@@ -155,33 +142,10 @@ def _numbers(option: str, text: str, most: float) -> tuple[float | None, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _published(run: Path) -> Published:
-    """Return the paper's figures, where the run's recipe follows the paper that swept.
-
-    Raises:
-        EvocaError: ``run.json`` is there and cannot be read.
-    """
-    file = run / "run.json"
-    recipe = read_json(file).get("recipe") if file.is_file() else None
-    if not isinstance(recipe, Mapping) or recipe.get("paper") != _PAPER:
-        return {}
-    found = {}
-    for system in load_paper(_PAPER).systems:
-        for figure in system.figures:
-            if figure.setting and figure.part == "test":
-                at = (figure.setting.get(name) for name in ("alpha", "beta", "c"))
-                alpha, beta, c = (None if value is None else float(value) for value in at)
-                found[alpha, beta, c] = figure.value
-    return found
-
-
-def _at(cell: Cell) -> tuple[float | None, float | None, float | None]:
-    return cell.alpha, cell.beta, cell.c
-
-
-def _table(found: Sweep, costs: tuple[float, ...], published: Published) -> Table:
+def _table(found: Sweep, costs: tuple[float, ...]) -> Table:
+    published = found.published
     settings = dict.fromkeys((cell.alpha, cell.beta) for cell in found.cells)
-    of = {_at(cell): own for cell, own in found.cells.items()}
+    of = {cell.setting: own for cell, own in found.cells.items()}
     columns = ["alpha", "beta"]
     rows = [[_short(alpha), _short(beta)] for alpha, beta in settings]
     for cost in (None, *costs):
@@ -214,42 +178,8 @@ def _chosen_in_words(found: Sweep) -> str:
 def _named(cell: Cell) -> str:
     named = {"alpha": cell.alpha, "beta": cell.beta, "C": cell.c}
     given = [f"{name} {value:g}" for name, value in named.items() if value is not None]
-    return " ".join([*given, *([] if cell.c is not None else [_LAYER])])
+    return " ".join([*given, *([] if cell.c is not None else [cell.head])])
 
 
 def _percent(own: Accuracy) -> str:
     return f"{100 * own.value:.1f} [{100 * own.low:.1f}, {100 * own.high:.1f}]"
-
-
-def _write(file: Path, found: Sweep, published: Published) -> None:
-    try:
-        with drafted(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(_COLUMNS)
-            for cell, own in found.cells.items():
-                setting = ["" if v is None else v for v in (cell.alpha, cell.beta, cell.c)]
-                paper = published.get(_at(cell), "")
-                writer.writerow([*setting, own.value, own.low, own.high, paper])
-    except OSError as error:
-        raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
-
-
-def _as_json(found: Sweep, published: Published) -> dict[str, Any]:
-    def accuracy(own: Accuracy) -> dict[str, Any]:
-        return {"accuracy": own.value, "ci95": [own.low, own.high]}
-
-    return {
-        "cells": [
-            {
-                "alpha": cell.alpha,
-                "beta": cell.beta,
-                "c": cell.c,
-                "head": _LAYER if cell.c is None else "support vector machine",
-                **accuracy(own),
-                "published": published.get(_at(cell)),
-            }
-            for cell, own in found.cells.items()
-        ],
-        "chosen_on_validation": accuracy(found.chosen)
-        | {"folds": [{"alpha": c.alpha, "beta": c.beta, "c": c.c} for c in found.choices]},
-    }

@@ -20,10 +20,11 @@ from evoca.commands.options import (
     engines_known,
     require_file_place,
 )
-from evoca.commands.progress import is_quiet, terminal_bar
-from evoca.commands.terminal import console_for, counted, duration, say
+from evoca.commands.progress import SECONDS_BETWEEN_LINES, is_quiet, terminal_bar
+from evoca.commands.terminal import console_for, duration, label_lines, say
 from evoca.images.walk import printable_name
 from evoca.tagger import Shard, Summary, TagSettings, Watcher
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -166,21 +167,21 @@ def _require_for_cluster(*, shard: Shard, threads: int | None, retry_errors: boo
 
 def _print_summary(out: Path, done: Summary) -> None:
     console = console_for("stderr")
-    for line in counted(done.emotions, console):
+    for line in label_lines(done.emotions, console):
         console.print(line)
     for cause, count in done.errors.most_common(_CAUSES):
         say(f"{count:,} could not be read: {cause}")
     if len(done.errors) > _CAUSES:
-        say(f"{len(done.errors) - _CAUSES:,} other causes: see the column error")
+        say(f"{counted(len(done.errors) - _CAUSES, 'other cause')}: see the column error")
     rate = f" ({done.computed / done.seconds:,.0f} images/s)" if done.computed else ""
     say(
-        f"evoca: {printable_name(out)}: {done.images:,} images, {done.computed:,} computed now, "
+        f"evoca: {printable_name(out)}: {counted(done.images, 'image')}, {done.computed:,} "
+        "computed now, "
         f"{done.unread:,} could not be read, {duration(done.seconds)}{rate}"
     )
 
 
 _CAUSES = 8
-_SECONDS_BETWEEN_LINES = 60.0
 
 
 class _Progress(Watcher):
@@ -213,7 +214,7 @@ class _Progress(Watcher):
         if is_quiet():
             return
         known = "" if left == listed else f", {listed - left:,} of {listed:,} are there already"
-        say(f"evoca: {left:,} images to compute{known}")
+        say(f"evoca: {counted(left, 'image')} to compute{known}")
         if sys.stderr.isatty():
             self._show_bar()
 
@@ -229,9 +230,9 @@ class _Progress(Watcher):
         self._unread += unread
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, description=self._rate())
-        elif not is_quiet() and time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
+        elif not is_quiet() and time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            say(f"{self._done:,} of {self._total:,} images, {self._rate()}")
+            say(f"{self._done:,} of {counted(self._total, 'image')}, {self._rate()}")
 
     def _rate(self) -> str:
         """Return the rate, the errors and the time left in words."""

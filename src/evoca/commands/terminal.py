@@ -28,12 +28,12 @@ __all__ = [
     "clean",
     "columns_for",
     "console_for",
-    "counted",
     "detailed",
     "duration",
     "emotion_bar",
     "heading",
     "indented",
+    "label_lines",
     "one_line",
     "say",
     "say_left_out",
@@ -170,7 +170,7 @@ def emotion_bar(label: str, share: float, console: Console, count: str = "") -> 
     return line.append_text(_bar(share, bar, label, console))
 
 
-def counted(counts: Mapping[str, int], console: Console) -> list[Text]:
+def label_lines(counts: Mapping[str, int], console: Console) -> list[Text]:
     """Return a line for each label, the commonest first: its number of images, and a bar."""
     total = max(1, sum(counts.values()))
     ranked = sorted(counts.items(), key=lambda pair: -pair[1])

@@ -20,6 +20,7 @@ from evoca.commands.figures import (
 from evoca.commands.progress import announcing_lines
 from evoca.commands.terminal import clean, console_for
 from evoca.errors import needs_extra
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from evoca.lab import RunOptions
@@ -85,7 +86,9 @@ def print_result(recipe: Recipe, result: Result, output: str) -> None:
         print(json.dumps(figures, allow_nan=False))
         return
     console = console_for()
-    console.print(f"{recipe.name}: {result.report.n} images", style="bold", soft_wrap=True)
+    console.print(
+        f"{recipe.name}: {counted(result.report.n, 'image')}", style="bold", soft_wrap=True
+    )
     print_figures(figures, console)
     print_sets(result.sets, result.conditional, console)
     coverage = {} if result.sets is None else result.sets.by_emotion
@@ -102,5 +105,5 @@ def _chosen_c(result: Result) -> str:
     own = (result.chosen or {}).get("c")
     counts = Counter(fold["c"] for fold in result.chosen_in_folds if "c" in fold)
     parts = [] if own is None else [f"{own:g} for the model that was kept"]
-    parts += [f"{c:g} in {n} of {counts.total()} folds" for c, n in counts.most_common()]
+    parts += [f"{c:g} in {n} of {counted(counts.total(), 'fold')}" for c, n in counts.most_common()]
     return f"C of the head, chosen: {', '.join(parts)}" if parts else ""

@@ -19,6 +19,7 @@ from evoca.data.votes import most_likely
 from evoca.drafts import drafted
 from evoca.errors import DataError, MissingExtraError, first_line
 from evoca.images import printable_name
+from evoca.words import by_number, counted
 
 __all__ = [
     "Annotations",
@@ -254,7 +255,7 @@ def require_overlap(votes: Annotations) -> None:
     if int(votes.counts().max()) < 2:
         raise DataError(
             f"{votes.source}: no two annotators agree on any image: nothing shows whom to trust; "
-            "more votes an image are needed"
+            "more votes per image are needed"
         )
 
 
@@ -270,13 +271,15 @@ def cautions(votes: Annotations, truth: NDArray[np.int64]) -> list[str]:
     unsaid = int((counts[labelled, truth[labelled]] == 0).sum())
     if unsaid:
         found.append(
-            f"{unsaid:,} of {len(labelled):,} images have a label that none of their annotators "
+            f"{unsaid:,} of {counted(len(labelled), 'image')} {by_number(unsaid, 'has', 'have')} "
+            "a label that none of their annotators "
             "gave"
         )
     given = np.bincount(votes.annotator[votes.shared], minlength=len(votes.annotators))
     if alone := int((given == 0).sum()):
         found.append(
-            f"{alone:,} of {len(given):,} annotators share no image with another: nothing shows "
+            f"{alone:,} of {counted(len(given), 'annotator')} "
+            f"{by_number(alone, 'shares', 'share')} no image with another: nothing shows "
             "how reliable they are"
         )
     middle = float(np.median(given[given > 0]))

@@ -25,6 +25,7 @@ from evoca.data.taxonomies import TaxonomyMapping, labels_of, mapping
 from evoca.data.votes import AGREE_RULES, COUNT_RULES, RULES, Labels, apply_rule
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = [
     "BY_VALENCE",
@@ -245,7 +246,9 @@ def _predictions(path: Path, votes: Annotations) -> NDArray[np.float64]:
     position = {name: i for i, name in enumerate(names)}
     lost = [name for name in votes.images if name not in position]
     if lost:
-        raise DataError(f"{where}: no prediction for {len(lost):,} images, first {lost[0]}")
+        raise DataError(
+            f"{where}: no prediction for {counted(len(lost), 'image')}, first {lost[0]}"
+        )
     rows = [position[name] for name in votes.images]
     columns = emotion_columns(PROBABILITY, votes.labels)
     for column in columns:

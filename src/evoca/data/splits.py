@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.errors import DataError
+from evoca.words import counted
 
 __all__ = ["RATIOS", "assign_folds", "assign_splits", "parse_ratio", "repeated_folds"]
 
@@ -104,7 +105,9 @@ def assign_folds(
     """
     found = len(np.unique(groups))
     if not 2 <= folds <= found:
-        raise DataError(f"{folds} folds of {found:,} groups: give 2 to {found:,}")
+        raise DataError(
+            f"{counted(folds, 'fold')} of {counted(found, 'group')}: give 2 to {found:,}"
+        )
     return _assign(labels, groups, np.full(folds, 1 / folds), seed)
 
 

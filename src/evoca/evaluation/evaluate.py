@@ -31,6 +31,7 @@ from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result, score
 from evoca.runs.test_uses import PastUses, record_use
 from evoca.runtime.operating_point import OperatingPoint
+from evoca.words import by_number, counted
 
 __all__ = [
     "Evaluation",
@@ -125,13 +126,17 @@ def notes_of(
     left_out, copies = lost
     if copies:
         notes.append(
-            f"{copies:,} images that {system.name} knows (training or validation images, or "
-            "copies of them) are left out"
+            f"{counted(copies, 'image')} that {system.name} knows (training or validation images, "
+            "or "
+            f"copies of them) {by_number(copies, 'is', 'are')} left out"
         )
     notes += [note for note in (selected.note, matched.note, *system.notes) if note]
     notes += report.notes()
     if left_out:
-        notes.append(f"{left_out:,} images have nothing to compare with and are left out")
+        notes.append(
+            f"{counted(left_out, 'image has', 'images have')} nothing to compare with and "
+            f"{by_number(left_out, 'is', 'are')} left out"
+        )
     if uses is not None and (uses.by_this or uses.by_others):
         notes.append(
             f"these test images were evaluated on before: {uses}; a model chosen by such figures "
@@ -139,7 +144,8 @@ def notes_of(
         )
     if absent := sum(one.startswith(ABSENT) for one in grouped.images.recorded_hashes):
         notes.append(
-            f"the files of {absent:,} of {n:,} images are not here: their copies are not looked "
+            f"the files of {absent:,} of {counted(n, 'image')} are not here: their copies are not "
+            "looked "
             "for, and the fingerprint of the data covers their names and labels only"
         )
     if not grouped.near:
@@ -208,7 +214,8 @@ def evaluate_system(
     known = _known(candidates, matched, system.predicts_affect)
     if not known.any():
         raise DataError(
-            f"{candidates.source}: none of {len(candidates):,} images has a label, votes or a "
+            f"{candidates.source}: none of {counted(len(candidates), 'image')} has a label, votes "
+            "or a "
             f"rating to compare {system.name} with"
         )
     images, matched = candidates.take(known), _rows(matched, known)
@@ -216,7 +223,9 @@ def evaluate_system(
         check_support(matched.truth, matched.labels)  # before any image is read
     predicted = system.predict(images, announce("evaluating", len(images)))
     if not predicted.read.any():
-        raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
+        raise DataError(
+            f"none of {counted(len(images), 'image')} can be read; first: {predicted.errors[0]}"
+        )
     images, matched = images.take(predicted.read), _rows(matched, predicted.read)
     grouped = with_groups(replace(images, recorded_hashes=predicted.hashes))
     overlap, lost = overlap_of(system, data, selected, grouped, predicted), 0

@@ -1,4 +1,8 @@
-"""Every system evaluated on every data set."""
+"""Every system evaluated on every data set.
+
+``fill_matrix`` is the door. Its rows are models (:func:`model_rows`), or recipes trained on
+each data set (:func:`evoca.lab.trained_rows`); its columns are data sets (:func:`named_data`).
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,26 @@ from typing import Any
 import numpy as np
 
 from evoca.data.duplicates.groups import group_copies
-from evoca.data.manifest.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation.evaluate import evaluate_system, write_evaluation
 from evoca.evaluation.selection import Options
-from evoca.evaluation.systems import System
+from evoca.evaluation.systems import System, open_system
 from evoca.images import printable_name
 from evoca.metrics import Figure
 from evoca.progress import Announce, silent
 from evoca.runs import new_run, read_run, write_json
 from evoca.runs.provenance import code_version, describe_division
 
-__all__ = ["Cell", "Matrix", "Row", "fill_matrix", "without_copies"]
+__all__ = [
+    "Cell",
+    "Matrix",
+    "Row",
+    "fill_matrix",
+    "model_rows",
+    "named_data",
+    "without_copies",
+]
 
 _SCHEMA_VERSION = 1
 
@@ -33,7 +45,7 @@ class Row:
     """A system to evaluate on every data set.
 
     Attributes:
-        name: unique among the rows.
+        name: where several rows have the same one, the matrix numbers them.
         system: what is evaluated.
         learnt_from: the images it was trained on; their copies elsewhere are left out.
         measured: column to the figures that are already known, those of the data it was
@@ -92,6 +104,16 @@ class Matrix:
     columns: tuple[str, ...]
     cells: tuple[Cell, ...]
 
+    def require_figure(self, metric: str) -> None:
+        """Refuse a figure that no cell has.
+
+        Raises:
+            DataError: none has it; the message names those that are there.
+        """
+        if not any(cell.figure(metric) for cell in self.cells):
+            have = sorted({k for cell in self.cells for k in cell.figures if cell.figure(k)})
+            raise DataError(f"no figure {metric!r} here; there are: {', '.join(have)}")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the object that ``matrix --format json`` prints."""
         return {
@@ -100,6 +122,38 @@ class Matrix:
             "columns": list(self.columns),
             "cells": [asdict(cell) for cell in self.cells],
         }
+
+
+def named_data(data: Sequence[str | Path]) -> dict[str, LabelledImages]:
+    """Return the labelled images of each data set, by the name of its file or folder.
+
+    Args:
+        data: manifests, or folders of class folders; images may be missing.
+
+    Raises:
+        DataError: one cannot be read, or two have the same name.
+    """
+    columns: dict[str, LabelledImages] = {}
+    for path in map(Path, data):
+        name = path.resolve().stem or str(path)
+        if name in columns:
+            name = f"{path.resolve().parent.name}/{name}"
+        if name in columns:
+            raise DataError(f"{path}: given twice, or named like another data set")
+        columns[name] = load_labelled(path, require_files=False)
+    return columns
+
+
+def model_rows(models: Sequence[str | Path]) -> list[Row]:
+    """Return a row for each model.
+
+    Args:
+        models: bundled models by name, bundle directories, or tables of predictions.
+
+    Raises:
+        EvocaError: one cannot be opened.
+    """
+    return [Row(system.name, system) for system in map(open_system, models)]
 
 
 def fill_matrix(
@@ -111,9 +165,11 @@ def fill_matrix(
 ) -> Matrix:
     """Return the matrix of every row evaluated on every column.
 
+    An example that runs stands in ``docs/recipes.md`` under "Searching settings".
+
     Args:
-        rows: the systems.
-        columns: name to labelled images.
+        rows: the systems, see :func:`model_rows` and :func:`evoca.lab.trained_rows`.
+        columns: name to labelled images, see :func:`named_data`.
         options: of every evaluation.
         out: folder for one run directory per evaluation; those that exist are not
             computed again.
@@ -122,7 +178,7 @@ def fill_matrix(
     Raises:
         EvocaError: a cell cannot be evaluated, or ``out`` has another one in its place.
     """
-    options = options or Options()
+    options, rows = options or Options(), _named_apart(rows)
     cells = []
     for row in rows:
         for name, data in columns.items():
@@ -135,6 +191,18 @@ def fill_matrix(
             figures = _evaluated(row.system, images, options, place, called)
             cells.append(Cell(row.name, name, "evaluated", figures, copies))
     return Matrix(tuple(row.name for row in rows), tuple(columns), tuple(cells))
+
+
+def _named_apart(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, those that share a name numbered, such as two bundles of one recipe."""
+    counts: dict[str, int] = {}
+    named = []
+    for row in rows:
+        counts[row.name] = counts.get(row.name, 0) + 1
+        number = counts[row.name]
+        name = row.name if number == 1 else f"{row.name} ({number})"
+        named.append(replace(row, name=name))
+    return named
 
 
 def _called(announce: Announce, cell: str) -> Announce:

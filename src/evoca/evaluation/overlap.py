@@ -14,6 +14,7 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError
 from evoca.evaluation.selection import ALL, Selected
 from evoca.evaluation.systems import System, SystemPredictions
+from evoca.words import by_number, counted
 
 __all__ = ["Overlap", "overlap_of", "overlap_with_model", "require_some", "warnings_of"]
 
@@ -137,19 +138,23 @@ def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
     notes = []
     if seen := count["training_images"]:
         notes.append(
-            f"WARNING: {seen:,} of {n:,} images are among the training images of "
+            f"WARNING: {seen:,} of {counted(n, 'image')} {by_number(seen, 'is', 'are')} among the "
+            "training images of "
             f"{name}: these figures say how well it remembers, not how well it will do "
             "on new images"
         )
     if copies := count["copies_of_training_images"]:
         notes.append(
-            f"WARNING: {copies:,} of {n:,} images are copies of {overlap.learnt_from}, or in one "
+            f"WARNING: {copies:,} of {counted(n, 'image')} "
+            f"{by_number(copies, 'is a copy', 'are copies')} of {overlap.learnt_from}, or in one "
             f"group with them: what learnt from those remembers these{remedy}"
         )
     if chose := count["copies_of_validation_images"]:
+        what = by_number(chose, "is a validation image", "are validation images")
+        copied = by_number(chose, "a copy of one", "copies of them")
         notes.append(
-            f"WARNING: {chose:,} of {n:,} images are validation images, which chose, or copies of "
-            "them: the figures flatter"
+            f"WARNING: {chose:,} of {counted(n, 'image')} {what}, which chose, or {copied}: the "
+            "figures flatter"
         )
     if overlap.lacking:
         notes.append(

@@ -16,11 +16,12 @@ from PIL import Image
 
 from evoca import __version__
 from evoca.data.duplicates.groups import with_groups
-from evoca.data.manifest.labelled import LabelledImages
+from evoca.data.manifest.labelled import LabelledImages, load_labelled
 from evoca.data.merging import merged_like
 from evoca.errors import DataError, ImageError
 from evoca.evaluation.overlap import overlap_with_model, warnings_of
 from evoca.evaluation.systems import model_system
+from evoca.images import LeftOut, find_images, printable_name
 from evoca.images.boxes import boxes_elsewhere, hide
 from evoca.images.detectors import Detector
 from evoca.images.perturb import Perturbation
@@ -29,12 +30,60 @@ from evoca.metrics.robustness import Masking, masking, movements
 from evoca.progress import Advance, advance_silently
 from evoca.runs.robustness import RobustnessResult
 from evoca.runtime.predictor import Predictor
+from evoca.words import counted
 
-__all__ = ["run_probe"]
+__all__ = ["images_to_probe", "run_probe", "spread"]
 
 _FACE_MARGIN = 0.15  # YuNet's boxes end at the brows and the chin
 _FEWEST_GROUPS = 2  # an interval needs as many
 _Floats = NDArray[np.float64]
+
+
+def images_to_probe(data: str | Path, labels: tuple[str, ...]) -> LabelledImages:
+    """Return the images of a manifest or a folder; of a folder without class folders too.
+
+    Args:
+        data: a manifest, a folder of class folders, or a folder of images without labels.
+        labels: of the model.
+
+    Raises:
+        DataError: they cannot be read, or there are none.
+    """
+    data = Path(data)
+    if data.is_dir() and not any(entry.is_dir() for entry in data.iterdir()):
+        return _unlabelled(data, labels)
+    return load_labelled(data, require_files=False)
+
+
+def _unlabelled(folder: Path, labels: tuple[str, ...]) -> LabelledImages:
+    left_out = LeftOut()
+    paths = tuple(find_images(folder, on_left_out=left_out))
+    if not paths:
+        raise DataError(f"{printable_name(folder)}: no images in this folder")
+    n = len(paths)
+    return LabelledImages(
+        paths=paths,
+        names=tuple(printable_name(path.relative_to(folder)) for path in paths),
+        truth=np.full(n, -1, dtype=np.int64),
+        labels=labels,
+        groups=np.arange(n, dtype=np.int64),
+        has_groups=False,
+        split=np.full(n, "", dtype=np.str_),
+        distribution=None,
+        agreement=None,
+        affect=None,
+        recorded_hashes=("",) * n,
+        taxonomy="",
+        source=printable_name(folder),
+        left_out=left_out,
+    )
+
+
+def spread(images: LabelledImages, limit: int | None) -> LabelledImages:
+    """Return at most so many images, spread evenly: class folders come one after the other."""
+    if limit is None or limit >= len(images):
+        return images
+    return images.take(np.linspace(0, len(images) - 1, limit).round().astype(np.int64))
 
 
 def run_probe(
@@ -67,7 +116,9 @@ def run_probe(
     images = images.in_order()
     predicted = _predict_all(predictor, images, perturbations, find_faces, advance)
     if not predicted.read.any():
-        raise DataError(f"none of {len(images):,} images can be read; first: {predicted.errors[0]}")
+        raise DataError(
+            f"none of {counted(len(images), 'image')} can be read; first: {predicted.errors[0]}"
+        )
     grouped = with_groups(images.take(predicted.read))
     truth = _truth(grouped.images, predictor.labels)
     names = grouped.images.group_names()

@@ -25,6 +25,7 @@ from evoca.runs.predictions import rescaled_note
 from evoca.runtime.card import Provenance
 from evoca.runtime.operating_point import OperatingPoint, PriorLike
 from evoca.runtime.predictor import Predictor, load
+from evoca.words import by_number, counted
 
 __all__ = [
     "System",
@@ -256,7 +257,8 @@ def _look_up_predictions(
     missing = (rows < 0) & ~np.isin(images.names, [error.source for error in errors])
     if missing.any():
         raise DataError(
-            f"{name}: {int(missing.sum()):,} of the {len(images):,} images to evaluate have no "
+            f"{name}: {int(missing.sum()):,} of the {counted(len(images), 'image')} to evaluate "
+            f"{by_number(int(missing.sum()), 'has', 'have')} no "
             f"prediction: {rows_where(missing, images.names)}; the table's images are called like "
             f"{printable_name(table.images[0])}: names must be as in the manifest, or the table "
             "must have the column sha256"

@@ -6,7 +6,10 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from evoca.errors import ImageError
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,12 +18,17 @@ __all__ = [
     "EXPLAINED_SUFFIX",
     "IMAGE_SUFFIXES",
     "LeftOut",
+    "Say",
     "backslash_hint",
     "find_images",
+    "folder_images",
     "is_image",
     "printable_name",
     "walk_order",
 ]
+
+Say: TypeAlias = "Callable[[str], None]"
+"""Called with a line on what was left out."""
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     f".{suffix}"
@@ -98,6 +106,38 @@ def find_images(
                 yield path
             elif path.suffix.lower() in _UNREAD_SUFFIXES:
                 leave_out(path, f"{path.suffix.lower()}, a format that is not read")
+
+
+def folder_images(folder: Path, say: Say) -> Iterator[Path | ImageError]:
+    """Yield the images of a folder and below, and an error for each folder without any.
+
+    Pictures that ``--explain`` drew earlier are left out, and counted in a line.
+
+    Args:
+        folder: where to start.
+        say: called at the end with a line for each kind of file that was left out.
+    """
+    unreadable: list[OSError] = []
+    explained: list[Path] = []
+    left_out = LeftOut()
+    found = False
+    for path in find_images(folder, unreadable.append, explained.append, left_out):
+        found = True
+        yield path
+    name = printable_name(folder)
+    if left_out:
+        say(f"{name}: {left_out}")
+    if explained:
+        say(
+            f"{name}: left out {counted(len(explained), 'explained picture')} "
+            f"(*{EXPLAINED_SUFFIX}); give "
+            "one by name to predict it"
+        )
+    for error in unreadable:
+        reason = error.strerror or str(error)
+        yield ImageError(f"cannot be read: {reason}", printable_name(error.filename or folder))
+    if not found and not unreadable:
+        yield ImageError("no images in this folder", name)
 
 
 class _Links:

@@ -31,6 +31,7 @@ from evoca.runtime.card import FORMAT_VERSION, Metric, ModelCard, Quantisation
 from evoca.runtime.engines import DEFAULT_ENGINE, open_engine
 from evoca.runtime.fixture import copy_fixture
 from evoca.runtime.operating_point import operating_point
+from evoca.words import counted
 
 __all__ = ["LEAST_AGREEMENT", "Method", "is_as_good", "quantize_bundle"]
 
@@ -119,11 +120,13 @@ def is_as_good(found: Quantisation) -> bool:
 def _divided(data: LabelledImages, images: int) -> tuple[LabelledImages, LabelledImages]:
     """Return the images that calibrate, and those that are held out."""
     if images < _AT_ONCE or images % _AT_ONCE:
-        raise DataError(f"{images} images to calibrate: take a multiple of {_AT_ONCE}")
+        raise DataError(f"{counted(images, 'image')} to calibrate: take a multiple of {_AT_ONCE}")
     pool = data.in_split("train") if (data.split != "").any() else data
     tested = data.in_split("test")
     if len(pool) < images:
-        raise DataError(f"{data.source}: {len(pool)} images to calibrate with, {images} are needed")
+        raise DataError(
+            f"{data.source}: {counted(len(pool), 'image')} to calibrate with, {images} are needed"
+        )
     chosen = np.linspace(0, len(pool) - 1, images).round().astype(np.int64)
     rest = np.setdiff1d(np.arange(len(pool)), chosen)
     held_out = (tested if len(tested) else pool.take(rest)).with_truth()

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evoca.emotions import SUM_TOLERANCE
 from evoca.errors import DataError
+from evoca.words import by_number, counted
 
 __all__ = [
     "NO_LABEL",
@@ -94,7 +95,7 @@ def rows_where(
         for row, number in zip(rows[:_SHOWN_ROWS], called, strict=False)
     ]
     more = f" and {len(rows) - _SHOWN_ROWS} more" if len(rows) > _SHOWN_ROWS else ""
-    return f"row{'s' if len(rows) > 1 else ''} {', '.join(shown)}{more}"
+    return f"{by_number(len(rows), 'row')} {', '.join(shown)}{more}"
 
 
 def encode_labels(
@@ -237,7 +238,9 @@ def group_index(groups: Sequence[Hashable] | NDArray[Any] | None, rows: int) -> 
     if groups is None:
         return np.arange(rows, dtype=np.int64)
     if len(groups) != rows:
-        raise DataError(f"{len(groups)} groups are given for {rows} rows")
+        raise DataError(
+            f"{counted(len(groups), 'group is', 'groups are')} given for {counted(rows, 'row')}"
+        )
     number: dict[Hashable, int] = {}
     # A row's position, wrapped in a tuple, cannot be confused with a named group.
     keys = ((row,) if group is None or group == "" else group for row, group in enumerate(groups))

@@ -25,6 +25,7 @@ from evoca.metrics.ground_truth import Affect, Truth, as_ratings, as_runs, as_vo
 from evoca.metrics.remarks import with_remarks
 from evoca.metrics.result import EmotionFigures, Figure, Report
 from evoca.metrics.ties import label_order, order_labels
+from evoca.words import counted
 
 __all__ = ["evaluate_predictions"]
 
@@ -99,7 +100,10 @@ def evaluate_predictions(
     predicted = as_runs(as_probabilities(probabilities, len(labels), "probabilities", names))
     runs, rows, _ = predicted.shape
     if names is not None and len(names) != rows:
-        raise DataError(f"{len(names)} names are given for {rows} rows of predictions")
+        raise DataError(
+            f"{counted(len(names), 'name is', 'names are')} given for {counted(rows, 'row')} of "
+            "predictions"
+        )
     if draws < 1:
         raise DataError(f"{draws} bootstrap draws: at least one is needed")
     codes = as_truth(truth, rows, len(labels), names)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoca.errors import DataError
 from evoca.metrics.accumulators import AffectPart, DistributionPart, LabelPart, Part
 from evoca.metrics.checks import NO_LABEL, FloatArray, IntArray, as_probabilities, rows_where
+from evoca.words import by_number, counted
 
 __all__ = ["SCALES", "Affect", "Truth", "as_ratings", "as_runs", "as_votes", "paired_affect"]
 
@@ -67,7 +68,8 @@ class Truth:
         kept, renumbered = np.unique(group[rows], return_inverse=True)
         if len(kept) < 2:
             raise DataError(
-                f"{len(rows)} of {len(codes)} rows have a truth to compare with, in "
+                f"{len(rows)} of {counted(len(codes), 'row')} "
+                f"{by_number(len(rows), 'has', 'have')} a truth to compare with, in "
                 f"{len(kept)} group(s): an interval needs at least two groups"
             )
         return cls(

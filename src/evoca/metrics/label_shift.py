@@ -77,7 +77,7 @@ def estimate_frequencies(
     *,
     seed: int = 0,
 ) -> Estimate:
-    """Estimate the class frequencies of images from what a model predicts of them.
+    """Return the class frequencies of images, estimated from what a model predicts of them.
 
     Args:
         probabilities: float (n, K), under the training frequencies, calibrated.
@@ -111,7 +111,7 @@ def _p_value(
     calibration: tuple[FloatArray, IntArray],
     rng: np.random.Generator,
 ) -> float | None:
-    """Hold the predictions against calibration rows drawn with the estimated frequencies.
+    """Return the p-value of the predictions under rows drawn with the estimated frequencies.
 
     The statistic is the largest distance between the distributions of the top probability
     (Kolmogorov and Smirnov): where other kinds of pictures come, a model is less sure, or surer.

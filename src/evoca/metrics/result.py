@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evoca.metrics.checks import FloatArray
+from evoca.words import by_number, counted
 
 __all__ = [
     "COUNTS",
@@ -214,7 +215,8 @@ class Report:
         found = []
         if self.ties:
             found.append(
-                f"{self.ties:,} of {self.n:,} images have no single likeliest label: of equal "
+                f"{self.ties:,} of {counted(self.n, 'image')} "
+                f"{by_number(self.ties, 'has', 'have')} no single likeliest label: of equal "
                 f"ones the first counts, in the order {', '.join(self.labels)}"
             )
         if self.polarity_ties:

@@ -19,6 +19,7 @@ from evoca.metrics.bootstrap import Groups, mean_figures
 from evoca.metrics.checks import NO_LABEL, FloatArray, IntArray, as_probabilities, as_truth
 from evoca.metrics.result import Figure
 from evoca.metrics.ties import top_labels
+from evoca.words import counted
 
 __all__ = ["Masking", "Movement", "masking", "movements"]
 
@@ -223,7 +224,8 @@ def _checked(
     for change, found in changed.items():
         if found.shape != first.shape:
             raise DataError(
-                f"{change}: {len(found)} predictions for {len(first)} pictures: both must be "
+                f"{change}: {len(found)} predictions for {counted(len(first), 'picture')}: both "
+                "must be "
                 "of the same pictures"
             )
     return first, changed

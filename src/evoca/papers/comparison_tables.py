@@ -15,6 +15,7 @@ from evoca.papers.reproduce import Attempt, Pair, SystemRow
 from evoca.papers.run_facts import copies_of, facts_of, minutes_of, training_images
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.runs import Run
+from evoca.words import counted
 
 __all__ = ["LEARNT_FROM", "UNLIKE", "comparison_document", "glance", "measured_text"]
 
@@ -209,7 +210,7 @@ def _published(run: Run, paper: Paper, system: PublishedSystem) -> str:
 def _about(runs: Sequence[Run]) -> list[str]:
     """Return sentences on data, protocol and profile of the runs, each once."""
     facts = [facts_of(run) for run in runs]
-    images = sorted({f"{f.images:,} images" for f in facts if f.images is not None})
+    images = sorted({counted(f.images, "image") for f in facts if f.images is not None})
     profiles = sorted({f.profile for f in facts if f.profile})
     sentences = [
         "Percent, with the 95% interval; published figures are of other images, unless a run "

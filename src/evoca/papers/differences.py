@@ -8,6 +8,7 @@ from typing import Literal
 
 from evoca.papers.run_facts import RunFacts
 from evoca.papers.schema import Data, PublishedSystem
+from evoca.words import counted
 
 __all__ = ["Difference", "differences", "protocol_of"]
 
@@ -68,13 +69,15 @@ def _data(facts: RunFacts, data: Data | None, part: str | None = None) -> Differ
         images = facts.validation
     if data is not None and _same_size(images, published):
         return None
-    here = f"{images:,} images" if images is not None else "images not counted"
+    here = counted(images, "image") if images is not None else "images not counted"
     here += f" ({facts.data})" if facts.data else ""
     here += f", fingerprint {facts.fingerprint[:12]}" if facts.fingerprint else ""
     if data is None:
         there = "not described"
     else:
-        there = f"{published:,} images, {data.name}" if published is not None else data.name
+        there = (
+            f"{counted(published, 'image')}, {data.name}" if published is not None else data.name
+        )
     return Difference("data", here, there)
 
 
@@ -85,10 +88,12 @@ def _learnt(facts: RunFacts, data: Data | None) -> Difference | None:
     if facts.total is None or data.images is None or _data(facts, data) is not None:
         return None
     # A run may include its test images in this number, or not.
-    counted = (facts.total, facts.total + (facts.images or 0))
-    if any(_same_size(images, data.images) for images in counted):
+    sizes = (facts.total, facts.total + (facts.images or 0))
+    if any(_same_size(images, data.images) for images in sizes):
         return None
-    return Difference("data", f"{facts.total:,} images in all", f"{data.images:,} images in all")
+    return Difference(
+        "data", f"{counted(facts.total, 'image')} in all", f"{counted(data.images, 'image')} in all"
+    )
 
 
 def _labels(facts: RunFacts) -> Difference | None:

@@ -9,6 +9,7 @@ from evoca.papers.differences import protocol_of
 from evoca.papers.published_figures import Target
 from evoca.papers.schema import Data, EmotionFigures, Paper, Published, PublishedSystem
 from evoca.papers.schema import Table as PublishedTable
+from evoca.words import counted
 
 __all__ = ["all_papers", "paper_document", "table_block"]
 
@@ -56,7 +57,7 @@ def _citation(paper: Paper) -> str:
 def _data(data: Data) -> Iterator[Block]:
     size = []
     if data.images is not None:
-        size.append(f"{data.images:,} images")
+        size.append(counted(data.images, "image"))
     if data.links is not None:
         size.append(f"of {data.links:,} offered")
     yield Heading(f"Data: {data.name}", level=3)
@@ -109,7 +110,7 @@ def _facts(system: PublishedSystem) -> str:
     if system.input_size:
         facts.append(f"{system.input_size} x {system.input_size} pixels")
     if system.epochs:
-        facts.append(f"{system.epochs} epochs")
+        facts.append(f"{counted(system.epochs, 'epoch')}")
     return ", ".join(facts)
 
 

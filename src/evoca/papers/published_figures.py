@@ -12,7 +12,7 @@ __all__ = ["Target", "fitting", "shown_setting", "targets_of"]
 _WORDS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "average recall",
-    "minutes_per_epoch": "minutes an epoch",
+    "minutes_per_epoch": "minutes per epoch",
 }
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evoca.metrics.result import Figure
 from evoca.papers.changes import changes_of
 from evoca.papers.differences import Difference, differences
+from evoca.papers.load import paper_of_system
 from evoca.papers.published_figures import Target, fitting, targets_of
 from evoca.papers.recipes import Packaged, is_whole, published_by, recipe_name, recorded_recipe
-from evoca.papers.run_facts import RunFacts, facts_of, minutes_of
+from evoca.papers.run_facts import RunFacts, facts_of, minutes_of, training_images
 from evoca.papers.schema import Paper, PublishedSystem
 from evoca.runs import Run
 
-__all__ = ["Attempt", "Pair", "SystemRow", "reproduce"]
+__all__ = ["Attempt", "Pair", "Reproduction", "SystemRow", "reproduce"]
 
 
 @dataclass(frozen=True)
@@ -110,19 +111,65 @@ class SystemRow:
         }
 
 
+@dataclass(frozen=True)
+class Reproduction:
+    """Runs beside what papers published.
+
+    Attributes:
+        runs: all that were compared, and ``others``.
+        rows: every system of the papers, with its runs.
+        others: the runs whose recipe no paper describes.
+    """
+
+    runs: tuple[Run, ...]
+    rows: tuple[SystemRow, ...]
+    others: tuple[Run, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that ``reproduce --format json`` prints."""
+        return {
+            "systems": [row.to_dict() for row in self.rows],
+            "other_runs": [
+                {
+                    "run": run.name,
+                    "recipe": recipe_name(run),
+                    "training_images": training_images(run),
+                }
+                for run in self.others
+            ],
+        }
+
+
 def reproduce(
-    runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None = None
-) -> tuple[SystemRow, ...]:
+    runs: Sequence[Run],
+    papers: Iterable[Paper],
+    packaged: Packaged | None = None,
+    recipes: Collection[str] = (),
+) -> Reproduction:
     """Return every run beside the published figures of its recipe.
 
     Args:
-        runs: run directories; one whose recipe no paper describes is left out.
+        runs: run directories.
         papers: the papers to list, every system of each.
         packaged: the recipes to compare the runs' own with; not compared if omitted.
+        recipes: keep the runs of these recipes alone, and the systems that they follow; for it
+            ``packaged`` is needed. All are kept if empty.
 
     Raises:
         EvocaError: the figures of a run cannot be read.
     """
+    kept = [run for run in runs if not recipes or recipe_name(run) in recipes]
+    rows = _rows(kept, papers, packaged)
+    if recipes and packaged is not None:
+        systems = {(packaged.recipe(name) or {}).get("published") for name in recipes}
+        rows = tuple(row for row in rows if row.system.name in systems)
+    others = [run for run in kept if paper_of_system(published_by(run, packaged)) is None]
+    return Reproduction(tuple(kept), rows, tuple(others))
+
+
+def _rows(
+    runs: Sequence[Run], papers: Iterable[Paper], packaged: Packaged | None
+) -> tuple[SystemRow, ...]:
     of: dict[str, list[Run]] = {}
     for run in runs:
         of.setdefault(published_by(run, packaged), []).append(run)

@@ -9,6 +9,7 @@ from typing import Any
 from evoca.papers.recipes import backbones_of, is_whole, mapping, recorded_recipe
 from evoca.runs import Run
 from evoca.runs.evaluated_on import EvaluatedOn, evaluated_on
+from evoca.words import counted
 
 __all__ = ["Minutes", "RunFacts", "copies_of", "facts_of", "minutes_of", "training_images"]
 
@@ -73,7 +74,11 @@ class RunFacts:
         parts = [(self.copies, "copies of training images")]
         parts += [(self.chose, "validation images, or copies of them")] if part != "val" else []
         words = [f"{count:,} are {what}" for count, what in parts if count]
-        return f"of the {self.images or 0:,} evaluated images {', '.join(words)}" if words else None
+        return (
+            f"of the {counted(self.images or 0, 'evaluated image')} {', '.join(words)}"
+            if words
+            else None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -180,13 +185,13 @@ class Minutes:
         """Return what the minutes leave out, in words; ``None`` if nothing is known to be."""
         if self.cached is None:
             return (
-                "minutes an epoch: whether the frozen layers were computed in every epoch, or once "
-                "and kept, is not recorded"
+                "minutes per epoch: whether the frozen layers were computed in every epoch, or "
+                "once and kept, is not recorded"
             )
         if not self.cached:
             return None
         return (
-            f"minutes an epoch: in {self.cached} of {self.epochs} epochs the frozen layers' "
+            f"minutes per epoch: in {self.cached} of {self.epochs} epochs the frozen layers' "
             "features were cached, and their minutes are of the layers after them alone (the mean "
             f"of all is {self.mean:.2f}); train with --no-cache for minutes of the whole network"
         )

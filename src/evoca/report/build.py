@@ -28,6 +28,7 @@ from evoca.runs import Run
 from evoca.runs.comparison import cautions
 from evoca.runs.robustness import RobustnessResult
 from evoca.runtime.predictor import Predictor
+from evoca.words import by_number, counted
 
 __all__ = ["MOST_IMAGES", "Built", "build_report", "write_page"]
 
@@ -65,7 +66,7 @@ def build_report(
     robustness: RobustnessResult | None = None,
     left_out: bool = False,
 ) -> Built:
-    """Write the report of some runs as one HTML file, and return what was written.
+    """Return what was written: the report of some runs as one HTML file.
 
     Args:
         runs: the runs; the first is what the others are compared with.
@@ -100,7 +101,8 @@ def build_report(
     notes = [*library.notes]
     if images and len(chosen) < len(library.paths):
         notes.append(
-            f"{len(chosen):,} of {len(library.paths):,} images are shown: errors first, the most "
+            f"{len(chosen):,} of {counted(len(library.paths), 'image')} "
+            f"{by_number(len(chosen), 'is', 'are')} shown: errors first, the most "
             "confident ahead. The figures are of all."
         )
     without = "the images are not at hand" if images or not left_out else _LEFT_OUT
@@ -165,7 +167,7 @@ def _compared(scored: Sequence[ScoredRun]) -> dict[str, Any]:
 
 
 def write_page(out: Path, parts: Iterable[str]) -> int:
-    """Write a file that appears only when it is complete, and return its size in bytes."""
+    """Return the bytes of a page that was written whole, or not at all."""
     if out.exists() and not out.is_file():  # a device, a pipe: a file would take its place
         raise DataError(f"{printable_name(out)}: not a regular file: name another")
     try:

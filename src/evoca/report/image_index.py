@@ -12,6 +12,7 @@ from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, single_line
 from evoca.metrics.checks import IntArray
 from evoca.report.run_predictions import ScoredRun
+from evoca.words import counted
 
 __all__ = ["Library", "library_of", "shown_name"]
 
@@ -58,7 +59,8 @@ def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Librar
     paths = {number: known[name] for name, number in numbers.items() if name in known}
     if not paths:
         raise DataError(
-            f"{data.source}: none of the {len(names):,} predicted images is in it, the first is "
+            f"{data.source}: none of the {counted(len(names), 'predicted image')} is in it, the "
+            "first is "
             f"{names[0]}: give the manifest or folder that was predicted"
         )
     return Library(names, rows, paths, _notes(runs, data, len(names) - len(paths)))
@@ -67,7 +69,10 @@ def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Librar
 def _notes(runs: Sequence[ScoredRun], data: LabelledImages, lost: int) -> tuple[str, ...]:
     notes = []
     if lost:
-        notes.append(f"{lost:,} predicted images are not in {Path(data.source).name}.")
+        notes.append(
+            f"{counted(lost, 'predicted image is', 'predicted images are')} not in "
+            f"{Path(data.source).name}."
+        )
     labels = {
         name: data.labels[truth]
         for name, truth in zip(data.names, data.truth.tolist(), strict=True)
@@ -81,7 +86,8 @@ def _notes(runs: Sequence[ScoredRun], data: LabelledImages, lost: int) -> tuple[
         )
         if differ:
             notes.append(
-                f"{differ:,} images have another label in {Path(data.source).name} than in the "
+                f"{counted(differ, 'image has', 'images have')} another label in "
+                f"{Path(data.source).name} than in the "
                 f"run {run.run.name}: is it the manifest that was predicted?"
             )
     return tuple(notes)

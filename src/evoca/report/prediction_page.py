@@ -18,6 +18,7 @@ from evoca.report.image_index import shown_name
 from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, heat_as_data, labels_as_data, permille
 from evoca.report.thumbnails import encoded, thumbnail_side
+from evoca.words import counted
 
 __all__ = ["PredictionPage"]
 
@@ -82,7 +83,7 @@ class PredictionPage:
             raise EvocaError(f"{printable_name(out)}: not written, since there is no image to show")
         likeliest = Counter(prediction.emotion for prediction in self._shown)
         content = {
-            "title": f"{len(self._shown):,} images – Evoca predictions",
+            "title": f"{counted(len(self._shown), 'image')} – Evoca predictions",
             "heading": "Which emotions these images evoke",
             "lead": f"{self._lead()} {about}".rstrip(),
             "notes": self._notes(),
@@ -103,7 +104,7 @@ class PredictionPage:
 
     def _lead(self) -> str:
         first = self._shown[0]
-        images = "1 image" if len(self._shown) == 1 else f"{len(self._shown):,} images"
+        images = counted(len(self._shown), "image")
         prior = "" if first.prior is None else f", for {first.prior.name} class frequencies"
         return f"{images}, predicted by the model {first.model}{prior}."
 
@@ -111,7 +112,7 @@ class PredictionPage:
         if not self._left_out:
             return []
         total = len(self._shown) + self._left_out
-        return [f"The page holds the first {len(self._shown):,} of {total:,} images."]
+        return [f"The page holds the first {len(self._shown):,} of {counted(total, 'image')}."]
 
     def _data(self, order: str | None) -> dict[str, object]:
         shown, labels = self._shown, self._labels

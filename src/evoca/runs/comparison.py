@@ -27,6 +27,7 @@ from evoca.metrics.ties import tied, top_labels
 from evoca.runs.predictions import rescaled_note
 from evoca.runs.run import Run
 from evoca.runs.shared_images import Common, common_images
+from evoca.words import counted
 
 __all__ = ["Compared", "Comparison", "cautions", "compare_runs", "equal_repeats"]
 
@@ -211,7 +212,8 @@ def _tie_notes(runs: Sequence[Run], common: Common) -> list[str]:
     rows = common.truth >= 0
     counts = [int(tied(p[:, rows]).any(axis=0).sum()) for p in common.probabilities]
     return [
-        f"{run.name}: {count:,} images have no single likeliest label: of equal ones the first "
+        f"{run.name}: {counted(count, 'image has', 'images have')} no single likeliest label: of "
+        "equal ones the first "
         f"counts, in the order {', '.join(common.labels)}"
         for run, count in zip(runs, counts, strict=True)
         if count

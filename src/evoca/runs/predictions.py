@@ -19,6 +19,7 @@ from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.metrics.checks import as_probabilities, encode_labels, rescaled
 from evoca.metrics.ties import order_labels
+from evoca.words import counted
 
 __all__ = [
     "AFFECT",
@@ -266,7 +267,7 @@ def rescaled_note(name: str, predictions: Predictions) -> str:
     if not predictions.rescaled:
         return ""
     return (
-        f"{name}: the probabilities of {predictions.rescaled:,} rows sum to 1 only within "
+        f"{name}: the probabilities of {counted(predictions.rescaled, 'row')} sum to 1 only within "
         f"{SUM_TOLERANCE:g}; they are scaled so that they do"
     )
 

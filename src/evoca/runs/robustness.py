@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evoca.errors import DataError
+from evoca.drafts import drafted
+from evoca.errors import DataError, EvocaError
 from evoca.images import printable_name
 from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.runs.directory import parse_json
 from evoca.runs.schema import RobustnessContent, require
 
-__all__ = ["ROBUSTNESS_FILE", "SCHEMA_VERSION", "RobustnessResult", "read_robustness"]
+__all__ = [
+    "ROBUSTNESS_FILE",
+    "SCHEMA_VERSION",
+    "RobustnessResult",
+    "read_robustness",
+    "write_robustness",
+]
 
 ROBUSTNESS_FILE = "probe.json"
 """The name of the result's file in a run directory."""
@@ -107,6 +115,29 @@ class RobustnessResult:
             version=content["evoca"],
             **content["bootstrap"],
         )
+
+
+def write_robustness(out: str | Path, found: RobustnessResult) -> Path:
+    """Return the file that a result was written to, whole or not at all.
+
+    Args:
+        out: a file that ends in .json, or a run directory, which gets :data:`ROBUSTNESS_FILE`.
+        found: the result.
+
+    Raises:
+        EvocaError: it cannot be written.
+    """
+    out = Path(out)
+    file = out if out.suffix.lower() == ".json" else out / ROBUSTNESS_FILE
+    content = json.dumps(found.to_dict(), indent=2, allow_nan=False) + "\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(file) as draft:
+            draft.write_text(content, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise EvocaError(f"--out {printable_name(file)}: cannot be written: {reason}") from error
+    return file
 
 
 def read_robustness(file: str | Path) -> RobustnessResult:

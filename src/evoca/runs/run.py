@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from evoca.errors import DataError, first_line
+from evoca.errors import DataError, EvocaError, first_line
 from evoca.images import printable_name
 from evoca.metrics.result import SCHEMA_VERSION, Figure, Report
-from evoca.runs.directory import RUN_VERSION, read_json
+from evoca.runs.directory import RUN_VERSION, find_runs, read_json
 from evoca.runs.predictions import Predictions, read_predictions
 from evoca.runs.result import Result
 from evoca.runs.robustness import ROBUSTNESS_FILE, RobustnessResult, read_robustness
 from evoca.runs.schema import Description, Metrics, Scores, require
 
-__all__ = ["Run", "finished_run", "read_run"]
+__all__ = ["Run", "finished_run", "read_run", "read_runs"]
 
 _TABLE_SUFFIXES = {".csv", ".parquet", ".jsonl", ".json"}
 _LONGEST = 1e9  # minutes of an epoch
@@ -224,6 +224,28 @@ def read_run(path: Path | str) -> Run:
         )
     require(Description, description, path / "run.json", "the description of a run")
     return Run(path, description)
+
+
+def read_runs(places: Iterable[Path | str]) -> tuple[list[Run], list[EvocaError]]:
+    """Return the runs of some folders, each once, and an error for each damaged one.
+
+    Args:
+        places: run directories, and folders of them.
+
+    Raises:
+        DataError: a place is no folder.
+    """
+    runs: list[Run] = []
+    damaged: list[EvocaError] = []
+    for path in dict.fromkeys(run for place in places for run in find_runs(place)):
+        try:
+            run = read_run(path)
+            _ = run.report
+        except EvocaError as error:
+            damaged.append(error)
+        else:
+            runs.append(run)
+    return runs, damaged
 
 
 def finished_run(path: Path | str) -> Run | None:

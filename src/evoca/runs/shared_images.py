@@ -15,6 +15,7 @@ from evoca.metrics.ground_truth import Affect
 from evoca.metrics.ties import order_labels
 from evoca.runs.predictions import AFFECT
 from evoca.runs.run import Run
+from evoca.words import by_number, counted
 
 __all__ = ["Common", "common_images"]
 
@@ -71,11 +72,12 @@ def common_images(runs: Sequence[Run]) -> Common:
     kept = np.all([match.rows >= 0 for match in matches], axis=0)
     if not kept.any():
         other = sum(match.other_files for match in matches)
+        agree = counted(other, "name agrees", "names agree")
+        under = by_number(other, "it", "them")
         raise DataError(
             f"{', '.join(run.name for run in runs)} share no image: "
             + (
-                f"{other:,} names agree, but the files under them differ (SHA-256): the runs are "
-                "of other data"
+                f"{agree}, but the files under {under} differ (SHA-256): the runs are of other data"
                 if other
                 else "a comparison needs the same test images (files, or names as in the manifest)"
             )
@@ -161,17 +163,21 @@ def _match(first: Run, other: Run) -> _Match:
     notes = []
     if by_name_alone and _other_data(first, other):
         notes.append(
-            f"WARNING: {pair}: {by_name_alone:,} images are matched by name alone, and the "
+            f"WARNING: {pair}: {counted(by_name_alone, 'image is', 'images are')} matched by name "
+            "alone, and the "
             "fingerprints of the data differ: they may be other files, or one run used more "
             "images; evaluate again with this version, which records each file's SHA-256"
         )
     if differ.any():
         notes.append(
-            f"WARNING: {pair}: {int(differ.sum()):,} images share a name, but the files differ "
+            f"WARNING: {pair}: {counted(int(differ.sum()), 'image shares', 'images share')} a "
+            "name, but the files differ "
             "(SHA-256): they are not compared by name"
         )
     if renamed:
-        notes.append(f"{pair}: {renamed:,} images are the same files under other names")
+        same = by_number(renamed, "is the same file", "are the same files")
+        under = by_number(renamed, "another name", "other names")
+        notes.append(f"{pair}: {counted(renamed, 'image')} {same} under {under}")
     return _Match(rows, int(differ.sum()), tuple(notes))
 
 
@@ -205,7 +211,7 @@ def _affect(
         if differs.any():
             raise DataError(
                 f"{runs[0].name} and {run.name} disagree about the ratings of "
-                f"{int(differs.sum()):,} images: {rows_where(differs, images)}"
+                f"{counted(int(differs.sum()), 'image')}: {rows_where(differs, images)}"
             )
     kept = np.asarray(~np.isnan(ratings).all(axis=0))
     if not kept.any():

@@ -19,6 +19,7 @@ from typing import Any
 
 from evoca.errors import EvocaError
 from evoca.images import printable_name
+from evoca.words import by_number
 
 __all__ = ["LEDGER_VARIABLE", "PastUses", "ledger_file", "record_use"]
 
@@ -63,7 +64,7 @@ class PastUses:
         if self.by_this:
             parts.append(f"by this model {_times(self.by_this)}")
         if self.by_others:
-            models = "another model" if self.others == 1 else f"{self.others} other models"
+            models = by_number(self.others, "another model", f"{self.others} other models")
             parts.append(f"by {models} {_times(self.by_others)}")
         return f"{' and '.join(parts)}, last on {self.last[:10]}" if parts else "never"
 
@@ -84,7 +85,7 @@ def ledger_file() -> Path | None:
 
 
 def record_use(data: str, split: str, model: str, name: str) -> PastUses | None:
-    """Record an evaluation on test images, and return the earlier uses of these images.
+    """Return the earlier uses of test images, and record this one.
 
     Predictions that were saved state the name of the model that made them, and not its
     SHA-256: they count as the model of that name.

@@ -144,7 +144,7 @@ class Analysis(CardPart):
         perfect_calibration: the calibration error by chance, to compare with.
         coverage_by_emotion: share of the prediction sets that hold the label, by label.
         agreement: accuracy by agreement of the viewers.
-        perturbations: the robustness probe.
+        perturbations: the robustness test.
         by_source: figures of each source it learnt from, held out image by image.
         left_out: those of each source predicted by a model that all others taught.
         elsewhere: evaluations on images of other kinds.
@@ -211,7 +211,7 @@ class CalibrationRows(CardPart):
     def of(
         cls, logits: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]
     ) -> CalibrationRows:
-        """Encode logits (n, K) and their labels (n,)."""
+        """Return logits (n, K) and their labels (n,), encoded."""
         return cls(
             rows=len(truth),
             logits=_encoded(logits.astype("<f4")),

@@ -155,7 +155,7 @@ def fixture_of(bundle: Bundle) -> Fixture:
 
 
 def write_fixture(bundle: Bundle) -> ModelCard:
-    """Write the fixture of a float32 bundle, and return the card that names it.
+    """Return the card that names a fixture, which is written into a float32 bundle.
 
     ``model.json`` is left as it is: the caller writes the card.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 from evoca.errors import EvocaError
 from evoca.plugins import object_at, plugin_names
 from evoca.prediction import Prediction, prediction_set
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -134,7 +135,10 @@ class TextFusion:
             return prediction
         probabilities = fuse(prediction.probabilities, self._checked(own, prediction), self.weight)
         words = len(text.split())
-        note = f"text in the picture ({words} words) weighs {self.weight:g}; set coverage unknown"
+        note = (
+            f"text in the picture ({counted(words, 'word')}) weighs {self.weight:g}; set "
+            "coverage unknown"
+        )
         return replace(
             prediction,
             probabilities=probabilities,

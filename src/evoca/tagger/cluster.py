@@ -72,7 +72,7 @@ def tag_on_cluster(
     settings: TagSettings | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
-    """Predict images on the machines of a Ray cluster, into a directory of Parquet files.
+    """Return what a run on a Ray cluster did: images predicted into a directory of Parquet.
 
     The rows are those of :func:`evoca.tagger.tag`, each path once, in no order. All machines
     must see the images and the directory under the same names, and have the same Evoca with the

@@ -35,6 +35,7 @@ from evoca.tagger.journal import Computed
 from evoca.tagger.model import RunModel
 from evoca.tagger.pipeline import run_padded
 from evoca.tagger.reading import MemberReader, load_listed
+from evoca.words import counted
 
 __all__ = [
     "LISTED",
@@ -218,7 +219,7 @@ def settled(
     if batch_size is None:
         assert pixels is not None
         batch_size = best_batch_size(engine, pixels, 1)
-        said.append(f"{batch_size} images per run of the model: the fastest there")
+        said.append(f"{counted(batch_size, 'image')} per run of the model: the fastest there")
     return *named, batch_size, said
 
 

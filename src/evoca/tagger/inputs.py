@@ -9,29 +9,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evoca.errors import EvocaError, ImageError, first_line, needs_extra
 from evoca.images.addresses import is_address, local_path, scheme_of
-from evoca.images.walk import (
-    EXPLAINED_SUFFIX,
-    IMAGE_SUFFIXES,
-    LeftOut,
-    find_images,
-    is_image,
-    printable_name,
-)
+from evoca.images.walk import IMAGE_SUFFIXES, Say, folder_images, is_image, printable_name
 
 if TYPE_CHECKING:
     from evoca.data.readers.tar import TarReader
 
-__all__ = ["Listed", "Say", "folder_images", "list_inputs", "open_archive"]
-
-Say = Callable[[str], None]
-"""Called with a line on what was left out."""
+__all__ = ["Listed", "list_inputs", "open_archive"]
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
@@ -111,38 +101,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False  # reading it gives the reason
-
-
-def folder_images(folder: Path, say: Say) -> Iterator[Path | ImageError]:
-    """Yield the images of a folder and below, and an error for each folder without any.
-
-    Pictures that ``--explain`` drew earlier are left out, and counted in a line.
-
-    Args:
-        folder: where to start.
-        say: called at the end with a line for each kind of file that was left out.
-    """
-    unreadable: list[OSError] = []
-    explained: list[Path] = []
-    left_out = LeftOut()
-    found = False
-    for path in find_images(folder, unreadable.append, explained.append, left_out):
-        found = True
-        yield path
-    name = printable_name(folder)
-    if left_out:
-        say(f"{name}: {left_out}")
-    if explained:
-        pictures = "picture" if len(explained) == 1 else "pictures"
-        say(
-            f"{name}: left out {len(explained)} explained {pictures} (*{EXPLAINED_SUFFIX}); give "
-            "one by name to predict it"
-        )
-    for error in unreadable:
-        reason = error.strerror or str(error)
-        yield ImageError(f"cannot be read: {reason}", printable_name(error.filename or folder))
-    if not found and not unreadable:
-        yield ImageError("no images in this folder", name)
 
 
 def _file(path: Path) -> Listed:
@@ -325,9 +283,3 @@ def _infos(system: Any, path: str) -> dict[str, Mapping[str, Any]]:
         for name, info in found.items()
         if info.get("type") != "directory" and _is_image_name(name)
     }
-
-
-def _first_line(error: Exception) -> str:
-    from evoca.errors import first_line
-
-    return first_line(error) or type(error).__name__

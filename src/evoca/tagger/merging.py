@@ -23,7 +23,7 @@ _OF_A_SHARE = ("shard", "images", "unread")
 
 
 def merge(parts: Sequence[str | Path], out: str | Path) -> int:
-    """Write the shares of a run as one table, in the order of the images.
+    """Return the rows of a table that joins the shares of a run, in the order of the images.
 
     The rows are those that one run over all of the images would have written.
 

@@ -31,6 +31,7 @@ from evoca.tagger.pipeline import compute
 from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import Predicted, TableFile, require_table
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from evoca.runtime.bundle import Bundle
@@ -132,7 +133,7 @@ def tag(
     settings: TagSettings | None = None,
     watcher: Watcher | None = None,
 ) -> Summary:
-    """Predict images into one table, in constant memory, so that nothing is lost.
+    """Return what a run did: images predicted into one table, in constant memory, none lost.
 
     What is computed is recorded in a journal beside the table (``OUT.journal``) as it comes; the
     table itself appears at the end, whole and in the order of the images, with a record of the
@@ -272,7 +273,7 @@ class _Run:
         if left < MEASURED_FROM:
             return usual_batch_size(name)
         size = best_batch_size(engine, self._batch, self._threads)
-        self._watcher.say(f"{size} images per run of the model: the fastest here")
+        self._watcher.say(f"{counted(size, 'image')} per run of the model: the fastest here")
         return size
 
     @cached_property

@@ -98,7 +98,7 @@ def test_bad_rows_are_reported_and_the_rest_is_searched(picture, tmp_path):
     (tmp_path / "m.csv").write_text("image,emotion\na.png,awe\nb.png,joy\n")
     result = run("duplicates", tmp_path / "m.csv")
     assert result.exit_code == 1
-    assert "1 images" in result.stdout
+    assert "1 image" in result.stdout
     assert "row 3: unknown emotion 'joy'" in result.stderr
 
 

@@ -429,7 +429,7 @@ def test_collect_from_a_folder(folder, tmp_path):
     result = run(folder, "--out", out, "--no-serve")
     assert result.exit_code == 1, "a file among the candidates is no image"
     assert "5 new questions" in result.stderr
-    assert "1 images that no keyword matches" in result.stderr
+    assert "1 image that no keyword matches" in result.stderr
     assert "spider.jpg: not an image" in result.stderr
     assert (out / "manifest.csv").is_file()
     assert run("--out", out, "--no-serve").exit_code == 0
@@ -501,7 +501,7 @@ def test_stopping_the_page_writes_the_tables(folder, tmp_path):
     child.send_signal(signal.SIGINT)
     printed, _ = child.communicate(timeout=20)
     assert child.returncode == 1, "a file among the candidates is no image"
-    assert "1 reviewers" in printed
+    assert "1 reviewer" in printed
     assert [row["annotator"] for row in rows_of(out / "votes.csv")] == ["Ada"]
 
 
@@ -519,7 +519,7 @@ def test_a_manifest_of_either_kind_is_a_source(form, folder, tmp_path):
         app, ["collect", str(source), "--out", str(tmp_path / "c"), "--no-serve"]
     )
     assert "2 new questions about 2 images" in result.stderr
-    assert "1 images that no keyword matches" in result.stderr
+    assert "1 image that no keyword matches" in result.stderr
     assert ("row 5: unknown emotion 'joy'" in result.stderr) == (form == "csv")
     assert result.exit_code == int(form == "csv")
 

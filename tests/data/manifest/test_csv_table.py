@@ -41,7 +41,7 @@ def test_a_record_of_another_width_is_handed_over_with_its_row(tmp_path: Path) -
     path.write_text("a,b\n1,2\n3\n\n4,5,6\n7,8\n")
     cells, rows, bad = _read(path)
     assert (cells, rows) == ([["1", "2"], ["7", "8"]], [2, 6])
-    assert bad == [(3, "1 cells, the header has 2"), (5, "3 cells, the header has 2")]
+    assert bad == [(3, "1 cell, the header has 2"), (5, "3 cells, the header has 2")]
 
 
 @pytest.mark.parametrize(

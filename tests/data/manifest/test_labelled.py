@@ -97,10 +97,10 @@ def test_a_name_that_is_no_utf8_is_kept_printable(tmp_path: Path, make_image: Ma
         ("image,emotion\na,awe\n,awe\n", "row 3: no image in this row"),
         ("picture,emotion\na,awe\n", "no column 'image'; the columns are picture, emotion"),
         ("image\n", "no rows"),
-        ("image,emotion\na\n", "row 2: 1 cells, the header has 2"),
+        ("image,emotion\na\n", "row 2: 1 cell, the header has 2"),
         ("image,taxonomy\na,mikels8\nb,ekman6\n", "several taxonomies"),
         ("image,taxonomy\na,mikels9\n", "row 2: unknown taxonomy 'mikels9'"),
-        ("image\na\n", "1 of 1 images are not there, first .*a; paths are relative"),
+        ("image\na\n", "1 of 1 image is not there, first .*a; paths are relative"),
     ],
 )
 def test_bad_input_is_one_line_with_file_and_row(tmp_path: Path, text: str, says: str) -> None:

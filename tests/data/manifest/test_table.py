@@ -67,7 +67,7 @@ def test_a_changed_manifest_leaves_the_first_as_it_was(manifest: Manifest) -> No
     assert list(changed.rows("image", "split")) == [("a.jpg", "val"), ("b.jpg", None)]
     assert list(shorter.rows("image", "photographer")) == [("b.jpg", None)]
     assert len(shorter.with_columns({"x": np.array([1])})) == 1
-    with pytest.raises(ValueError, match="split has 1 cells, the manifest 2 rows"):
+    with pytest.raises(ValueError, match="split has 1 cell, the manifest 2 rows"):
         manifest.with_columns({"split": np.array(["val"], dtype=object)})
 
 
@@ -128,7 +128,7 @@ BAD_ROWS = [
     ("image,valence\na,high\n", "valence is 'high', not a finite number"),
     ("image,width\na,0\n", "width is 0, below 1"),
     ("image,sha256\na,abc\n", "sha256 is 'abc', not 64 hexadecimal digits"),
-    ("image,url\na\n", "1 cells, the header has 2"),
+    ("image,url\na\n", "1 cell, the header has 2"),
 ]
 
 
@@ -155,7 +155,7 @@ def test_a_bad_row_stops_or_is_listed(tmp_path: Path, text: str, cause: str) -> 
         ("image,Emotion\na,awe\n", "column Emotion: call it emotion"),
         ("image,VOTES_awe\na,1\n", "column VOTES_awe: call it votes_awe"),
         ("image\n", "no rows"),
-        ("image,split\na,dev\n", "no rows; the first of 1 bad rows: .*unknown split 'dev'"),
+        ("image,split\na,dev\n", "no rows; the first of 1 bad row: .*unknown split 'dev'"),
     ],
 )
 def test_a_table_without_a_usable_row(tmp_path: Path, text: str, says: str) -> None:

@@ -84,7 +84,7 @@ def test_validation_is_cut_from_training_by_class_and_group(data):
     assert set(parts.train.names) | set(parts.validation.names) == set(data.names)
     with pytest.raises(DataError, match="labelled sadness: a class cannot be learnt"):
         hold_out(data.take(data.truth < 7), 0.25, seed=0)
-    with pytest.raises(DataError, match="the largest class has 1 images, too few"):
+    with pytest.raises(DataError, match="the largest class has 1 image, too few"):
         hold_out(data.take(np.arange(0, 64, 8)), 0.25, seed=0)
 
 
@@ -120,8 +120,8 @@ def test_a_class_too_small_for_the_folds_is_named(folds, inner, message, data):
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ({0: "test"}, "the split test has 1 images in 1 group"),
-        ({0: "val"}, "the split val has 1 images in 1 group"),
+        ({0: "test"}, "the split test has 1 image in 1 group"),
+        ({0: "val"}, "the split val has 1 image in 1 group"),
         (dict.fromkeys(range(64), "test"), "all 64 labelled images are of the splits val and test"),
     ],
 )

@@ -132,7 +132,7 @@ def test_what_a_step_learns_decides_which_images_are_used(manifest):
     folds = strata(data)
     assert set(folds) == set(range(9))
     assert (folds == 8).sum() == 32
-    with pytest.raises(DataError, match="1 images have no distribution, the first is 8"):
+    with pytest.raises(DataError, match="1 image has no distribution, the first is 8"):
         targets_of(data.take([0, 8]), recipes["distribution-kl"].steps[0])
 
 

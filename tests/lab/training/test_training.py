@@ -250,7 +250,7 @@ def test_one_image_and_unlabelled_ones(drawn, tmp_path):
     fit(TinySystem(), task_of(task.train.take([0]), None, step), tmp_path / "one", QUIET)
     unlabelled = task.train.take(np.arange(8))
     unlabelled.truth[2] = -1
-    with pytest.raises(DataError, match="1 images have no label, the first is train/amusement/2"):
+    with pytest.raises(DataError, match="1 image has no label, the first is train/amusement/2"):
         fit(TinySystem(), task_of(unlabelled, None, step), tmp_path / "run", QUIET)
     nothing = task_of(task.train.take(np.arange(0)), None, step)
     with pytest.raises(DataError, match="no images to train on"):
@@ -439,5 +439,5 @@ def test_targets_are_distributions_where_the_step_uses_them(tmp_path):
     data = load_labelled(tmp_path / "m.csv")
     soft = targets_of(data, Step(name="a", rate=1, epochs=1, targets="distribution"))
     np.testing.assert_allclose(soft[:, [0, 2]], [[0.75, 0.25], [0.5, 0.5], [0, 1]])
-    with pytest.raises(DataError, match="1 images have no label"):
+    with pytest.raises(DataError, match="1 image has no label"):
         targets_of(data, Step(name="a", rate=1, epochs=1))

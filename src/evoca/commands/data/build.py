@@ -14,6 +14,7 @@ from evoca.commands.data.common import (
 from evoca.commands.exits import command, command_app
 from evoca.commands.terminal import clean, say, say_left_out
 from evoca.errors import did_you_mean
+from evoca.words import by_number, counted
 
 __all__ = ["app", "build"]
 
@@ -173,7 +174,7 @@ def build(
             say(f"evoca: --column {name}: no column of a manifest; it passes through")
     options = ReadOptions(columns, labels, images, taxonomy or "", max_ratio)
     built = run(reader, source, out, options=options, map_to=map_to, variant=variant, strict=strict)
-    print(f"{clean(str(out))}: {len(built.manifest):,} images")
+    print(f"{clean(str(out))}: {counted(len(built.manifest), 'image')}")
     if built.votes_file is not None:
         print(f"{clean(str(built.votes_file))}: the votes by annotator")
     say_left_out(built.manifest)
@@ -181,9 +182,9 @@ def build(
     # A set of ratings alone lacks no labels.
     alone = built.manifest.rated() & unlabelled.all()
     if n := int((unlabelled & ~alone).sum()):
-        print(f"{n:,} of them have no single label")
+        print(f"{n:,} of them {by_number(n, 'has', 'have')} no single label")
     if n := int(alone.sum()):
-        print(f"{n:,} of them are rated in valence and arousal alone")
+        print(f"{n:,} of them {by_number(n, 'is', 'are')} rated in valence and arousal alone")
     if built.manifest.counts(DISAGREE) is not None:
         say("evoca: labelled by most agrees; to heed disagrees: evoca data votes --rule agree")
     if built.basis:

@@ -25,6 +25,7 @@ from evoca.data.manifest.overwrite import claim_tables, keep_apart
 from evoca.data.manifest.schema import TABLE_SUFFIXES
 from evoca.errors import DataError, needs_extra
 from evoca.images import printable_name
+from evoca.words import by_number, counted
 
 if TYPE_CHECKING:
     from evoca.data.collect import Exported, Found, Keyword, ReviewStore
@@ -130,9 +131,9 @@ def _add_candidates(
     """Add candidates, and return whether some inputs failed."""
     found, failed = _candidates(source, out, table, networks)
     new = store.add(found.candidates)
-    say(f"{new:,} new questions about {len(found.candidates):,} images")
-    if found.unmatched:
-        say(f"{len(found.unmatched):,} images that no keyword matches are left out")
+    say(f"{counted(new, 'new question')} about {counted(len(found.candidates), 'image')}")
+    if n := len(found.unmatched):
+        say(f"{counted(n, 'image')} that no keyword matches {by_number(n, 'is', 'are')} left out")
     for name, cause in found.unreadable[:SHOWN]:
         say(f"{name}: {cause}")
     return failed or bool(found.unreadable)
@@ -179,7 +180,7 @@ def _fetched_candidates(
         outcomes = run(listed.links, out, settings, on_settled=advance)
     lost = Counter(str(o.reason) for o in outcomes if o.reason)
     for reason, n in lost.most_common():
-        say(f"{n:,} links without an image: {reason}")
+        say(f"{counted(n, 'link')} without an image: {reason}")
     found = candidates_from_links(listed.rows, outcomes, out, table)
     return found, bool(lost or listed.rejects)
 
@@ -200,7 +201,7 @@ def _serve(store: ReviewStore, port: int, *, browser: bool) -> None:
 
 
 def _print_collected(result: Exported, out: Path) -> None:
-    print(f"{result.annotators:>9,} reviewers")
+    print(f"{result.annotators:>9,} {by_number(result.annotators, 'reviewer')}")
     for label, n in sorted(result.labels.items()):
         print(f"{n:>9,} {label}")
     print(f"{result.tied:>9,} tied")

@@ -11,6 +11,7 @@ import typer
 from evoca.commands.options import FigureFormat
 from evoca.commands.terminal import say
 from evoca.errors import DataError, visible_json
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def print_json(content: Mapping[str, object]) -> None:
 
 
 def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
-    """Print the first refused rows on standard error.
+    """Return the exit status after the first refused rows are printed on standard error.
 
     Args:
         rejects: the refused rows.
@@ -79,7 +80,7 @@ def report_rejects(rejects: Sequence[Reject], listed: str = "") -> int:
     if len(rejects) > _REJECTS_SHOWN:
         say(f"evoca: and {len(rejects) - _REJECTS_SHOWN:,} more")
     if rejects and listed:
-        say(f"evoca: {len(rejects):,} rows refused, listed in {listed}")
+        say(f"evoca: {counted(len(rejects), 'row')} refused, listed in {listed}")
     return int(bool(rejects))
 
 
@@ -91,4 +92,4 @@ def note_rejects(listed: LinkList, *, strict: bool = False) -> None:
             raise DataError(line)
         say(line)
     if len(listed.rejects) > SHOWN:
-        say(f"{listed.source}: and {len(listed.rejects) - SHOWN:,} more bad rows")
+        say(f"{listed.source}: and {counted(len(listed.rejects) - SHOWN, 'more bad row')}")

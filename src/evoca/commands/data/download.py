@@ -23,6 +23,7 @@ from evoca.commands.terminal import say
 from evoca.data.manifest.overwrite import claim_tables, keep_apart
 from evoca.errors import needs_extra
 from evoca.images import ImageLimits, printable_name
+from evoca.words import by_number
 
 if TYPE_CHECKING:
     from evoca.data.download import LinkList, Outcome
@@ -137,7 +138,7 @@ def _print_download(
     for (status, reason), n in reasons.most_common():
         print(f"{n:>9,} {status}: {reason}")
     if listed.rejects:
-        print(f"{len(listed.rejects):>9,} bad rows")
+        print(f"{len(listed.rejects):>9,} bad {by_number(len(listed.rejects), 'row')}")
     for digest, urls in same[:SHOWN]:
         print(f"{len(urls):>9,} links gave the same bytes, {digest[:16]}: a placeholder?")
     say(f"wrote {printable_name(out / 'manifest.csv')}")

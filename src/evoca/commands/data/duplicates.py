@@ -20,6 +20,7 @@ from evoca.commands.terminal import clean, say
 from evoca.data.manifest.overwrite import check_table_name, keep_apart
 from evoca.errors import needs_extra
 from evoca.images import printable_name
+from evoca.words import by_number
 
 if TYPE_CHECKING:
     from evoca.data.duplicates.clusters import Cluster, DuplicateReport
@@ -83,11 +84,17 @@ def duplicates(
 def _print(report: DuplicateReport) -> None:
     copies = sum(len(cluster.members) - 1 for cluster in report.clusters)
     across = sum(len(cluster.sources) > 1 for cluster in report.clusters)
-    print(f"{len(report.images):>9,} images")
-    print(f"{len(report.clusters):>9,} clusters of copies, {across:,} across data sets")
-    print(f"{copies:>9,} images more than there are pictures")
-    print(f"{len(report.conflicts):>9,} clusters with labels that contradict each other")
-    print(f"{len(report.unreadable):>9,} unreadable images")
+    print(f"{len(report.images):>9,} {by_number(len(report.images), 'image')}")
+    print(
+        f"{len(report.clusters):>9,} {by_number(len(report.clusters), 'cluster')} of copies, "
+        f"{across:,} across data sets"
+    )
+    print(f"{copies:>9,} {by_number(copies, 'image')} more than there are pictures")
+    print(
+        f"{len(report.conflicts):>9,} {by_number(len(report.conflicts), 'cluster')} with labels "
+        "that contradict each other"
+    )
+    print(f"{len(report.unreadable):>9,} unreadable {by_number(len(report.unreadable), 'image')}")
     for cluster in report.conflicts[:SHOWN]:
         print(f"conflict {cluster.group}: {' / '.join(cluster.labels)}")
         for member in cluster.members[:SHOWN]:

@@ -12,6 +12,7 @@ from evoca.data.check import CheckReport
 from evoca.data.check_files import EXAMPLES
 from evoca.data.relabel import RuleCounts
 from evoca.data.stats import Spread, Stats
+from evoca.words import counted
 
 __all__ = ["print_check", "print_counts", "print_rules", "print_stats"]
 
@@ -62,7 +63,7 @@ def print_rules(table: Mapping[str, RuleCounts]) -> None:
 
 def print_check(report: CheckReport) -> None:
     """Print the findings, each with examples."""
-    print(clean(f"{report.source}: {report.images:,} images"))
+    print(clean(f"{report.source}: {counted(report.images, 'image')}"))
     for finding in report.findings:
         mark = "problem" if finding.problem else "remark"
         print(clean(f"{mark}  {finding.kind} ({finding.count:,}): {finding.message}"))
@@ -75,7 +76,7 @@ def print_check(report: CheckReport) -> None:
 
 def print_stats(found: Stats) -> None:
     """Print the figures of a manifest."""
-    print(clean(f"{found.source}: {found.images:,} images, taxonomy {found.taxonomy}"))
+    print(clean(f"{found.source}: {counted(found.images, 'image')}, taxonomy {found.taxonomy}"))
     total = max(sum(found.counts.values()), 1)
     if any(found.counts.values()):
         rows = [[label, f"{n:,}", f"{n / total:.1%}"] for label, n in found.counts.items()]
@@ -130,5 +131,5 @@ def _spread_line(name: str, spread: Spread) -> str:
     return (
         f"{name}: median {spread.median:.4g}, quartiles {spread.quarter:.4g} to "
         f"{spread.three_quarters:.4g}, range {spread.least:.4g} to {spread.greatest:.4g} "
-        f"({spread.n:,} images)"
+        f"({counted(spread.n, 'image')})"
     )

@@ -16,6 +16,7 @@ from evoca.commands.data.common import (
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import FigureFormat
 from evoca.commands.terminal import say, say_left_out
+from evoca.words import counted
 
 __all__ = ["app", "votes"]
 
@@ -89,7 +90,10 @@ def votes(
         manifest, rule, annotations=annotations, predictions=predictions, keep_all=keep_all
     )
     made.manifest.write(out)
-    print(f"{out}: {len(made.manifest):,} images, {made.counts.labelled:,} labelled by {rule}")
+    print(
+        f"{out}: {counted(len(made.manifest), 'image')}, {made.counts.labelled:,} labelled by "
+        f"{rule}"
+    )
     if made.counts.tied:
         print(f"{made.counts.tied:,} tied: no label")
     if made.unseen:

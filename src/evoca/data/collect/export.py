@@ -44,7 +44,7 @@ class Exported:
 
 
 def export_review(votes: Iterable[Vote], folder: Path) -> Exported:
-    """Write ``manifest.csv``, ``votes.csv`` and ``verdicts.csv``, and return the counts.
+    """Return the counts of a review, written to ``manifest.csv``, ``votes.csv``, ``verdicts.csv``.
 
     ``manifest.csv`` has every image with an answer, its ``votes_<emotion>`` (agrees) and
     ``disagree_<emotion>``, and the ``emotion`` that the rule ``agree`` of

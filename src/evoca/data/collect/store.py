@@ -154,7 +154,7 @@ class ReviewStore:
             self._db.close()
 
     def add(self, candidates: Iterable[Candidate]) -> int:
-        """Add candidates, and return how many questions are new; known ones stay unchanged.
+        """Return how many questions are new after candidates are added; known ones stay.
 
         Returns:
             How many questions are new.
@@ -217,7 +217,7 @@ class ReviewStore:
             )
 
     def undo(self, annotator: str) -> Question | None:
-        """Take a reviewer's last answer back and return its question."""
+        """Return the question of a reviewer's last answer, which is taken back."""
         with self._lock:
             row = self._db.execute(
                 "SELECT id, question FROM vote WHERE annotator = ? ORDER BY id DESC LIMIT 1",

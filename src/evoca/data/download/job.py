@@ -78,7 +78,7 @@ def download(
     *,
     on_settled: Advance | None = None,
 ) -> list[Outcome]:
-    """Download links into ``folder/images``, and return their outcomes.
+    """Return the outcomes of links, downloaded into ``folder/images``.
 
     Files appear whole or not at all. The state lies in ``folder/download.sqlite3``: a run
     that was stopped, by a kill too, is continued by the next one, in the middle of a file

@@ -27,6 +27,7 @@ from evoca.data.taxonomies import DEFAULT_TAXONOMY
 from evoca.errors import DataError
 from evoca.images import printable_name
 from evoca.progress import Advance
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from evoca.data.duplicates.fingerprints import Fingerprint
@@ -79,10 +80,11 @@ def in_words(groups: NDArray[Any]) -> str:
     _, sizes = np.unique(groups, return_counts=True)
     several = sizes[sizes > 1]
     if not len(several):
-        return f"no near-duplicates among {len(groups):,} images"
+        return f"no near-duplicates among {counted(len(groups), 'image')}"
     return (
-        f"{len(several):,} near-duplicate clusters ({several.sum():,} images) among "
-        f"{len(groups):,} images; each stays together"
+        f"{counted(len(several), 'near-duplicate cluster')} "
+        f"({counted(int(several.sum()), 'image')}) among "
+        f"{counted(len(groups), 'image')}; each stays together"
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = ["BATCH_ROWS", "CsvBatch", "csv_batches", "csv_header", "raise_bad_row"]
 
@@ -91,7 +92,9 @@ def csv_batches(
                 good = [len(record) == len(header) for record in records]
                 for row, record in zip(rows.tolist(), records, strict=True):
                     if record and len(record) != len(header):
-                        on_bad_row(row, f"{len(record)} cells, the header has {len(header)}")
+                        on_bad_row(
+                            row, f"{counted(len(record), 'cell')}, the header has {len(header)}"
+                        )
                 records, rows = list(compress(records, good)), rows[good]
             yield _batch(header, records, rows)
             first = False

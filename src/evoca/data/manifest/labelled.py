@@ -22,6 +22,7 @@ from evoca.data.votes import most_likely
 from evoca.errors import DataError
 from evoca.images import printable_name, walk_order
 from evoca.images.walk import LeftOut, backslash_hint
+from evoca.words import by_number, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,7 +267,7 @@ def _require_rows(cells: Cells, taxonomy: str, where: str) -> None:
     labels = possible_labels(taxonomy, by_row="taxonomy" in cells.names)
     if (found := first_refused(rules_of(cells.names, labels, taxonomy), cells)) is not None:
         row, cause, refused = found
-        rest = f" (and {refused - 1:,} more rows)" if refused > 1 else ""
+        rest = f" (and {counted(refused - 1, 'more row')})" if refused > 1 else ""
         raise DataError(f"{where}: row {cells.columns.rows[row]}: {cause}{rest}")
 
 
@@ -360,7 +361,8 @@ def _require_files(images: LabelledImages) -> None:
     missing = [i for i, path in enumerate(images.paths) if not path.is_file()]
     if missing:
         raise DataError(
-            f"{images.source}: {len(missing):,} of {len(images):,} images are not there, first "
+            f"{images.source}: {len(missing):,} of {counted(len(images), 'image')} "
+            f"{by_number(len(missing), 'is', 'are')} not there, first "
             f"{printable_name(images.paths[missing[0]])}; paths are relative to the manifest"
             f"{backslash_hint(images.names[missing[0]])}"
         )

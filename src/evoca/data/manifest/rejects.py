@@ -49,7 +49,7 @@ def rejects_path(manifest: Path) -> Path:
 
 
 def write_rejects(rejects: Iterable[Reject], manifest: Path) -> Path | None:
-    """Write the rejects beside a manifest, and return the file; remove one where there are none.
+    """Return the file of rejects written beside a manifest; where there are none, remove one.
 
     Returns:
         The file written, or ``None``.

@@ -27,6 +27,7 @@ from evoca.data.votes import distribution, most_likely
 from evoca.drafts import drafted
 from evoca.errors import DataError
 from evoca.images import LeftOut, printable_name
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from evoca.data.manifest.rejects import Reject
@@ -73,7 +74,10 @@ class Manifest:
         return column in self._types
 
     def __repr__(self) -> str:
-        return f"Manifest({self.source!r}, {len(self):,} rows, columns {', '.join(self.columns)})"
+        return (
+            f"Manifest({self.source!r}, {counted(len(self), 'row')}, columns "
+            f"{', '.join(self.columns)})"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -213,7 +217,10 @@ class Manifest:
         """
         for name, cells in values.items():
             if len(cells) != len(self):
-                raise ValueError(f"{name} has {len(cells)} cells, the manifest {len(self)} rows")
+                raise ValueError(
+                    f"{name} has {counted(len(cells), 'cell')}, the manifest "
+                    f"{counted(len(self), 'row')}"
+                )
         table = self._store(values)
         kept = [sql_name(name) for name in self._types if name not in values]
         new = [f"{table}.{sql_name(name)}" for name in values]
@@ -352,7 +359,7 @@ def manifest_of(builder: TableBuilder, root: Path, source: str) -> Manifest:
     manifest = Manifest(builder.connection, "manifest", root, source, tuple(builder.rejects))
     if not len(manifest):
         bad = manifest.rejects
-        first = f"; the first of {len(bad):,} bad rows: {bad[0]}" if bad else ""
+        first = f"; the first of {counted(len(bad), 'bad row')}: {bad[0]}" if bad else ""
         raise DataError(f"{source}: no rows{first}")
     return manifest
 

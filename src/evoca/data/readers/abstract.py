@@ -10,6 +10,7 @@ from evoca.data.readers.base import Row, emotion_alias, reader, source_file, tex
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = ["read"]
 
@@ -39,7 +40,7 @@ def read(source: Path) -> Iterator[Row]:
         )
     for row, cells in rows:
         if len(cells) != len(header):
-            cause = f"{len(cells)} cells, the header has {len(header)}"
+            cause = f"{counted(len(cells), 'cell')}, the header has {len(header)}"
             yield Row(where, row, {"image": cells[0]}, cause)
             continue
         votes = {VOTES + emotion: cell for emotion, cell in zip(emotions, cells[1:], strict=True)}

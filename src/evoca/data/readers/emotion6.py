@@ -8,6 +8,7 @@ from pathlib import Path
 from evoca.data.manifest.schema import PROBABILITY
 from evoca.data.readers.base import Cell, Row, reader, source_file, text_rows
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = ["ground_truth_rows", "read"]
 
@@ -45,7 +46,7 @@ def ground_truth_rows(path: Path) -> Iterator[Row]:
         if row == 1:
             continue
         if len(cells) != 1 + len(_COLUMNS):
-            cause = f"{len(cells)} cells, {1 + len(_COLUMNS)} wanted"
+            cause = f"{counted(len(cells), 'cell')}, {1 + len(_COLUMNS)} wanted"
             yield Row(where, row, {"image": cells[0]}, cause)
             continue
         found: dict[str, Cell] = dict(zip(_COLUMNS, cells[1:], strict=True))

@@ -22,6 +22,7 @@ from evoca.data.readers.folder import class_folder_rows
 from evoca.data.taxonomies import labels_of
 from evoca.errors import DataError
 from evoca.images import LeftOut, printable_name
+from evoca.words import counted
 
 __all__ = ["read"]
 
@@ -106,7 +107,12 @@ def _add(
 ) -> Row | None:
     """Add one row; return it as refused where it cannot be used."""
     if len(cells) < 3:
-        return Row(file, row, {"image": ""}, f"{len(cells)} cells; link, disagrees, agrees wanted")
+        return Row(
+            file,
+            row,
+            {"image": ""},
+            f"{counted(len(cells), 'cell')}; link, disagrees, agrees wanted",
+        )
     link, *counts = cells[-3:]
     disagrees, agrees = (whole_number(count) for count in counts)
     if disagrees is None or agrees is None:

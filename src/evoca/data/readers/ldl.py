@@ -8,6 +8,7 @@ from pathlib import Path
 from evoca.data.manifest.schema import VOTES
 from evoca.data.readers.base import Row, reader, source_file, text_rows
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = ["read_flickr", "read_twitter"]
 
@@ -58,7 +59,10 @@ def _read(source: Path, own_name: str) -> Iterator[Row]:
             continue
         if len(cells) != 9:
             yield Row(
-                where, row, {"image": cells[0]}, f"{len(cells)} cells, a name and 8 votes wanted"
+                where,
+                row,
+                {"image": cells[0]},
+                f"{counted(len(cells), 'cell')}, a name and 8 votes wanted",
             )
             continue
         votes = {VOTES + emotion: cell for emotion, cell in zip(order, cells[1:], strict=True)}

@@ -9,6 +9,7 @@ from evoca.data.manifest.schema import AFFECT_COLUMNS
 from evoca.data.readers.base import Cell, Row, reader, source_file, text_rows
 from evoca.errors import DataError
 from evoca.images import printable_name
+from evoca.words import counted
 
 __all__ = ["read"]
 
@@ -45,7 +46,7 @@ def read(source: Path) -> Iterator[Row]:
     folder = next((n for n in ("Images", "images") if (path.parent / n).is_dir()), "Images")
     for row, cells in rows:
         if len(cells) != len(header):
-            cause = f"{len(cells)} cells, the header has {len(header)}"
+            cause = f"{counted(len(cells), 'cell')}, the header has {len(header)}"
             yield Row(where, row, {"image": ""}, cause)
             continue
         named = dict(zip(header, cells, strict=True))

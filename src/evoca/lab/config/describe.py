@@ -12,6 +12,7 @@ from evoca.lab.config.step import Augmentation, Schedule, Step
 from evoca.lab.config.summary import rate_in_words
 from evoca.papers import PaperError, load_paper, published_system
 from evoca.papers.published_figures import shown_setting
+from evoca.words import counted
 
 __all__ = ["Section", "in_words"]
 
@@ -114,7 +115,10 @@ def _published(recipe: Recipe) -> list[str]:
         setting = shown_setting([*figure.setting.items()])
         where = f"{figure.where}{setting and ', '}{setting}{note}"
         lines.append(f"{figure.metric.replace('_', ' ')} {value}{part} ({where})")
-    lines += [f"{table.title}: {len(table.rows)} rows ({table.where})" for table in system.tables]
+    lines += [
+        f"{table.title}: {counted(len(table.rows), 'row')} ({table.where})"
+        for table in system.tables
+    ]
     return lines or ["No figure was published."]
 
 
@@ -180,7 +184,9 @@ def _how(step: Step, emotions: bool) -> str:
     parts = [
         name,
         f"batches of {step.batch_size}, {drawn}",
-        f"{step.epochs} epochs" if step.stop is None else f"at most {step.epochs} epochs",
+        counted(step.epochs, "epoch")
+        if step.stop is None
+        else f"at most {counted(step.epochs, 'epoch')}",
         f"{_rate_over_time(step.schedule)}{_loss(step, emotions)}",
         "augmented by " + _augmented(step.augmentation) if step.augmentation else "not augmented",
     ]
@@ -190,7 +196,7 @@ def _how(step: Step, emotions: bool) -> str:
         parts.append(f"gradients clipped to a norm of {step.clip:g}")
     if step.stop is not None:
         parts.append(
-            f"stops after {step.stop.patience} epochs without better validation "
+            f"stops after {counted(step.stop.patience, 'epoch')} without better validation "
             f"{step.stop.metric.replace('_', ' ')}, keeps the {step.stop.keep}"
         )
     return "; ".join(parts)

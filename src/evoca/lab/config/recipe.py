@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from evoca.errors import EvocaError, did_you_mean
 from evoca.images.preprocess import Preprocessing
 from evoca.lab.config.backbone import Backbone, find_backbone
 from evoca.lab.config.base import (
@@ -21,7 +23,7 @@ from evoca.lab.config.base import (
 )
 from evoca.lab.config.models import Model, Pretrained
 from evoca.lab.config.profile import load_profile
-from evoca.lab.config.search import Search
+from evoca.lab.config.search import Search, read_space
 from evoca.lab.config.step import Step
 from evoca.lab.config.summary import GENERATED, Changes, changed_keys, described
 from evoca.strict import Strict
@@ -35,6 +37,7 @@ __all__ = [
     "Sources",
     "SvmHead",
     "load_recipe",
+    "named_recipes",
     "recipe_names",
 ]
 
@@ -292,6 +295,25 @@ class Recipe(Strict):
         """Whether a linear layer is fitted on averaged maps, so that its evidence map is exact."""
         return self.model.has_exact_map()
 
+    def search_space(self, space: Search | str | Path | None = None) -> Search:
+        """Return the settings to try on it: those of a file or a value, else its own.
+
+        Raises:
+            RecipeError: there are none, or a search could not score it.
+            EvocaError: the file cannot be read.
+        """
+        space = self.search if space is None else space
+        if space is None:
+            raise RecipeError(f"{self.name}: names nothing to search: give a file with --space")
+        if not self.steps:
+            raise RecipeError(f"{self.name}: has no steps to train; its inner folds choose already")
+        if self.head is not None:
+            raise RecipeError(
+                f"{self.name}: a search scores its steps, not the machine after them: search with "
+                "--set head=null, or evoca sweep a cross-validation"
+            )
+        return space if isinstance(space, Search) else read_space(space)
+
 
 _PACKAGED = Packaged("recipes", "recipe", Recipe)
 
@@ -299,6 +321,23 @@ _PACKAGED = Packaged("recipes", "recipe", Recipe)
 def recipe_names() -> list[str]:
     """Return the names of the recipes inside the package, sorted."""
     return _PACKAGED.names()
+
+
+def named_recipes(patterns: str | Sequence[str]) -> list[str]:
+    """Return the packaged recipes that any pattern matches, sorted; all of them for none.
+
+    >>> named_recipes("najid2018-resnet101-fc*")
+    ['najid2018-resnet101-fc', 'najid2018-resnet101-fc-shuffle']
+
+    Raises:
+        EvocaError: a pattern matches none.
+    """
+    wanted = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    known = recipe_names()
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise EvocaError(f"--recipe {pattern}: no such recipe{did_you_mean(pattern, known)}")
+    return [name for name in known if any(fnmatchcase(name, p) for p in wanted or ("*",))]
 
 
 def load_recipe(

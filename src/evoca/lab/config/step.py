@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from evoca.strict import Strict
+from evoca.words import counted
 
 __all__ = [
     "Augmentation",
@@ -270,7 +271,7 @@ class Step(Strict):
         if self.schedule.warmup_epochs > self.epochs:
             raise ValueError(
                 f"step {self.name}: the warm-up of {self.schedule.warmup_epochs:g} epochs is "
-                f"longer than its {self.epochs} epochs"
+                f"longer than its {counted(self.epochs, 'epoch')}"
             )
         return self
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from evoca.data.duplicates.fingerprints import Fingerprint
 from evoca.data.manifest.labelled import LabelledImages
+from evoca.words import by_number, counted
 
 __all__ = ["Copied", "copied", "hashes_of"]
 
@@ -44,12 +45,17 @@ class Copied:
     def notes(self) -> tuple[str, ...]:
         """Return notes that a reader of the figures needs."""
         n, learnt, chose = len(self.any), int(self.training.sum()), int(self.validation.sum())
-        parts = [f"{learnt:,} are copies of training images"] if learnt else []
+        parts = (
+            [f"{learnt:,} {by_number(learnt, 'is a copy', 'are copies')} of training images"]
+            if learnt
+            else []
+        )
         parts += [f"{chose:,} of validation images, which chose"] if chose else []
         if not parts:
             return ()
         return (
-            f"WARNING: of {n:,} evaluated images {' and '.join(parts)}: the figures are partly of "
+            f"WARNING: of {counted(n, 'evaluated image')} {' and '.join(parts)}: the figures are "
+            "partly of "
             "images that the system was made with (--without-copies leaves them out)",
         )
 

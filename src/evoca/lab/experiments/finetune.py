@@ -49,6 +49,7 @@ from evoca.runs.provenance import describe_data, describe_division, describe_run
 from evoca.runs.result import Counts, Result
 from evoca.runtime.card import DeletionTest
 from evoca.softmax import softmax
+from evoca.words import by_number, counted
 
 __all__ = ["train_steps"]
 
@@ -64,7 +65,7 @@ def train_steps(
     data_name: str | None = None,
     without_copies: bool = False,
 ) -> Result | None:
-    """Train a recipe through its steps and write the run directory.
+    """Return the scores of a recipe trained through its steps, and write the run directory.
 
     Figures are of the test images where the data name some, else of the validation
     images. These have chosen settings, so that the figures are too good.
@@ -154,7 +155,10 @@ def _evaluate(
         notes += ("the figures are of validation images, which chose: they flatter",)
     lost = len(parts.evaluated) - len(kept.evaluated)
     if lost:
-        notes += (f"{lost:,} copies of images that were learnt from or chose are left out",)
+        notes += (
+            f"{counted(lost, 'copy')} of images that were learnt from or chose "
+            f"{by_number(lost, 'is', 'are')} left out",
+        )
     result = result_of(kept.evaluated, predictions, coverage, notes=notes, chose=chose)
     by_source: tuple[SourceFigures, ...] = ()
     if kept.evaluated.teaching is not None:

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.lab.config.recipe import Recipe
-from evoca.lab.experiments.finetune_fold import Build, Fold, Seen, Tune, validation_figures
+from evoca.lab.experiments.finetune_fold import (
+    Build,
+    Fold,
+    Found,
+    Seen,
+    Tune,
+    validation_figures,
+)
 from evoca.lab.experiments.foldable import require_cuts
 from evoca.lab.experiments.holdout import in_source, of_first_source, strata
 from evoca.lab.experiments.nested_cv import folds_of
@@ -50,7 +57,7 @@ def crossval_steps(
     tune: Tune | None = None,
     leave_out: str | None = None,
 ) -> Result:
-    """Cross-validate a recipe: each fold trains anew, and chooses inside its training part.
+    """Return the scores of a cross-validation: each fold trains, and chooses, inside its part.
 
     Args:
         recipe: with steps; its protocol states folds, repeats and seed.
@@ -75,72 +82,115 @@ def crossval_steps(
     for note in prepared.notes:
         options.say(f"evoca: {note}")
     seen = prepared.images
-    protocol = recipe.protocol
-    places = _places(seen, recipe, leave_out)
-    shape = places.shape
-    probabilities = np.full((*shape, len(seen.labels)), np.nan)
-    thresholds, temperatures = np.full(shape, np.nan), np.full(shape, np.nan)
-    affect, widths = np.full((*shape, 2), np.nan), np.full((*shape, 2), np.nan)
-    labels = len(seen.labels)
-    choices: list[dict[str, Any]] = []
-    on_validation: list[Seen] = []
+    found = _HeldOut(seen, _places(seen, recipe, leave_out))
     with _folder(out, resume=resume) as folder:
-        for repeat, folds in enumerate(places):
-            for number in range(int(folds.max()) + 1):
-                held_out = folds == number
-                name = f"repeat {repeat + 1}, " if len(places) > 1 else ""
-                fold = Fold(
-                    recipe,
-                    build,
-                    seen,
-                    held_out,
-                    protocol.seed + repeat,
-                    folder / "folds" / f"r{repeat}f{number}",
-                    division=prepared.division["group_sha256"],
-                    options=_named(options, f"{name}fold {number + 1}/{int(folds.max()) + 1}: "),
-                    tune=tune,
-                )
-                trained = fold.run()
-                found, chosen = trained.predictions, trained.chosen
-                choices.append(choice_in_fold(repeat, number, chosen))
-                on_validation.append(trained.seen)
-                probabilities[repeat, held_out] = softmax(found[:, :labels], chosen.temperature)
-                if (own := affect_in(found, labels)) is not None:
-                    affect[repeat, held_out] = own
-                    if chosen.affect_errors is not None:
-                        widths[repeat, held_out] = chosen.affect_errors
-                thresholds[repeat, held_out] = chosen.threshold
-                temperatures[repeat, held_out] = chosen.temperature
-        known = places[0] >= 0
-        rated = None if np.isnan(affect[:, known]).any() else affect
-        predictions = RepeatedPredictions(
-            probabilities[:, known],
-            places[:, known],
-            thresholds[:, known],
-            temperatures[:, known],
-            None if rated is None else rated[:, known],
-        )
-        result = replace(
-            result_of(seen.take(known), predictions, protocol.coverage, notes=prepared.notes),
-            chosen_in_folds=tuple(choices),
-            validation=validation_figures(on_validation, seen.labels),
-        )
-        description = run_description("cross-validation", recipe, prepared, leave_out=leave_out)
-        description["chosen_in_folds"] = choices
-        if seen.teaching is not None:
-            result = with_figures_by_source(
-                result,
+        for repeat, number in found.folds():
+            name = found.name_of(repeat, number)
+            fold = Fold(
+                recipe,
+                build,
                 seen,
-                probabilities,
-                rated,
-                None if np.isnan(widths[:, known]).any() else widths,
-                left_out=leave_out,
-                say=options.say,
+                found.places[repeat] == number,
+                recipe.protocol.seed + repeat,
+                folder / "folds" / f"r{repeat}f{number}",
+                division=prepared.division["group_sha256"],
+                options=_named(options, f"{name}: "),
+                tune=tune,
             )
+            found.add(repeat, number, fold.run())
+        result = found.result(recipe, prepared.notes)
+        description = run_description("cross-validation", recipe, prepared, leave_out=leave_out)
+        description["chosen_in_folds"] = found.choices
+        if seen.teaching is not None:
+            result = found.with_sources(result, leave_out, options.say)
         write_result(folder, description, result)
         _gather_histories(folder)
         shutil.rmtree(folder / "folds")
     return result
+
+
+class _HeldOut:
+    """What the folds predict of the images that each holds out.
+
+    Attributes:
+        places: int (R, n), the fold of each image in each repeat; -1 where it is never held out.
+        choices: what each fold chose, in order.
+    """
+
+    def __init__(self, seen: LabelledImages, places: NDArray[np.int64]) -> None:
+        self.places = places
+        self.choices: list[dict[str, Any]] = []
+        self._seen = seen
+        self._on_validation: list[Seen] = []
+        shape = places.shape
+        self._probabilities = np.full((*shape, len(seen.labels)), np.nan)
+        self._thresholds, self._temperatures = np.full(shape, np.nan), np.full(shape, np.nan)
+        self._affect, self._widths = np.full((*shape, 2), np.nan), np.full((*shape, 2), np.nan)
+        self._known = places[0] >= 0
+
+    def folds(self) -> Iterator[tuple[int, int]]:
+        """Yield the repeat and the number of every fold."""
+        for repeat, folds in enumerate(self.places):
+            for number in range(int(folds.max()) + 1):
+                yield repeat, number
+
+    def name_of(self, repeat: int, number: int) -> str:
+        """Return a fold in words, for lines on progress."""
+        of = int(self.places[repeat].max()) + 1
+        before = f"repeat {repeat + 1}, " if len(self.places) > 1 else ""
+        return f"{before}fold {number + 1}/{of}"
+
+    def add(self, repeat: int, number: int, trained: Found) -> None:
+        """Take in what a fold computed."""
+        labels, held_out = len(self._seen.labels), self.places[repeat] == number
+        found, chosen = trained.predictions, trained.chosen
+        self.choices.append(choice_in_fold(repeat, number, chosen))
+        self._on_validation.append(trained.seen)
+        probabilities = softmax(found[:, :labels], chosen.temperature)
+        self._probabilities[repeat, held_out] = probabilities
+        if (own := affect_in(found, labels)) is not None:
+            self._affect[repeat, held_out] = own
+            if chosen.affect_errors is not None:
+                self._widths[repeat, held_out] = chosen.affect_errors
+        self._thresholds[repeat, held_out] = chosen.threshold
+        self._temperatures[repeat, held_out] = chosen.temperature
+
+    def result(self, recipe: Recipe, notes: tuple[str, ...]) -> Result:
+        """Return what all folds score."""
+        known, rated = self._known, self._rated
+        predictions = RepeatedPredictions(
+            self._probabilities[:, known],
+            self.places[:, known],
+            self._thresholds[:, known],
+            self._temperatures[:, known],
+            None if rated is None else rated[:, known],
+        )
+        seen, coverage = self._seen.take(known), recipe.protocol.coverage
+        return replace(
+            result_of(seen, predictions, coverage, notes=notes),
+            chosen_in_folds=tuple(self.choices),
+            validation=validation_figures(self._on_validation, self._seen.labels),
+        )
+
+    def with_sources(
+        self, result: Result, leave_out: str | None, say: Callable[[str], None]
+    ) -> Result:
+        """Return a result with the figures of each of several sources."""
+        unknown = np.isnan(self._widths[:, self._known]).any()
+        return with_figures_by_source(
+            result,
+            self._seen,
+            self._probabilities,
+            self._rated,
+            None if unknown else self._widths,
+            left_out=leave_out,
+            say=say,
+        )
+
+    @property
+    def _rated(self) -> NDArray[np.float64] | None:
+        """The predicted valence and arousal, (R, n, 2); ``None`` where a fold predicts none."""
+        return None if np.isnan(self._affect[:, self._known]).any() else self._affect
 
 
 def _places(seen: LabelledImages, recipe: Recipe, leave_out: str | None) -> NDArray[np.int64]:

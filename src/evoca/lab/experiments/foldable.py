@@ -21,6 +21,7 @@ from evoca.lab.experiments.holdout import (
     strata,
 )
 from evoca.lab.experiments.nested_cv import folds_of
+from evoca.words import counted
 
 __all__ = ["require_cuts", "require_nested"]
 
@@ -123,7 +124,7 @@ def _group_counts(data: LabelledImages) -> dict[str, tuple[int, int]]:
 
 def _in_words(data: LabelledImages, label: str) -> str:
     images, groups = _group_counts(data)[label]
-    return f"{label} has {images} images in {groups} group{'s' if groups > 1 else ''}"
+    return f"{label} has {counted(images, 'image')} in {counted(groups, 'group')}"
 
 
 def _require_groups(data: LabelledImages, least: int, what: str) -> None:

@@ -16,6 +16,7 @@ from evoca.errors import DataError, OptionError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.copies import Copied, copied
 from evoca.lab.training.data import ratings_of
+from evoca.words import by_number, counted
 
 __all__ = [
     "MORE_GROUPS",
@@ -108,7 +109,8 @@ def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
     low, high = scale
     if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
         raise DataError(
-            f"{images.source}: {off} images have ratings outside {low:g} to {high:g}: set the "
+            f"{images.source}: {counted(off, 'image has', 'images have')} ratings outside {low:g} "
+            f"to {high:g}: set the "
             "scale of the data, such as model.affect_range=[1, 9]"
         )
     named = images.truth >= 0
@@ -173,7 +175,8 @@ class Holdout:
         if not again:
             return ()
         return (
-            f"WARNING: of {n:,} validation images {again:,} are copies of training images: what "
+            f"WARNING: of {counted(n, 'validation image')} {again:,} "
+            f"{by_number(again, 'is a copy', 'are copies')} of training images: what "
             "is stopped and chosen by them remembers",
         )
 
@@ -226,7 +229,7 @@ def _learning(known: LabelledImages) -> LabelledImages:
     learning = known.take((known.split == "train") | (known.split == ""))
     if len(known) and not len(learning):
         raise DataError(
-            f"{known.source}: all {len(known)} labelled images are of the splits val and test: "
+            f"{known.source}: all {len(known):,} labelled images are of the splits val and test: "
             "none is left to learn from"
         )
     require_classes(learning)
@@ -354,7 +357,8 @@ def _require_enough(data: LabelledImages, share: float) -> int:
     # A class with fewer images than parts is still divided as evenly as can be.
     if largest < parts:
         raise DataError(
-            f"the largest class has {largest} images, too few to set one in {parts} aside for "
+            f"the largest class has {counted(largest, 'image')}, too few to set one in {parts} "
+            "aside for "
             "validation: give more, name a split val, or set a larger share aside "
             "(protocol.validation)"
         )
@@ -368,7 +372,7 @@ def _require_remaining(data: LabelledImages, train: LabelledImages) -> None:
         if own.any() and not (train.truth == code).any():
             groups = len(np.unique(data.groups[own]))
             raise DataError(
-                f"{label} has {int(own.sum())} images in {groups} group{'s' * (groups > 1)}, "
+                f"{label} has {counted(int(own.sum()), 'image')} in {counted(groups, 'group')}, "
                 "all of which are set aside for validation, and none is left to learn from: "
                 f"{MORE_GROUPS}, or name a split val"
             )
@@ -387,7 +391,8 @@ def require_ratings(data: LabelledImages, known: LabelledImages, recipe: Recipe)
     """
     if len(data) and not len(known) and not recipe.model.predicts_emotions():
         raise DataError(
-            f"{data.source}: {recipe.name} learns ratings, and none of {len(data):,} images "
+            f"{data.source}: {recipe.name} learns ratings, and none of "
+            f"{counted(len(data), 'image')} "
             "has any: give a table with the columns valence and arousal "
             "(evoca data readers show oasis)"
         )
@@ -434,13 +439,15 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
     label, count = names[int(counts.argmin())], int(counts.min())
     if count < folds:
         raise DataError(
-            f"{label} has {count} images, fewer than the {folds} folds: give more images, or "
+            f"{label} has {counted(count, 'image')}, fewer than the {counted(folds, 'fold')}: "
+            "give more images, or "
             "fewer folds (protocol.folds)"
         )
     left = count - -(-count // folds)
     if left < inner_folds:
         raise DataError(
-            f"{label} has {count} images, of which {left} are in a training part, fewer than its "
+            f"{label} has {counted(count, 'image')}, of which {left} "
+            f"{by_number(left, 'is', 'are')} in a training part, fewer than its "
             f"{inner_folds} inner folds: give more images, or fewer folds (protocol.inner_folds)"
         )
 
@@ -455,6 +462,7 @@ def require_two_groups(parts: Holdout) -> None:
     if len(np.unique(evaluated.groups)) < 2:
         split = "val" if parts.test is None else "test"
         raise DataError(
-            f"{evaluated.source}: the split {split} has {len(evaluated)} images in 1 group: "
+            f"{evaluated.source}: the split {split} has {counted(len(evaluated), 'image')} in 1 "
+            "group: "
             f"figures with intervals need two; {MORE_GROUPS}"
         )

@@ -17,6 +17,7 @@ from evoca.metrics.conformal import set_threshold
 from evoca.metrics.functional import nll
 from evoca.progress import Advance
 from evoca.softmax import softmax
+from evoca.words import counted
 
 __all__ = ["CrossValidation", "HeadOperatingPoint", "calibrate", "cross_validate", "folds_of"]
 
@@ -93,7 +94,7 @@ def folds_of(truth: Truth, groups: Groups, folds: int, seed: int) -> Truth:
     counts = np.bincount(truth)
     if counts.min() < folds:
         raise DataError(
-            f"class {int(counts.argmin())} has {int(counts.min())} images, fewer than "
+            f"class {int(counts.argmin())} has {counted(int(counts.min()), 'image')}, fewer than "
             f"the {folds} folds: give more images or fewer folds"
         )
     fold = np.empty(len(truth), dtype=np.int_)

@@ -14,6 +14,7 @@ from evoca.errors import MissingExtraError
 from evoca.lab.config.recipe import Recipe
 from evoca.lab.experiments.holdout import require_classes, require_ratings, usable
 from evoca.runs.provenance import describe_division
+from evoca.words import by_number, counted
 
 __all__ = ["Prepared", "prepare"]
 
@@ -66,14 +67,18 @@ def prepare(
     data = data.in_order()
     seen = data if with_test else data.take(data.split != "test")
     if len(seen) < len(data):
-        notes.append(f"{len(data) - len(seen):,} test images are kept out")
+        notes.append(
+            f"{counted(len(data) - len(seen), 'test image is', 'test images are')} kept out"
+        )
     images = usable(seen, recipe)
     if recipe is not None:
         require_ratings(seen, images, recipe)
-    if len(images) < len(seen):
+    if lost := len(seen) - len(images):
         labels = recipe is None or not any(step.affect_weight for step in recipe.steps)
         lacking = "a single label" if labels else "anything to learn"
-        notes.append(f"{len(seen) - len(images):,} images without {lacking} are left out")
+        notes.append(
+            f"{counted(lost, 'image')} without {lacking} {by_number(lost, 'is', 'are')} left out"
+        )
     learning = images.take(images.split != "test")
     require_classes(learning)
     require(learning, False)

@@ -43,6 +43,7 @@ from evoca.progress import Announce, silent
 from evoca.runs import new_run, write_json, write_predictions
 from evoca.runs.result import Counts, Result
 from evoca.softmax import softmax
+from evoca.words import by_number, counted
 
 __all__ = ["Evaluated", "evaluate", "test_by_deletion", "train", "write_run"]
 
@@ -200,7 +201,10 @@ def _tested(work: _Work, prepared: Prepared, *, without_copies: bool) -> Evaluat
     lost = len(asked) - len(test)
     known = copies.notes()
     if lost:
-        known += (f"{lost:,} copies of images that were learnt from are left out",)
+        known += (
+            f"{counted(lost, 'copy')} of images that were learnt from "
+            f"{by_number(lost, 'is', 'are')} left out",
+        )
     for note in known:
         work.say(f"evoca: {note}")
     notes = (*known, *prepared.notes)
@@ -230,7 +234,7 @@ def train(
     without_copies: bool = False,
     deletion: bool = True,
 ) -> Evaluated:
-    """Fit a recipe on all images but the test ones, evaluate it, and write the run directory.
+    """Return the scores of a recipe fitted on all but test images, and write the run directory.
 
     Figures are of the test images where the data name some, else of a cross-validation on
     what is learnt from. Whatever is chosen is chosen by inner folds of the images learnt

@@ -78,7 +78,7 @@ def evaluate_sources(
     *,
     leave_out: str | None = None,
 ) -> Result:
-    """Cross-validate a recipe on several sources, or test it on the one that is left out.
+    """Return the scores of a recipe on several sources, in folds or on the one left out.
 
     Args:
         recipe: with a linear head.
@@ -161,7 +161,7 @@ def train_sources(
     *,
     data_name: str | None = None,
 ) -> Result:
-    """Fit a recipe on several sources, cross-validate it on them, and write the run directory.
+    """Return the scores of a recipe fitted on several sources, and write the run directory.
 
     Args:
         recipe: with a linear head.

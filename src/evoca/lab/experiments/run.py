@@ -21,7 +21,7 @@ from evoca.lab.training.machine import RunOptions, require_available
 from evoca.runs import Run, finished_run, new_run
 from evoca.runs.result import Result
 
-__all__ = ["build", "cross_validate", "train", "unused_options"]
+__all__ = ["build", "cross_validate", "recipe_of", "train", "unused_options"]
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     data_name: str | None = None,
     without_copies: bool = False,
 ) -> Result | None:
-    """Train a recipe, score it, and write the run directory.
+    """Return the scores of a recipe trained on labelled images, and write the run directory.
 
     Scores are of the test images where the data name some. Otherwise a recipe with steps is
     scored on its validation images, which have chosen, and records this; one without is
@@ -68,7 +68,7 @@ def train(
         KeyboardInterrupt: stopped on request, after saving.
     """
     options = options or RunOptions()
-    recipe, out = _recipe(recipe, settings, profile), Path(out)
+    recipe, out = recipe_of(recipe, settings, profile), Path(out)
     images = labelled_images(data, options.say, recipe)
     _require_meant(recipe, options)
     if resume and (done := finished_run(out)) is not None:
@@ -114,7 +114,7 @@ def cross_validate(
     tune: Tune | None = None,
     leave_out: str | None = None,
 ) -> Result:
-    """Cross-validate a recipe: whatever is chosen is chosen inside the training parts.
+    """Return the scores of a cross-validation; all choices are made inside training parts.
 
     Folds, repeats and seed are the recipe's (``protocol``). Images of the split ``test`` stay
     unseen; near copies stay in one fold.
@@ -140,7 +140,7 @@ def cross_validate(
         KeyboardInterrupt: stopped on request, after saving.
     """
     options = options or RunOptions()
-    recipe = _recipe(recipe, settings, profile)
+    recipe = recipe_of(recipe, settings, profile)
     images = labelled_images(data, options.say, recipe)
     if leave_out is not None and images.teaching is None:
         raise OptionError(
@@ -242,9 +242,14 @@ def _require_meant(recipe: Recipe, options: RunOptions) -> None:
     require_available(options)
 
 
-def _recipe(
+def recipe_of(
     recipe: Recipe | str | Path, settings: str | Sequence[str], profile: str | Path | None
 ) -> Recipe:
+    """Return the recipe that a caller names, with its settings; one that is built as it is.
+
+    Raises:
+        EvocaError: it cannot be read, or is built and given settings too.
+    """
     if not isinstance(recipe, Recipe):
         return load_recipe(recipe, settings, profile)
     if settings or profile:

@@ -1,4 +1,7 @@
-"""Search a recipe's settings on validation images, with Optuna; a search can be resumed."""
+"""Search a recipe's settings on validation images, with Optuna; a search can be resumed.
+
+``search`` and ``cross_validate_search`` are the doors; what they do is in ``Searcher``.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +22,23 @@ from optuna.trial import FrozenTrial, TrialState
 from evoca.data.duplicates.groups import with_groups
 from evoca.data.manifest.labelled import LabelledImages
 from evoca.errors import DataError, EvocaError, MissingExtraError
-from evoca.lab.config.recipe import Recipe
+from evoca.lab.config.base import as_settings
+from evoca.lab.config.recipe import Recipe, load_recipe
 from evoca.lab.config.search import Choice, Range, Search, short, short_names
 from evoca.lab.config.step import Step
 from evoca.lab.experiments.finetune_fold import Build
 from evoca.lab.experiments.holdout import hold_out, require_parts, usable
+from evoca.lab.experiments.labelled import Data, labelled_images
 from evoca.lab.experiments.optuna_study import CAUSE, draw, finished, open_study, possible, requeue
+from evoca.lab.experiments.run import build, cross_validate
 from evoca.lab.training import RunOptions, Task, fit
 from evoca.lab.training.checkpoint import HistoryRow, identity_of
 from evoca.lab.training.machine import require_available
 from evoca.lab.training.step_context import TrainingError
 from evoca.runs.provenance import describe_division
+from evoca.runs.result import Result
 
-__all__ = ["Found", "Searcher", "Trial", "in_words"]
+__all__ = ["Found", "Searcher", "Trial", "cross_validate_search", "in_words", "search"]
 
 Variant: TypeAlias = Callable[[list[str]], Recipe]
 """Returns the recipe with some settings, each ``KEY=VALUE``."""
@@ -63,6 +70,92 @@ class Found:
     recipe: Recipe
     best: Trial
     trials: tuple[Trial, ...]
+
+
+def search(
+    recipe: str | Path,
+    data: Data,
+    out: str | Path,
+    *,
+    space: Search | str | Path | None = None,
+    trials: int = 20,
+    settings: str | Sequence[str] = (),
+    profile: str | Path | None = None,
+    options: RunOptions | None = None,
+    resume: bool = False,
+) -> Found:
+    """Return the best settings of a recipe on validation images, and every trial.
+
+    Images of the split ``test`` are never read; see :meth:`Searcher.search` for what is written.
+
+    An example that runs stands in ``docs/recipes.md`` under "Searching settings".
+
+    Args:
+        recipe: a packaged recipe's name or a file, with steps and no machine after them.
+        data: as for :func:`evoca.lab.train`.
+        out: folder of the search.
+        space: what to try, or a file of it; the recipe's own if omitted.
+        trials: how many to finish, counting those of earlier runs in ``out``.
+        settings: ``KEY=VALUE`` of the recipe, one or several, the same in all trials.
+        profile: packaged changes for a smaller machine.
+        options: where and how to run.
+        resume: go on with an unfinished search; start where ``out`` is fresh.
+
+    Raises:
+        EvocaError: the recipe, the space, the data or the folder cannot be used, or no trial
+            could be trained.
+        MissingExtraError: imagehash is not installed, so that copies could be on both sides.
+        KeyboardInterrupt: stopped on request; the trial goes on where it was.
+    """
+    options = options or RunOptions()
+    chosen = load_recipe(recipe, settings, profile)
+    variant = _variant(recipe, settings, profile)
+    searcher = Searcher(variant, chosen.search_space(space), build, options, trials)
+    return searcher.search(labelled_images(data, options.say, chosen), out, resume=resume)
+
+
+def cross_validate_search(
+    recipe: str | Path,
+    data: Data,
+    out: str | Path | None = None,
+    *,
+    space: Search | str | Path | None = None,
+    trials: int = 20,
+    settings: str | Sequence[str] = (),
+    profile: str | Path | None = None,
+    options: RunOptions | None = None,
+    resume: bool = False,
+) -> Result:
+    """Return what a search scores: a cross-validation with one search inside each fold.
+
+    Args:
+        recipe: as for :func:`search`; its protocol states folds, repeats and seed.
+        data: as for :func:`search`.
+        out: the run directory; nothing is stored if omitted.
+        space: as for :func:`search`.
+        trials: how many to finish in each fold.
+        settings: as for :func:`search`.
+        profile: as for :func:`search`.
+        options: where and how to run.
+        resume: go on with an unfinished run.
+
+    Raises:
+        EvocaError: the recipe, the space, the data or the folder cannot be used, or no trial of
+            a fold could be trained.
+        KeyboardInterrupt: stopped on request, after saving.
+    """
+    options = options or RunOptions()
+    chosen = load_recipe(recipe, settings, profile)
+    variant = _variant(recipe, settings, profile)
+    searcher = Searcher(variant, chosen.search_space(space), build, options, trials)
+    return cross_validate(chosen, data, out, options=options, resume=resume, tune=searcher.tune)
+
+
+def _variant(
+    recipe: str | Path, settings: str | Sequence[str], profile: str | Path | None
+) -> Variant:
+    own = as_settings(settings)
+    return lambda tried: load_recipe(recipe, [*own, *tried], profile)
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,18 @@ choice is given too: in each fold, the cell with the likeliest validation images
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.errors import DataError
+from evoca.drafts import drafted
+from evoca.errors import DataError, EvocaError
 from evoca.lab.config.models.differential import Form, factors_of
 from evoca.lab.experiments.fold_vectors import FoldVectors, read_vectors
 from evoca.lab.heads.base import FittedHead
@@ -26,6 +29,7 @@ from evoca.lab.heads.svm import SvmFitter
 from evoca.metrics.bootstrap import interval, resample, sum_by_group
 from evoca.metrics.calibration import likeliest
 from evoca.metrics.functional import nll
+from evoca.papers import load_paper
 from evoca.progress import Announce, silent
 from evoca.runs import read_json
 from evoca.softmax import softmax
@@ -34,6 +38,11 @@ __all__ = ["Accuracy", "Cell", "Grid", "Sweep", "sweep"]
 
 _PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 _DRAWS = 1000
+_COLUMNS = ("alpha", "beta", "c", "accuracy", "ci95_low", "ci95_high", "published")
+_PAPER = "rapolu2023"
+
+Setting: TypeAlias = tuple[float | None, float | None, float | None]
+"""Alpha, beta and C."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,16 @@ class Cell:
     alpha: float | None
     beta: float | None
     c: float | None
+
+    @property
+    def setting(self) -> Setting:
+        """Alpha, beta and C."""
+        return self.alpha, self.beta, self.c
+
+    @property
+    def head(self) -> str:
+        """What is fitted on the vectors, in words."""
+        return "logistic regression" if self.c is None else "support vector machine"
 
 
 @dataclass(frozen=True)
@@ -111,6 +130,10 @@ class Accuracy:
     low: float
     high: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"accuracy": self.value, "ci95": [self.low, self.high]}
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -120,11 +143,50 @@ class Sweep:
         cells: every cell's accuracy, in the grid's order.
         chosen: accuracy where each fold's validation images choose the cell.
         choices: the cell each fold chose.
+        published: the accuracy that the paper prints for a setting, 0..1, where the run's
+            recipe follows the paper that swept.
     """
 
     cells: Mapping[Cell, Accuracy]
     chosen: Accuracy
     choices: tuple[Cell, ...]
+    published: Mapping[Setting, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the object that ``sweep --format json`` prints."""
+        return {
+            "cells": [
+                {
+                    "alpha": cell.alpha,
+                    "beta": cell.beta,
+                    "c": cell.c,
+                    "head": cell.head,
+                    **own.to_dict(),
+                    "published": self.published.get(cell.setting),
+                }
+                for cell, own in self.cells.items()
+            ],
+            "chosen_on_validation": self.chosen.to_dict()
+            | {"folds": [{"alpha": c.alpha, "beta": c.beta, "c": c.c} for c in self.choices]},
+        }
+
+    def write(self, file: str | Path) -> None:
+        """Write a CSV, a row per cell; whole or not at all.
+
+        Raises:
+            EvocaError: it cannot be written.
+        """
+        file = Path(file)
+        try:
+            with drafted(file) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(_COLUMNS)
+                for cell, own in self.cells.items():
+                    setting = ["" if value is None else value for value in cell.setting]
+                    paper = self.published.get(cell.setting, "")
+                    writer.writerow([*setting, own.value, own.low, own.high, paper])
+        except OSError as error:
+            raise EvocaError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def sweep(run: str | Path, grid: Grid, announce: Announce = silent) -> Sweep:
@@ -141,6 +203,9 @@ def sweep(run: str | Path, grid: Grid, announce: Announce = silent) -> Sweep:
             names objects; or a label without image.
     """
     run = Path(run)
+    # The paper's beta takes from the vectors.
+    as_printed = grid.form == "convex" or all(beta is None for beta in grid.betas)
+    published = _published(run) if as_printed else {}
     folds = read_vectors(run)
     layout = _layout_of(run, len(folds[0][1].vectors))
     if any(alpha is not None for alpha in grid.alphas) and layout.networks > 2:
@@ -168,7 +233,31 @@ def sweep(run: str | Path, grid: Grid, announce: Announce = silent) -> Sweep:
         chosen[repeat, fold.held_out] = right[best][repeat, fold.held_out]
     groups = folds[0][1].groups
     cells = {cell: _accuracy(own, groups) for cell, own in right.items()}
-    return Sweep(cells, _accuracy(chosen, groups), tuple(choices))
+    return Sweep(cells, _accuracy(chosen, groups), tuple(choices), published)
+
+
+def _published(run: Path) -> dict[Setting, float]:
+    """Return the paper's figures, where the run's recipe follows the paper that swept.
+
+    Raises:
+        EvocaError: ``run.json`` is there and cannot be read.
+    """
+    file = run / "run.json"
+    recipe = read_json(file).get("recipe") if file.is_file() else None
+    if not isinstance(recipe, Mapping) or recipe.get("paper") != _PAPER:
+        return {}
+    found = {}
+    for system in load_paper(_PAPER).systems:
+        for figure in system.figures:
+            if figure.setting and figure.part == "test":
+                at = (figure.setting.get(name) for name in ("alpha", "beta", "c"))
+                alpha, beta, c = (None if value is None else float(value) for value in at)
+                found[alpha, beta, c] = figure.value
+    return found
+
+
+def _at(cell: Cell) -> tuple[float | None, float | None, float | None]:
+    return cell.alpha, cell.beta, cell.c
 
 
 def _layout_of(run: Path, vectors: int) -> Layout:

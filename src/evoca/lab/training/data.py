@@ -21,6 +21,7 @@ from evoca.lab.config.step import Augmentation, Step
 from evoca.lab.training.augmentation import augment, loading
 from evoca.lab.training.interrupts import leave_interrupts
 from evoca.lab.training.sampling import Draw, Position, batches_in_epoch, epoch_batches, generators
+from evoca.words import counted
 
 __all__ = [
     "Batch",
@@ -100,7 +101,7 @@ def targets_of(data: LabelledImages, step: Step) -> NDArray[np.float32]:
     if not known.all():
         first = data.names[int(np.argmin(known))]
         raise DataError(
-            f"{int((~known).sum())} images have no {step.targets}"
+            f"{counted(int((~known).sum()), 'image has', 'images have')} no {step.targets}"
             f"{' and no rating' if step.affect_weight else ''}, the first is {first}: "
             "leave them out or label them"
         )

@@ -22,6 +22,7 @@ import torch
 
 from evoca.errors import OptionError, did_you_mean
 from evoca.progress import Announce, silent
+from evoca.words import counted
 
 __all__ = ["RunOptions", "keep_freed_memory", "require_available"]
 
@@ -162,7 +163,7 @@ def require_available(options: RunOptions) -> None:
     if not options.on_gpu and options.devices > cores:
         raise OptionError(
             {"devices": options.devices},
-            f"this machine has {cores} cores, and each device of a CPU is a process",
+            f"this machine has {counted(cores, 'core')}, and each device of a CPU is a process",
         )
 
 

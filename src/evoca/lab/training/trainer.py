@@ -33,6 +33,7 @@ from evoca.lab.training.lightning_trainer import is_main, require_machine, run_j
 from evoca.lab.training.machine import RunOptions, keep_freed_memory
 from evoca.lab.training.sampling import Position
 from evoca.lab.training.step_context import Job, Validation
+from evoca.words import by_number
 
 __all__ = ["Fitted", "Task", "fit"]
 
@@ -95,7 +96,7 @@ def fit(
     *,
     resume: bool = False,
 ) -> Fitted:
-    """Train a system in place, and return it with its history.
+    """Return a system, trained in place, with its history.
 
     Writes ``history.csv``, ``checkpoints/resume.pt`` while it runs and
     ``checkpoints/last/weights.safetensors`` at its end.
@@ -151,7 +152,8 @@ def _check(system: System, task: Task) -> None:
         tested = 0 if images is None else int((images.split == "test").sum())
         if tested:
             raise DataError(
-                f"{tested} of the {name} images are of the split test: test images are to "
+                f"{tested} of the {name} images {by_number(tested, 'is', 'are')} of the split "
+                "test: test images are to "
                 "evaluate a finished model on; they are not learnt from, and they choose nothing"
             )
     chooses = [step.name for step in task.steps if step.stop is not None]

@@ -19,6 +19,7 @@ from evoca.report.run_predictions import ScoredRun
 from evoca.report.sections.headline import shown_figure
 from evoca.report.selection import opens
 from evoca.report.svg import interval_strip
+from evoca.words import counted
 
 __all__ = ["Rate", "TraitRow", "agreement_rows", "trait_rows"]
 
@@ -108,7 +109,7 @@ def _trait(scored: ScoredRun, name: str, found: FloatArray) -> TraitRow:
     meaning = MEANINGS[name]
     unknown = int(np.isnan(found).sum())
     if unknown:
-        meaning += f" Searched for in {len(found) - unknown:,} of {len(found):,} images."
+        meaning += f" Searched for in {len(found) - unknown:,} of {counted(len(found), 'image')}."
     having, lacking = scored.labelled & (found == 1), scored.labelled & (found == 0)
     if not having.any() or not lacking.any():
         only = "every image has it" if having.any() else "no image has it"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evoca.report.run_predictions import ScoredRun
+from evoca.words import counted
 
 __all__ = ["Done", "lead", "what_was_done"]
 
@@ -47,11 +48,12 @@ def lead(scored: ScoredRun) -> str:
     accuracy = scored.run.report.figures.get("accuracy")
     name = scored.run.recipe or "the model"
     if accuracy is None:
-        return f"What {name} predicts of {n:,} images."
+        return f"What {name} predicts of {counted(n, 'image')}."
     low, high = accuracy.ci95
     unseen = " it had not seen" if scored.held_out else ""
     return (
-        f"On {int(scored.labelled.sum()):,} images{unseen}, {name} names the true emotion in "
+        f"On {counted(int(scored.labelled.sum()), 'image')}{unseen}, {name} names the true "
+        "emotion in "
         f"{accuracy.value:.1%} ({low:.1%} to {high:.1%})."
     )
 
@@ -83,7 +85,7 @@ def _data(scored: ScoredRun) -> str:
     votes = ""
     if scored.predictions.agreement is not None:
         votes = " How many viewers agreed with the label is known."
-    return f"{n:,} images{f' of {name}' if name else ''}{labels}.{votes}"
+    return f"{counted(n, 'image')}{f' of {name}' if name else ''}{labels}.{votes}"
 
 
 def _protocol(scored: ScoredRun) -> str:

@@ -11,6 +11,7 @@ from evoca.metrics.result import Figure
 from evoca.metrics.robustness import Masking, Movement
 from evoca.report.svg import interval_strip
 from evoca.runs.robustness import RobustnessResult
+from evoca.words import by_number, counted
 
 __all__ = ["MovedRow", "Robustness", "robustness"]
 
@@ -69,15 +70,15 @@ def robustness(found: RobustnessResult | None) -> Robustness | None:
         faces=[] if mask is None else list(_faces(mask)),
         compared=""
         if mask is None
-        else f"{mask.n:,} of the {mask.with_faces:,} pictures with a face have room to hide as "
-        "much elsewhere.",
+        else f"{mask.n:,} of the {counted(mask.with_faces, 'picture')} with a face "
+        f"{by_number(mask.n, 'has', 'have')} room to hide as much elsewhere.",
         notes=found.notes,
         labelled=found.accuracy is not None,
     )
 
 
 def _lead(found: RobustnessResult) -> str:
-    of = f"{found.model} on {found.n:,} pictures of {found.data}"
+    of = f"{found.model} on {counted(found.n, 'picture')} of {found.data}"
     if found.accuracy is None:
         return f"{of}, which have no labels."
     low, high = found.accuracy.ci95

@@ -59,7 +59,7 @@ class OpenEngine(Protocol):
     """Opens an engine: a class of engines, or a function."""
 
     def __call__(self, bundle: Bundle, threads: int | None, precision: Precision) -> Engine:
-        """Load a verified bundle.
+        """Return an engine that has loaded a verified bundle.
 
         Args:
             bundle: to load; its graph is an int8 one where its card has ``quantisation``.

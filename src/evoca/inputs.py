@@ -1,14 +1,19 @@
-"""Images that are given by address: each is fetched, when its turn comes, and decoded."""
+"""The inputs of a predictor that a user names: files, folders and addresses, in order.
+
+An image that is given by address is fetched, when its turn comes, and decoded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from evoca.errors import ImageError, needs_extra
+from evoca.images.addresses import is_address, local_path
+from evoca.images.walk import Say, folder_images
 from evoca.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 
     from evoca.data.download.single import FetchedImage
 
-__all__ = ["Fetch", "RemoteImage"]
+__all__ = ["Fetch", "RemoteImage", "Source", "list_sources", "predict_sources"]
 
 
 @dataclass(eq=False)
@@ -85,3 +90,66 @@ class RemoteImage:
 
 Fetch = Callable[[RemoteImage], "Image.Image | bytes"]
 """Fetches one image; see :meth:`RemoteImage.fetch`."""
+
+Source: TypeAlias = Path | RemoteImage | ImageError
+"""One input: a file, an address, or what a path turned out to be."""
+
+
+def list_sources(paths: Sequence[str], say: Say) -> Iterator[Source]:
+    """Yield the inputs that some texts name: folders walked, an empty folder as an error.
+
+    Pictures that ``--explain`` drew earlier are left out of a folder; given by name they are
+    inputs like any other.
+
+    Args:
+        paths: files, folders and addresses.
+        say: called with a line for what a folder leaves out.
+
+    >>> [str(found) for found in list_sources(["photo.jpg", ""], print)]
+    ['photo.jpg', 'an empty path']
+    """
+    for text in paths:
+        if not text:  # Path("") is the current folder: nobody means that
+            yield ImageError("an empty path")
+            continue
+        if is_address(text):
+            yield RemoteImage(text)
+            continue
+        try:
+            path = local_path(text)
+        except ImageError as no_path:
+            yield no_path
+            continue
+        try:
+            is_folder = path.is_dir()
+        except (OSError, ValueError):
+            is_folder = False  # reading it gives the reason
+        if is_folder:
+            yield from folder_images(path, say)
+        else:
+            yield path
+
+
+def predict_sources(
+    stream: Callable[[Iterable[Any]], Iterator[Prediction | ImageError]],
+    sources: Sequence[Source],
+    fetch: Fetch,
+) -> Iterator[Prediction | ImageError]:
+    """Yield the model's prediction of each input, or its error, in order.
+
+    Args:
+        stream: of a predictor, such as :meth:`evoca.Predictor.stream`.
+        sources: as :func:`list_sources` yields them.
+        fetch: fetches those that are addresses.
+    """
+    predictions = stream(
+        fetch(item) if isinstance(item, RemoteImage) else item
+        for item in sources
+        if not isinstance(item, ImageError)
+    )
+    for item in sources:
+        if isinstance(item, ImageError):
+            yield item
+        else:
+            predicted = next(predictions)
+            yield item.named(predicted) if isinstance(item, RemoteImage) else predicted
