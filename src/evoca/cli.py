@@ -25,6 +25,10 @@ COMMANDS = {
         "evoca.commands.find",
         "Find images again by what they evoke, in the tables of predictions.",
     ),
+    "page": (
+        "evoca.commands.page",
+        "Write a page that predicts in the visitor's own browser, for any static host.",
+    ),
     "embed": (
         "evoca.commands.embed",
         "Write the model's embedding of each image to a file; unreadable ones are left out.",
@@ -85,7 +89,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "tag", "merge", "models", "doctor"),
+    "Predict": ("predict", "tag", "merge", "page", "models", "doctor"),
     "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),
