@@ -64,6 +64,10 @@ MAY_IMPORT = {
         "data",
         "evaluation",
     },
+    "serving": {
+        *("errors", "emotions", "evidence", "images", "prediction", "runtime", "data"),
+        "collection",
+    },
     "documents": {"errors"},
     "papers": {"errors", "metrics", "runs", "documents"},
     "cards": {"errors", "images", "documents", "runtime", "papers", "runs", "metrics"},

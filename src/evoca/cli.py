@@ -17,6 +17,7 @@ COMMANDS = {
         "evoca.commands.tag",
         "Predict images by the million into one table, safe to interrupt.",
     ),
+    "serve": ("evoca.commands.serve", "Serve predictions over HTTP, to programs and pages."),
     "merge": (
         "evoca.commands.merge",
         "Join the tables of all shares of a run of evoca tag as one.",
@@ -89,7 +90,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "tag", "merge", "page", "models", "doctor"),
+    "Predict": ("predict", "tag", "merge", "serve", "page", "models", "doctor"),
     "Collections": ("find", "embed", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),

@@ -30,6 +30,7 @@ from evoca.drafts import drafted
 from evoca.errors import EvocaError, first_line, needs_extra
 from evoca.images.addresses import scheme_of
 from evoca.images.walk import printable_name
+from evoca.runtime.throughput import BATCH_SIZE
 from evoca.tagger.inputs import Listed, list_inputs
 from evoca.tagger.journal import require_pins
 from evoca.tagger.model import ESTIMATE, RunModel
@@ -37,7 +38,6 @@ from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import synced
 from evoca.tagger.tagging import (
-    BATCH_SIZE,
     MEASURED_FROM,
     Summary,
     TagSettings,

@@ -29,10 +29,11 @@ from evoca.runtime.bundle import Bundle
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import Engine, open_engine
 from evoca.runtime.tables import number_columns, table_columns, table_row
+from evoca.runtime.throughput import best_batch_size
 from evoca.tagger.inputs import Listed
 from evoca.tagger.journal import Computed
 from evoca.tagger.model import RunModel
-from evoca.tagger.pipeline import best_batch_size, run_padded
+from evoca.tagger.pipeline import run_padded
 from evoca.tagger.reading import MemberReader, load_listed
 
 __all__ = [

@@ -9,11 +9,9 @@ memory, whatever the number of images.
 from __future__ import annotations
 
 import queue
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +21,7 @@ from evoca.errors import ImageError
 from evoca.images.decode import ImageLimits
 from evoca.images.isolated import DecodingPool, DecodingStoppedError
 from evoca.images.sources import LoadedImage
+from evoca.runtime.throughput import Machine
 from evoca.tagger.inputs import Listed
 from evoca.tagger.journal import Computed
 from evoca.tagger.reading import MemberReader, load_listed
@@ -31,27 +30,9 @@ if TYPE_CHECKING:
     from evoca.images.preprocess import Preprocessing
     from evoca.runtime.engines import Engine, Outputs
 
-__all__ = ["Machine", "best_batch_size", "compute", "run_padded"]
+__all__ = ["compute", "run_padded"]
 
 _FETCHERS = 16
-_BATCH_SIZES = (1, 2, 4, 8, 16)
-# A larger batch must be faster by this factor to be worth its memory.
-_WORTH = 1.03
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How many images are worked on at once.
-
-    Attributes:
-        decoders: processes that decode.
-        runners: batches that the engine computes at once, each on the threads it was opened with.
-        batch_size: images per run of the model.
-    """
-
-    decoders: int
-    runners: int
-    batch_size: int
 
 
 def compute(
@@ -202,26 +183,3 @@ def run_padded(engine: Engine, pixels: Sequence[NDArray[np.uint8]], size: int) -
     """
     padded = [*pixels, *[pixels[-1]] * (size - len(pixels))]
     return engine.run(np.stack(padded))
-
-
-def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> int:
-    """Return the number of images per run that computes most images per second.
-
-    Args:
-        engine: to be measured.
-        pixels: uint8 (N, H, W, 3), of images like those to come; they are repeated.
-        runners: batches that are computed at once.
-
-    Returns:
-        The smallest of 1, 2, 4, 8 and 16 that is within 3% of the fastest.
-    """
-    rates = {}
-    with ThreadPoolExecutor(runners) as threads:
-        for size in _BATCH_SIZES:
-            batch = np.resize(pixels, (size, *pixels.shape[1:]))
-            list(threads.map(engine.run, [batch] * runners))  # memory is taken in the first run
-            rounds = runners * max(1, max(_BATCH_SIZES) // size)
-            began = time.perf_counter()
-            list(threads.map(engine.run, [batch] * rounds))
-            rates[size] = rounds * size / (time.perf_counter() - began)
-    return next(size for size in _BATCH_SIZES if rates[size] * _WORTH >= max(rates.values()))

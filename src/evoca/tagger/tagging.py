@@ -23,10 +23,11 @@ from evoca.images.walk import printable_name
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import DEFAULT_ENGINE, open_engine, own_precision
 from evoca.runtime.operating_point import PriorLike
+from evoca.runtime.throughput import AUTO, BATCH_SIZE, Machine, best_batch_size
 from evoca.tagger.inputs import Listed, list_inputs
 from evoca.tagger.journal import Computed, Journal, journal_of
 from evoca.tagger.model import ESTIMATE, RunModel
-from evoca.tagger.pipeline import Machine, best_batch_size, compute
+from evoca.tagger.pipeline import compute
 from evoca.tagger.reading import first_pixels
 from evoca.tagger.shards import Shard
 from evoca.tagger.table_file import Predicted, TableFile, require_table
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from evoca.runtime.engines import Engine
 
 __all__ = [
-    "AUTO",
-    "BATCH_SIZE",
     "MEASURED_FROM",
     "Summary",
     "TagSettings",
@@ -48,14 +47,10 @@ __all__ = [
     "write_record",
 ]
 
-BATCH_SIZE = 4
-"""Images per run of the model where that is not measured."""
 MEASURED_FROM = 2_000
 """Images below which measuring takes longer than it saves."""
 _SECONDS_BETWEEN_RECORDS = 1.0
 _MOST_UNRECORDED = 1_000
-AUTO = "auto"
-"""The engine that is chosen by measurement."""
 
 
 @dataclass(frozen=True)

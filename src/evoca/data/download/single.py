@@ -26,7 +26,7 @@ from evoca.errors import DataError, ImageError
 from evoca.images import DecodedImage, ImageLimits
 from evoca.images.isolated import DecodingPool
 
-__all__ = ["FetchedImage", "fetch_bytes", "fetch_image"]
+__all__ = ["FetchedImage", "fetch_bytes", "fetch_image", "receive_bytes"]
 
 _READ_SECONDS, _CONNECT_SECONDS, _DEADLINE = 30.0, 10.0, 120.0
 _MIN_RATE = 500.0
@@ -84,9 +84,30 @@ def fetch_bytes(
     Raises:
         ImageError: they cannot be fetched, with the address as its ``source``.
     """
+    return anyio.run(partial(receive_bytes, url, addresses=addresses, heed_robots=heed_robots))
+
+
+async def receive_bytes(
+    url: str,
+    *,
+    limits: ImageLimits | None = None,
+    addresses: AddressPolicy | None = None,
+    heed_robots: bool = True,
+) -> bytes:
+    """Return the bytes at one address as :func:`fetch_bytes` does, beside other work.
+
+    Args:
+        url: ``http://`` or ``https://``.
+        limits: on the bytes; 32 MiB if omitted.
+        addresses: which addresses may be connected to; public ones if omitted.
+        heed_robots: refuse a picture whose server states that it is not for AI.
+
+    Raises:
+        ImageError: they cannot be fetched, with the address as its ``source``.
+    """
     policy = addresses or AddressPolicy()
     try:
-        return anyio.run(partial(_received, checked_url(url), _LIMITS(), policy, heed_robots))
+        return await _received(checked_url(url), limits or _LIMITS(), policy, heed_robots)
     except FetchError as error:
         raise ImageError(f"cannot be fetched: {error.reason}: {error}", url) from error
     except ImageError as error:
