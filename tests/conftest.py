@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from browser import ARGUMENTS, CHROMIUM
+
 # A shell has what it starts in the background ignore interrupts, and nohup the end of a
 # terminal; their children too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -55,3 +57,15 @@ def shared_data() -> Path:
     if not (folder / "fi").is_dir():
         pytest.skip("needs the research photographs in ../shared/data, which are not distributed")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for the tests of pages; they are skipped where it is not installed."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium on the path (apt-get install chromium)")
+    with api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()

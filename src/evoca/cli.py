@@ -30,6 +30,10 @@ COMMANDS = {
         "evoca.commands.find",
         "Find images again by what they evoke, in the tables of predictions.",
     ),
+    "page": (
+        "evoca.commands.page",
+        "Write a page that predicts in the visitor's own browser, for any static host.",
+    ),
     "embed": (
         "evoca.commands.embed",
         "Write the model's embedding of each image to a file; unreadable ones are left out.",
@@ -94,7 +98,7 @@ COMMANDS = {
 """Name to the module and the first line of its help."""
 
 SECTIONS = {
-    "Predict": ("predict", "tag", "video", "merge", "serve", "models", "doctor"),
+    "Predict": ("predict", "tag", "video", "merge", "serve", "page", "models", "doctor"),
     "Collections": ("find", "embed", "convert", "relate"),
     "Data": ("data",),
     "Train": ("recipes", "train", "crossval", "search", "sweep", "export"),

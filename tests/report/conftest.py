@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from browser import ARGUMENTS, CHROMIUM
 from evoca.data.manifest.labelled import load_labelled
 from evoca.report import build_report
 from report_samples import LABELS, PER_LABEL, predictions_of, silent, write_run
@@ -60,17 +59,6 @@ def page_of(tmp_path_factory, pictures):
         return out
 
     return build
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the path (apt-get install chromium)")
-    with api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

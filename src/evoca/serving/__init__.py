@@ -1,7 +1,8 @@
-"""The model over HTTP; needs the extra ``serve``.
+"""The model over HTTP (extra ``serve``), and as a page in a browser.
 
 :func:`create_app` returns the application for any ASGI server; :func:`serve` runs it as
 ``evoca serve`` does, with time limits on connections and a graceful end.
+:func:`evoca.serving.static_page.write_static_page` needs no extra.
 """
 
 from evoca.lazy import lazy_names

@@ -10,20 +10,9 @@ import pytest
 pytest.importorskip("httpx2")
 pytest.importorskip("playwright.sync_api", reason="needs playwright (extra dev)")
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from browser import ARGUMENTS, CHROMIUM
 from evoca.data.collect import Candidate, ReviewServer, ReviewStore
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the path (apt-get install chromium)")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,177 @@
+"""The page as static files that compute in the visitor's own browser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evoca.drafts import drafted
+from evoca.emotions import label_polarity, style_of
+from evoca.errors import EvocaError
+from evoca.images.walk import printable_name
+from evoca.priors import BALANCED, NATURAL, Prior, PriorError
+from evoca.runtime.bundle import Bundle
+from evoca.runtime.card import ModelCard
+from evoca.runtime.operating_point import operating_point
+
+__all__ = ["PAGE", "StaticPage", "describe_model", "write_static_page"]
+
+PAGE = Path(__file__).resolve().parent / "page"
+"""The page's own files."""
+
+_API = 'data-backend="api"'
+_STATIC = 'data-backend="static"'
+_BUNDLE_FILES = ("model.json", "model.onnx", "README.md")
+_LARGEST_CARD = 4 * 1024 * 1024
+_WORKER = "service-worker.js"
+
+
+@dataclass(frozen=True)
+class StaticPage:
+    """What was written.
+
+    Attributes:
+        files: how many.
+        size: of all of them in bytes.
+        model: its name.
+    """
+
+    files: int
+    size: int
+    model: str
+
+
+def write_static_page(bundle: Bundle, out: Path) -> StaticPage:
+    """Write the page and a model as a folder for any static host.
+
+    Args:
+        bundle: of the model, verified before it is copied.
+        out: absent or empty; it appears only when it is complete.
+
+    Returns:
+        What was written.
+
+    Raises:
+        BundleError: the model is not the one that its description names.
+        EvocaError: ``out`` is there already, or cannot be written.
+    """
+    _require_free(out)
+    model = bundle.onnx_bytes()
+    try:
+        with drafted(out) as draft:
+            shutil.copytree(PAGE, draft, ignore=shutil.ignore_patterns("__pycache__"))
+            _be_static(draft / "index.html")
+            (draft / "models.json").write_text(_as_json([describe_model(bundle.card)]), "utf-8")
+            (draft / "model").mkdir()
+            for name in _BUNDLE_FILES:
+                content = model if name == "model.onnx" else bundle.read(name, _LARGEST_CARD)
+                (draft / "model" / name).write_bytes(content)
+            _list_files(draft)
+            files = [path for path in draft.rglob("*") if path.is_file()]
+            written = StaticPage(
+                len(files), sum(path.stat().st_size for path in files), bundle.card.name
+            )
+    except OSError as error:
+        raise EvocaError(
+            f"{printable_name(out)}: cannot be written: {error.strerror or error}"
+        ) from error
+    return written
+
+
+def describe_model(card: ModelCard) -> dict[str, Any]:
+    """Return what the page has to know of a model: labels, colours, priors, terms.
+
+    The keys are those of ``GET /v1/models``, without the engine.
+    """
+    shape = card.preprocessing
+    return {
+        "name": card.name,
+        "default": True,
+        "sha256": card.sha256,
+        "summary": card.summary,
+        "taxonomy": card.taxonomy,
+        "labels": [_label(label) for label in card.labels],
+        "input": {"height": shape.height, "width": shape.width, "resize": shape.resize},
+        "affect_scale": card.affect_range,
+        "priors": [
+            {
+                "name": prior.name,
+                "default": i == 0,
+                "frequencies": dict(prior.frequencies),
+                "source": prior.source,
+            }
+            for i, prior in enumerate(_priors(card))
+        ],
+        "evidence_kind": card.evidence_kind,
+        "set_coverage": card.set_coverage,
+        "licence": card.licence.model_dump(),
+    }
+
+
+def _label(label: str) -> dict[str, str | None]:
+    style, polarity = style_of(label), label_polarity(label)
+    return {
+        "name": label,
+        "polarity": None if polarity is None else str(polarity),
+        "colour": style.colour,
+        "glyph": style.glyph,
+    }
+
+
+def _priors(card: ModelCard) -> Iterator[Prior]:
+    """Yield the priors that can be switched to, the model's own first."""
+    own = operating_point(card).prior
+    if own is None:
+        return
+    yield own
+    for name in (NATURAL, BALANCED):
+        try:
+            prior = operating_point(card, name).prior
+        except PriorError:  # of other labels, or without the rows that another prior needs
+            continue
+        if prior is not None and prior.name != own.name:
+            yield prior
+
+
+def _require_free(out: Path) -> None:
+    name = printable_name(out)
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.exists() or out.is_symlink():
+        raise EvocaError(f"--out {name}: is there already: name a new folder, or empty this one")
+    if not out.absolute().parent.is_dir():
+        raise EvocaError(f"--out {name}: there is no such folder to write into")
+
+
+def _be_static(index: Path) -> None:
+    text = index.read_text(encoding="utf-8")
+    assert text.count(_API) == 1  # else the page would ask a server that is not there
+    index.write_text(text.replace(_API, _STATIC), encoding="utf-8")
+
+
+def _list_files(folder: Path) -> None:
+    """Write into the service worker what it keeps for visits without a network."""
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != _WORKER
+    )
+    version = hashlib.sha256()
+    for name in names:
+        version.update(
+            name.encode() + b"\0" + hashlib.sha256((folder / name).read_bytes()).digest()
+        )
+    worker = folder / _WORKER
+    text = worker.read_text(encoding="utf-8")
+    head = f"const VERSION = {_as_json(version.hexdigest()[:16])};\n"
+    kept = f"const FILES = {_as_json(['./', *names])};\n"
+    worker.write_text(head + kept + text, encoding="utf-8")
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
