@@ -52,6 +52,17 @@ def test_a_shot_starts_after_black():
     assert len(found) <= 2
 
 
+def test_pictures_that_move_every_third_frame_are_one_shot():
+    still_twice = [one for one in frames((12, 2)) for _ in range(3)]
+    assert cuts(still_twice, rate=24)[1:] == []
+
+
+def test_a_cut_soon_after_a_flash_is_found():
+    small = frames((16, 0), (8, 0))
+    small[9] = np.full_like(small[9], 255)
+    assert cuts(small) == [16]
+
+
 def test_the_last_frames_and_few_frames_are_decided_too():
     assert cuts(frames((8, 0), (2, 0))) == [8]
     assert cuts(frames((1, 0))) == []

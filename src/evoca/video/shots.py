@@ -106,9 +106,13 @@ class ShotDetector:
         if place == 0:
             self._last = Cut(0, frame.time)
             return None
-        starts = after_black or self._stands_out(at)
+        alone = self._stands_out(at)
+        flash = alone and not self._lasts(at)
+        larger = frame.change >= _MORE * max(self._changes, default=0.0)
+        starts = after_black or (alone and larger and not flash)
         if not starts or self._too_soon(frame):
-            self._changes.append(frame.change)
+            if not flash:
+                self._changes.append(frame.change)
             return None
         self._changes.clear()
         self._last = Cut(frame.place, frame.time)
@@ -121,22 +125,18 @@ class ShotDetector:
         return near or frame.place - last.place <= _WINDOW
 
     def _stands_out(self, at: int) -> bool:
+        """Return whether a frame differs from the last one, and more than those around it do."""
         frames = list(self._frames)
         change = frames[at].change
-        if change < _LEAST:
-            return False
         before = [one.change for one in frames[max(1, at - _WINDOW) : at]]
-        after = [one.change for one in frames[at + 1 : at + 1 + _WINDOW]]
-        around = before + after
-        if around and change < _RATIO * float(np.mean(around)):
-            return False
-        if change < _MORE * max(self._changes, default=0.0):
-            return False
-        # One more before than after, as the end of a flash is met later than its beginning.
-        return self._differ(frames[max(0, at - _WINDOW - 1) : at], frames[at : at + 1 + _WINDOW])
+        around = before + [one.change for one in frames[at + 1 : at + 1 + _WINDOW]]
+        return change >= _LEAST and (not around or change >= _RATIO * float(np.mean(around)))
 
-    def _differ(self, before: list[_Seen], after: list[_Seen]) -> bool:
+    def _lasts(self, at: int) -> bool:
         """Return whether every frame before differs from every frame after: not in a flash."""
+        frames = list(self._frames)
+        # One more before than after, as the end of a flash is met later than its beginning.
+        before, after = frames[max(0, at - _WINDOW - 1) : at], frames[at : at + 1 + _WINDOW]
         return all(_difference(a.small, b.small) >= _LEAST for a in before for b in after)
 
 
