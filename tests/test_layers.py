@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "evaluation",
     },
     "serving": {
-        *("errors", "emotions", "evidence", "images", "prediction", "runtime", "data"),
+        *("errors", "drafts", "emotions", "evidence", "images", "prediction", "runtime", "data"),
         "collection",
     },
     "video": {

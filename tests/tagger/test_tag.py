@@ -183,7 +183,7 @@ def test_another_model_prior_engine_or_share_is_refused(tmp_path):
     for option, wanted in (
         (["--prior", "balanced"], "prior natural, not balanced"),
         (["--shard", "1/2"], "shard 1/1, not 1/2"),
-        (["--batch-size", "3"], "batch size 4, not 3"),
+        (["--batch-size", "3"], "batch size 1, not 3"),
     ):
         status, _, err = evoca("tag", folder, "--out", out, "--resume", *option)
         assert (status, wanted in err, err.count("\n")) == (1, True, 1)

@@ -30,16 +30,18 @@ app = command_app()
     examples=(
         "evoca serve",
         "evoca serve --host 0.0.0.0 --api-keys keys.txt --allowed-host emotions.example.org",
-        "curl -F files=@photo.jpg 'http://127.0.0.1:8000/v1/predict?evidence=top'",
     ),
 )
 def serve(
     host: Annotated[
         str,
-        typer.Option("--host", metavar="ADDRESS", help="Listen here; 0.0.0.0 for other machines."),
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Accept requests here; 0.0.0.0: of all machines."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="N", help="Listen here; 0: any free.")
+        int,
+        typer.Option("--port", min=0, max=65535, metavar="N", help="Use this port; 0: any free."),
     ] = 8000,
     model: ModelOption = None,
     prior: Annotated[

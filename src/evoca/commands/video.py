@@ -55,7 +55,7 @@ def video(
             "--out",
             metavar="FILE",
             help="Write a .parquet, .csv or .jsonl with a row per predicted frame, and the shots "
-            "beside it (NAME.shots...).",
+            "beside it (NAME.shots.csv, ...).",
         ),
     ] = None,
     html: Annotated[
@@ -85,7 +85,7 @@ def video(
         typer.Option(
             "--smooth",
             metavar="SECONDS",
-            help="Smooth over time within shots by a Gaussian kernel of this standard deviation; "
+            help="Use a Gaussian kernel of this standard deviation over the time of a shot; "
             "0 for none.",
         ),
     ] = 1.0,
