@@ -38,7 +38,7 @@ PAGES = {
 """Pages beside those in this folder, and what they are called on the site."""
 # Files that pages link to and that are shown as they are.
 PLAIN = ("LICENSE", "CITATION.cff", "src/evoca/models/LICENSE-WEIGHTS", "examples/README.md")
-PLAIN += ("benchmarks/README.md",)
+PLAIN += ("benchmarks/README.md", "Dockerfile")
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)")
 
 

@@ -21,14 +21,21 @@ PATIENCE = 240  # seconds, on a machine that is busy with other tests
 
 
 class Server:
-    """A running ``evoca serve``."""
+    """A running ``evoca serve``.
 
-    def __init__(self, *options: str, env: dict[str, str] | None = None) -> None:
+    Args:
+        options: of the command.
+        before: words before it.
+    """
+
+    def __init__(self, *options: str, before: list[str] | None = None) -> None:
+        command = [sys.executable, "-m", "evoca", "serve", "--port", "0", "--threads", "1"]
+        command += ["--timeout", str(PATIENCE)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "evoca", "serve", "--port", "0", "--threads", "1", *options],
+            [*(before or []), *command, *options],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         )
         self.events: list[dict[str, object]] = []
         self.raw: list[str] = []

@@ -69,16 +69,27 @@ def trace(arguments: list[str], folder: Path, environment: dict[str, str], log: 
         log: a file for the system calls, overwritten.
     """
     command = [sys.executable, "-c", "from evoca.cli import main; main()", *arguments]
-    # Unfinished calls would be cut in two lines; strings long enough for any path.
-    options = ["-f", "-qq", "-y", "-s", "4096", "--seccomp-bpf", "-e", f"trace={CALLS}"]
     done = subprocess.run(
-        ["strace", *options, "-e", "signal=none", "-o", str(log), *command],
+        [*tracing(log), *command],
         cwd=folder,
         env=environment,
         capture_output=True,
         timeout=240,
     )
-    network, written = [], set()
+    return Trace(done, *calls_in(log, folder))
+
+
+def tracing(log: Path) -> list[str]:
+    """The words before a command that have its system calls written to a file."""
+    # Unfinished calls would be cut in two lines; strings long enough for any path.
+    options = ["-f", "-qq", "-y", "-s", "4096", "--seccomp-bpf", "-e", f"trace={CALLS}"]
+    return ["strace", *options, "-e", "signal=none", "-o", str(log)]
+
+
+def calls_in(log: Path, folder: Path) -> tuple[list[str], set[Path]]:
+    """The calls that ask a network, and the paths written, of a command that ran in a folder."""
+    network: list[str] = []
+    written: set[Path] = set()
     for line in _whole_lines(log):
         call = line.split(maxsplit=1)[1].partition("(")[0]
         if call in NETWORK:
@@ -87,7 +98,7 @@ def trace(arguments: list[str], folder: Path, environment: dict[str, str], log: 
                 network.append(line)
             continue
         written |= _written(line, folder)
-    return Trace(done, network, written)
+    return network, written
 
 
 def _whole_lines(log: Path) -> list[str]:

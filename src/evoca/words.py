@@ -26,6 +26,8 @@ def by_number(number: int, one: str, several: str = "") -> str:
 
     >>> by_number(1, "is", "are"), by_number(3, "is", "are"), by_number(3, "class")
     ('is', 'are', 'classes')
+    >>> by_number(3, "batch"), by_number(3, "epoch")
+    ('batches', 'epochs')
 
     Args:
         number: how many.
@@ -38,4 +40,5 @@ def by_number(number: int, one: str, several: str = "") -> str:
 def _plural(noun: str) -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+    hissing = noun.endswith(("s", "x", "ch", "sh")) and not noun.endswith("och")  # an epoch
+    return f"{noun}es" if hissing else f"{noun}s"

@@ -25,7 +25,7 @@ def start() -> Iterator[Start]:
     """Starts a server with options of the command."""
     running: list[Server] = []
 
-    def begin(*options: str, **given: dict[str, str]) -> Server:
+    def begin(*options: str, **given: list[str]) -> Server:
         running.append(Server(*options, **given))
         return running[-1]
 
@@ -34,10 +34,12 @@ def start() -> Iterator[Start]:
         server.close()
 
 
-@pytest.fixture(scope="module")
-def server(start: Start) -> Server:
-    """One server for the tests of a module, as the command starts it."""
-    return start()
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One server for all tests that change nothing of it."""
+    running = Server()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """How the server of the real command begins, fetches and ends."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from evoca.serving import ServeSettings, serve
 from evoca.serving.clients import ApiKeys
 from samples import encode, photo
 from server_process import later
+from strace import calls_in, need_strace, tracing
 from website import Acts, site  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="stops processes, by /proc")
@@ -139,3 +141,18 @@ def test_a_file_of_keys_is_read_with_care(tmp_path):
         file.write_text(content)
         with pytest.raises(EvocaError, match="--api-keys"):
             ApiKeys.read(file)
+
+
+def test_nothing_is_written_and_no_network_is_asked(start, tmp_path, picture):
+    need_strace()
+    own = start(before=tracing(tmp_path / "calls"))
+    large = encode(photo(size=(1600, 1200)), "BMP")  # more than forms are kept in memory of
+    sent = [("files", ("a.png", picture)), ("files", ("b.bmp", large))]
+    assert own.client.post("/v1/predict?evidence=all", files=sent).status_code == 200
+    tracer = own.process.pid
+    (traced,) = Path(f"/proc/{tracer}/task/{tracer}/children").read_text().split()
+    os.kill(int(traced), signal.SIGTERM)
+    assert own.end() == 0
+    network, written = calls_in(tmp_path / "calls", Path.cwd())
+    assert network == []
+    assert {path for path in written if path.parts[1] not in ("dev", "proc")} == set()

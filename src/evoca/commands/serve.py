@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from evoca.commands.options import (
     ModelOption,
     engines_known,
 )
+from evoca.commands.terminal import say
 from evoca.errors import needs_extra
 from evoca.images.decode import ImageLimits
 from evoca.runtime.engines import DEFAULT_ENGINE
@@ -205,5 +207,10 @@ def serve(
     if allow_urls:
         with needs_extra("data", "--allow-urls"):
             import httpx2  # noqa: F401
-    run(settings)
+    # Programs read the same of the log, as JSON.
+    run(settings, _say_where if sys.stderr.isatty() else lambda _: None)
     return None
+
+
+def _say_where(address: str) -> None:
+    say(f"evoca: serving at {address}; stop with Ctrl-C")

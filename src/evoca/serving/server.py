@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -26,36 +27,37 @@ _LAST_SECONDS = 5
 _BACKLOG = 1024
 
 
-def serve(settings: ServeSettings) -> None:
+def serve(settings: ServeSettings, announce: Callable[[str], object] = lambda _: None) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish the requests under way and return.
 
     A second signal ends it at once.
 
     Args:
         settings: of the server.
+        announce: called with the address once it listens.
 
     Raises:
         EvocaError: model, engine, prior or keys cannot be had, or the port cannot be used.
     """
-    app = create_app(settings)
-    listening = _listen(settings)
-    log_to_stderr()
-    config = uvicorn.Config(
-        app,
-        http=_protocol(settings),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=list(settings.proxies),
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_LAST_SECONDS,
-        backlog=_BACKLOG,
-    )
-    with listening:
-        _Server(config, app.state.service, address_of(listening)).run(sockets=[listening])
+    with _listen(settings) as listening:
+        app = create_app(settings)
+        log_to_stderr()
+        config = uvicorn.Config(
+            app,
+            http=_protocol(settings),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_LAST_SECONDS,
+            backlog=_BACKLOG,
+        )
+        server = _Server(config, app.state.service, _address_of(listening), announce)
+        server.run(sockets=[listening])
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
@@ -83,7 +85,7 @@ def _listen(settings: ServeSettings) -> socket.socket:
     return found
 
 
-def address_of(listening: socket.socket) -> str:
+def _address_of(listening: socket.socket) -> str:
     """Return the address of a server for a browser."""
     host, port, *_ = listening.getsockname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -92,14 +94,21 @@ def address_of(listening: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """Ends once what is under way is answered: until then it listens, and says it is full."""
 
-    def __init__(self, config: uvicorn.Config, service: Service, address: str) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        service: Service,
+        address: str,
+        announce: Callable[[str], object],
+    ) -> None:
         super().__init__(config)
-        self._service, self._address = service, address
+        self._service, self._address, self._announce = service, address, announce
         self._draining_since: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         service = self._service
+        self._announce(self._address)
         log("listening", url=self._address, model=service.card.name, keys=service.keys is not None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
