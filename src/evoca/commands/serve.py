@@ -38,7 +38,9 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            "--host", metavar="ADDRESS", help="Accept requests here; 0.0.0.0: of all machines."
+            "--host",
+            metavar="ADDRESS",
+            help="Accept requests here; 0.0.0.0: of other machines too.",
         ),
     ] = "127.0.0.1",
     port: Annotated[
@@ -92,7 +94,7 @@ def serve(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", min=0.1, metavar="SECONDS", help="Answer a request in this time, or 503."
+            "--timeout", min=0.1, metavar="SECONDS", help="Give a request this time, or 503."
         ),
     ] = 30.0,
     patience: Annotated[
