@@ -110,6 +110,7 @@ def test_the_page_plays_the_film_and_goes_where_one_clicks(made, scheme):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_context(color_scheme=scheme, offline=True).new_page()
+        page.set_default_timeout(120_000)  # of a busy machine
         said = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
