@@ -30,8 +30,6 @@ class Tool(StrEnum):
     examples=(
         "evoca convert tags.parquet --to fiftyone --out tagged/",
         "evoca convert tags.parquet --to label-studio --images photos/ --out tasks/",
-        "evoca find 'fear > 0.3' tags.parquet --format csv > fear.csv && evoca convert fear.csv "
-        "--to fiftyone --out fear/",
     ),
 )
 def convert(
