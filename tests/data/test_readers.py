@@ -20,6 +20,7 @@ from evoca.images import decode
 EXPECTED_READERS = {
     "fi", "emoset", "artphoto", "abstract", "emotionroi", "emotion6", "flickr_ldl", "twitter_ldl",
     "oasis", "twitter1", "twitter2", "webemo", "folder", "csv", "hf", "webdataset",
+    "label_studio",
 }  # fmt: skip
 
 

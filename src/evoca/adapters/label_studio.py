@@ -125,7 +125,8 @@ class LabelStudioTasks:
             self._next_file()
         assert self._file is not None
         self._file.write("[\n" if self._count % TASKS_PER_FILE == 0 else ",\n")
-        json.dump(task_of(prediction, path, image), self._file, ensure_ascii=False, allow_nan=False)
+        task = task_of(prediction, path, image)
+        self._file.write(json.dumps(task, ensure_ascii=False, allow_nan=False))
         self._count += 1
 
     def close(self) -> None:
@@ -145,10 +146,11 @@ class LabelStudioTasks:
         if isinstance(file, str) and scheme_of(file):
             return file, file
         absolute = os.path.abspath(file)  # noqa: PTH100
-        if not absolute.startswith(self._images.rstrip(os.sep) + os.sep):
+        folder = self._images.rstrip(os.sep) + os.sep
+        if not absolute.startswith(folder):
             raise DataError(
                 f"{printable_name(file)}: not below {printable_name(self._images)}: name the "
                 "folder of all images with --images DIR"
             )
-        path = PurePath(os.path.relpath(absolute, self._images)).as_posix()
+        path = PurePath(absolute.removeprefix(folder)).as_posix()
         return path, self._url + quote(path)
