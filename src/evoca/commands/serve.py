@@ -94,7 +94,7 @@ def serve(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", min=0.1, metavar="SECONDS", help="Give a request this time, or 503."
+            "--timeout", min=0.1, metavar="SECONDS", help="Take this time at most, else 503."
         ),
     ] = 30.0,
     patience: Annotated[
@@ -147,7 +147,7 @@ def serve(
         typer.Option(
             "--api-keys",
             metavar="FILE",
-            help="Answer who has a key of this file alone: a name and a key on each line.",
+            help="Serve only who has a key of this file: a name and a key on each line.",
         ),
     ] = None,
     allowed_host: Annotated[
@@ -155,7 +155,7 @@ def serve(
         typer.Option(
             "--allowed-host",
             metavar="NAME",
-            help="Answer requests for this Host alone, and others so named; repeatable. If "
+            help="Serve requests for this Host only, and others so named; repeatable. If "
             "omitted: this machine's names on a loopback address, else any.",
         ),
     ] = None,
@@ -164,7 +164,7 @@ def serve(
         typer.Option(
             "--proxy",
             metavar="ADDRESS",
-            help="Believe the client's address that this proxy states; repeatable.",
+            help="Take the client's address from what this proxy states; repeatable.",
         ),
     ] = None,
     allow_urls: Annotated[
