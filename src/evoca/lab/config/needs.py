@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 
 from evoca.lab.config.recipe import Recipe
+from evoca.words import by_number
 
 __all__ = ["Needs", "Took", "needs_of", "time_of"]
 
@@ -27,7 +28,7 @@ class Needs:
     extras: tuple[str, ...]
 
     def __str__(self) -> str:
-        parts = [f"the extra {' and '.join(self.extras)}"]
+        parts = [f"the {by_number(len(self.extras), 'extra')} {' and '.join(self.extras)}"]
         parts += [f"weights from a hub ({', '.join(self.hub)})"] if self.hub else []
         parts += [f"a file of weights ({', '.join(self.yours)})"] if self.yours else []
         return ", ".join(parts)
@@ -39,7 +40,7 @@ class Took:
 
     Attributes:
         images: trained on, chosen by and measured, together.
-        seconds: of one processor core, on a machine that was busy with other work too.
+        seconds: of one processor core.
         profile: that the recipe was changed by.
     """
 
@@ -54,8 +55,8 @@ class Took:
 
     def __str__(self) -> str:
         return (
-            f"about {self.minutes:.1f} min on one core of a busy machine, for {self.images} images "
-            f"({self.profile})"
+            f"about {self.minutes:.1f} min of one core for {self.images} images with "
+            f"--profile {self.profile}"
         )
 
 
