@@ -1,4 +1,4 @@
-.PHONY: bench card check docs model papers
+.PHONY: bench browser-runtime card check docs model papers
 
 check:
 	bash .ci/run
@@ -47,3 +47,7 @@ papers:
 card:
 	uv run --all-extras evoca models card src/evoca/models/default
 	uv run --all-extras evoca models card src/evoca/models/default-int8
+
+# Fetches ONNX Runtime for browsers again into the page, through npm, and checks it: VERSION=1.30.0 for another version.
+browser-runtime:
+	python .ci/vendor-onnxruntime-web $(VERSION)

@@ -73,8 +73,8 @@ MAY_IMPORT = {
         "evaluation",
     },
     "serving": {
-        *("errors", "drafts", "emotions", "evidence", "images", "prediction", "runtime", "data"),
-        "collection",
+        *("drafts", "errors", "emotions", "evidence", "images", "prediction", "runtime", "data"),
+        *("collection", "report"),
     },
     "video": {
         *("errors", "emotions", "softmax", "images", "prediction", "runtime", "evaluation"),

@@ -98,12 +98,14 @@ class Found:
         condition: that is true for them.
         order: of the rows; that of the table if ``None``.
         limit: the largest number of rows; all if ``None``.
+        offset: rows that are left out before the first one.
     """
 
     tags: Tags
     condition: Condition
     order: Order | None = None
     limit: int | None = None
+    offset: int = 0
 
     def __len__(self) -> int:
         """The number of images for which the expression is true, whatever the limit."""
@@ -143,6 +145,8 @@ class Found:
             parameters += order.parameters
         if self.limit is not None:
             query += f" LIMIT {int(self.limit)}"
+        if self.offset:
+            query += f" OFFSET {int(self.offset)}"
         return self.tags.rows(query, parameters)
 
     def _source(self) -> str:

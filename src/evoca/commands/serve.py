@@ -31,6 +31,7 @@ app = command_app()
     app,
     examples=(
         "evoca serve",
+        "evoca serve --collection tags.parquet --images photos",
         "evoca serve --host 0.0.0.0 --api-keys keys.txt --allowed-host emotions.example.org",
     ),
 )
@@ -172,6 +173,23 @@ def serve(
         typer.Option("--allow-urls", help="Fetch images from addresses that requests name."),
     ] = False,
     allow_network: NetworksOption = None,
+    collection: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--collection",
+            metavar="TAGS",
+            help="Show the images of these tables of predictions on the page; repeatable.",
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Read the collection's files in this folder alone; where its tables say if "
+            "omitted.",
+        ),
+    ] = None,
 ) -> int | None:
     """Serve predictions over HTTP, to programs and pages."""
     limits = ImageLimits(max_bytes=max_image * MIB)
@@ -201,6 +219,8 @@ def serve(
         proxies=tuple(proxy or ()),
         allow_urls=allow_urls,
         networks=tuple(allow_network or ()),
+        collection=tuple(collection or ()),
+        images=images,
     )
     with needs_extra("serve"):
         from evoca import serving

@@ -19,7 +19,7 @@ from evoca.images import ImageLimits
 from evoca.images.sources import open_picture
 from evoca.progress import Advance, advance_silently
 
-__all__ = ["Picture", "encoded", "pictures_of", "thumbnail_side"]
+__all__ = ["Picture", "encoded", "pictures_of", "thumbnail", "thumbnail_side"]
 
 _FORMAT: Literal["WEBP"] = "WEBP"
 _QUALITY = 70
@@ -74,7 +74,12 @@ def _picture(path: Path, side: int) -> Picture:
 
 
 def encoded(image: Image.Image, side: int, form: Literal["WEBP", "JPEG"] = _FORMAT) -> str:
-    """Return the thumbnail of a picture: base64 of a file without metadata.
+    """Return the thumbnail of a picture: base64 of :func:`thumbnail`."""
+    return base64.b64encode(thumbnail(image, side, form)).decode("ascii")
+
+
+def thumbnail(image: Image.Image, side: int, form: Literal["WEBP", "JPEG"] = _FORMAT) -> bytes:
+    """Return the thumbnail of a picture: a file without metadata.
 
     Args:
         image: upright, mode RGB.
@@ -86,4 +91,4 @@ def encoded(image: Image.Image, side: int, form: Literal["WEBP", "JPEG"] = _FORM
     file = io.BytesIO()
     # A new image from the pixels only: Pillow would copy EXIF, comments and profiles.
     Image.fromarray(np.array(small)).save(file, form, quality=_QUALITY, method=3)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return file.getvalue()

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from evoca import __version__
 from evoca.serving.guard import Guard
+from evoca.serving.page_routes import page_router
 from evoca.serving.refusals import Refusal
 from evoca.serving.routes import api_router, health_router
 from evoca.serving.service import Service
@@ -63,7 +64,18 @@ def create_app(settings: ServeSettings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.include_router(api_router(service))
     app.include_router(health_router(service))
+    _add_pages(app, service.settings)
     return app
+
+
+def _add_pages(app: FastAPI, settings: ServeSettings) -> None:
+    """Add the page, and the collection that its second tab shows."""
+    if settings.collection:
+        from evoca.serving.gallery import Collection, router
+
+        collection = Collection(settings.collection, settings.images, settings.image_limits)
+        app.include_router(router(collection))
+    app.include_router(page_router(has_collection=bool(settings.collection)))
 
 
 async def _refuse_http(_: Request, error: Exception) -> NoReturn:

@@ -52,6 +52,9 @@ class ServeSettings:
         proxies: addresses of proxies whose X-Forwarded-For is believed.
         allow_urls: whether images are fetched from addresses that requests name.
         networks: that may be reached for them although they are not public.
+        collection: tables of predictions that the page shows in a second tab; none if empty.
+        images: the folder in which the files of the collection lie; where its tables say if
+            ``None``.
 
     Raises:
         EvocaError: the limits contradict each other.
@@ -80,6 +83,8 @@ class ServeSettings:
     proxies: tuple[str, ...] = ()
     allow_urls: bool = False
     networks: tuple[str, ...] = ()
+    collection: tuple[Path, ...] = ()
+    images: Path | None = None
 
     def __post_init__(self) -> None:
         if self.per_client > self.queue:

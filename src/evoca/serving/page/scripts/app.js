@@ -2,11 +2,13 @@
 
 import { $ } from "./dom.js";
 import { ApiBackend } from "./backends/api.js";
+import { CollectionView } from "./collection.js";
 import { StaticBackend } from "./backends/static.js";
 import { Status } from "./status.js";
 import { Vocabulary } from "./vocabulary.js";
 import { Workbench } from "./workbench.js";
 import { listen } from "./intake.js";
+import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 
 const isStatic = document.documentElement.dataset.backend === "static";
@@ -29,6 +31,7 @@ async function start() {
     const workbench = new Workbench(backend, new Vocabulary(model.labels), model, status);
     about(model, backend);
     connect(workbench, status);
+    if (document.documentElement.dataset.collection === "yes") showCollection(backend, workbench, status);
     document.documentElement.dataset.ready = "yes";
     window.evoca = { backend, workbench }; // for tests and for those who look under the bonnet
   } catch (error) {
@@ -52,10 +55,21 @@ function connect(workbench, status) {
     camera: () => dispatchEvent(new Event("evoca:camera")),
     csv: () => workbench.saveCsv(),
     clear: () => workbench.clear(),
+    evidence: (event) => workbench.showEverywhere(event.currentTarget),
   };
   for (const button of document.querySelectorAll("[data-action]")) {
     button.addEventListener("click", actions[button.dataset.action]);
   }
+}
+
+function showCollection(backend, workbench, status) {
+  const view = new CollectionView(backend, workbench.vocabulary);
+  const prior = $("prior");
+  const hasPriors = !prior.hidden;
+  startTabs((name) => {
+    prior.hidden = !hasPriors || name === "collection"; // its table has a prior of its own
+    if (name === "collection") view.open().catch((error) => status.say(error.message));
+  });
 }
 
 function keepForOffline() {

@@ -7,6 +7,12 @@ import { makeCard, refreshCard } from "./views/card.js";
 
 const ORDERS = { given: "as added", positive: "most positive first", doubt: "least sure first" };
 
+/** Return priors without those that only name the frequencies of an earlier one again. */
+function distinct(priors) {
+  const shares = ({ frequencies }) => Object.values(frequencies).map((share) => share.toFixed(6)).join();
+  return priors.filter((one, i) => priors.findIndex((other) => shares(other) === shares(one)) === i);
+}
+
 function release(item) {
   item.thumbnail?.then(({ address }) => URL.revokeObjectURL(address), () => {});
 }
@@ -20,7 +26,7 @@ export class Workbench {
 
   constructor(backend, vocabulary, model, status) {
     Object.assign(this, { backend, vocabulary, status });
-    this.view = { vocabulary, label: "top", opacity: 0.7 };
+    this.view = { vocabulary, label: "top", opacity: 0.65, everywhere: false };
     setOpacity(this.view.opacity);
     this.detail = new Detail(
       $("detail"),
@@ -30,7 +36,7 @@ export class Workbench {
       (by) => this.#step(by),
     );
     this.#makeOrders();
-    this.#makePriors(model.priors);
+    this.#makePriors(distinct(model.priors));
   }
 
   /** Take pictures {name, file} in, and compute them. */
@@ -115,6 +121,13 @@ export class Workbench {
     save(asCsv(this.answers(), this.vocabulary.labels), "evoca.csv");
   }
 
+  /** Show the evidence on all pictures, or on the chosen one alone. */
+  showEverywhere(button) {
+    this.view.everywhere = !this.view.everywhere;
+    button.setAttribute("aria-pressed", String(this.view.everywhere));
+    for (const item of this.#items) this.#refresh(item, false);
+  }
+
   #chooseLabel(label) {
     this.view.label = this.detail.label === label && this.view.label !== "top" ? "top" : label;
     this.detail.show(this.#chosen);
@@ -129,7 +142,8 @@ export class Workbench {
 
   #refresh(item, withDetail = true) {
     const chosen = item === this.#chosen;
-    refreshCard(item.card, item, { vocabulary: this.vocabulary, label: this.view.label, chosen });
+    const label = this.view.everywhere ? this.view.label : null;
+    refreshCard(item.card, item, { vocabulary: this.vocabulary, label, chosen });
     if (chosen && withDetail) this.detail.show(item);
   }
 

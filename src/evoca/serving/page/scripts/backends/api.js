@@ -31,6 +31,21 @@ export class ApiBackend {
     );
   }
 
+  /** Return what the tagged collection holds. */
+  async collection() {
+    return (await this.#ask("v1/collection")).json();
+  }
+
+  /** Return {total, images} for an expression, an order or an example, a page at a time. */
+  async images(query) {
+    return (await this.#ask(`v1/collection/images?${new URLSearchParams(query)}`)).json();
+  }
+
+  /** Return the timeline of a film. */
+  async film(path) {
+    return (await this.#ask(`v1/collection/film?${new URLSearchParams({ path })}`)).json();
+  }
+
   async #inBatches(items, prior, evidence, onResult) {
     for (let at = 0; at < items.length; at += AT_ONCE) {
       const batch = items.slice(at, at + AT_ONCE);

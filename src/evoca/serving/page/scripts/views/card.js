@@ -35,7 +35,7 @@ export function refreshCard(card, item, { vocabulary, label, chosen }) {
     card.about.replaceChildren(title, element("p", { class: "problem" }, answer.error));
     return;
   }
-  showEvidence(card.frame, answer, label && (label === "top" ? answer.emotion : label));
+  showEvidence(card.frame, answer, label === "top" ? answer.emotion : label);
   const parts = [title, element("p", { class: "words" }, inWords(answer)), bars(answer, vocabulary, { most: 3 })];
   const warning = answer.warnings.length && element("p", { class: "warning" }, answer.warnings.join("; "));
   card.about.replaceChildren(...parts, ...(warning ? [warning] : []));
