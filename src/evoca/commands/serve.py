@@ -33,6 +33,7 @@ app = command_app()
         "evoca serve",
         "evoca serve --collection tags.parquet --images photos",
         "evoca serve --host 0.0.0.0 --api-keys keys.txt --allowed-host emotions.example.org",
+        "evoca serve --threads 2 --queue 64 --per-client 32 --max-files 32",
     ),
 )
 def serve(
@@ -46,7 +47,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, metavar="N", help="Use this port; 0: any free."),
+        typer.Option("--port", min=0, max=65535, metavar="N", help="Serve at this port; 0: any."),
     ] = 8000,
     model: ModelOption = None,
     prior: Annotated[
@@ -75,7 +76,13 @@ def serve(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", min=1, max=64, metavar="N", help="Predict up to N at once."),
+        typer.Option(
+            "--batch-size",
+            min=1,
+            max=64,
+            metavar="N",
+            help="Predict up to N at once; what suits the engine if omitted.",
+        ),
     ] = None,
     queue: Annotated[
         int,
@@ -95,7 +102,10 @@ def serve(
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", min=0.1, metavar="SECONDS", help="Take this time at most, else 503."
+            "--timeout",
+            min=0.1,
+            metavar="SECONDS",
+            help="Finish a request in this time, or answer 503.",
         ),
     ] = 30.0,
     patience: Annotated[
@@ -148,7 +158,7 @@ def serve(
         typer.Option(
             "--api-keys",
             metavar="FILE",
-            help="Serve only who has a key of this file: a name and a key on each line.",
+            help="Accept only requests with a key of this file: a name and a key on each line.",
         ),
     ] = None,
     allowed_host: Annotated[
@@ -156,7 +166,7 @@ def serve(
         typer.Option(
             "--allowed-host",
             metavar="NAME",
-            help="Serve requests for this Host only, and others so named; repeatable. If "
+            help="Accept requests for this Host alone, and others so named; repeatable. If "
             "omitted: this machine's names on a loopback address, else any.",
         ),
     ] = None,
@@ -165,7 +175,7 @@ def serve(
         typer.Option(
             "--proxy",
             metavar="ADDRESS",
-            help="Take the client's address from what this proxy states; repeatable.",
+            help="Accept the client's address that this proxy states; repeatable.",
         ),
     ] = None,
     allow_urls: Annotated[
