@@ -3,7 +3,7 @@ import pytest
 
 from evoca.errors import DataError, EvocaError
 from evoca.evaluation import Options, evaluate_system
-from evoca.evaluation.matrix import Row, fill_matrix, without_copies
+from evoca.evaluation.matrix import Row, fill_matrix, named_data, without_copies
 
 FEW = Options(draws=30, allow_missing=True, record=False)
 
@@ -21,6 +21,26 @@ def test_every_system_meets_every_data_set(system, columns):
     expected = evaluate_system(system, columns["four"], FEW).result.report["accuracy"]
     assert found.cells[1].figure("accuracy") == expected
     assert found.to_dict()["columns"] == ["all", "four"]
+
+
+def test_rows_of_one_name_are_numbered_and_a_figure_must_be_there(system, columns):
+    found = fill_matrix([Row("one", system), Row("one", system)], columns, FEW)
+    assert found.rows == ("one", "one (2)")
+    found.require_figure("accuracy")
+    with pytest.raises(DataError, match="no figure 'acuracy' here; there are: accuracy, "):
+        found.require_figure("acuracy")
+
+
+def test_data_sets_are_named_by_their_files(tmp_path):
+    places = [tmp_path / "first" / "set.csv", tmp_path / "second" / "set.csv"]
+    for place in places:
+        place.parent.mkdir()
+        place.write_text("image,emotion\na.png,awe\n")
+    found = named_data(places)
+    assert list(found) == ["set", "second/set"]
+    assert found["set"].names == ("a.png",)
+    with pytest.raises(DataError, match="given twice, or named like another"):
+        named_data([*places, places[1]])
 
 
 def test_cells_that_are_there_are_not_done_again(system, columns, tmp_path):

@@ -87,7 +87,7 @@ def test_a_name_that_is_no_utf8_is_kept_printable(tmp_path: Path, make_image: Ma
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("image,emotion\na,joy\nb,joy\n", r"row 2: unknown emotion 'joy'.*\(and 1 more rows\)"),
+        ("image,emotion\na,joy\nb,joy\n", r"row 2: unknown emotion 'joy'.*\(and 1 more row\)"),
         ("image,votes_joy\na,1\n", "column votes_joy: unknown emotion 'joy'"),
         ("image,votes_awe\na,-1\n", "row 2: votes_awe is -1, below zero"),
         ("image,votes_awe\na,many\n", "row 2: votes_awe is 'many', not a whole number"),
