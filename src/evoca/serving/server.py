@@ -41,6 +41,7 @@ def serve(settings: ServeSettings, announce: Callable[[str], object] = lambda _:
     """
     with _listen(settings) as listening:
         app = create_app(settings)
+        app.state.service.open()  # before uvicorn, so that what fails is said in one line
         log_to_stderr()
         config = uvicorn.Config(
             app,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoca.emotions import label_polarity, style_of
-from evoca.errors import ImageError
+from evoca.errors import EvocaError, ImageError, first_line
 from evoca.evidence import EvidenceMap
 from evoca.prediction import Prediction
 from evoca.priors import BALANCED, NATURAL, TRAINED, PriorError
@@ -35,6 +35,7 @@ from evoca.serving.settings import ServeSettings
 __all__ = ["Service", "Upload"]
 
 _DIGITS = 6
+_ATTEMPTS = 3
 # A grey picture to try a server with.
 _TINY = b"P6 32 32 255\n" + bytes([90]) * (3 * 32 * 32)
 
@@ -114,22 +115,29 @@ class Service:
         return self._batcher is not None and not self.draining
 
     def open(self) -> None:
-        """Start the processes that decode and the threads that compute, and try them."""
+        """Start the processes that decode and the threads that compute, and try them.
+
+        Raises:
+            EvocaError: an image that is whole cannot be computed.
+        """
+        if self._batcher is not None:
+            return
         settings = self.settings
         size = settings.batch_size or usual_batch_size(self._name)
-        machine = Machine(settings.cores, settings.cores, size)
-        self._batcher = Batcher(
+        batcher = Batcher(
             self._engine,
             self.card.preprocessing,
-            machine,
+            Machine(settings.cores, settings.cores, size),
             settings.image_limits,
             decode_seconds=settings.decode_seconds,
             on_batch=self.metrics.batches.observe,
         )
-        # The limits of requests are not those of starting: a busy machine takes its time.
-        jobs = [self._batcher.submit(_TINY, math.inf) for _ in range(machine.decoders)]
-        for job in jobs:
-            job.future.result()
+        try:
+            _try_out(batcher, settings.cores)
+        except BaseException:
+            batcher.close()
+            raise
+        self._batcher = batcher
 
     def close(self) -> None:
         """Drop what is under way, and end processes and threads."""
@@ -276,6 +284,25 @@ def _points(card: Any, settings: ServeSettings) -> dict[str, OperatingPoint]:
             except PriorError:  # not for these labels
                 continue
     return points
+
+
+def _try_out(batcher: Batcher, processes: int) -> None:
+    """Compute an image in each of the processes that decode, so that the first request is quick.
+
+    A machine that is busy may take longer to start them than an image may take: they get more
+    than one attempt, and none of the limits of a request.
+
+    Raises:
+        EvocaError: it cannot be computed.
+    """
+    for attempt in range(_ATTEMPTS):
+        jobs = [batcher.submit(_TINY, math.inf) for _ in range(processes)]
+        errors = [job.future.exception() for job in jobs]
+        failed = next((error for error in errors if error is not None), None)
+        if failed is None:
+            return
+        if attempt + 1 == _ATTEMPTS or not isinstance(failed, ImageError):
+            raise EvocaError(f"the server cannot start: {first_line(failed)}") from failed
 
 
 def _label_answer(label: str) -> dict[str, Any]:
