@@ -203,8 +203,7 @@ def _check_groups(index: IntArray, group: str | None, where: str) -> None:
     if groups < LEAST_GROUPS:
         raise DataError(
             f"{where}: {group} has {counted(groups, 'group')}, and an interval over groups needs "
-            "at least "
-            f"{LEAST_GROUPS}"
+            f"at least {LEAST_GROUPS}"
         )
     if groups == len(index):
         raise DataError(f"{where}: {group} differs in every row: leave --group out")

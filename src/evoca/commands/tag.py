@@ -176,8 +176,7 @@ def _print_summary(out: Path, done: Summary) -> None:
     rate = f" ({done.computed / done.seconds:,.0f} images/s)" if done.computed else ""
     say(
         f"evoca: {printable_name(out)}: {counted(done.images, 'image')}, {done.computed:,} "
-        "computed now, "
-        f"{done.unread:,} could not be read, {duration(done.seconds)}{rate}"
+        f"computed now, {done.unread:,} could not be read, {duration(done.seconds)}{rate}"
     )
 
 

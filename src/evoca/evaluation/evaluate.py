@@ -127,8 +127,7 @@ def notes_of(
     if copies:
         notes.append(
             f"{counted(copies, 'image')} that {system.name} knows (training or validation images, "
-            "or "
-            f"copies of them) {by_number(copies, 'is', 'are')} left out"
+            f"or copies of them) {by_number(copies, 'is', 'are')} left out"
         )
     notes += [note for note in (selected.note, matched.note, *system.notes) if note]
     notes += report.notes()
@@ -145,8 +144,7 @@ def notes_of(
     if absent := sum(one.startswith(ABSENT) for one in grouped.images.recorded_hashes):
         notes.append(
             f"the files of {absent:,} of {counted(n, 'image')} are not here: their copies are not "
-            "looked "
-            "for, and the fingerprint of the data covers their names and labels only"
+            "looked for, and the fingerprint of the data covers their names and labels only"
         )
     if not grouped.near:
         notes.append(
@@ -215,8 +213,7 @@ def evaluate_system(
     if not known.any():
         raise DataError(
             f"{candidates.source}: none of {counted(len(candidates), 'image')} has a label, votes "
-            "or a "
-            f"rating to compare {system.name} with"
+            f"or a rating to compare {system.name} with"
         )
     images, matched = candidates.take(known), _rows(matched, known)
     if matched.complete and not options.allow_missing and (matched.truth >= 0).any():

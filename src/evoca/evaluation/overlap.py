@@ -139,9 +139,8 @@ def warnings_of(overlap: Overlap, name: str, remedy: str = "") -> list[str]:
     if seen := count["training_images"]:
         notes.append(
             f"WARNING: {seen:,} of {counted(n, 'image')} {by_number(seen, 'is', 'are')} among the "
-            "training images of "
-            f"{name}: these figures say how well it remembers, not how well it will do "
-            "on new images"
+            f"training images of {name}: these figures say how well it remembers, not how well it "
+            "will do on new images"
         )
     if copies := count["copies_of_training_images"]:
         notes.append(

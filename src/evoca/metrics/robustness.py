@@ -225,8 +225,7 @@ def _checked(
         if found.shape != first.shape:
             raise DataError(
                 f"{change}: {len(found)} predictions for {counted(len(first), 'picture')}: both "
-                "must be "
-                "of the same pictures"
+                "must be of the same pictures"
             )
     return first, changed
 

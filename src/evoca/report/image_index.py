@@ -60,8 +60,7 @@ def library_of(runs: Sequence[ScoredRun], data: LabelledImages | None) -> Librar
     if not paths:
         raise DataError(
             f"{data.source}: none of the {counted(len(names), 'predicted image')} is in it, the "
-            "first is "
-            f"{names[0]}: give the manifest or folder that was predicted"
+            f"first is {names[0]}: give the manifest or folder that was predicted"
         )
     return Library(names, rows, paths, _notes(runs, data, len(names) - len(paths)))
 

@@ -213,8 +213,7 @@ def _tie_notes(runs: Sequence[Run], common: Common) -> list[str]:
     counts = [int(tied(p[:, rows]).any(axis=0).sum()) for p in common.probabilities]
     return [
         f"{run.name}: {counted(count, 'image has', 'images have')} no single likeliest label: of "
-        "equal ones the first "
-        f"counts, in the order {', '.join(common.labels)}"
+        f"equal ones the first counts, in the order {', '.join(common.labels)}"
         for run, count in zip(runs, counts, strict=True)
         if count
     ]

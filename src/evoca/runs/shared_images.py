@@ -164,9 +164,8 @@ def _match(first: Run, other: Run) -> _Match:
     if by_name_alone and _other_data(first, other):
         notes.append(
             f"WARNING: {pair}: {counted(by_name_alone, 'image is', 'images are')} matched by name "
-            "alone, and the "
-            "fingerprints of the data differ: they may be other files, or one run used more "
-            "images; evaluate again with this version, which records each file's SHA-256"
+            "alone, and the fingerprints of the data differ: they may be other files, or one run "
+            "used more images; evaluate again with this version, which records each file's SHA-256"
         )
     if differ.any():
         notes.append(

@@ -55,8 +55,7 @@ class Copied:
             return ()
         return (
             f"WARNING: of {counted(n, 'evaluated image')} {' and '.join(parts)}: the figures are "
-            "partly of "
-            "images that the system was made with (--without-copies leaves them out)",
+            "partly of images that the system was made with (--without-copies leaves them out)",
         )
 
 

@@ -110,8 +110,7 @@ def _require_taught(images: LabelledImages, recipe: Recipe) -> None:
     if off := int(((ratings < low) | (ratings > high)).any(axis=1).sum()):
         raise DataError(
             f"{images.source}: {counted(off, 'image has', 'images have')} ratings outside {low:g} "
-            f"to {high:g}: set the "
-            "scale of the data, such as model.affect_range=[1, 9]"
+            f"to {high:g}: set the scale of the data, such as model.affect_range=[1, 9]"
         )
     named = images.truth >= 0
     if images.distribution is not None:
@@ -358,8 +357,7 @@ def _require_enough(data: LabelledImages, share: float) -> int:
     if largest < parts:
         raise DataError(
             f"the largest class has {counted(largest, 'image')}, too few to set one in {parts} "
-            "aside for "
-            "validation: give more, name a split val, or set a larger share aside "
+            "aside for validation: give more, name a split val, or set a larger share aside "
             "(protocol.validation)"
         )
     return parts
@@ -439,9 +437,8 @@ def require_folds(data: LabelledImages, folds: int, inner_folds: int = 0) -> Non
     label, count = names[int(counts.argmin())], int(counts.min())
     if count < folds:
         raise DataError(
-            f"{label} has {counted(count, 'image')}, fewer than the {counted(folds, 'fold')}: "
-            "give more images, or "
-            "fewer folds (protocol.folds)"
+            f"{label} has {counted(count, 'image')}, fewer than the {counted(folds, 'fold')}: give "
+            "more images, or fewer folds (protocol.folds)"
         )
     left = count - -(-count // folds)
     if left < inner_folds:
@@ -463,6 +460,5 @@ def require_two_groups(parts: Holdout) -> None:
         split = "val" if parts.test is None else "test"
         raise DataError(
             f"{evaluated.source}: the split {split} has {counted(len(evaluated), 'image')} in 1 "
-            "group: "
-            f"figures with intervals need two; {MORE_GROUPS}"
+            f"group: figures with intervals need two; {MORE_GROUPS}"
         )

@@ -52,9 +52,8 @@ def lead(scored: ScoredRun) -> str:
     low, high = accuracy.ci95
     unseen = " it had not seen" if scored.held_out else ""
     return (
-        f"On {counted(int(scored.labelled.sum()), 'image')}{unseen}, {name} names the true "
-        "emotion in "
-        f"{accuracy.value:.1%} ({low:.1%} to {high:.1%})."
+        f"On {counted(int(scored.labelled.sum()), 'image')}{unseen}, {name} names the true emotion "
+        f"in {accuracy.value:.1%} ({low:.1%} to {high:.1%})."
     )
 
 
