@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 import samples
-from evoca.tagger import TagSettings, Watcher, tag
+from evoca.errors import EvocaError
+from evoca.tagger import Shard, TagSettings, Watcher, tag, tagging
 from evoca.tagger.inputs import list_inputs
 from evoca.tagger.journal import journal_of
 
@@ -247,6 +248,64 @@ def test_shares_of_different_runs_do_not_join(tmp_path):
     evoca("tag", folder, "--out", two, "--shard", "2/2")
     status, _, err = evoca("merge", one, two, "--out", tmp_path / "all.csv")
     assert (status, "the images that were listed differ" in err) == (1, True)
+
+
+def test_shares_are_not_measured_since_all_must_compute_alike(tmp_path, monkeypatch):
+    folder, said = fill(tmp_path / "photos", 4), []
+    monkeypatch.setattr(tagging, "MEASURED_FROM", 2)
+    monkeypatch.setattr(Watcher, "say", lambda _, line: said.append(line))
+    tagged([folder], tmp_path / "1.csv", shard=Shard(1, 2))
+    record = json.loads((tmp_path / "1.csv.run.json").read_text())
+    assert (record["engine"], record["precision"]) == ("onnxruntime", "float32")
+    assert record["batch size"] == "1"
+    assert len(said) == 1
+    assert "as every share takes it" in said[0]
+    with pytest.raises(EvocaError, match="shares of different engines cannot be merged"):
+        tagged([folder], tmp_path / "2.csv", shard=Shard(2, 2), engine="auto")
+    assert not (tmp_path / "2.csv.journal").exists()
+
+
+def test_a_run_that_could_not_start_has_not_begun(tmp_path):
+    folder, out = fill(tmp_path / "photos", 1), tmp_path / "tags.csv"
+    with pytest.raises(EvocaError):
+        tagged([folder], out, engine="none", prior="balanced")
+    out.write_text("mine\n")
+    with pytest.raises(EvocaError, match=r"no tags\.csv\.journal of one beside it"):
+        tagged([folder], out)
+    assert out.read_text() == "mine\n"
+    out.unlink()
+    assert tagged([folder], out).images == 1
+
+
+def test_lists_and_tables_may_name_addresses(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    here, there = fill(tmp_path / "my photos", 1) / "0000.jpg", "memory://listed/rocket.jpg"
+    fsspec.filesystem("memory").pipe("/listed/rocket.jpg", here.read_bytes())
+    (tmp_path / "list.txt").write_text(f"{here.as_uri()}\n{there}\nftp://127.0.0.1/a.jpg\n")
+    lines = [f"{here.as_uri()},", f"{there},https://127.0.0.1/a.jpg", f"no.jpg,{there}"]
+    (tmp_path / "manifest.csv").write_text("\n".join(["image,url", *lines, ""]))
+    tagged([tmp_path / "list.txt", tmp_path / "manifest.csv"], tmp_path / "tags.csv")
+    assert [(row["path"], row["error"]) for row in rows(tmp_path / "tags.csv")] == [
+        (str(here), ""),
+        (there, ""),
+        ("ftp://127.0.0.1/a.jpg", "only http, https and files of this machine can be read"),
+        (str(here), ""),
+        (there, ""),
+        (there, ""),
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names are not possible there")
+def test_names_of_any_characters_are_in_a_parquet(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    names = ["a\rb.jpg", "a\r\nb.jpg", 'a"b.jpg', "#c.jpg", "d\\.jpg", "e;f.jpg"]
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        (tmp_path / "photos" / name).write_bytes(b"no image")
+    done = tagged([tmp_path / "photos"], tmp_path / "tags.parquet")
+    assert (done.images, done.unread) == (6, 6)
+    found = duckdb.sql(f"SELECT path FROM read_parquet('{tmp_path / 'tags.parquet'}')").fetchall()
+    assert sorted(Path(path).name for (path,) in found) == sorted(names)
 
 
 def test_archives_tables_lists_and_patterns_are_read(tmp_path):

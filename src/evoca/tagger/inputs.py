@@ -26,6 +26,10 @@ __all__ = ["Listed", "list_inputs", "open_archive"]
 _TABLES = (".csv", ".tsv", ".parquet")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _ROWS = 10_000
+# Object stores, whose hosts the user's own settings name: tables and lists may come from anyone.
+_STORES = frozenset(
+    ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "hf", "memory")
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def list_inputs(paths: Sequence[str], say: Say) -> Iterator[Listed]:
     Args:
         paths: each a file; a folder; a pattern (``*``, ``?``, ``[a-z]``, ``**``); a manifest or
             another table with a column ``image``, ``path`` or ``url`` (.csv, .tsv, .parquet); a
-            list of paths and links, one per line (.txt); a tar archive, such as a shard of
+            list of paths and addresses, one per line (.txt); a tar archive, such as a shard of
             WebDataset (.tar, .tar.gz); an address of the web, or of an object store that
             fsspec can read.
         say: called with a line for what a folder leaves out.
@@ -147,13 +151,26 @@ def _table(path: Path) -> Iterator[Listed]:
 
 def _of_row(cells: Mapping[str, str], table: Path, row: int) -> Listed:
     image, url = cells.get("image") or cells.get("path") or "", cells.get("url") or ""
-    if image and is_address(image):
-        image, url = "", image
-    if image and not (url and not (table.parent / image).exists()):
-        return _file(table.parent / image)
-    if url:
-        return Listed(url, url)
+    if image and url and not scheme_of(image) and not (table.parent / image).exists():
+        image = ""
+    if named := image or url:
+        return _entry(named, table.parent)
     return Listed(f"{printable_name(table)}: row {row}", problem="neither image nor url in it")
+
+
+def _entry(text: str, folder: Path) -> Listed:
+    """Return the image that a cell of a table, or a line of a list, names.
+
+    Args:
+        text: a path, or an address of the web, of an object store or of a file.
+        folder: where a relative path starts.
+    """
+    if is_address(text) or scheme_of(text) in _STORES:
+        return Listed(text, text)
+    try:
+        return _file(folder / local_path(text))
+    except ImageError as no_path:
+        return _refused(no_path)
 
 
 def _wanted(columns: Sequence[str], table: Path) -> list[str]:
@@ -202,10 +219,8 @@ def _lines(path: Path) -> Iterator[Listed]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             for line in file:
                 text = line.strip()
-                if is_address(text):
-                    yield Listed(text, text)
-                elif text and not text.startswith("#"):
-                    yield _file(path.parent / text)
+                if text and not text.startswith("#"):
+                    yield _entry(text, path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise EvocaError(f"{printable_name(path)}: cannot be read: {reason}") from error

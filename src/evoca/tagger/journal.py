@@ -174,9 +174,20 @@ class Journal:
         Raises:
             JournalError: this run was begun with another.
         """
-        require_pins(self._name, self.pins(), wanted)
+        self.require(wanted)
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO pin VALUES (?, ?)", wanted.items())
+
+    def require(self, wanted: Mapping[str, str]) -> None:
+        """Require that what a run computes with is what was recorded, if anything was.
+
+        Args:
+            wanted: as :meth:`pin` takes it.
+
+        Raises:
+            JournalError: this run was begun with another.
+        """
+        require_pins(self._name, self.pins(), wanted)
 
     def pins(self) -> dict[str, str]:
         """Return what the run computes with; empty before it began."""

@@ -117,6 +117,19 @@ class CsvTable:
         """Do nothing: every line is whole."""
 
 
+class _CellLines:
+    """One object per line, with the cells of a table that are not empty, as Parquet is made of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def add(self, predicted: Predicted, more: Mapping[str, Any] | None = None) -> None:
+        """Write a line."""
+        row = table_row(predicted) | dict(more or {})
+        cells = {name: cell for name, cell in row.items() if cell not in (None, "")}
+        self._stream.write(json.dumps(cells, ensure_ascii=False, allow_nan=False) + "\n")
+
+
 class TableFile:
     """A table in a file that appears when it is complete.
 
@@ -139,12 +152,13 @@ class TableFile:
             self._stream = self._draft.open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise self._failure(error) from error
-        lines = out.suffix.lower() == ".jsonl"
-        self._rows: JsonLinesTable | CsvTable = (
-            JsonLinesTable(self._stream)
-            if lines
-            else CsvTable(self._stream, labels, more=self._more)
-        )
+        self._rows: JsonLinesTable | CsvTable | _CellLines
+        if out.suffix.lower() == ".csv":
+            self._rows = CsvTable(self._stream, labels, more=self._more)
+        elif out.suffix.lower() == ".jsonl":
+            self._rows = JsonLinesTable(self._stream)
+        else:
+            self._rows = _CellLines(self._stream)
 
     def add(self, predicted: Predicted, more: Mapping[str, Any] | None = None) -> None:
         """Write a row."""
@@ -167,16 +181,16 @@ class TableFile:
             raise self._failure(failed) from failed
 
     def _to_parquet(self) -> None:
-        from evoca.data.manifest.duckdb import csv_to_parquet
+        from evoca.data.manifest.duckdb import json_lines_to_parquet
 
-        table = self._draft.with_name("table.csv")
+        table = self._draft.with_name("table.jsonl")
         self._draft.rename(table)
         numbers = number_columns(self._labels)
         kinds = {
             column: "DOUBLE" if column in numbers else "VARCHAR"
             for column in table_columns(self._labels)
         } | self._more
-        csv_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
+        json_lines_to_parquet(table, self._draft, kinds, f"--out {printable_name(self._out)}")
 
     def _failure(self, error: OSError) -> EvocaError:
         reason = error.strerror or str(error)

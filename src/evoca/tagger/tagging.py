@@ -62,10 +62,11 @@ class TagSettings:
         model: a bundle; the bundled default if ``None``.
         prior: as :func:`evoca.load` takes it, or ``estimate``: the frequencies of these images.
         engine: that runs the model; ``auto`` takes the fastest here of those whose outputs are
-            right; if ``None``, that for many images, and ONNX Runtime for few.
+            right; if ``None``, that for many images, and ONNX Runtime for few and for a share.
         precision: to compute in, with an engine by name; the model's own if ``None``.
         threads: CPU threads in all; one per core if ``None``.
-        batch_size: images per run of the model; measured, for many images, if ``None``.
+        batch_size: images per run of the model; measured, for many images, if ``None``; not
+            measured for a share, since all shares of a run must compute alike.
         resume: go on with what an earlier run of the same output left.
         retry_errors: with ``resume``, read again what could not be read.
         shard: the share of the images that is computed here.
@@ -159,6 +160,7 @@ def tag(
     settings, watcher = settings or TagSettings(), watcher or Watcher()
     began, out = time.monotonic(), Path(out)
     require_table(out)
+    _require_one_engine(settings)
     _require_own(out, resume=settings.resume)
     with Journal(journal_of(out)) as journal:
         run = _Run(settings, watcher, journal)
@@ -174,21 +176,29 @@ def tag(
 def _require_own(out: Path, *, resume: bool) -> None:
     """Refuse an output that is no run of this command, or one that is not to go on."""
     name, journal = printable_name(out), journal_of(out)
-    if not journal.exists():
-        if out.exists():
-            raise EvocaError(
-                f"{name}: exists, and no run of evoca tag that can go on wrote it (no "
-                f"{journal.name} beside it): name another --out"
-            )
-        return
-    if resume:
-        return
-    with Journal(journal) as known:
-        if known.pins():
-            raise EvocaError(
-                f"{name}: a run of evoca tag is there: --resume goes on with it and computes only "
-                "what is new, or name another --out"
-            )
+    begun = False
+    if journal.exists():
+        with Journal(journal) as known:
+            begun = bool(known.pins())
+    if not begun and out.exists():
+        raise EvocaError(
+            f"{name}: exists, and no run of evoca tag that can go on wrote it (no "
+            f"{journal.name} of one beside it): name another --out"
+        )
+    if begun and not resume:
+        raise EvocaError(
+            f"{name}: a run of evoca tag is there: --resume goes on with it and computes only "
+            "what is new, or name another --out"
+        )
+
+
+def _require_one_engine(settings: TagSettings) -> None:
+    """Refuse a measured engine for a share: each machine might take another."""
+    if settings.engine == AUTO and settings.shard.count > 1:
+        raise EvocaError(
+            f"--engine auto and --shard {settings.shard}: shares of different engines cannot be "
+            "merged: name the same engine for every share, such as --engine openvino"
+        )
 
 
 def named_engine(
@@ -213,9 +223,14 @@ def named_engine(
         )
     if wanted in (None, AUTO) and "engine" in known:
         return known["engine"], known["precision"]
-    if wanted == AUTO or (wanted is None and left >= MEASURED_FROM):
+    if wanted == AUTO or (wanted is None and _is_measured(settings, left)):
         return None
     return wanted or DEFAULT_ENGINE, precision or own_precision(bundle)
+
+
+def _is_measured(settings: TagSettings, left: int) -> bool:
+    """Return whether what is not named is measured: not for shares, which must be alike."""
+    return left >= MEASURED_FROM and settings.shard.count == 1
 
 
 class _Run:
@@ -225,7 +240,8 @@ class _Run:
         self._settings, self._watcher, self._journal = settings, watcher, journal
         self._threads = settings.threads or os.cpu_count() or 1
         self._model = RunModel.read(settings.model, settings.prior)
-        journal.pin({**self._model.pins(), "shard": str(settings.shard)})
+        self._pins = {**self._model.pins(), "shard": str(settings.shard)}
+        journal.require(self._pins)
 
     def list_images(self, paths: Sequence[str]) -> str:
         """List the images of this run's share, and return a hash of the names of all."""
@@ -245,10 +261,12 @@ class _Run:
         retry = self._settings.retry_errors
         counts = self._journal.counts(retry_errors=retry)
         name, precision = self._engine_and_precision(counts.left)
-        self._journal.pin({"engine": name, "precision": precision})
+        self._journal.require({"engine": name, "precision": precision})
         # Each run of the model has one thread, and there are as many runs as threads: they wait
         # for each other less than the threads of one run do.
         engine = open_engine(name, self._model.bundle, 1, precision, runs=self._threads)
+        # A run that could not even start has not begun.
+        self._journal.pin({**self._pins, "engine": name, "precision": precision})
         size = self._batch_size(name, engine, counts.left)
         self._journal.pin({"batch size": str(size)})
         self._watcher.begin(counts.left, counts.listed)
@@ -261,6 +279,11 @@ class _Run:
         """Return what the settings name, what the run was begun with, or what is fastest."""
         named = named_engine(self._settings, self._model.bundle, self._journal.pins(), left)
         if named is not None:
+            if self._settings.engine is None and left >= MEASURED_FROM and not self._journal.pins():
+                self._watcher.say(
+                    f"{' '.join(named)}, as every share takes it; for another, give --engine NAME "
+                    "with all of them"
+                )
             return named
         found = choose_engine(self._model.bundle, self._batch, self._threads)
         self._watcher.say(found.why)
@@ -270,7 +293,7 @@ class _Run:
         given, before = self._settings.batch_size, self._journal.pins().get("batch size")
         if given is not None or before is not None:
             return given or int(before or 0)
-        if left < MEASURED_FROM:
+        if not _is_measured(self._settings, left):
             return usual_batch_size(name)
         size = best_batch_size(engine, self._batch, self._threads)
         self._watcher.say(f"{counted(size, 'image')} per run of the model: the fastest here")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Database",
     "connect",
-    "csv_to_parquet",
     "duck_errors",
+    "json_lines_to_parquet",
     "sql_file",
     "sql_name",
     "sql_string",
@@ -183,11 +183,13 @@ def duck_errors(where: str) -> Iterator[None]:
         raise DataError(f"{where}: {first_line(error)}") from error
 
 
-def csv_to_parquet(table: Path, target: Path, kinds: Mapping[str, str], where: str) -> None:
-    """Write a CSV that Evoca wrote, with a header, as Parquet.
+def json_lines_to_parquet(table: Path, target: Path, kinds: Mapping[str, str], where: str) -> None:
+    """Write JSON lines that Evoca wrote as Parquet.
+
+    Of CSV, DuckDB cannot read every text that CSV can hold, such as a lone carriage return.
 
     Args:
-        table: the CSV; empty cells are missing values.
+        table: one object per line; absent keys are missing values.
         target: the Parquet file.
         kinds: column to its type in SQL, in the order of the columns.
         where: what errors name.
@@ -197,10 +199,7 @@ def csv_to_parquet(table: Path, target: Path, kinds: Mapping[str, str], where: s
         MissingExtraError: DuckDB is not installed.
     """
     columns = ", ".join(f"{sql_string(name)}: '{kind}'" for name, kind in kinds.items())
-    source = (
-        f"read_csv({sql_file(table)}, header=true, columns={{{columns}}}, quote='\"', "
-        "escape='\"', nullstr='')"
-    )
+    source = f"read_json({sql_file(table)}, format='newline_delimited', columns={{{columns}}})"
     with duck_errors(where):
         connect().execute(
             f"COPY (SELECT * FROM {source}) TO {sql_string(str(target))} (FORMAT parquet)"
