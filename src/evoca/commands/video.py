@@ -72,7 +72,9 @@ def video(
     ] = None,
     rate: Annotated[
         float,
-        typer.Option("--rate", metavar="N", help="Predict N frames a second."),
+        typer.Option(
+            "--rate", min=0.001, max=1000.0, metavar="N", help="Predict N frames a second."
+        ),
     ] = 2.0,
     scenes: Annotated[
         bool,
@@ -84,6 +86,7 @@ def video(
         float,
         typer.Option(
             "--smooth",
+            min=0.0,
             metavar="SECONDS",
             help="Use a Gaussian kernel of this standard deviation over the time of a shot; "
             "0 for none.",

@@ -52,7 +52,7 @@ def test_duplicates_across_a_manifest_and_a_folder(picture, tmp_path):
     assert (rows[0]["width"], rows[1]["width"]) == ("256", "")
 
     table = run("duplicates", manifest, tmp_path / "fi", "--threshold", "0")
-    assert "1 unreadable images" in table.stdout
+    assert "1 unreadable image\n" in table.stdout
     assert "truncated" in table.stdout
 
 

@@ -73,7 +73,7 @@ def in_words(groups: NDArray[Any]) -> str:
         groups: (n,), the group of each image, by name or number.
 
     >>> in_words(np.array([1, 2, 2, 3]))
-    '1 near-duplicate clusters (2 images) among 4 images; each stays together'
+    '1 near-duplicate cluster (2 images) among 4 images; each stays together'
     >>> in_words(np.array([1, 2]))
     'no near-duplicates among 2 images'
     """

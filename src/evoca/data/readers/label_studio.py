@@ -106,13 +106,14 @@ def _tasks(source: Path, control: str, where: str) -> Iterator[_Task]:
     if source.is_dir():
         raise DataError(f"{where}: name the .json that Label Studio exported, not a folder")
     try:
-        if source.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{where}: larger than {_MAX_BYTES:,} bytes: export it in parts")
-        tasks = json.loads(source.read_bytes())
+        size = source.stat().st_size
+        tasks = json.loads(source.read_bytes()) if size <= _MAX_BYTES else None
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON: {first_line(error)}") from error
+    if size > _MAX_BYTES:
+        raise DataError(f"{where}: larger than {_MAX_BYTES:,} bytes: export it in parts")
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise DataError(f"{where}: not a list of tasks, as Label Studio exports JSON or JSON-MIN")
     for number, task in enumerate(tasks, start=1):

@@ -128,6 +128,8 @@ def cross_validate_search(
 ) -> Result:
     """Return what a search scores: a cross-validation with one search inside each fold.
 
+    An example stands beside that of :func:`search`, in docs/recipes.md.
+
     Args:
         recipe: as for :func:`search`; its protocol states folds, repeats and seed.
         data: as for :func:`search`.
