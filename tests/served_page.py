@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+PATIENCE = 240_000  # milliseconds, on a machine that is busy with other tests
+
 
 @dataclass
 class Opened:
@@ -20,7 +22,7 @@ class Opened:
 def open_page(browser: Any, address: str, **options: Any) -> Opened:
     """Open a page and wait until it takes pictures."""
     context = browser.new_context(viewport={"width": 1200, "height": 850}, **options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE)
     opened = Opened(context.new_page(), context, address)
     watch(opened)
     opened.page.goto(address)

@@ -118,12 +118,15 @@ class Collection:
         Raises:
             Refusal: 404: it is not there, or not in the folder of images.
         """
-        found = self.tags.file_of(path) if self.folder is None else self.folder / path
-        file = found.resolve()
-        outside = self.folder is not None and not file.is_relative_to(self.folder)
-        if outside or not file.is_file():
-            raise Refusal(404, "the file of this image is not here")
-        return file
+        try:
+            found = self.tags.file_of(path) if self.folder is None else self.folder / path
+            file = found.resolve()
+            outside = self.folder is not None and not file.is_relative_to(self.folder)
+            if file.is_file() and not outside:
+                return file
+        except (OSError, ValueError):  # a name that no file can have
+            pass
+        raise Refusal(404, "the file of this image is not here")
 
     def _is_here(self, path: str) -> bool:
         try:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from evoca.emotions import Polarity, label_polarity, style_of
+from evoca.priors import Prior
+from evoca.runtime.card import ModelCard
 from evoca.strict import Strict
 
 __all__ = [
@@ -146,7 +150,7 @@ class LabelAnswer(Strict):
     """A label, and how it is drawn everywhere."""
 
     name: str
-    polarity: Literal["positive", "negative"] | None
+    polarity: Polarity | None
     colour: str
     glyph: str
 
@@ -203,6 +207,44 @@ class UrlList(Strict):
     urls: list[str] = Field(min_length=1)
 
 
-def model_answer(**facts: Any) -> dict[str, Any]:
-    """Return a model as plain data, checked."""
-    return Model(**facts).model_dump(mode="json")
+def model_answer(
+    card: ModelCard, priors: Iterable[tuple[str, Prior]], **engine: str
+) -> dict[str, Any]:
+    """Return what ``GET /v1/models`` has of a model, as plain data.
+
+    Args:
+        card: of the model.
+        priors: name and frequencies of each that can be asked for, the default first.
+        engine: ``engine`` and ``precision`` that it runs with.
+    """
+    shape = card.preprocessing
+    known = [
+        ModelPrior(
+            name=name,
+            default=i == 0,
+            frequencies=dict(prior.frequencies),
+            source=prior.source,
+        )
+        for i, (name, prior) in enumerate(priors)
+    ]
+    model = Model(
+        name=card.name,
+        default=True,
+        sha256=card.sha256,
+        summary=card.summary,
+        taxonomy=card.taxonomy,
+        labels=[_label(label) for label in card.labels],
+        input=InputAnswer(height=shape.height, width=shape.width, resize=shape.resize),
+        affect_scale=card.affect_range,
+        priors=known,
+        evidence_kind=card.evidence_kind,
+        set_coverage=card.set_coverage,
+        licence=LicenceAnswer(**card.licence.model_dump()),
+        **engine,
+    )
+    return model.model_dump(mode="json")
+
+
+def _label(label: str) -> LabelAnswer:
+    style, polarity = style_of(label), label_polarity(label)
+    return LabelAnswer(name=label, polarity=polarity, colour=style.colour, glyph=style.glyph)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.emotions import label_polarity, style_of
 from evoca.errors import EvocaError, ImageError, first_line
 from evoca.evidence import EvidenceMap
 from evoca.prediction import Prediction
@@ -237,33 +236,8 @@ class Service:
         }
 
     def _model_answer(self) -> dict[str, Any]:
-        card, points = self.card, self.points
-        shape = card.preprocessing
-        return model_answer(
-            name=card.name,
-            default=True,
-            sha256=card.sha256,
-            summary=card.summary,
-            taxonomy=card.taxonomy,
-            labels=[_label_answer(label) for label in card.labels],
-            input={"height": shape.height, "width": shape.width, "resize": shape.resize},
-            affect_scale=card.affect_range,
-            priors=[
-                {
-                    "name": name,
-                    "default": i == 0,
-                    "frequencies": dict(point.prior.frequencies),
-                    "source": point.prior.source,
-                }
-                for i, (name, point) in enumerate(points.items())
-                if point.prior is not None
-            ],
-            evidence_kind=card.evidence_kind,
-            set_coverage=card.set_coverage,
-            licence=card.licence.model_dump(),
-            engine=self._name,
-            precision=self._precision,
-        )
+        priors = [(name, point.prior) for name, point in self.points.items() if point.prior]
+        return model_answer(self.card, priors, engine=self._name, precision=self._precision)
 
 
 def _points(card: Any, settings: ServeSettings) -> dict[str, OperatingPoint]:
@@ -303,16 +277,6 @@ def _try_out(batcher: Batcher, processes: int) -> None:
             return
         if attempt + 1 == _ATTEMPTS or not isinstance(failed, ImageError):
             raise EvocaError(f"the server cannot start: {first_line(failed)}") from failed
-
-
-def _label_answer(label: str) -> dict[str, Any]:
-    style, polarity = style_of(label), label_polarity(label)
-    return {
-        "name": label,
-        "polarity": None if polarity is None else str(polarity),
-        "colour": style.colour,
-        "glyph": style.glyph,
-    }
 
 
 def _outcome(upload: Upload, found: Computed | BaseException | None) -> Computed | ImageError:

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from evoca.drafts import drafted
-from evoca.emotions import label_polarity, style_of
 from evoca.errors import EvocaError
 from evoca.images.walk import printable_name
 from evoca.priors import BALANCED, NATURAL, Prior, PriorError
 from evoca.runtime.bundle import Bundle
 from evoca.runtime.card import ModelCard
+from evoca.runtime.engines import own_precision
 from evoca.runtime.operating_point import operating_point
+from evoca.serving.schemas import model_answer
 
-__all__ = ["PAGE", "StaticPage", "describe_model", "write_static_page"]
+__all__ = ["PAGE", "StaticPage", "write_static_page"]
 
 PAGE = Path(__file__).resolve().parent / "page"
 """The page's own files."""
@@ -66,7 +67,7 @@ def write_static_page(bundle: Bundle, out: Path) -> StaticPage:
         with drafted(out) as draft:
             shutil.copytree(PAGE, draft, ignore=shutil.ignore_patterns("__pycache__"))
             _be_static(draft / "index.html")
-            (draft / "models.json").write_text(_as_json([describe_model(bundle.card)]), "utf-8")
+            (draft / "models.json").write_text(_as_json([_model_of(bundle)]), "utf-8")
             (draft / "model").mkdir()
             for name in _BUNDLE_FILES:
                 content = model if name == "model.onnx" else bundle.read(name, _LARGEST_CARD)
@@ -83,44 +84,10 @@ def write_static_page(bundle: Bundle, out: Path) -> StaticPage:
     return written
 
 
-def describe_model(card: ModelCard) -> dict[str, Any]:
-    """Return what the page has to know of a model: labels, colours, priors, terms.
-
-    The keys are those of ``GET /v1/models``, without the engine.
-    """
-    shape = card.preprocessing
-    return {
-        "name": card.name,
-        "default": True,
-        "sha256": card.sha256,
-        "summary": card.summary,
-        "taxonomy": card.taxonomy,
-        "labels": [_label(label) for label in card.labels],
-        "input": {"height": shape.height, "width": shape.width, "resize": shape.resize},
-        "affect_scale": card.affect_range,
-        "priors": [
-            {
-                "name": prior.name,
-                "default": i == 0,
-                "frequencies": dict(prior.frequencies),
-                "source": prior.source,
-            }
-            for i, prior in enumerate(_priors(card))
-        ],
-        "evidence_kind": card.evidence_kind,
-        "set_coverage": card.set_coverage,
-        "licence": card.licence.model_dump(),
-    }
-
-
-def _label(label: str) -> dict[str, str | None]:
-    style, polarity = style_of(label), label_polarity(label)
-    return {
-        "name": label,
-        "polarity": None if polarity is None else str(polarity),
-        "colour": style.colour,
-        "glyph": style.glyph,
-    }
+def _model_of(bundle: Bundle) -> dict[str, Any]:
+    priors = [(prior.name, prior) for prior in _priors(bundle.card)]
+    precision = own_precision(bundle)
+    return model_answer(bundle.card, priors, engine="onnxruntime-web", precision=precision)
 
 
 def _priors(card: ModelCard) -> Iterator[Prior]:

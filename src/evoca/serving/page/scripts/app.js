@@ -33,7 +33,7 @@ async function start() {
     connect(workbench, status);
     if (document.documentElement.dataset.collection === "yes") showCollection(backend, workbench, status);
     document.documentElement.dataset.ready = "yes";
-    window.evoca = { backend, workbench }; // for tests and for those who look under the bonnet
+    window.evoca = { backend, workbench }; // for tests, and for the browser's console
   } catch (error) {
     status.say(`The page cannot start: ${error.message}`);
   }

@@ -2,7 +2,9 @@
 
 import { $ } from "../dom.js";
 
-const AT_ONCE = 4; // pictures in a request: few, so that answers come one after another
+// Pictures and bytes in a request: few, so that answers come one after another.
+const AT_ONCE = 4;
+const BYTES_AT_ONCE = 16e6;
 const MOST_WAITS = 30;
 const KEY = "evoca-key";
 
@@ -47,8 +49,7 @@ export class ApiBackend {
   }
 
   async #inBatches(items, prior, evidence, onResult) {
-    for (let at = 0; at < items.length; at += AT_ONCE) {
-      const batch = items.slice(at, at + AT_ONCE);
+    for (const batch of batches(items)) {
       const answers = await this.#predicted(batch, prior, evidence);
       batch.forEach((item, i) => onResult(item, { ...answers[i], path: item.name }));
     }
@@ -58,17 +59,17 @@ export class ApiBackend {
     const query = new URLSearchParams({ evidence, ...(prior ? { prior } : {}) });
     const body = new FormData();
     for (const { name, file } of items) body.append("files", file, name);
-    const response = await this.#ask(`v1/predict?${query}`, { method: "POST", body });
+    const response = await this.#ask(`v1/predict?${query}`, { method: "POST", body }, [413, 422]);
     const answers = await response.json();
     return Array.isArray(answers) ? answers : items.map(() => ({ error: answers.error }));
   }
 
-  /** Fetch, and wait as long as the server asks for where it is full. */
-  async #ask(path, options = {}) {
+  /** Fetch, and wait as long as the server asks for where it is full; `taken` are statuses of answers. */
+  async #ask(path, options = {}, taken = []) {
     for (let waits = 0; ; waits++) {
       const response = await this.#sent(path, options);
       const { status } = response;
-      if (response.ok || status === 422) return response;
+      if (response.ok || taken.includes(status)) return response;
       if (status === 401) {
         await askForKey();
         continue;
@@ -89,6 +90,22 @@ export class ApiBackend {
       throw new Error("The server cannot be reached.");
     }
   }
+}
+
+/** Yield items in parts of a few pictures and megabytes, at least one picture each. */
+function* batches(items) {
+  let batch = [];
+  let bytes = 0;
+  for (const item of items) {
+    if (batch.length && (batch.length === AT_ONCE || bytes + item.file.size > BYTES_AT_ONCE)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(item);
+    bytes += item.file.size;
+  }
+  if (batch.length) yield batch;
 }
 
 async function reason(response) {
