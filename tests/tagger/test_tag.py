@@ -20,9 +20,11 @@ import pytest
 
 import samples
 from evoca.errors import EvocaError
+from evoca.images import ImageLimits
 from evoca.tagger import Shard, TagSettings, Watcher, tag, tagging
 from evoca.tagger.inputs import list_inputs
 from evoca.tagger.journal import journal_of
+from evoca.tagger.reading import MemberReader
 
 ROOT = Path(__file__).resolve().parents[2]
 EVOCA = [sys.executable, "-c", "from evoca.cli import main; main()"]
@@ -331,12 +333,32 @@ def test_archives_tables_lists_and_patterns_are_read(tmp_path):
     assert members[1]["p_awe"] == rows(tmp_path / "tags.csv")[4]["p_awe"]
 
 
-def test_a_damaged_archive_gives_what_can_be_read_and_an_error(tmp_path):
-    folder = fill(tmp_path / "photos", 4)
-    with tarfile.open(tmp_path / "whole.tar", "w") as archive:
+def test_an_image_that_is_named_twice_is_computed_once(tmp_path):
+    folder = fill(tmp_path / "photos", 3)
+    archived(folder, tmp_path / "a.tar")
+    done = tagged([tmp_path / "a.tar", folder, tmp_path / "a.tar", folder], tmp_path / "tags.csv")
+    assert (done.images, done.computed, done.unread) == (12, 6, 0)
+    again = tagged([tmp_path / "a.tar"] * 2, tmp_path / "tags.csv", resume=True)
+    assert (again.images, again.computed, again.unread) == (6, 0, 0)
+
+
+def test_members_of_an_archive_are_read_in_any_order(tmp_path):
+    folder = fill(tmp_path / "photos", 3)
+    listed = list(list_inputs([os.fspath(archived(folder, tmp_path / "a.tar"))], print))
+    with MemberReader(ImageLimits()) as reader:
+        for one in (listed[2], listed[0], listed[0], listed[1]):
+            assert reader.read(one) == (folder / one.member).read_bytes()
+
+
+def archived(folder, archive):
+    with tarfile.open(archive, "w") as tar:
         for file in sorted(folder.iterdir()):
-            archive.add(file, file.name)
-    data = (tmp_path / "whole.tar").read_bytes()
+            tar.add(file, file.name)
+    return archive
+
+
+def test_a_damaged_archive_gives_what_can_be_read_and_an_error(tmp_path):
+    data = archived(fill(tmp_path / "photos", 4), tmp_path / "whole.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(data[: len(data) // 2])
     done = tagged([tmp_path / "cut.tar"], tmp_path / "tags.csv")
     assert 0 < done.unread < done.images < 6
@@ -355,6 +377,32 @@ def test_an_object_store_is_read(tmp_path):
         "memory://bucket/none.jpg",
     ]
     assert done.unread == 1
+
+
+def test_archives_in_an_object_store_are_read(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    data = archived(fill(tmp_path / "photos", 3), tmp_path / "a.tar").read_bytes()
+    store.pipe({"/shards/a.tar": data, "/shards/b.tar": data[: len(data) // 2]})
+    store.pipe("/shards/list.txt", b"a.jpg")
+    paths = ["memory://shards/*.tar", "memory://shards/list.txt"]
+    tagged(paths, tmp_path / "tags.csv")
+    found = [(row["path"], row["error"]) for row in rows(tmp_path / "tags.csv")]
+    assert found[:4] == [
+        *((f"memory:///shards/a.tar/000{i}.jpg", "") for i in range(3)),
+        ("memory:///shards/b.tar/0000.jpg", ""),
+    ]
+    assert found[-2] == ("memory:///shards/b.tar", "not a readable tar file: it ends too early")
+    assert found[-1][1] == "a table or list: copy it to this machine first"
+    store.rm("/shards/a.tar")
+    done = tagged(paths[:1], tmp_path / "tags.csv", resume=True)
+    assert done.computed == 0
+
+
+def test_a_pattern_may_be_an_address_of_files(tmp_path):
+    folder = fill(tmp_path / "my photos", 2)
+    found = list_inputs([f"{folder.as_uri()}/*.jpg"], print)
+    assert [one.path for one in found] == [str(folder / name) for name in ("0000.jpg", "0001.jpg")]
 
 
 def test_names_that_are_not_utf8_are_tagged(tmp_path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,13 +77,17 @@ def _inputs_of(text: str, say: Say) -> Iterator[Listed]:
         yield Listed(text, text)
     elif scheme_of(text) not in ("", "file"):
         yield from _stored(text)
-    elif not os.path.lexists(text) and glob.has_magic(text):
-        yield from _matching(text, say)
     else:
         try:
-            yield from _local(local_path(text), say)
+            path = local_path(text)
         except ImageError as no_path:
             yield _refused(no_path)
+            return
+        pattern = os.fspath(path) if scheme_of(text) else text  # which may end in a slash
+        if not os.path.lexists(path) and glob.has_magic(pattern):
+            yield from _matching(pattern, say)
+        else:
+            yield from _local(path, say)
 
 
 def _local(path: Path, say: Say) -> Iterator[Listed]:
@@ -91,7 +96,7 @@ def _local(path: Path, say: Say) -> Iterator[Listed]:
         for found in folder_images(path, say):
             yield _refused(found) if isinstance(found, ImageError) else _file(found)
     elif name.endswith(_ARCHIVES):
-        yield from _members(path)
+        yield from _members(os.fspath(path), _file(path).version)
     elif name.endswith(_TABLES):
         yield from _table(path)
     elif name.endswith(".txt"):
@@ -229,30 +234,46 @@ def _lines(path: Path) -> Iterator[Listed]:
 # --- archives and object stores -------------------------------------------------------------
 
 
-def open_archive(path: Path) -> TarReader:
-    """Return a tar archive, to be read from front to back.
+@contextmanager
+def open_archive(place: str) -> Iterator[TarReader]:
+    """Yield a tar archive, to be read from front to back.
+
+    Args:
+        place: its path, or its address in an object store.
 
     Raises:
-        DataError: it cannot be opened.
+        EvocaError: it cannot be opened, or be read on.
     """
     from evoca.data.readers.extracted import Allowance
     from evoca.data.readers.tar import TarReader
 
-    return TarReader(path, printable_name(path), Allowance([path]))
+    name = printable_name(place)
+    if not scheme_of(place):
+        with TarReader(Path(place), name, Allowance([Path(place)])) as archive:
+            yield archive
+        return
+    with needs_extra("remote"):
+        import fsspec
+    try:
+        with fsspec.open(place, "rb") as file:
+            yield TarReader(file, name, Allowance([int(file.size)]))
+    except EvocaError:
+        raise
+    except Exception as error:  # each store has errors of its own
+        raise EvocaError(f"{name}: cannot be read: {first_line(error)}") from error
 
 
-def _members(path: Path) -> Iterator[Listed]:
+def _members(place: str, version: str) -> Iterator[Listed]:
     """Yield the images of an archive; where it is damaged, its readable part and an error."""
-    name = printable_name(path)
-    version = _file(path).version
+    name = printable_name(place)
     found = False
     try:
-        with open_archive(path) as archive:
+        with open_archive(place) as archive:
             for member in archive:
                 if _is_image_name(member.name):
                     found = True
                     label = f"{name}/{printable_name(member.name)}"
-                    yield Listed(label, os.fspath(path), member.name, version)
+                    yield Listed(label, place, member.name, version)
     except EvocaError as error:
         yield Listed(name, problem=str(error).removeprefix(f"{name}: "))
         return
@@ -267,7 +288,10 @@ def _is_image_name(name: str) -> bool:
 
 
 def _stored(address: str) -> Iterator[Listed]:
-    """Yield the images below an address of an object store, such as ``s3://bucket/photos``."""
+    """Yield the images below an address of an object store, such as ``s3://bucket/photos``.
+
+    Archives are read where they are named, or match a pattern.
+    """
     with needs_extra("remote"):
         import fsspec
     try:
@@ -281,14 +305,21 @@ def _stored(address: str) -> Iterator[Listed]:
         version = ":".join(
             str(info.get(key) or "") for key in ("size", "ETag", "LastModified", "mtime")
         )
-        yield Listed(system.unstrip_protocol(name), system.unstrip_protocol(name), "", version)
+        found = system.unstrip_protocol(name)
+        if name.lower().endswith(_ARCHIVES):
+            yield from _members(found, version)
+        elif name.lower().endswith((*_TABLES, ".txt")):
+            yield Listed(found, problem="a table or list: copy it to this machine first")
+        else:
+            yield Listed(found, found, "", version)
     if not infos:
         yield Listed(address, problem="no images there")
 
 
 def _infos(system: Any, path: str) -> dict[str, Mapping[str, Any]]:
+    more: tuple[str, ...] = ()
     if glob.has_magic(path):
-        found = system.glob(path, detail=True)
+        found, more = system.glob(path, detail=True), _ARCHIVES
     elif system.isdir(path):
         found = system.find(path, detail=True)
     else:
@@ -296,5 +327,5 @@ def _infos(system: Any, path: str) -> dict[str, Mapping[str, Any]]:
     return {
         name: info
         for name, info in found.items()
-        if info.get("type") != "directory" and _is_image_name(name)
+        if info.get("type") != "directory" and (_is_image_name(name) or name.lower().endswith(more))
     }

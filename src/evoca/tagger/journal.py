@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS listed (
     version TEXT NOT NULL,
     problem TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS listed_path ON listed (path);
 CREATE TABLE IF NOT EXISTS image (
     path TEXT PRIMARY KEY,
     version TEXT NOT NULL,
@@ -52,6 +53,10 @@ _NOT_DONE = """
 FROM listed LEFT JOIN image ON image.path = listed.path
 WHERE listed.problem = '' AND (image.path IS NULL OR image.version != listed.version
     OR (? AND image.error != ''))
+    AND NOT EXISTS (
+        SELECT 1 FROM listed AS before
+        WHERE before.path = listed.path AND before.position < listed.position
+    )
 """
 _PAGE = 1_000
 

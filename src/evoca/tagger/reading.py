@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +79,7 @@ class MemberReader:
     def __init__(self, limits: ImageLimits) -> None:
         self._limits = limits
         self._place = ""
+        self._opened = ExitStack()
         self._archive: TarReader | None = None
         self._members: Iterator[TarMember] = iter(())
 
@@ -86,33 +87,40 @@ class MemberReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._archive is not None:
-            self._archive.__exit__(*_)
-            self._archive = None
+        self._place, self._archive, self._members = "", None, iter(())
+        self._opened.close()
 
     def read(self, image: Listed) -> bytes | ImageError:
         """Return the bytes of a member, or why there are none."""
         try:
-            if image.place != self._place or self._archive is None:
+            data = self._next(image.member) if image.place == self._place else None
+            if data is None:  # another archive, or it lies before
                 self._open(image.place)
-            assert self._archive is not None
-            for member in self._members:
-                if member.name == image.member:
-                    self._limits.check_bytes(member.size)
-                    return self._archive.read()
+                data = self._next(image.member)
         except ImageError as error:
             return error
         except EvocaError as error:
             name = printable_name(image.place)
             return ImageError(str(error).removeprefix(f"{name}: "), image.path)
-        self._place = ""  # the next one may lie before
-        return ImageError("no longer in this archive", image.path)
+        except Exception as error:  # each store has errors of its own
+            if not scheme_of(image.place):
+                raise
+            return ImageError(f"cannot be read: {first_line(error)}", image.path)
+        return ImageError("no longer in this archive", image.path) if data is None else data
+
+    def _next(self, name: str) -> bytes | None:
+        """Return the bytes of the next member of a name; ``None`` where none follows."""
+        assert self._archive is not None
+        for member in self._members:
+            if member.name == name:
+                self._limits.check_bytes(member.size)
+                return self._archive.read()
+        return None
 
     def _open(self, place: str) -> None:
         self.__exit__(None, None, None)
-        self._place = place
-        self._archive = open_archive(Path(place))
-        self._members = iter(self._archive)
+        self._archive = self._opened.enter_context(open_archive(place))
+        self._members, self._place = iter(self._archive), place
 
 
 def fetched(address: str, limits: ImageLimits) -> bytes:

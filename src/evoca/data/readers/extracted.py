@@ -42,17 +42,19 @@ class Allowance:
     """The bytes that may come out of a source: 64 MiB and so many times its size.
 
     Args:
-        files: of the source.
+        files: of the source; of one that is not on this machine, its bytes.
         max_ratio: how many times; 20 if ``None``.
 
     Raises:
         DataError: a file's size cannot be read.
     """
 
-    def __init__(self, files: Sequence[Path], max_ratio: int | None = None) -> None:
+    def __init__(self, files: Sequence[Path | int], max_ratio: int | None = None) -> None:
         self._ratio = _MAX_RATIO if max_ratio is None else max_ratio
         try:
-            self._weight = sum(path.stat().st_size for path in files)
+            self._weight = sum(
+                file if isinstance(file, int) else file.stat().st_size for file in files
+            )
         except OSError as error:
             name = printable_name(error.filename or "")
             raise DataError(f"{name}: cannot be read: {error.strerror}") from error

@@ -62,7 +62,7 @@ class TarReader:
     It iterates over the plain files, and holds the data of none of them.
 
     Args:
-        path: the archive.
+        file: the archive, or its path.
         where: its printable name, for messages.
         allowance: what may come out of it.
 
@@ -70,11 +70,11 @@ class TarReader:
         DataError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, where: str, allowance: Allowance) -> None:
+    def __init__(self, file: Path | IO[bytes], where: str, allowance: Allowance) -> None:
         self._where, self._allowance = where, allowance
         self._left = self._padding = 0
         try:
-            self._file: IO[bytes] = path.open("rb")
+            self._file: IO[bytes] = file.open("rb") if isinstance(file, Path) else file
             packed = self._file.read(len(_GZIP)) == _GZIP
             self._file.seek(0)
         except OSError as error:
