@@ -62,6 +62,13 @@ def test_the_limits_say_that_the_figures_are_of_like_pictures(bundle):
     assert "evoca evaluate BUNDLE --data MANIFEST" in text
 
 
+def test_the_limits_of_a_model_measured_without_a_source_lead_to_those_figures():
+    assert SHIPPED.card.analysis.left_out
+    text = render_card(SHIPPED.card)
+    assert "nothing was measured on others" not in text
+    assert 'see "left out" under "By source"' in text
+
+
 def test_an_evaluation_on_ratings_enters_the_card(tmp_path, bundle, polarity):
     run = tmp_path / "run"
     done = evoca("evaluate", bundle, "--data", polarity, "--out", run, "--draws", 50)

@@ -172,6 +172,32 @@ def test_a_figure_of_the_bundled_model_has_one_interval(page, names):
         assert set(stated) == {tuple(interval)}, name
 
 
+@pytest.mark.parametrize(
+    ("page", "after", "scale"),
+    [
+        ("README.md", "| figure | held out | left out | without looking |", 100),
+        ("docs/results.md", "| | taught by FI alone, elsewhere | held out | left out |", 1),
+    ],
+)
+def test_figures_by_source_are_those_of_the_bundled_model(page, after, scale):
+    """Of held out and left out, each with its interval; a figure's digits are those rounded."""
+    card = evoca.load().card
+    metrics = list(card.metrics.values())
+    for source in (*card.analysis.by_source, *card.analysis.left_out):
+        metrics += source.figures.values()
+    digits = 3 if scale == 1 else 1
+    known = {
+        tuple(f"{scale * round(x, 3):.{digits}f}" for x in (one.value, *(one.ci95 or ())))
+        for one in metrics
+    }
+    table = (ROOT / page).read_text(encoding="utf-8").split(after, 1)[1].split("\n\n", 1)[0]
+    stated = re.findall(r"\b(\d+\.\d+)%? \((\d+\.\d+) to (\d+\.\d+)\)", table)
+    assert len(stated) >= 7
+    assert set(stated) <= known
+    pairs = re.findall(r"(0\.\d{3}); (0\.\d{3})", table)
+    assert {number for pair in pairs for number in pair} <= {values[0] for values in known}
+
+
 def test_roles_of_docstrings_are_links_or_code_on_the_page_of_python(tmp_path):
     pytest.importorskip("griffe", reason="needs the extra dev")
     spec = spec_from_file_location("api", ROOT / "docs" / "api.py")

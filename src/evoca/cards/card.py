@@ -69,8 +69,12 @@ def limits(card: ModelCard) -> Iterator[Block]:
 
 
 def _elsewhere(card: ModelCard) -> str:
-    measured = card.analysis is not None and bool(card.analysis.elsewhere)
-    state = 'see "On other pictures"' if measured else "nothing was measured on others"
+    if card.analysis is not None and card.analysis.elsewhere:
+        state = 'see "On other pictures"'
+    elif card.analysis is not None and card.analysis.left_out:
+        state = 'of photographs that nobody taught, see "left out" under "By source"'
+    else:
+        state = "nothing was measured on others"
     return (
         "Its figures, its probabilities and the coverage of its sets are of pictures and viewers "
         "like those it learnt from; on paintings, in another collection or with other viewers "
