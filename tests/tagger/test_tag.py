@@ -21,7 +21,7 @@ import pytest
 import samples
 from evoca.errors import EvocaError
 from evoca.images import ImageLimits
-from evoca.tagger import Shard, TagSettings, Watcher, tag, tagging
+from evoca.tagger import Shard, TagSettings, Watcher, merge, tag, tagging
 from evoca.tagger.inputs import list_inputs
 from evoca.tagger.journal import journal_of
 from evoca.tagger.reading import MemberReader
@@ -250,6 +250,15 @@ def test_shares_of_different_runs_do_not_join(tmp_path):
     evoca("tag", folder, "--out", two, "--shard", "2/2")
     status, _, err = evoca("merge", one, two, "--out", tmp_path / "all.csv")
     assert (status, "the images that were listed differ" in err) == (1, True)
+
+
+def test_a_share_that_was_cut_off_does_not_join(tmp_path):
+    folder, part = fill(tmp_path / "photos", 2), tmp_path / "1.csv"
+    tagged([folder], part)
+    assert merge([part], tmp_path / "all.csv") == 2
+    part.write_bytes(b"".join(part.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(EvocaError, match="a copy that was cut off"):
+        merge([part], tmp_path / "again.csv")
 
 
 def test_shares_are_not_measured_since_all_must_compute_alike(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from evoca.tagger.tagging import record_of, write_record
 __all__ = ["merge"]
 
 # What may differ between the shares of one run.
-_OF_A_SHARE = ("shard", "images", "unread")
+_OF_A_SHARE = ("shard", "images", "unread", "bytes")
 
 
 def merge(parts: Sequence[str | Path], out: str | Path) -> int:
@@ -35,8 +35,8 @@ def merge(parts: Sequence[str | Path], out: str | Path) -> int:
         The number of rows.
 
     Raises:
-        EvocaError: a share is missing or given twice, the parts are of different runs, or the
-            output exists.
+        EvocaError: a share is missing, cut off or given twice, the parts are of different runs,
+            or the output exists.
     """
     tables, out = [Path(part) for part in parts], Path(out)
     require_table(out)
@@ -54,7 +54,8 @@ def merge(parts: Sequence[str | Path], out: str | Path) -> int:
         reason = error.strerror or str(error)
         raise EvocaError(f"--out {printable_name(out)}: cannot be written: {reason}") from error
     images, unread = (sum(run[name] for run in runs) for name in ("images", "unread"))
-    write_record(out, {**runs[0], "shard": "1/1", "images": images, "unread": unread})
+    counts = {"images": images, "unread": unread, "bytes": out.stat().st_size}
+    write_record(out, {**runs[0], "shard": "1/1", **counts})
     return int(images)
 
 
@@ -67,12 +68,17 @@ def _record(part: Path) -> dict[str, Any]:
         if found["format_version"] != 1:
             raise EvocaError(f"{printable_name(path)}: written by a newer Evoca; update it")
         Shard.of(found["shard"])
-        if not all(isinstance(found[key], int) for key in ("images", "unread")):
+        if not all(isinstance(found[key], int) for key in ("images", "unread", "bytes")):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvocaError(
             f"{name}: no share of a run of evoca tag: {path.name} is missing beside it, or damaged"
         ) from error
+    if part.stat().st_size != found["bytes"]:
+        raise EvocaError(
+            f"{name}: not the table that {path.name} was written with, such as a copy that was "
+            "cut off: copy both again"
+        )
     return dict(found)
 
 

@@ -167,7 +167,11 @@ def tag(
         listed = run.list_images(paths)
         computed = run.compute()
         summary = run.write(out)
-        counts = {"images": summary.images, "unread": summary.unread}
+        counts = {
+            "images": summary.images,
+            "unread": summary.unread,
+            "bytes": out.stat().st_size,
+        }
         write_record(out, {"listed_sha256": listed, **run.record(), **counts})
     summary.computed, summary.seconds = computed, time.monotonic() - began
     return summary
