@@ -192,6 +192,8 @@ class Sweep:
 def sweep(run: str | Path, grid: Grid, announce: Announce = silent) -> Sweep:
     """Return the accuracy of every cell, fitted and scored in every fold.
 
+    docs/recipes.md shows ``evoca sweep``, which prints what this returns.
+
     Args:
         run: a cross-validation that stored its vectors.
         grid: what to try.
