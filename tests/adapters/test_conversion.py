@@ -34,7 +34,7 @@ def test_a_data_set_names_each_picture_and_its_label(tmp_path, examples):
     arguments = ["convert", str(tmp_path / "tags.jsonl"), "--to", "fiftyone"]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "set")])
     assert done.exit_code == 0, done.output
-    assert done.stderr.endswith("1 images, 1 without a prediction left out\n")
+    assert done.stderr.endswith("1 image, 1 without a prediction left out\n")
     data, labels = read(tmp_path / "set")
     assert list(data.values()) == [str(picture)]
     (found,) = labels["labels"].values()
@@ -52,7 +52,7 @@ def test_pictures_that_are_not_there_are_counted(tmp_path):
     arguments = ["convert", str(tmp_path / "tags.jsonl"), "--to", "fiftyone"]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "set")])
     assert done.exit_code == 1
-    assert "1 of the images are not at their path" in done.stderr
+    assert "1 of the images is not at the path in the table" in done.stderr
     assert len(read(tmp_path / "set")[0]) == 1
 
 

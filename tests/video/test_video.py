@@ -165,7 +165,7 @@ def test_options_that_cannot_be_meant_are_refused(made):
     folder, _ = made
     done = run("video", "a film/clip #1.mp4", "--rate", "0", cwd=folder)
     assert done.returncode == 2
-    assert "--rate must be above 0" in done.stderr
+    assert "'--rate'" in done.stderr
     for wrong in ({"rate": 2_000.0}, {"smooth": -1.0}, {"threads": 0}, {"rate": float("nan")}):
         with pytest.raises(ValueError, match="must be"):
             video.TimelineSettings(**wrong)

@@ -12,6 +12,7 @@ from evoca.commands.exits import command, command_app
 from evoca.commands.progress import announcing_lines, is_quiet
 from evoca.commands.terminal import say
 from evoca.images.walk import printable_name
+from evoca.words import by_number, counted
 
 __all__ = ["app", "convert"]
 
@@ -78,10 +79,10 @@ def convert(
         )
     if not is_quiet():
         left = f", {done.unread:,} without a prediction left out" if done.unread else ""
-        say(f"evoca: {printable_name(out)}: {done.images:,} images{left}")
+        say(f"evoca: {printable_name(out)}: {counted(done.images, 'image')}{left}")
     if done.missing:
         say(
-            f"evoca: {done.missing:,} of the images are not at their path: run this in the folder "
-            "where they were predicted"
+            f"evoca: {done.missing:,} of the images {by_number(done.missing, 'is', 'are')} not at "
+            "the path in the table: run this in the folder where they were predicted"
         )
     return int(done.missing > 0)

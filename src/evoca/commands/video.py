@@ -22,6 +22,7 @@ from evoca.commands.progress import announcing_lines, is_quiet
 from evoca.commands.terminal import clean, console_for, duration, emotion_bar, say
 from evoca.images.walk import printable_name
 from evoca.video import FilmWatcher, TimelineSettings
+from evoca.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -186,11 +187,11 @@ def _print_summary(found: Timeline) -> None:
     from evoca.video.chart import clock
 
     console, facts = console_for(), found.facts
-    shots = "1 shot" if len(found.shots) == 1 else f"{len(found.shots):,} shots"
+    shots = counted(len(found.shots), "shot")
     rate = "" if facts.rate is None else f", {facts.rate:.4g} frames/s"
     console.print(Text(clean(found.path), style="bold underline"))
     console.print(
-        f"{clock(found.seconds)}, {shots}, {len(found):,} frames predicted; "
+        f"{clock(found.seconds)}, {shots}, {counted(len(found), 'frame')} predicted; "
         f"{facts.width} x {facts.height}{rate}, {facts.codec}"
     )
     console.print()

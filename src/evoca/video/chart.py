@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evoca.emotions import Polarity, label_polarity, style_of
 from evoca.report.build import write_page
 from evoca.video.timelines import Shot, Timeline
+from evoca.words import counted
 
 __all__ = ["PLACES", "chart_svg", "clock", "write_chart"]
 
@@ -115,7 +116,7 @@ def chart_svg(timeline: Timeline, *, styled: bool = True) -> Markup:
 
 def _title(timeline: Timeline) -> str:
     name = timeline.path.replace("\\", "/").rpartition("/")[2]
-    shots = "1 shot" if len(timeline.shots) == 1 else f"{len(timeline.shots):,} shots"
+    shots = counted(len(timeline.shots), "shot")
     return f"{name} – {clock(timeline.seconds)}, {shots}"
 
 

@@ -11,6 +11,7 @@ from evoca.report.page import page_parts
 from evoca.report.payload import as_script_text, permille
 from evoca.video.chart import PLACES, chart_svg, clock
 from evoca.video.timelines import Shot, Timeline
+from evoca.words import counted
 
 __all__ = ["PLAYED", "write_timeline_page"]
 
@@ -66,8 +67,8 @@ def _lead(timeline: Timeline) -> str:
     model = timeline.model.card.name
     prior = timeline.model.point.prior
     under = "" if prior is None else f", for {prior.name} class frequencies"
-    frames = "1 frame" if len(timeline) == 1 else f"{len(timeline):,} frames"
-    shots = "1 shot" if len(timeline.shots) == 1 else f"{len(timeline.shots):,} shots"
+    frames = counted(len(timeline), "frame")
+    shots = counted(len(timeline.shots), "shot")
     return f"{clock(timeline.seconds)} in {shots}; {frames} predicted by the model {model}{under}."
 
 
