@@ -39,7 +39,7 @@ export class Detail {
       this.#item = item;
     }
     const focused = document.activeElement?.closest?.("[data-label]")?.dataset.label;
-    place.replaceChildren(this.#picture(item), this.#answer(item));
+    place.replaceChildren(this.#picture(item), this.#answer(item), this.#plots(item.answer));
     if (focused) place.querySelector(`[data-label="${focused}"] button`)?.focus();
   }
 
@@ -95,7 +95,7 @@ export class Detail {
       `${inWords(answer)}`,
     );
     const table = bars(answer, vocabulary, { onChoose: this.onLabel, chosen: this.label });
-    return element("div", { class: "answer" }, heading, this.#facts(answer), table, this.#plots(answer));
+    return element("div", { class: "answer" }, heading, this.#facts(answer), table);
   }
 
   #facts(answer) {
@@ -108,6 +108,7 @@ export class Detail {
 
   #plots(answer) {
     const plots = element("div", { class: "plots" });
+    if (!answer || answer.error) return plots;
     if (this.view.vocabulary.hasWheel) {
       plots.append(element("figure", {}, wheel(answer, this.view.vocabulary), element("figcaption", { class: "quiet" }, "Mikels' wheel: the larger the area, the likelier")));
     }

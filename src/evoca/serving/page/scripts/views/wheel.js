@@ -22,7 +22,7 @@ export function wheel({ probabilities }, vocabulary) {
   const axis = drawn("line", { class: "axis", x1: 0, y1: -RADIUS, x2: 0, y2: RADIUS });
   return drawn(
     "svg",
-    { viewBox: "-162 -106 324 212", class: "wheel", role: "img", "aria-label": `On Mikels' wheel: ${words}` },
+    { viewBox: "-172 -106 344 212", class: "wheel", role: "img", "aria-label": `On Mikels' wheel: ${words}` },
     ...rings,
     axis,
     ...sectors,
