@@ -54,8 +54,8 @@ def labels_and_scores(predicted: Prediction | ImageError, top_k: int = TOP_K) ->
 
     >>> import evoca
     >>> found = labels_and_scores(evoca.load().predict("examples/china.jpg"), top_k=2)
-    >>> [(one["label"], round(one["score"], 1)) for one in found]
-    [('amusement', 0.6), ('awe', 0.4)]
+    >>> {one["label"]: round(one["score"], 1) for one in found}
+    {'amusement': 0.6, 'awe': 0.4}
     """
     _require_top_k(top_k)
     if isinstance(predicted, ImageError):
@@ -92,8 +92,9 @@ def pipeline(
 
     >>> import evoca
     >>> pipe = evoca.pipeline("image-classification", top_k=1)
-    >>> [found["label"] for (found,) in pipe(["examples/china.jpg", "examples/chelsea.jpg"])]
-    ['amusement', 'contentment']
+    >>> china, chelsea = pipe(["examples/china.jpg", "examples/chelsea.jpg"])
+    >>> china[0]["label"], chelsea[0]["label"]
+    ('amusement', 'contentment')
     """
     if task != TASK:
         raise ValueError(f"task {task!r}: a model of Evoca does {TASK} alone")
