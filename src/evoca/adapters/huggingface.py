@@ -92,8 +92,8 @@ def pipeline(
 
     >>> import evoca
     >>> pipe = evoca.pipeline("image-classification", top_k=1)
-    >>> china, chelsea = pipe(["examples/china.jpg", "examples/chelsea.jpg"])
-    >>> china[0]["label"], chelsea[0]["label"]
+    >>> (china,), (chelsea,) = pipe(["examples/china.jpg", "examples/chelsea.jpg"])
+    >>> china["label"], chelsea["label"]
     ('amusement', 'contentment')
     """
     if task != TASK:
