@@ -80,6 +80,7 @@ def main() -> None:
         write_static_page(read_bundle(arguments.model), Path(temporary) / "page")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context()
+        context.set_default_timeout(0)  # however busy the machine is
         page = context.new_page()
         with hosted(Path(temporary)) as address:
             page.goto(f"{address}page/")
