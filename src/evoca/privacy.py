@@ -33,6 +33,9 @@ SETTINGS = {
     # the second keeps the plan of our work out of what it reports.
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_USAGE_DISABLED": "1",
+    # No report, but read at the import too: workers start by this Python, not by "uv run", which
+    # would build this project again for each.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 """Environment variables, and what each is set to."""
 

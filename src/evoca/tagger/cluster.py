@@ -324,8 +324,6 @@ def _connected(address: str) -> Iterator[None]:
     # What Ray and the processes it starts log goes to its files, /tmp/ray/session_latest/logs; its
     # core writes to the screen whatever lies below this level.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    # Ray would start every worker by the command of "uv run", which builds this project again.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
