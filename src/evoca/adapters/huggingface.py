@@ -8,12 +8,9 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, TypedDict
 
-import numpy as np
-from PIL import Image
-
 from evoca.errors import ImageError, needs_extra
 from evoca.images.addresses import is_address
-from evoca.images.sources import ImageInput
+from evoca.images.sources import ONE_IMAGE, ImageInput
 from evoca.prediction import Prediction
 from evoca.runtime.predictor import Predictor, load
 
@@ -32,7 +29,6 @@ TOP_K = 5
 """How many labels a pipeline of transformers returns where nothing else is asked for."""
 
 _CPU = (None, -1, "cpu")
-_ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
 class LabelScore(TypedDict):
@@ -69,7 +65,7 @@ def pipeline(
     *,
     top_k: int = TOP_K,
     function_to_apply: str | None = None,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     device: int | str | None = None,
     **options: Any,
 ) -> ImageClassificationPipeline:
@@ -82,7 +78,7 @@ def pipeline(
         top_k: labels per image; all where there are fewer.
         function_to_apply: ``softmax`` or ``default``, which are the same: the scores are
             the model's calibrated probabilities. Others would undo that.
-        batch_size: images in one run of the model.
+        batch_size: images in one run of the model; what suits the engine if omitted.
         device: ``cpu``, -1 or nothing; for a GPU give ``engine="onnxruntime-cuda"``.
         options: of :func:`evoca.load`, such as ``engine`` and ``prior``.
 
@@ -122,7 +118,7 @@ class ImageClassificationPipeline:
         *,
         top_k: int = TOP_K,
         function_to_apply: str | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
     ) -> None:
         """Wrap a loaded model; prefer :func:`pipeline`."""
         _require_top_k(top_k)
@@ -160,13 +156,13 @@ class ImageClassificationPipeline:
         wanted = self._top_k if top_k is None else top_k
         _require_top_k(wanted)
         size = self._batch_size if batch_size is None else batch_size
-        if isinstance(inputs, _ONE_IMAGE):
+        if isinstance(inputs, ONE_IMAGE):
             return next(self._stream([inputs], wanted, size))
         found = self._stream(inputs, wanted, size)
         return list(found) if isinstance(inputs, list | tuple) else found
 
     def _stream(
-        self, inputs: Iterable[Any], top_k: int, batch_size: int
+        self, inputs: Iterable[Any], top_k: int, batch_size: int | None
     ) -> Iterator[list[LabelScore]]:
         for predicted in self.predictor.stream(map(self._readable, inputs), batch_size=batch_size):
             if isinstance(predicted, ImageError):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from evoca.errors import EvocaError
 from evoca.images.walk import printable_name
@@ -14,13 +15,17 @@ from evoca.images.walk import printable_name
 __all__ = [
     "RESUME_HINT",
     "AcceleratorOption",
+    "AutoEngineOption",
     "CacheOption",
+    "CoresOption",
     "DataOption",
     "DeletionTestOption",
     "DeterministicOption",
     "DevicesOption",
     "EngineOption",
     "FigureFormat",
+    "FilmEngineOption",
+    "ImagesEngineOption",
     "InferencePrecisionOption",
     "ModelOption",
     "NodesOption",
@@ -106,6 +111,27 @@ EngineOption = Annotated[
     ),
 ]
 
+
+def _or_auto(also: str = "") -> OptionInfo:
+    """Return the option for an engine that may be found by measurement.
+
+    Args:
+        also: what the help says after that.
+    """
+    found: OptionInfo = typer.Option(
+        "--engine",
+        metavar="NAME",
+        autocompletion=engines_known,
+        help="Run the model with this engine: onnxruntime, openvino, ..., or auto, the fastest "
+        f"here whose outputs are right{also}.",
+    )
+    return found
+
+
+AutoEngineOption = Annotated[str, _or_auto()]
+ImagesEngineOption = Annotated[str | None, _or_auto(", which is taken for many images if omitted")]
+FilmEngineOption = Annotated[str | None, _or_auto(", which is taken for long films if omitted")]
+
 InferencePrecisionOption = Annotated[
     str | None,
     typer.Option(
@@ -124,6 +150,11 @@ ThreadsOption = Annotated[
         metavar="N",
         help="Run the model on N threads; one per core if omitted.",
     ),
+]
+
+CoresOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, metavar="N", help="Use N cores; all of them if omitted."),
 ]
 
 PriorOption = Annotated[

@@ -11,9 +11,10 @@ import typer
 from evoca.commands.data.common import NetworksOption
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
+    AutoEngineOption,
+    CoresOption,
     InferencePrecisionOption,
     ModelOption,
-    engines_known,
 )
 from evoca.commands.terminal import say
 from evoca.errors import needs_extra
@@ -59,21 +60,9 @@ def serve(
             "balanced, trained or a JSON file; the model's own if omitted.",
         ),
     ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            autocompletion=engines_known,
-            help="Run the model with this engine: onnxruntime, openvino, ..., or auto, the fastest "
-            "here whose outputs are right.",
-        ),
-    ] = DEFAULT_ENGINE,
+    engine: AutoEngineOption = DEFAULT_ENGINE,
     precision: InferencePrecisionOption = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="Use N cores; all of them if omitted."),
-    ] = None,
+    threads: CoresOption = None,
     batch_size: Annotated[
         int | None,
         typer.Option(

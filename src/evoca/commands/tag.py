@@ -14,10 +14,11 @@ import typer
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
     RESUME_HINT,
+    CoresOption,
+    ImagesEngineOption,
     InferencePrecisionOption,
     ModelOption,
     PriorOption,
-    engines_known,
     require_file_place,
 )
 from evoca.commands.progress import SECONDS_BETWEEN_LINES, is_quiet, terminal_bar
@@ -64,21 +65,9 @@ def tag(
     ],
     model: ModelOption = None,
     prior: PriorOption = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            autocompletion=engines_known,
-            help="Run the model with this engine: onnxruntime, openvino, ..., or auto, the fastest "
-            "here whose outputs are right, which is taken for many images if omitted.",
-        ),
-    ] = None,
+    engine: ImagesEngineOption = None,
     precision: InferencePrecisionOption = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="Use N cores; all of them if omitted."),
-    ] = None,
+    threads: CoresOption = None,
     batch_size: Annotated[
         int | None,
         typer.Option(

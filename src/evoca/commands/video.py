@@ -12,10 +12,11 @@ from rich.text import Text
 
 from evoca.commands.exits import command, command_app
 from evoca.commands.options import (
+    CoresOption,
+    FilmEngineOption,
     InferencePrecisionOption,
     ModelOption,
     PriorOption,
-    engines_known,
     require_file_place,
 )
 from evoca.commands.progress import announcing_lines, is_quiet
@@ -95,21 +96,9 @@ def video(
     ] = 1.0,
     model: ModelOption = None,
     prior: PriorOption = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            autocompletion=engines_known,
-            help="Run the model with this engine: onnxruntime, openvino, ..., or auto, the fastest "
-            "here whose outputs are right, which is taken for long films if omitted.",
-        ),
-    ] = None,
+    engine: FilmEngineOption = None,
     precision: InferencePrecisionOption = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, metavar="N", help="Use N cores; all of them if omitted."),
-    ] = None,
+    threads: CoresOption = None,
 ) -> int:
     """Predict which emotions each moment of a film evokes: a timeline with shots."""
     from evoca import video as films

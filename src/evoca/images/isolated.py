@@ -33,10 +33,11 @@ from evoca.images.walk import printable_name
 __all__ = [
     "DecodingPool",
     "DecodingStoppedError",
+    "end_process",
     "exactly",
     "limit_memory",
     "limit_seconds",
-    "widen_pipe",
+    "start_process",
 ]
 
 _CPU_SECONDS = 20.0
@@ -180,14 +181,8 @@ class _Process:
     def end(self) -> None:
         """Kill the process; the next picture starts another."""
         running, self._running = self._running, None
-        if running is None:
-            return
-        running.kill()
-        for pipe in (running.stdin, running.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # unread input is discarded
-                    pipe.close()
-        running.wait()
+        if running is not None:
+            end_process(running)
 
     def ask(
         self, request: dict[str, Any], data: bytes, read: Callable[[dict[str, Any], IO[bytes]], T]
@@ -220,17 +215,38 @@ class _Process:
         if self._running is not None and self._running.poll() is None:
             return self._running
         self.end()
-        command = [sys.executable, "-m", __name__, str(self._seconds), str(self._memory)]
-        self._running = subprocess.Popen(  # noqa: S603 - this very file
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # A signal from the keyboard must reach only the parent, which ends this process.
-            start_new_session=True,
-        )
-        widen_pipe(self._running.stdout)
+        self._running = start_process(__name__, self._seconds, self._memory)
         return self._running
+
+
+def start_process(module: str, *arguments: float) -> subprocess.Popen[bytes]:
+    """Return a process that runs a module of ours, with pipes to its input and from its output.
+
+    Args:
+        module: its name; it is run as ``python -m``.
+        arguments: for its command line.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    process = subprocess.Popen(  # noqa: S603 - a module of this package
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # A signal from the keyboard must reach only the parent, which ends this process.
+        start_new_session=True,
+    )
+    _widen(process.stdout)
+    return process
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process of :func:`start_process`, and close its pipes."""
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # unread input is discarded
+                pipe.close()
+    process.wait()
 
 
 def _decoded(response: dict[str, Any], stream: IO[bytes]) -> DecodedImage:
@@ -254,7 +270,7 @@ def _loaded(response: dict[str, Any], stream: IO[bytes]) -> LoadedImage:
     )
 
 
-def widen_pipe(pipe: IO[bytes] | None) -> None:
+def _widen(pipe: IO[bytes] | None) -> None:
     """Let a whole picture into a pipe at once, which spares both sides many waits."""
     with contextlib.suppress(ImportError, OSError):  # not on Windows, macOS or above a limit
         import fcntl

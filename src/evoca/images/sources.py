@@ -21,6 +21,7 @@ from evoca.images.screening import screen
 from evoca.images.walk import backslash_hint, printable_name
 
 __all__ = [
+    "ONE_IMAGE",
     "ImageInput",
     "LoadedImage",
     "load_image",
@@ -35,6 +36,10 @@ ImageInput: TypeAlias = (
 )
 """A path, an encoded file's bytes, a PIL image, or an array of shape (H, W), (H, W, 3)
 or (H, W, 4): uint8 0..255, uint16 0..65535, or floating point 0..1."""
+
+
+ONE_IMAGE = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
+"""The types of :data:`ImageInput`, to tell one image from several."""
 
 
 @dataclass(frozen=True)

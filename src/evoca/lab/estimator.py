@@ -53,7 +53,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels: names of the columns of ``y`` where it is an array of distributions; those of
             a data frame, else the eight emotions if there are eight, if omitted.
         tol: gradient at which the fit stops.
-        batch_size: images in one run of the model.
+        batch_size: images in one run of the model; what suits the engine if ``None``.
 
     Attributes:
         classes_: (K,), the labels in the order of every distribution.
@@ -80,7 +80,7 @@ class EmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         standardise: bool = True,
         labels: Sequence[str] | None = None,
         tol: float = 1e-4,
-        batch_size: int = 8,
+        batch_size: int | None = None,
     ) -> None:
         self.model = model
         self.C = C

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,14 @@ from evoca.priors import (
 from evoca.runtime.card import ModelCard
 from evoca.softmax import softmax
 
-__all__ = ["Floats", "OperatingPoint", "PriorLike", "operating_point", "trained_prior"]
+__all__ = [
+    "Floats",
+    "OperatingPoint",
+    "PriorLike",
+    "operating_point",
+    "points_beside",
+    "trained_prior",
+]
 
 _NAMES = (NATURAL, BALANCED, TRAINED, "estimate")  # the last by predict, evaluate and tag alone
 
@@ -102,6 +110,26 @@ def operating_point(card: ModelCard, prior: PriorLike | None = None) -> Operatin
     if dict(wanted.frequencies) != dict(own.frequencies):
         threshold = _threshold(card, shares, wanted)
     return OperatingPoint(card.temperature, shares, wanted, threshold, card.labels)
+
+
+def points_beside(
+    card: ModelCard, own: OperatingPoint, names: Iterable[str]
+) -> dict[str, OperatingPoint]:
+    """Return the operating points that can be chosen among, by name: a model's own is first.
+
+    Args:
+        card: of the model.
+        own: its own; ``none`` is its name where the model has no prior.
+        names: of the others; those that are not for this model are left out.
+    """
+    if own.prior is None:
+        return {"none": own}
+    points = {own.prior.name: own}
+    for name in names:
+        if name not in points:
+            with suppress(PriorError):
+                points[name] = operating_point(card, name)
+    return points
 
 
 def _found(prior: PriorLike, card: ModelCard, trained: Prior) -> Prior:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from evoca.errors import ImageError
 from evoca.evidence import EvidenceMap
 from evoca.images.decode import ImageLimits
-from evoca.images.sources import ImageInput, LoadedImage, load_image
+from evoca.images.sources import ONE_IMAGE, ImageInput, LoadedImage, load_image
 from evoca.images.walk import printable_name
 from evoca.prediction import Prediction, prediction_set
 from evoca.runtime.bundle import Bundle, read_bundle
@@ -79,7 +78,6 @@ def load(
 
 
 _MANY = 16  # images from which on a second engine is worth the time to open it
-_ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image, np.ndarray)
 
 
 class Predictor:
@@ -139,7 +137,7 @@ class Predictor:
             ImageError: an input cannot be read; :meth:`stream` continues after it.
             TypeError: an input is of another kind.
         """
-        if isinstance(images, _ONE_IMAGE):
+        if isinstance(images, ONE_IMAGE):
             loaded = self._load(images)
             return self._predict_loaded([(images, loaded)], self._sessions.for_one_run())[0]
         if not isinstance(images, Sequence):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import threading
 from collections import OrderedDict
@@ -26,11 +25,12 @@ from evoca.collection.expression import ExpressionError
 from evoca.collection.search import Order, UnknownOrderError, find, most, most_divided
 from evoca.collection.similar import Example, distribution_of, like_in_emotion
 from evoca.collection.tags import Tags, read_tags
-from evoca.data.manifest.schema import PROBABILITY
 from evoca.errors import EvocaError, ImageError
 from evoca.images import ImageLimits, printable_name
 from evoca.images.sources import open_picture
+from evoca.prediction import Prediction
 from evoca.report.thumbnails import thumbnail
+from evoca.runtime.tables import row_prediction
 from evoca.serving.films import FILM_COLUMNS, film_timeline, media_type
 from evoca.serving.refusals import Refusal, json_response
 
@@ -210,22 +210,14 @@ class Collection:
     def _answer(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return a row as a prediction, with the addresses of its thumbnails."""
         path = row["path"] or ""
-        probabilities = {label: row[PROBABILITY + label] for label in self.tags.labels}
-        positive = row.get("polarity_positive")
-        answer: dict[str, Any] = {
-            "path": path,
-            "emotion": row["emotion"],
-            "confidence": row["confidence"],
-            "probabilities": probabilities,
-            "polarity": positive and {"label": row["polarity"], "positive": positive},
-            "affect": _affect(row),
-            "prior": row.get("prior") and {"name": row["prior"]},
-            "prediction_set": json.loads(row["prediction_set"] or "[]") or [row["emotion"]],
-            "model": row.get("model"),
-            "warnings": [one for one in (row.get("warnings") or "").split("; ") if one],
-            "similarity": row.get("similarity"),
-            "error": row.get("error") or None,
-        }
+        predicted = row_prediction(row, self.tags.labels)
+        if isinstance(predicted, ImageError):
+            answer: dict[str, Any] = {"path": path, "error": predicted.cause}
+        else:
+            # The scale of valence and arousal is not in a table.
+            answer = {**predicted.to_dict(), "affect": _affect(predicted), "error": None}
+            answer["prediction_set"] = answer["prediction_set"] or [predicted.emotion]
+        answer["similarity"] = row.get("similarity")
         if not self.has_films:
             here = not answer["error"] and self._is_here(path)
             answer["thumbnail"] = self.sealed.address("thumbnail", path) if here else None
@@ -234,10 +226,10 @@ class Collection:
         return answer
 
 
-def _affect(row: dict[str, Any]) -> dict[str, Any] | None:
-    valence, arousal = row.get("valence"), row.get("arousal")
-    if valence is None or arousal is None:
+def _affect(predicted: Prediction) -> dict[str, float] | None:
+    if predicted.affect is None:
         return None
+    valence, arousal = predicted.affect
     return {"valence": valence, "arousal": arousal}
 
 

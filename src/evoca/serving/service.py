@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from evoca.errors import EvocaError, ImageError, first_line
 from evoca.evidence import EvidenceMap
 from evoca.prediction import Prediction
-from evoca.priors import BALANCED, NATURAL, TRAINED, PriorError
+from evoca.priors import BALANCED, NATURAL, TRAINED
 from evoca.runtime.bundle import read_bundle
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import as_precision, open_engine, own_precision
 from evoca.runtime.fixture import drawn_pictures
-from evoca.runtime.operating_point import OperatingPoint, operating_point
+from evoca.runtime.operating_point import OperatingPoint, operating_point, points_beside
 from evoca.runtime.predictor import prediction_of
 from evoca.runtime.throughput import AUTO, Machine, usual_batch_size
 from evoca.serving.batching import Batcher, Computed, DroppedError
@@ -243,21 +243,12 @@ class Service:
 def _points(card: Any, settings: ServeSettings) -> dict[str, OperatingPoint]:
     """Return the operating points that can be asked for, the default first."""
     own = operating_point(card, settings.prior)
-    if own.prior is None:
-        return {"none": own}
-    name = own.prior.name
-    if settings.prior is not None and name not in (NATURAL, BALANCED, TRAINED):
+    named = own.prior is None or own.prior.name in (NATURAL, BALANCED, TRAINED)
+    if settings.prior is not None and own.prior is not None and not named:
         # Of a file, the name alone: its path is nobody's business.
-        name = Path(name).stem
+        name = Path(own.prior.name).stem
         own = replace(own, prior=replace(own.prior, name=name, source=""))
-    points = {name: own}
-    for other in (NATURAL, BALANCED, TRAINED):
-        if other not in points:
-            try:
-                points[other] = operating_point(card, other)
-            except PriorError:  # not for these labels
-                continue
-    return points
+    return points_beside(card, own, (NATURAL, BALANCED, TRAINED))
 
 
 def _try_out(batcher: Batcher, processes: int) -> None:

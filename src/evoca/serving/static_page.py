@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from typing import Any
 from evoca.drafts import drafted
 from evoca.errors import EvocaError
 from evoca.images.walk import printable_name
-from evoca.priors import BALANCED, NATURAL, Prior, PriorError
+from evoca.priors import BALANCED, NATURAL
 from evoca.runtime.bundle import Bundle
-from evoca.runtime.card import ModelCard
 from evoca.runtime.engines import own_precision
-from evoca.runtime.operating_point import operating_point
+from evoca.runtime.operating_point import operating_point, points_beside
 from evoca.serving.schemas import model_answer
 
 __all__ = ["PAGE", "StaticPage", "write_static_page"]
@@ -85,24 +83,10 @@ def write_static_page(bundle: Bundle, out: Path) -> StaticPage:
 
 
 def _model_of(bundle: Bundle) -> dict[str, Any]:
-    priors = [(prior.name, prior) for prior in _priors(bundle.card)]
+    points = points_beside(bundle.card, operating_point(bundle.card), (NATURAL, BALANCED))
+    priors = [(name, point.prior) for name, point in points.items() if point.prior]
     precision = own_precision(bundle)
     return model_answer(bundle.card, priors, engine="onnxruntime-web", precision=precision)
-
-
-def _priors(card: ModelCard) -> Iterator[Prior]:
-    """Yield the priors that can be switched to, the model's own first."""
-    own = operating_point(card).prior
-    if own is None:
-        return
-    yield own
-    for name in (NATURAL, BALANCED):
-        try:
-            prior = operating_point(card, name).prior
-        except PriorError:  # of other labels, or without the rows that another prior needs
-            continue
-        if prior is not None and prior.name != own.name:
-            yield prior
 
 
 def _require_free(out: Path) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from evoca.errors import ImageError
 from evoca.priors import BALANCED, NATURAL, TRAINED, Prior
@@ -65,6 +69,23 @@ class RunModel:
     def under(self, prior: Prior) -> RunModel:
         """Return the same model under another prior."""
         return replace(self, point=operating_point(self.card, prior))
+
+    def estimated(self, logits: NDArray[np.float32], say: Callable[[str], None]) -> RunModel:
+        """Return the same model under the frequencies that are estimated from a run's images.
+
+        Args:
+            logits: (N, K), of all of them.
+            say: called with each line on the estimate.
+
+        Raises:
+            PriorError: they are too few.
+        """
+        from evoca.evaluation.estimated_prior import estimate_prior
+
+        found = estimate_prior(self.card, self.point.probabilities(logits))
+        for line in found.lines:
+            say(line)
+        return self.under(found.prior)
 
     def pins(self) -> dict[str, str]:
         """Return what a run keeps to, model and prior, each as a text that states it whole."""

@@ -311,7 +311,8 @@ class _Run:
     def write(self, out: Path) -> Summary:
         """Write the table, in the order of the images."""
         if self._settings.prior == ESTIMATE:
-            self._estimate()
+            logits = self._journal.logits(len(self._model.card.labels))
+            self._model = self._model.estimated(logits, self._watcher.say)
         summary = Summary()
         table = TableFile(out, self._model.card.labels)
         with closing(table):
@@ -319,16 +320,6 @@ class _Run:
                 summary.add(predicted)
                 table.add(predicted)
         return summary
-
-    def _estimate(self) -> None:
-        """Take the class frequencies of these very images as the prior."""
-        from evoca.evaluation.estimated_prior import estimate_prior
-
-        logits = self._journal.logits(len(self._model.card.labels))
-        found = estimate_prior(self._model.card, self._model.point.probabilities(logits))
-        for line in found.lines:
-            self._watcher.say(line)
-        self._model = self._model.under(found.prior)
 
     def record(self) -> dict[str, Any]:
         """Return what the run computed with."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from evoca.images.walk import printable_name
 from evoca.runtime.choice import choose_engine
 from evoca.runtime.engines import open_engine
 from evoca.runtime.operating_point import PriorLike
+from evoca.runtime.sessions import in_order
 from evoca.runtime.throughput import usual_batch_size
 from evoca.tagger.model import ESTIMATE, RunModel
 from evoca.tagger.pipeline import run_padded
@@ -129,6 +129,7 @@ class _Predicted:
     affect: NDArray[np.float32] | None
 
 
+_Sent = Sampled | ShotEnded | Ended
 _Taken = _Predicted | ShotEnded | Ended
 
 
@@ -155,19 +156,23 @@ class _Run:
         """Yield events in order, sampled frames with what the model computes for them."""
         first = self._begun(events)
         engine, size = self._opened(first)
+        batches = _in_batches(self._told(_chained(first, events), engine), size)
         # Each run of the model has one thread, and there are as many runs as threads.
-        with ThreadPoolExecutor(self._threads, "evoca-run") as runs:
-            batches = _Batches(engine, size, runs, self._threads)
-            try:
-                for event in _chained(first, events):
-                    if isinstance(event, Sampled | ShotEnded | Ended):
-                        yield from batches.add(event)
-                    elif isinstance(event, float):
-                        self._watcher.reach(event)
-                yield from batches.finish()
-            except BaseException:  # Ctrl-C too: nothing goes on behind the caller
-                engine.stop()
-                raise
+        compute = partial(_computed, engine, size)
+        for done in in_order(compute, batches, self._threads, engine.stop):
+            yield from done
+
+    def _told(self, events: Iterator[Event], engine: Engine) -> Iterator[_Sent]:
+        """Yield what is kept of the events, and tell the watcher of the others: times."""
+        try:
+            for event in events:
+                if isinstance(event, Sampled | ShotEnded | Ended):
+                    yield event
+                elif isinstance(event, float):
+                    self._watcher.reach(event)
+        except BaseException:  # Ctrl-C too: nothing goes on behind the caller
+            engine.stop()
+            raise
 
     def _begun(self, events: Iterator[Event]) -> list[Event]:
         """Return the first events, with enough frames to measure engines on."""
@@ -224,7 +229,9 @@ class _Run:
         assert self._facts is not None
         assert self._ended is not None
         logits = np.stack(self._logits)
-        model = self._estimated(logits) if self._settings.prior == ESTIMATE else self._model
+        model = self._model
+        if self._settings.prior == ESTIMATE:
+            model = model.estimated(logits, self._watcher.say)
         shares = model.point.probabilities(logits)
         times, shots = np.array(self._times), self._found_shots()
         numbers = np.repeat([s.number for s in shots], [s.rows.stop - s.rows.start for s in shots])
@@ -250,15 +257,6 @@ class _Run:
             shots=shots,
         )
 
-    def _estimated(self, logits: NDArray[np.float32]) -> RunModel:
-        """Return the model under the frequencies of these very frames."""
-        from evoca.evaluation.estimated_prior import estimate_prior
-
-        found = estimate_prior(self._model.card, self._model.point.probabilities(logits))
-        for line in found.lines:
-            self._watcher.say(line)
-        return self._model.under(found.prior)
-
     def _found_shots(self) -> tuple[Shot, ...]:
         firsts = [0, *self._last_rows[:-1]]
         return tuple(
@@ -278,44 +276,30 @@ def _chained(first: list[Event], rest: Iterator[Event]) -> Iterator[Event]:
         yield from rest
 
 
-class _Batches:
-    """Frames in batches for the model, several at once; what was computed comes in order."""
+def _in_batches(events: Iterator[_Sent], size: int) -> Iterator[list[_Sent]]:
+    """Yield the events in lists that hold so many frames each, the last one fewer."""
+    batch: list[_Sent] = []
+    for event in events:
+        batch.append(event)
+        if sum(isinstance(one, Sampled) for one in batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
-    def __init__(self, engine: Engine, size: int, runs: ThreadPoolExecutor, at_once: int) -> None:
-        self._engine, self._size, self._runs, self._at_once = engine, size, runs, at_once
-        self._filling: list[Sampled | ShotEnded | Ended] = []
-        self._under_way: deque[tuple[list[Sampled | ShotEnded | Ended], Future[Outputs] | None]]
-        self._under_way = deque()
 
-    def add(self, event: Sampled | ShotEnded | Ended) -> Iterator[_Taken]:
-        """Take an event, and yield those that are done."""
-        self._filling.append(event)
-        if sum(isinstance(one, Sampled) for one in self._filling) == self._size:
-            self._submit()
-        # One that waits, so that no thread of the model waits for the caller.
-        while len(self._under_way) > self._at_once + 1:
-            yield from self._done()
+def _computed(engine: Engine, size: int, _: int, batch: list[_Sent]) -> list[_Taken]:
+    """Return a batch of events, its frames with what the model computes for them."""
+    pixels = [one.pixels for one in batch if isinstance(one, Sampled)]
+    if not pixels:
+        return [one for one in batch if not isinstance(one, Sampled)]
+    outputs = run_padded(engine, pixels, size)
+    rows = iter(range(len(pixels)))
+    return [
+        _predicted(one, outputs, next(rows)) if isinstance(one, Sampled) else one for one in batch
+    ]
 
-    def finish(self) -> Iterator[_Taken]:
-        """Yield all that is left."""
-        self._submit()
-        while self._under_way:
-            yield from self._done()
 
-    def _submit(self) -> None:
-        events, self._filling = self._filling, []
-        pixels = [one.pixels for one in events if isinstance(one, Sampled)]
-        run = self._runs.submit(run_padded, self._engine, pixels, self._size) if pixels else None
-        self._under_way.append((events, run))
-
-    def _done(self) -> Iterator[_Taken]:
-        events, run = self._under_way.popleft()
-        outputs = None if run is None else run.result()
-        i = 0
-        for event in events:
-            if not isinstance(event, Sampled):
-                yield event
-            elif outputs is not None:
-                affect = None if outputs.affect is None else outputs.affect[i].copy()
-                yield _Predicted(event, outputs.logits[i].copy(), affect)
-                i += 1
+def _predicted(sampled: Sampled, outputs: Outputs, row: int) -> _Predicted:
+    affect = None if outputs.affect is None else outputs.affect[row].copy()
+    return _Predicted(sampled, outputs.logits[row].copy(), affect)

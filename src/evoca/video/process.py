@@ -8,7 +8,6 @@ what lies between is bounded.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -28,7 +27,13 @@ from numpy.typing import NDArray
 
 from evoca.errors import MissingExtraError
 from evoca.images.decode import ImageLimits
-from evoca.images.isolated import exactly, limit_memory, limit_seconds, widen_pipe
+from evoca.images.isolated import (
+    end_process,
+    exactly,
+    limit_memory,
+    limit_seconds,
+    start_process,
+)
 from evoca.images.preprocess import Preprocessing
 from evoca.images.walk import printable_name
 from evoca.video.container import Facts, VideoError
@@ -93,16 +98,7 @@ class FilmProcess:
         return None if self._running is None else self._running.pid
 
     def __enter__(self) -> FilmProcess:
-        command = [sys.executable, "-m", __name__, str(self._memory)]
-        self._running = subprocess.Popen(  # noqa: S603 - this very file
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # A signal from the keyboard must reach only the parent, which ends this process.
-            start_new_session=True,
-        )
-        widen_pipe(self._running.stdout)
+        self._running = start_process(__name__, self._memory)
         threading.Thread(target=self._watch, name="evoca-film", daemon=True).start()
         return self
 
@@ -114,14 +110,8 @@ class FilmProcess:
     ) -> None:
         self._closed.set()
         running, self._running = self._running, None
-        if running is None:
-            return
-        running.kill()
-        for pipe in (running.stdin, running.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        running.wait()
+        if running is not None:
+            end_process(running)
 
     def _watch(self) -> None:
         """End the process where the caller waits too long for it."""
