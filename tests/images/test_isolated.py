@@ -14,7 +14,12 @@ from PIL import Image
 import samples
 from evoca.errors import ImageError
 from evoca.images import ImageLimits, decode
-from evoca.images.isolated import DecodingPool, DecodingStoppedError
+from evoca.images.isolated import (
+    DecodingPool,
+    DecodingStoppedError,
+    end_process,
+    start_process,
+)
 from evoca.images.preprocess import Preprocessing
 from evoca.images.sources import load_image
 from samples import encode, mean_difference, photo
@@ -132,3 +137,18 @@ def test_nothing_is_left_running_after_close() -> None:
         number = made._all[0]._started().pid
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_decoding_process_keeps_memory_for_the_next_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "4096")  # the user's own setting counts
+    process = start_process("evoca.images.isolated", 20.0, 2 * 1024**3)
+    try:
+        text = Path(f"/proc/{process.pid}/environ").read_text()
+    finally:
+        end_process(process)
+    settings = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+    assert settings["MALLOC_TRIM_THRESHOLD_"] == "4096"
+    assert settings["MALLOC_MMAP_THRESHOLD_"] == str(16 * 1024**2)

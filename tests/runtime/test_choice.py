@@ -51,7 +51,9 @@ def test_the_fastest_is_taken_and_the_others_are_named(monkeypatch):
         f"other bf16: {own:.0f} images/s here, against {against:.0f} with onnxruntime float32"
     )
     assert found.why == expected
-    assert slow.sizes == fast.sizes == [5, *[2] * 6]  # the fixture, a first run, five in turns
+    # The fixture's five, a first run, five in turns: on a CPU an image a run, as later.
+    assert slow.sizes == [*[1] * 5, *[1] * 12]
+    assert fast.sizes == [5, *[2] * 6]
 
 
 def test_the_reference_stays_where_nothing_is_clearly_faster(monkeypatch):

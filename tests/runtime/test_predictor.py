@@ -266,24 +266,6 @@ def test_what_the_package_offers_is_listed():
     assert done.stdout == f"evoca {evoca.__version__}\n"
 
 
-def test_lists_of_mixed_inputs_are_typed(tmp_path):
-    pytest.importorskip("mypy", reason="needs mypy (extra dev)")
-    (tmp_path / "used.py").write_text(
-        "from pathlib import Path\n"
-        "import evoca\n"
-        "model = evoca.load()\n"
-        'many = model.predict(["a.jpg", Path("b.jpg")])\n'
-        "names: list[str] = [one.emotion for one in many]\n"
-        'paths: list[str | Path] = ["a.jpg", Path("b.jpg")]\n'
-        "also: list[evoca.Prediction] = model.predict(paths)\n"
-        'one: evoca.Prediction = model.predict("a.jpg")\n'
-        'other: evoca.Prediction = model.predict(b"bytes")\n'
-    )
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache"]
-    done = subprocess.run([*command, tmp_path / "used.py"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("name", ["Σκύλος.jpg", "Собака.jpg", "Łódź.jpg", "été.jpg"])
 def test_a_name_is_drawn_in_a_font_that_has_its_letters(name):
     font = drawing._font_with(name, 18)

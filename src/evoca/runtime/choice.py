@@ -14,6 +14,7 @@ from evoca.runtime.bundle import Bundle
 from evoca.runtime.conformance import conformance, opened_engines
 from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Precision
 from evoca.runtime.fixture import fixture_of
+from evoca.runtime.throughput import usual_batch_size
 
 __all__ = ["Choice", "choose_engine"]
 
@@ -43,13 +44,14 @@ def choose_engine(bundle: Bundle, pixels: NDArray[np.uint8], threads: int | None
     """Return the fastest engine and precision for a bundle on this machine.
 
     Each that runs here must first come near enough to the bundle's exact outputs, see
-    :mod:`evoca.runtime.conformance`. The rest take turns on the same batch, so that what else
-    the machine does meets all alike, and the median of their times counts. ONNX Runtime, the
-    reference, is left only for one that is more than 5% faster.
+    :mod:`evoca.runtime.conformance`. The rest take turns on the same images, so that what else
+    the machine does meets all alike, and the median of their times counts. Each runs as many
+    images at once as it usually does, see :func:`~evoca.runtime.throughput.usual_batch_size`.
+    ONNX Runtime, the reference, is left only for one that is more than 5% faster.
 
     Args:
         bundle: a validated bundle.
-        pixels: a batch uint8 (N, H, W, 3) as it will be run, such as 8 images.
+        pixels: uint8 (N, H, W, 3), of images like those to come, such as 8.
         threads: of the CPU for one run; the engine's own choice if omitted.
 
     Raises:
@@ -65,7 +67,8 @@ def choose_engine(bundle: Bundle, pixels: NDArray[np.uint8], threads: int | None
     for name, precision, engine in opened_engines(bundle, threads):
         if isinstance(engine, str):
             continue
-        if conformance(engine, name, precision, bundle, fixture).failures:
+        size = usual_batch_size(name)  # a larger one takes memory that the run never needs
+        if conformance(engine, name, precision, bundle, fixture, size).failures:
             wrong.append(f"{name} {precision}")
         else:
             right[name, precision] = engine
@@ -86,8 +89,10 @@ def _rates(
     times: dict[tuple[str, Precision], list[float]] = {one: [] for one in engines}
     for turn in range(_ROUNDS + 1):
         for one, engine in engines.items():
+            size = usual_batch_size(one[0])
             began = time.perf_counter()
-            engine.run(pixels)
+            for start in range(0, len(pixels), size):
+                engine.run(pixels[start : start + size])
             if turn:  # the first makes what the others use again
                 times[one].append(time.perf_counter() - began)
     return {one: len(pixels) / statistics.median(taken) for one, taken in times.items()}

@@ -77,7 +77,12 @@ class Conformance:
 
 
 def conformance(
-    engine: Engine, name: str, precision: Precision, bundle: Bundle, fixture: Fixture
+    engine: Engine,
+    name: str,
+    precision: Precision,
+    bundle: Bundle,
+    fixture: Fixture,
+    batch_size: int | None = None,
 ) -> Conformance:
     """Return how near an engine comes to a bundle's exact outputs.
 
@@ -87,12 +92,13 @@ def conformance(
         precision: that it was opened with.
         bundle: whose probabilities are compared.
         fixture: of the bundle, see :func:`evoca.runtime.fixture.fixture_of`.
+        batch_size: pictures a run; all in one if omitted, which takes the memory for it.
 
     Returns:
         The differences; infinite ones where the graph fails in this engine.
     """
     try:
-        found = engine.run(fixture.pictures)
+        found = _computed(engine, fixture.pictures, batch_size or len(fixture.pictures))
     except BundleError as error:
         return Conformance(name, precision, np.inf, np.inf, 0, len(fixture.logits), (str(error),))
     of_logits = operating_point(bundle.card, None).probabilities
@@ -107,6 +113,14 @@ def conformance(
         pictures=len(exact),
         failures=tuple(_failures(fixture, found, largest, TOLERANCES[precision])),
     )
+
+
+def _computed(engine: Engine, pictures: NDArray[np.uint8], size: int) -> Outputs:
+    runs = [engine.run(pictures[i : i + size]) for i in range(0, len(pictures), size)]
+    columns = zip(*runs, strict=True)
+    logits, *others = (None if one[0] is None else np.concatenate(one) for one in columns)
+    assert logits is not None
+    return Outputs(logits, *others)
 
 
 def _failures(
