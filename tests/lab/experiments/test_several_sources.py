@@ -15,7 +15,9 @@ from evoca.cli import app
 from evoca.data.manifest.labelled import load_labelled
 from evoca.data.sources import join_sources
 from evoca.emotions import MIKELS8
-from evoca.lab.config.recipe import RecipeError, Sources
+from evoca.errors import DataError
+from evoca.lab.config.recipe import RecipeError, Sources, load_recipe
+from evoca.lab.experiments.labelled import labelled_images
 from evoca.lab.experiments.nested_cv import folds_of
 from evoca.lab.experiments.source_folds import source_folds
 from evoca.runs import read_run
@@ -304,3 +306,17 @@ def test_a_recipe_with_steps_learns_from_several_sources(sources, tmp_path):
     )  # fmt: skip
     assert code == 0, stderr
     assert [own["source"] for own in json.loads(stdout)["by_source"]] == ["oasis"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((), r"a recipe with steps takes one weight, such as --set sources\.weights=\[0\.3\]"),
+        (("sources.weights=[0.3]", "steps.*.loss={kind: emd}"), "the loss emd is not defined"),
+    ],
+)
+def test_what_steps_cannot_learn_is_said_before_any_work(sources, settings, message):
+    data = [sources / "labels", sources / "six.csv"]
+    recipe = load_recipe("distribution-kl", settings)
+    with pytest.raises(DataError, match=message):
+        labelled_images(data, print, recipe)

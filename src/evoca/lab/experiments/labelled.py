@@ -26,10 +26,11 @@ def labelled_images(data: Data, say: Callable[[str], None], recipe: Recipe) -> L
     Args:
         data: see :data:`Data`.
         say: shows what was left out of a folder.
-        recipe: states scales of ratings.
+        recipe: states scales of ratings, and steps that must be able to learn from several.
 
     Raises:
-        DataError: they cannot be read, or say nothing about each other.
+        DataError: they cannot be read, or say nothing about each other, or a step of the recipe
+            does not learn from several sources as it is.
         OptionError: there are none.
     """
     if isinstance(data, Sequence) and not isinstance(data, str):
@@ -39,8 +40,20 @@ def labelled_images(data: Data, say: Callable[[str], None], recipe: Recipe) -> L
         if len(several) == 1:
             return several[0]
         own = recipe.sources
-        return join_sources(several, scale=own.scale, scales=own.scales)
+        joined = join_sources(several, scale=own.scale, scales=own.scales)
+        _refuse_unfit_steps(joined, recipe)
+        return joined
     return _one(data, say)
+
+
+def _refuse_unfit_steps(joined: LabelledImages, recipe: Recipe) -> None:
+    """Refuse before anything slow what a step would refuse when it begins."""
+    if not recipe.steps:
+        return
+    from evoca.lab.training.lessons import lessons_of
+
+    for step in recipe.steps:
+        lessons_of(joined, step, recipe.sources).criterion()
 
 
 def _one(data: LabelledImages | str | Path, say: Callable[[str], None]) -> LabelledImages:
