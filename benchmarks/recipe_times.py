@@ -45,14 +45,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = _few(data, Path(folder) / "images")
         rated = _rated(Path(folder) / "images", Path(folder) / "rated.csv")
+        ways = ((Path(folder) / "images",), (rated,), (rated, "--set", "model.weights=random"))
         for recipe in wanted or recipe_names():
             if recipe in known:
                 continue
-            seconds = _seconds(recipe, Path(folder) / "images")
-            if seconds is None:
-                seconds = _seconds(recipe, rated)
-            if seconds is None:
-                seconds = _seconds(recipe, rated, "--set", "model.weights=random")
+            attempts = (_seconds(recipe, *given) for given in ways)
+            seconds = next((found for found in attempts if found is not None), None)
             print(recipe, seconds, flush=True)
             if seconds is not None:
                 with times.open("a", encoding="utf-8") as stream:

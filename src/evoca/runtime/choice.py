@@ -14,7 +14,7 @@ from evoca.runtime.bundle import Bundle
 from evoca.runtime.conformance import conformance, opened_engines
 from evoca.runtime.engines import DEFAULT_ENGINE, Engine, Precision
 from evoca.runtime.fixture import fixture_of
-from evoca.runtime.throughput import usual_batch_size
+from evoca.runtime.throughput import run_in_batches, usual_batch_size
 
 __all__ = ["Choice", "choose_engine"]
 
@@ -89,10 +89,8 @@ def _rates(
     times: dict[tuple[str, Precision], list[float]] = {one: [] for one in engines}
     for turn in range(_ROUNDS + 1):
         for one, engine in engines.items():
-            size = usual_batch_size(one[0])
             began = time.perf_counter()
-            for start in range(0, len(pixels), size):
-                engine.run(pixels[start : start + size])
+            run_in_batches(engine, pixels, usual_batch_size(one[0]))
             if turn:  # the first makes what the others use again
                 times[one].append(time.perf_counter() - began)
     return {one: len(pixels) / statistics.median(taken) for one, taken in times.items()}

@@ -23,6 +23,7 @@ from evoca.runtime.engines import (
 )
 from evoca.runtime.fixture import Fixture, moments
 from evoca.runtime.operating_point import operating_point
+from evoca.runtime.throughput import run_in_batches
 
 __all__ = ["TOLERANCES", "Conformance", "Tolerance", "conformance", "opened_engines"]
 
@@ -98,7 +99,7 @@ def conformance(
         The differences; infinite ones where the graph fails in this engine.
     """
     try:
-        found = _computed(engine, fixture.pictures, batch_size or len(fixture.pictures))
+        found = run_in_batches(engine, fixture.pictures, batch_size or len(fixture.pictures))
     except BundleError as error:
         return Conformance(name, precision, np.inf, np.inf, 0, len(fixture.logits), (str(error),))
     of_logits = operating_point(bundle.card, None).probabilities
@@ -113,14 +114,6 @@ def conformance(
         pictures=len(exact),
         failures=tuple(_failures(fixture, found, largest, TOLERANCES[precision])),
     )
-
-
-def _computed(engine: Engine, pictures: NDArray[np.uint8], size: int) -> Outputs:
-    runs = [engine.run(pictures[i : i + size]) for i in range(0, len(pictures), size)]
-    columns = zip(*runs, strict=True)
-    logits, *others = (None if one[0] is None else np.concatenate(one) for one in columns)
-    assert logits is not None
-    return Outputs(logits, *others)
 
 
 def _failures(

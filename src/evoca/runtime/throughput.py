@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from evoca.runtime.engines import CPU_ENGINES
+from evoca.runtime.engines import CPU_ENGINES, Outputs
 
 if TYPE_CHECKING:
     from evoca.runtime.engines import Engine
 
-__all__ = ["AUTO", "Machine", "best_batch_size", "usual_batch_size"]
+__all__ = ["AUTO", "Machine", "best_batch_size", "run_in_batches", "usual_batch_size"]
 
 AUTO = "auto"
 """The engine that is chosen by measurement, see :func:`evoca.runtime.choice.choose_engine`."""
@@ -49,6 +49,24 @@ def usual_batch_size(engine: str) -> int:
         engine: its name.
     """
     return 1 if engine in CPU_ENGINES else 8
+
+
+def run_in_batches(engine: Engine, pixels: NDArray[np.uint8], size: int) -> Outputs:
+    """Return all outputs for images, run so many at once.
+
+    Args:
+        engine: that runs them.
+        pixels: uint8 (N, H, W, 3), at least one image.
+        size: images a run; the last has fewer where they do not come out even.
+
+    Raises:
+        BundleError: the graph fails, or its outputs contradict the card.
+    """
+    runs = [engine.run(pixels[i : i + size]) for i in range(0, len(pixels), size)]
+    columns = zip(*runs, strict=True)
+    logits, *others = (None if one[0] is None else np.concatenate(one) for one in columns)
+    assert logits is not None
+    return Outputs(logits, *others)
 
 
 def best_batch_size(engine: Engine, pixels: NDArray[np.uint8], runners: int) -> int:
